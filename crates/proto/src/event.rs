@@ -1,0 +1,254 @@
+//! What happened in a session: the one model that both drivers emit, a recording keeps and a capture decodes to.
+//!
+//! An event names its connection by a [`ConnectionId`] and a side of it by [`End`], never by an address alone: on
+//! loopback one address is every host.
+
+use std::net::SocketAddr;
+
+use crate::reply::{Code, Text};
+use crate::secret::MASK;
+use crate::time::Time;
+use crate::verb::Verb;
+
+/// One thing that happened, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionEvent {
+    /// When it happened, by the clock of whoever saw it.
+    pub at: Time,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Names a connection within one session's events. 0 is the (first) control connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u32);
+
+impl ConnectionId {
+    /// The control connection that a session begins with.
+    pub const CONTROL: ConnectionId = ConnectionId(0);
+}
+
+/// A side of the session. A name server stands on the server's side of a DNS connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// The FTP client's side, whoever opened the connection.
+    Client,
+    /// The FTP server's (or name server's) side.
+    Server,
+}
+
+impl End {
+    /// The other side.
+    pub const fn other(self) -> End {
+        match self {
+            End::Client => End::Server,
+            End::Server => End::Client,
+        }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Commands and replies.
+    Control,
+    /// A file or a listing.
+    Data,
+    /// Queries to a name server (UDP or TCP).
+    Dns,
+}
+
+/// A connection and what is known of its two sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Its name in this session.
+    pub id: ConnectionId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who opened it: the server, for data in active mode.
+    pub opener: End,
+    /// The client's address and port; not known to a client before its connection stands.
+    pub client: Option<SocketAddr>,
+    /// The server's address and port; not known before an active connection stands.
+    pub server: Option<SocketAddr>,
+}
+
+/// Which kind of thing happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The user did something: the line typed at the console or the command that was called, without secrets.
+    User {
+        /// What the user asked for, as one would say it: `get readme.txt`.
+        text: String,
+    },
+    /// The client asked a name server.
+    DnsQuery {
+        /// The connection to the name server; an [`EventKind::Opened`] has told its addresses.
+        connection: ConnectionId,
+        /// The query's identifier, which its answer repeats (RFC 1035 section 4.1.1).
+        id: u16,
+        /// The name asked for, without the dot at its end.
+        name: String,
+        /// The record type asked for: `A`, `AAAA`.
+        record: String,
+        /// The RD bit.
+        recursion_desired: bool,
+    },
+    /// The name server answered.
+    DnsAnswer {
+        /// The connection to the name server.
+        connection: ConnectionId,
+        /// The identifier of the query.
+        id: u16,
+        /// The name that was asked for.
+        name: String,
+        /// The record type that was asked for.
+        record: String,
+        /// The response code, as its mnemonic: `NOERROR`, `NXDOMAIN`.
+        code: String,
+        /// The records of the answer, as text: addresses, or the name that a CNAME gives.
+        answers: Vec<String>,
+    },
+    /// A connection is being opened: its SYN was sent, or is about to be.
+    Opening(Connection),
+    /// A connection stands (TCP) or was bound (DNS over UDP).
+    Opened(Connection),
+    /// A connection that was being opened did not come to stand.
+    OpenFailed {
+        /// Which one.
+        connection: ConnectionId,
+        /// Why, in plain words: `refused`, `no answer within 30 s`.
+        why: String,
+    },
+    /// One side will send nothing more.
+    Closed {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Whose sending ended.
+        by: End,
+        /// How it ended.
+        how: Closing,
+    },
+    /// A command was sent or received.
+    Command {
+        /// The control connection.
+        connection: ConnectionId,
+        /// The verb as it was written, in capitals.
+        verb: String,
+        /// The argument, without the space before it; [`MASK`] in place of a secret.
+        argument: Vec<u8>,
+    },
+    /// A reply was sent or received; all of its lines.
+    Reply {
+        /// The control connection.
+        connection: ConnectionId,
+        /// The code.
+        code: Code,
+        /// The lines of text, without codes.
+        lines: Vec<Text>,
+    },
+    /// Bytes on the control connection that are no command or reply.
+    Malformed {
+        /// The control connection.
+        connection: ConnectionId,
+        /// Who sent them.
+        from: End,
+        /// Their head, at most 200 bytes.
+        head: Vec<u8>,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// A run of data bytes in one direction.
+    Data {
+        /// The data connection.
+        connection: ConnectionId,
+        /// Who sent them.
+        from: End,
+        /// When the first of them was seen; the event's own time is that of the last.
+        since: Time,
+        /// How many.
+        bytes: u64,
+        /// In how many TCP segments, where that was seen.
+        segments: Option<u64>,
+    },
+    /// Something that the recorder has to say: an address replaced, a fallback taken, a limit met.
+    Note {
+        /// The connection that it is about, if it is about one.
+        connection: Option<ConnectionId>,
+        /// A plain sentence without secrets.
+        text: String,
+    },
+}
+
+/// How one side's sending ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closing {
+    /// In order: a FIN.
+    Fin,
+    /// By a RST, or by an error of the network.
+    Reset,
+}
+
+impl EventKind {
+    /// A command as an event: the argument of a verb that carries a secret (PASS, ACCT) is replaced by [`MASK`]. The
+    /// line may be malformed: what stands where a verb should is shown, but never behind a secret's verb.
+    pub fn command(connection: ConnectionId, line: &[u8]) -> EventKind {
+        let line = line.trim_ascii_start();
+        let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
+        let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
+        let verb = crate::text::Shown(verb).to_string().to_ascii_uppercase();
+        let argument = argument.strip_prefix(b" ").unwrap_or(argument);
+        let secret = matches!(verb.as_str(), "PASS" | "ACCT") && !argument.is_empty();
+        let argument = if secret { MASK.as_bytes() } else { argument };
+        EventKind::Command { connection, verb, argument: argument.to_vec() }
+    }
+
+    /// The verb of a command event, where the table has it.
+    pub fn verb(&self) -> Option<Verb> {
+        match self {
+            EventKind::Command { verb, .. } => Verb::from_name(verb.as_bytes()),
+            _ => None,
+        }
+    }
+
+    /// The connection that the event is about, if it is about one.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            EventKind::User { .. } => None,
+            EventKind::Opening(c) | EventKind::Opened(c) => Some(c.id),
+            EventKind::Note { connection, .. } => *connection,
+            EventKind::DnsQuery { connection, .. }
+            | EventKind::DnsAnswer { connection, .. }
+            | EventKind::OpenFailed { connection, .. }
+            | EventKind::Closed { connection, .. }
+            | EventKind::Command { connection, .. }
+            | EventKind::Reply { connection, .. }
+            | EventKind::Malformed { connection, .. }
+            | EventKind::Data { connection, .. } => Some(*connection),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_never_become_events() {
+        for line in ["PASS hunter2", "pass hunter2", "ACCT hunter2", "  PASS hunter2 hunter2"] {
+            let event = EventKind::command(ConnectionId::CONTROL, line.as_bytes());
+            assert!(!format!("{event:?}").contains("hunter2"), "{line}");
+            let EventKind::Command { argument, .. } = event else { panic!() };
+            assert_eq!(argument, MASK.as_bytes());
+        }
+    }
+
+    #[test]
+    fn arguments_are_kept_as_they_were() {
+        let event = EventKind::command(ConnectionId::CONTROL, b"retr  a b ");
+        let EventKind::Command { verb, argument, .. } = &event else { panic!() };
+        assert_eq!((verb.as_str(), argument.as_slice()), ("RETR", &b" a b "[..]));
+        assert_eq!(event.verb(), Some(Verb::Retr));
+    }
+}

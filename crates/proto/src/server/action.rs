@@ -1,0 +1,396 @@
+//! What a [`ServerSession`](super::ServerSession) asks of its driver, and what the driver answers.
+
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::Timestamp;
+
+use crate::event::SessionEvent;
+use crate::listing::Entry;
+use crate::path::FtpPath;
+use crate::reply::Text;
+use crate::secret::Secret;
+use crate::time::Time;
+use crate::verb::Permissions;
+
+/// Names one operation of a session. Every operation has exactly one [`Outcome`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u64);
+
+/// What a session gives out, in the order in which it is to be done.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Send these bytes on the control connection, before anything that follows.
+    Send(Vec<u8>),
+    /// Begin the operation. It runs beside the session; its outcome goes to
+    /// [`handle_outcome`](super::ServerSession::handle_outcome).
+    Do(OpId, Action),
+    /// Stop the operation as soon as may be. Its outcome still comes, once, and tells who won.
+    Cancel(OpId),
+    /// Let go of what an operation holds: an opened file, an unfinished upload (which then never happened), a
+    /// listening port. It has no outcome. A thing that is not held any more is no error.
+    Release(OpId),
+    /// Send all that was given out, then close the control connection, and end every operation and connection of the
+    /// session. Nothing follows.
+    Close,
+    /// Something to record.
+    Event(SessionEvent),
+    /// There is no more until input, an outcome, or this moment ([`Time::MAX`]: no moment): then call
+    /// [`handle_timeout`](super::ServerSession::handle_timeout).
+    Wait(Time),
+}
+
+/// An operation.
+#[derive(Debug)]
+pub enum Action {
+    /// Is this who they say they are? -> [`Outcome::Login`]
+    Authenticate {
+        /// The name given with USER.
+        user: Vec<u8>,
+        /// The password given with PASS.
+        password: Secret,
+    },
+    /// Listen on a free port for one data connection; held under this operation's id until released.
+    /// -> [`Outcome::Listening`]
+    Listen {
+        /// PASV: the address must be told as IPv4.
+        ipv4: bool,
+    },
+    /// Open a regular file to be read; held. -> [`Outcome::Opened`]
+    Open {
+        /// Which file.
+        path: FtpPath,
+        /// The first byte wanted (REST): beyond the file's end is [`StorageError::BadOffset`].
+        from: u64,
+        /// How it will be sent; `Ascii` makes the outcome's size that on the wire, where it is cheap to know.
+        form: Form,
+    },
+    /// Open a file to be written; held, and not there for anybody else before [`Action::Commit`], but for
+    /// [`Placement::At`] and [`Placement::End`], which write in place. -> [`Outcome::Created`]
+    Create {
+        /// Which file; for [`Placement::Unique`] the directory and the prefix of the name.
+        path: FtpPath,
+        /// Where its bytes go.
+        placement: Placement,
+        /// Whether a file that exists may be written to.
+        overwrite: bool,
+        /// How many bytes were announced (ALLO).
+        announced: Option<u64>,
+    },
+    /// Open a listing to be read; held. -> [`Outcome::Opened`] without a size
+    List(ListRequest),
+    /// Carry a held source over a data connection, or a data connection into a held upload. A source is let go of at
+    /// the end, an upload is held on. The listening port is let go of at once. -> [`Outcome::Transferred`]
+    Transfer {
+        /// The operation that holds the file or listing.
+        job: OpId,
+        /// Which way the bytes go.
+        direction: Direction,
+        /// The connection.
+        data: DataChannel,
+        /// The representation type.
+        form: Form,
+    },
+    /// Make a held upload's bytes last, as the commit mode asks. Before its outcome is handed in, the driver hands in
+    /// all that the control connection holds, its end too: a client that was killed also ends its data connection in
+    /// order, and then this session must know it. -> [`Outcome::Done`]
+    Sync(OpId),
+    /// Give a held upload its name. It is let go of. -> [`Outcome::Done`]
+    Commit(OpId),
+    /// A listing as text, for STAT with a path; bounded. -> [`Outcome::Text`]
+    Describe(ListRequest),
+    /// The facts of one file, a symbolic link followed. -> [`Outcome::Entry`]
+    Stat(FtpPath),
+    /// How many bytes a transfer of the file would have. -> [`Outcome::Size`]
+    Size {
+        /// Which file.
+        path: FtpPath,
+        /// How it would be sent; `Ascii` may be [`StorageError::TooCostly`].
+        form: Form,
+    },
+    /// May this be the working directory? -> [`Outcome::Done`]
+    Enter(FtpPath),
+    /// Give a file or directory another name. -> [`Outcome::Done`]
+    Rename {
+        /// Its name.
+        from: FtpPath,
+        /// Its new name.
+        to: FtpPath,
+        /// Whether a file of the new name may be replaced.
+        overwrite: bool,
+    },
+    /// Remove a file. -> [`Outcome::Done`]
+    RemoveFile(FtpPath),
+    /// Remove an empty directory. -> [`Outcome::Done`]
+    RemoveDirectory(FtpPath),
+    /// Make a directory. -> [`Outcome::Done`]
+    MakeDirectory(FtpPath),
+    /// Set when a file was last changed. -> [`Outcome::Done`]
+    SetModified(FtpPath, Timestamp),
+    /// Set the permission bits of a file, 0 to 0o777. -> [`Outcome::Done`]
+    SetMode(FtpPath, u32),
+}
+
+/// The representation type of a transfer (RFC 959 section 3.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// TYPE A: line ends are converted.
+    #[default]
+    Ascii,
+    /// TYPE I: the bytes as they are.
+    Image,
+}
+
+/// Where the bytes of an upload go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// They are the file (STOR).
+    Whole,
+    /// They are a file of a name that is not taken yet (STOU).
+    Unique,
+    /// From this byte on, in the file that is there (REST + STOR).
+    At(u64),
+    /// Behind the file's last byte (APPE); a file that is not there is made, as with `Whole`.
+    End,
+}
+
+/// Which way the bytes of a transfer go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the server to the client.
+    Down,
+    /// From the client to the server.
+    Up,
+}
+
+/// How a data connection comes to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataChannel {
+    /// The client connects to the port that this [`Action::Listen`] holds.
+    Passive(OpId),
+    /// The server connects to this address, which is known to be the client's own.
+    Active(SocketAddr),
+}
+
+/// How a listing is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ListFormat {
+    /// As `ls -l` does (LIST).
+    Long,
+    /// Names alone (NLST).
+    Names,
+    /// Facts (MLSD).
+    Facts(FactSet),
+}
+
+/// Which facts MLSx tells (OPTS MLST, RFC 3659 section 7.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FactSet(pub(crate) u8);
+
+/// A listing that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListRequest {
+    /// The directory or file.
+    pub path: FtpPath,
+    /// The last part of what was asked for, where it is a pattern: only matching names of `path` are listed.
+    pub pattern: Option<Vec<u8>>,
+    /// The argument as the client wrote it: NLST puts its directory before each name.
+    pub written: Vec<u8>,
+    /// How it is written.
+    pub format: ListFormat,
+    /// The options of `ls`.
+    pub options: ListOptions,
+}
+
+/// The options of `ls` that LIST and NLST understand; all others are passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ListOptions {
+    /// `-a`: names that begin with a dot, and `.` and `..`.
+    pub all: bool,
+    /// `-A`: names that begin with a dot.
+    pub almost_all: bool,
+    /// `-l`: the long form, for NLST.
+    pub long: bool,
+    /// `-R`: directories within.
+    pub recursive: bool,
+    /// `-t`: newest first.
+    pub by_time: bool,
+    /// `-S`: largest first.
+    pub by_size: bool,
+    /// `-r`: the other way round.
+    pub reverse: bool,
+    /// `-1`: names alone, for LIST.
+    pub one: bool,
+    /// `-d`: a directory itself, not what is in it.
+    pub directory: bool,
+    /// `-F`: a mark behind names: `/` for directories, `@` for links, `*` for programs.
+    pub classify: bool,
+}
+
+/// What became of an operation.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Of [`Action::Authenticate`].
+    Login(Result<Grant, LoginError>),
+    /// Of [`Action::Listen`]: the address to tell the client.
+    Listening(Result<SocketAddr, DataError>),
+    /// Of [`Action::Open`] and [`Action::List`].
+    Opened(Result<Opened, StorageError>),
+    /// Of [`Action::Create`]: the name of the file (which STOU tells).
+    Created(Result<FtpPath, StorageError>),
+    /// Of [`Action::Transfer`].
+    Transferred(Transferred),
+    /// Of [`Action::Stat`].
+    Entry(Result<Box<Entry>, StorageError>),
+    /// Of [`Action::Size`].
+    Size(Result<u64, StorageError>),
+    /// Of [`Action::Describe`]: the lines, without ends.
+    Text(Result<Vec<Text>, StorageError>),
+    /// Of all others.
+    Done(Result<(), StorageError>),
+}
+
+/// A source that was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// How many bytes the data connection will carry, where that is known.
+    pub size: Option<u64>,
+}
+
+/// How a transfer ended.
+#[derive(Debug)]
+pub struct Transferred {
+    /// How many bytes the data connection carried.
+    pub bytes: u64,
+    /// How it ended. A success means for a download that all was sent and the connection closed; for an upload that
+    /// the peer ended its side in order.
+    pub result: Result<(), TransferError>,
+}
+
+/// Why a transfer did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// No data connection came to stand.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data connection broke.
+    #[error("the data connection broke: {0}")]
+    Broken(String),
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It was stopped by [`Output::Cancel`].
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Why there is no data connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The client's port refused it.
+    #[error("{0} refused the connection")]
+    Refused(SocketAddr),
+    /// The client's port cannot be reached.
+    #[error("no connection to {0}: {1}")]
+    Unreachable(SocketAddr, String),
+    /// No passive port is free.
+    #[error("no passive port is free")]
+    NoPort,
+    /// PASV where the client has come by IPv6, or the other way round.
+    #[error("this needs a control connection over IPv4")]
+    Family,
+}
+
+/// Why a login was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// Unknown name, wrong password, or not from here: one answer for all.
+    #[error("login incorrect")]
+    Refused,
+    /// Not now: too many sessions of this account.
+    #[error("too many sessions for this account")]
+    TooMany,
+    /// The answer could not be found out.
+    #[error("the authenticator failed")]
+    Unavailable,
+}
+
+/// What a login gives.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The working directory to begin with.
+    pub home: FtpPath,
+    /// Whether this is an anonymous guest.
+    pub anonymous: bool,
+    /// What may be done.
+    pub permissions: Permissions,
+}
+
+/// Why a storage did not do what was asked. One table in this crate turns it into a reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// Nothing has this name.
+    #[error("No such file or directory")]
+    NotFound,
+    /// The account or the file system does not allow it; also what leads out of the root.
+    #[error("Permission denied")]
+    Denied,
+    /// The name is taken.
+    #[error("File exists")]
+    Exists,
+    /// A part of the path is no directory, or a directory was needed.
+    #[error("Not a directory")]
+    NotADirectory,
+    /// A directory was named where a file is needed.
+    #[error("Is a directory")]
+    IsADirectory,
+    /// A device, FIFO or socket: only regular files are transferred.
+    #[error("Not a plain file")]
+    NotARegularFile,
+    /// The directory has something in it.
+    #[error("Directory not empty")]
+    NotEmpty,
+    /// The name cannot be a name here.
+    #[error("File name not allowed")]
+    BadName,
+    /// REST beyond the end of the file.
+    #[error("Restart offset is beyond the end of the file")]
+    BadOffset,
+    /// The file system is full.
+    #[error("No space left on device")]
+    NoSpace,
+    /// The account's quota is used up.
+    #[error("Quota exceeded")]
+    OverQuota,
+    /// Another session writes it.
+    #[error("File is busy")]
+    Busy,
+    /// It would take too long to find out.
+    #[error("Too costly to find out, use TYPE I")]
+    TooCostly,
+    /// More names than a listing may have.
+    #[error("Too many files")]
+    TooMany,
+    /// This storage cannot do that.
+    #[error("Not supported here")]
+    Unsupported,
+    /// The operation was stopped by [`Output::Cancel`].
+    #[error("Cancelled")]
+    Cancelled,
+    /// Anything else, for the log; the client is told no detail.
+    #[error("Local error")]
+    Io(String),
+}
+
+/// Where the control connection's peer is, for decisions about data connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address, canonical (no v4-mapped IPv6).
+    pub ip: IpAddr,
+    /// The client's port.
+    pub port: u16,
+}

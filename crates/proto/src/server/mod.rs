@@ -1,0 +1,5 @@
+//! The server's side of one control connection.
+
+mod action;
+
+pub use action::*;
