@@ -172,6 +172,9 @@ pub enum Opts {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
+    /// Longer than the limit: thrown away unread.
+    #[error("The command line is too long; it was not run.")]
+    TooLong,
     /// Not in the table.
     #[error("Unknown command.")]
     Unknown,

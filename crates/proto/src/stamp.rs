@@ -24,7 +24,7 @@ pub fn parse(text: &[u8]) -> Option<Timestamp> {
     if second > 60 {
         return None;
     }
-    let nanos: i32 = format!("{:0<9.9}", fraction).parse().ok()?;
+    let nanos: i32 = format!("{fraction:0<9.9}").parse().ok()?;
     let civil = DateTime::new(year?, two(0)?, two(2)?, two(4)?, two(6)?, second.min(59), nanos).ok()?;
     Offset::UTC.to_timestamp(civil).ok()
 }

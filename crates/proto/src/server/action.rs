@@ -1,6 +1,6 @@
 //! What a [`ServerSession`](super::ServerSession) asks of its driver, and what the driver answers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
@@ -184,7 +184,7 @@ pub enum ListFormat {
 }
 
 /// Which facts MLSx tells (OPTS MLST, RFC 3659 section 7.9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FactSet(pub(crate) u8);
 
 /// A listing that is wanted.
@@ -384,13 +384,4 @@ pub enum StorageError {
     /// Anything else, for the log; the client is told no detail.
     #[error("Local error")]
     Io(String),
-}
-
-/// Where the control connection's peer is, for decisions about data connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The client's address, canonical (no v4-mapped IPv6).
-    pub ip: IpAddr,
-    /// The client's port.
-    pub port: u16,
 }

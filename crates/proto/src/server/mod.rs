@@ -1,5 +1,27 @@
-//! The server's side of one control connection.
+//! The server's side of one control connection, without I/O.
+//!
+//! A driver hands in what happens ([`ServerSession`]'s `handle_*`) and does what [`ServerSession::poll_output`] gives out,
+//! in that order. Bytes of files never pass through here: the session owns a data channel's life (offered, opening,
+//! moving, settled), not its bytes, so the control connection is never blocked by a transfer.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `session` | input to commands, their queue, time, the end |
+//! | `command` | what each command does: the gate and one arm a verb |
+//! | `transfer` | the life of RETR, STOR, LIST and their like, from its opening to its last reply |
+//! | `outcome` | how the outcomes of all other operations are answered |
+//! | `wording` | the text of replies; the one table from storage errors to reply codes |
+//! | `action` | what is asked of the driver, and its answers |
+//! | `settings` | what an operator sets |
 
 mod action;
+mod command;
+mod outcome;
+mod session;
+mod settings;
+mod transfer;
+mod wording;
 
 pub use action::*;
+pub use session::ServerSession;
+pub use settings::SessionSettings;

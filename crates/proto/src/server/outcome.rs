@@ -1,0 +1,167 @@
+//! How the outcome of a single operation is answered.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use super::action::{DataChannel, Grant, LoginError, OpId, Outcome, StorageError};
+use super::session::{Login, ServerSession};
+use super::wording::{self, say};
+use crate::listing::{Entry, EntryKind};
+use crate::path::{FtpPath, PathArg};
+use crate::reply::{Code, Reply, Text};
+use crate::time::Time;
+use crate::verb::Verb;
+
+/// What is done when the outcome of the one running operation comes. `name` is what the client wrote, for the reply.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// PASS.
+    Login { user: Vec<u8> },
+    /// PASV, EPSV.
+    Listen { extended: bool },
+    /// CWD, CDUP.
+    Enter { verb: Verb, path: FtpPath, name: Vec<u8> },
+    /// MLST.
+    Facts { path: FtpPath, name: Vec<u8> },
+    /// SIZE.
+    Size { name: Vec<u8> },
+    /// MDTM.
+    Modified { name: Vec<u8> },
+    /// RNFR.
+    RenameFrom { path: FtpPath, name: Vec<u8> },
+    /// STAT with a path.
+    Describe { name: Vec<u8> },
+    /// All that either succeed or do not: the reply to success.
+    Done { reply: Reply, name: Vec<u8> },
+}
+
+impl Pending {
+    pub(super) fn done(reply: Reply, arg: &PathArg) -> Pending {
+        Pending::Done { reply, name: arg.as_bytes().to_vec() }
+    }
+}
+
+impl ServerSession {
+    pub(super) fn conclude(&mut self, now: Time, op: OpId, pending: Pending, outcome: Outcome) {
+        let reply = match (pending, outcome) {
+            (Pending::Login { user }, Outcome::Login(result)) => return self.logged_in(now, user, result),
+            (Pending::Listen { extended }, Outcome::Listening(Ok(addr))) => self.listening(op, extended, addr),
+            (Pending::Listen { .. }, Outcome::Listening(Err(error))) => wording::data_error(&error),
+            (Pending::Enter { verb, path, .. }, Outcome::Done(Ok(()))) => {
+                self.cwd = path;
+                wording::done(verb)
+            }
+            (Pending::Facts { path, .. }, Outcome::Entry(Ok(entry))) => self.facts_reply(&path, *entry),
+            (Pending::Size { .. }, Outcome::Size(Ok(size))) => say(213, size.to_string()),
+            (Pending::Modified { name }, Outcome::Entry(Ok(entry))) => modified_reply(&entry, &name),
+            (Pending::RenameFrom { path, .. }, Outcome::Entry(Ok(_))) => {
+                self.rename_from = Some(path);
+                say(350, "Ready for RNTO.")
+            }
+            (Pending::Describe { name }, Outcome::Text(Ok(text))) => status_reply(&name, text),
+            (Pending::Done { reply, .. }, Outcome::Done(Ok(()))) => reply,
+            (pending, outcome) => wording::storage_error(&failure(outcome), pending.name()),
+        };
+        self.reply(now, reply);
+    }
+
+    fn logged_in(&mut self, now: Time, user: Vec<u8>, result: Result<Grant, LoginError>) {
+        match result {
+            Ok(grant) => {
+                self.failed_logins = 0;
+                self.cwd = grant.home.clone();
+                let reply = wording::welcome(&self.settings, &user, grant.anonymous);
+                self.login = Login::In { user, grant };
+                self.reply(now, reply);
+            }
+            Err(LoginError::Refused) => {
+                self.failed_logins += 1;
+                if self.failed_logins >= self.settings.login_tries {
+                    self.reply(now, say(421, "Login incorrect; too many failed logins, closing."));
+                    self.close();
+                } else {
+                    self.reply(now, say(530, "Login incorrect."));
+                }
+            }
+            Err(error @ (LoginError::TooMany | LoginError::Unavailable)) => {
+                self.reply(now, say(421, format!("Not now: {error}; try again later.")));
+                self.close();
+            }
+        }
+    }
+
+    fn listening(&mut self, op: OpId, extended: bool, addr: SocketAddr) -> Reply {
+        let reply = match (extended, addr) {
+            (true, addr) => wording::extended_passive(addr.port()),
+            (false, SocketAddr::V4(addr)) => wording::passive(addr),
+            (false, SocketAddr::V6(_)) => {
+                self.release(op);
+                return wording::data_error(&super::action::DataError::Family);
+            }
+        };
+        self.data = Some(DataChannel::Passive(op));
+        reply
+    }
+
+    /// RFC 3659 section 7.2: the facts on a line of their own after one space, with the path that they are of.
+    fn facts_reply(&self, path: &FtpPath, mut entry: Entry) -> Reply {
+        if entry.kind == EntryKind::CurrentDirectory || entry.kind == EntryKind::ParentDirectory {
+            entry.kind = EntryKind::Directory;
+        }
+        entry.name = path.as_bytes().to_vec();
+        let mut line = vec![b' '];
+        line.extend_from_slice(&entry.name);
+        let first = [b"Listing ", path.as_bytes()].concat();
+        let all: Vec<Text> = vec![Cow::Owned(first), Cow::Owned(line), Cow::Borrowed(b"End.")];
+        Reply::with_lines(Code::known(250), all)
+    }
+}
+
+impl Pending {
+    fn name(&self) -> &[u8] {
+        match self {
+            Pending::Login { .. } | Pending::Listen { .. } => b"",
+            Pending::Enter { name, .. }
+            | Pending::Facts { name, .. }
+            | Pending::Size { name }
+            | Pending::Modified { name }
+            | Pending::RenameFrom { name, .. }
+            | Pending::Describe { name }
+            | Pending::Done { name, .. } => name,
+        }
+    }
+}
+
+/// RFC 3659 section 3: only files have a time that can be relied on, but clients ask for directories too.
+fn modified_reply(entry: &Entry, name: &[u8]) -> Reply {
+    match entry.modified {
+        Some(modified) => say(213, crate::stamp::write(modified.at)),
+        None => wording::storage_error(&StorageError::Unsupported, name),
+    }
+}
+
+/// RFC 959 section 4.1.3: STAT of a directory is its listing, over the control connection.
+fn status_reply(name: &[u8], text: Vec<Text>) -> Reply {
+    let first = if name.is_empty() {
+        b"Status of the current directory:".to_vec()
+    } else {
+        [b"Status of ", name, b":"].concat()
+    };
+    let mut all: Vec<Text> = vec![Cow::Owned(first)];
+    all.extend(text);
+    all.push(Cow::Borrowed(b"End of status."));
+    Reply::with_lines(Code::known(213), all)
+}
+
+/// The error of an outcome. A success of the wrong kind is a fault of the driver, told as a local error.
+fn failure(outcome: Outcome) -> StorageError {
+    match outcome {
+        Outcome::Opened(Err(e))
+        | Outcome::Created(Err(e))
+        | Outcome::Entry(Err(e))
+        | Outcome::Size(Err(e))
+        | Outcome::Text(Err(e))
+        | Outcome::Done(Err(e)) => e,
+        _ => StorageError::Io("an outcome of the wrong kind".into()),
+    }
+}

@@ -1,0 +1,436 @@
+//! Input to commands, their queue, time, and the end.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::action::{Action, DataChannel, FactSet, Form, Grant, OpId, Outcome, Output};
+use super::outcome::Pending;
+use super::settings::SessionSettings;
+use super::transfer::Transfer;
+use super::wording;
+use crate::command::{Command, CommandError};
+use crate::event::{ConnectionId, End, EventKind, SessionEvent};
+use crate::line::{Line, LineDecoder};
+use crate::path::FtpPath;
+use crate::reply::Reply;
+use crate::time::Time;
+use crate::verb::During;
+
+/// The server's side of one control connection.
+///
+/// Every method takes `now`; after each call, drain [`ServerSession::poll_output`].
+#[derive(Debug)]
+pub struct ServerSession {
+    pub(super) settings: Arc<SessionSettings>,
+    /// The client's end of the control connection, canonical.
+    pub(super) peer: SocketAddr,
+    /// Whether the client has come by IPv6 (and not by IPv4 mapped into it).
+    pub(super) ipv6: bool,
+    decoder: LineDecoder,
+    queue: VecDeque<Queued>,
+    pub(super) running: Option<Running>,
+    outputs: VecDeque<Output>,
+    last_op: u64,
+
+    pub(super) login: Login,
+    pub(super) failed_logins: u32,
+    pub(super) cwd: FtpPath,
+    pub(super) form: Form,
+    pub(super) facts: FactSet,
+    pub(super) data: Option<DataChannel>,
+    pub(super) epsv_all: bool,
+    /// REST, until a transfer or a listing consumes it.
+    pub(super) restart: u64,
+    /// ALLO, until an upload consumes it.
+    pub(super) announced: Option<u64>,
+    /// RNFR, until the next command.
+    pub(super) rename_from: Option<FtpPath>,
+
+    began: Time,
+    last_activity: Time,
+    /// No command was read yet: an HTTP request here is a cross-protocol attack or a lost browser.
+    fresh: bool,
+    ending: Ending,
+}
+
+/// Who the session is.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// Nobody, or somebody of whom only the name is known.
+    Out { user: Option<Vec<u8>> },
+    /// Somebody.
+    In { user: Vec<u8>, grant: Grant },
+}
+
+/// The one command that is being done.
+#[derive(Debug)]
+pub(super) enum Running {
+    /// A single operation whose outcome makes the reply.
+    Single { op: OpId, pending: Pending },
+    /// A transfer, in one of its phases.
+    Transfer(Box<Transfer>),
+}
+
+/// A line that waits for its turn.
+#[derive(Debug)]
+struct Queued {
+    command: Result<Command, CommandError>,
+    /// An ABOR, or the end of the connection, came behind it: a transfer is answered without being done.
+    aborted: bool,
+    /// For an ABOR: whether there was a transfer before it to be aborted.
+    aborts: bool,
+}
+
+/// How near the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Not near.
+    No,
+    /// The server goes down: the running transfer is the last thing that is done.
+    Shutdown,
+    /// The client has said all that it will say: what is in the queue is the rest.
+    PeerDone,
+    /// [`Output::Close`] was given out.
+    Closed,
+}
+
+impl ServerSession {
+    /// A session with the client at `peer`, which begins with the greeting.
+    pub fn new(settings: Arc<SessionSettings>, peer: SocketAddr, now: Time) -> ServerSession {
+        let ip = peer.ip().to_canonical();
+        let mut session = ServerSession {
+            decoder: LineDecoder::new(settings.max_line),
+            peer: SocketAddr::new(ip, peer.port()),
+            ipv6: matches!(ip, IpAddr::V6(_)),
+            queue: VecDeque::new(),
+            running: None,
+            outputs: VecDeque::new(),
+            last_op: 0,
+            login: Login::Out { user: None },
+            failed_logins: 0,
+            cwd: FtpPath::root(),
+            form: Form::default(),
+            facts: FactSet::default(),
+            data: None,
+            epsv_all: false,
+            restart: 0,
+            announced: None,
+            rename_from: None,
+            began: now,
+            last_activity: now,
+            fresh: true,
+            ending: Ending::No,
+            settings,
+        };
+        let greeting = wording::greeting(&session.settings);
+        session.reply(now, greeting);
+        session
+    }
+
+    /// Takes bytes of the control connection and says how many it took. Where it took fewer than all, too many commands
+    /// wait: keep the rest, stop reading, and hand it in again after the next outcome.
+    pub fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
+        let mut taken = 0;
+        while self.takes_input() {
+            let rest = input.get(taken..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            let (read, line) = self.decoder.feed(rest);
+            taken += read;
+            let Some(line) = line else { break };
+            let (event, command) = match line {
+                Line::Whole(line) => {
+                    let event = self.settings.events.then(|| EventKind::command(ConnectionId::CONTROL, line));
+                    if std::mem::take(&mut self.fresh) && is_http(line) {
+                        self.event(now, event);
+                        self.close();
+                        break;
+                    }
+                    (event, Command::parse(line))
+                }
+                Line::Overlong(head) => {
+                    let event = self.settings.events.then(|| overlong_event(head));
+                    (event, Err(CommandError::TooLong))
+                }
+            };
+            self.event(now, event);
+            self.last_activity = now;
+            let is_abort = matches!(&command, Ok(c) if c.verb().facts().during == During::Abort);
+            let aborts = is_abort && self.abort_all_ahead();
+            self.queue.push_back(Queued { command, aborted: false, aborts });
+            self.advance(now);
+        }
+        let answers = self.decoder.take_answers();
+        if !answers.is_empty() && self.ending != Ending::Closed {
+            self.send(answers);
+        }
+        taken
+    }
+
+    /// Whether more input would be taken now.
+    pub fn takes_input(&self) -> bool {
+        self.ending == Ending::No && self.queue.len() < self.settings.max_queued
+    }
+
+    /// The client has ended its side of the control connection, or the connection broke. Without a QUIT before it,
+    /// transfers end here: whoever is killed in the middle of an upload also ends its connections in order, and half
+    /// a file must not stand for a whole one. Other commands that were sent are still done.
+    pub fn handle_eof(&mut self, now: Time) {
+        if !matches!(self.ending, Ending::No | Ending::Shutdown) {
+            return;
+        }
+        if !self.queue.iter().any(|q| matches!(q.command, Ok(Command::Quit))) {
+            self.abort_all_ahead();
+        }
+        self.ending = Ending::PeerDone;
+        self.advance(now);
+    }
+
+    /// The server is going down: a running transfer may end (the driver sets the limit), nothing else is begun.
+    pub fn handle_shutdown(&mut self, now: Time) {
+        if self.ending == Ending::No {
+            self.ending = Ending::Shutdown;
+            self.queue.clear();
+            self.advance(now);
+        }
+    }
+
+    /// Takes the outcome of an operation; each has exactly one. One that is not waited for is no error.
+    pub fn handle_outcome(&mut self, now: Time, op: OpId, outcome: Outcome) {
+        if self.ending == Ending::Closed {
+            return;
+        }
+        self.last_activity = now;
+        match self.running.take() {
+            Some(Running::Single { op: waited, pending }) if waited == op => self.conclude(now, op, pending, outcome),
+            Some(Running::Transfer(transfer)) if transfer.waits_for(op) => {
+                self.transfer_outcome(now, *transfer, outcome)
+            }
+            other => self.running = other,
+        }
+        self.advance(now);
+    }
+
+    /// The data connection of a running [`Action::Transfer`] stands.
+    pub fn handle_connected(&mut self, now: Time, op: OpId) {
+        if let Some(transfer) = self.transfer_mut(op) {
+            transfer.connected(now);
+        }
+    }
+
+    /// So many bytes in all has a running transfer carried.
+    pub fn handle_progress(&mut self, now: Time, op: OpId, bytes: u64) {
+        if let Some(transfer) = self.transfer_mut(op) {
+            transfer.progress(now, bytes);
+        }
+    }
+
+    /// The moment of the last [`Output::Wait`] has come. Calling it earlier does nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.ending == Ending::Closed || now < self.deadline() {
+            return;
+        }
+        if let Some(Running::Transfer(transfer)) = &mut self.running {
+            if let Some(op) = transfer.expire(now, &self.settings) {
+                self.outputs.push_back(Output::Cancel(op));
+            }
+            return;
+        }
+        let reply = match self.login {
+            Login::Out { .. } if now >= self.began + self.settings.login_timeout => {
+                wording::login_timeout(&self.settings)
+            }
+            _ => wording::idle_timeout(&self.settings),
+        };
+        self.reply(now, reply);
+        self.close();
+    }
+
+    /// The next thing to do. [`Output::Wait`] says that there is none until something is handed in; after
+    /// [`Output::Close`] that is for ever.
+    pub fn poll_output(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.deadline()))
+    }
+
+    /// When [`ServerSession::handle_timeout`] is due.
+    fn deadline(&self) -> Time {
+        let settings = &self.settings;
+        match (&self.running, &self.login) {
+            _ if self.ending == Ending::Closed => Time::MAX,
+            (Some(Running::Transfer(transfer)), _) => transfer.deadline(settings),
+            (Some(Running::Single { .. }), _) => Time::MAX,
+            (None, Login::Out { .. }) => {
+                (self.began + settings.login_timeout).min(self.last_activity + settings.idle_timeout)
+            }
+            (None, Login::In { .. }) => self.last_activity + settings.idle_timeout,
+        }
+    }
+
+    /// Does what can be done now: the queue from its head, in order, one command at a time. While a transfer runs, only
+    /// NOOP and STAT are answered, and only from the head.
+    fn advance(&mut self, now: Time) {
+        while self.ending != Ending::Closed {
+            if self.ending == Ending::Shutdown && self.running.is_none() {
+                let reply = wording::shutting_down();
+                self.reply(now, reply);
+                return self.close();
+            }
+            let Some(head) = self.queue.front() else { break };
+            if self.running.is_some() && !(self.is_moving() && head.may_overtake()) {
+                return;
+            }
+            let Some(next) = self.queue.pop_front() else { break };
+            self.last_activity = now;
+            match next.command {
+                Ok(Command::Abor) => self.answer_abort(now, next.aborts),
+                Ok(command) if next.aborted && is_transfer(&command) => self.skip_transfer(now),
+                Ok(command) => self.run(now, command),
+                Err(error) => {
+                    let reply = wording::command_error(&error);
+                    self.reply(now, reply);
+                }
+            }
+        }
+        if self.ending == Ending::PeerDone && self.running.is_none() {
+            self.close();
+        }
+    }
+
+    /// Aborts the running transfer and marks those that wait; whether there was any.
+    fn abort_all_ahead(&mut self) -> bool {
+        let mut any = false;
+        for queued in &mut self.queue {
+            if matches!(&queued.command, Ok(command) if is_transfer(command)) {
+                queued.aborted = true;
+                any = true;
+            }
+        }
+        if let Some(Running::Transfer(transfer)) = &mut self.running {
+            any = true;
+            if let Some(op) = transfer.abort() {
+                self.outputs.push_back(Output::Cancel(op));
+            }
+        }
+        any
+    }
+
+    fn is_moving(&self) -> bool {
+        matches!(&self.running, Some(Running::Transfer(transfer)) if transfer.has_begun())
+    }
+
+    fn transfer_mut(&mut self, op: OpId) -> Option<&mut Transfer> {
+        match &mut self.running {
+            Some(Running::Transfer(transfer)) if transfer.waits_for(op) => Some(transfer),
+            _ => None,
+        }
+    }
+
+    /// Asks the driver for an operation.
+    pub(super) fn start(&mut self, action: Action) -> OpId {
+        self.last_op += 1;
+        let op = OpId(self.last_op);
+        self.outputs.push_back(Output::Do(op, action));
+        op
+    }
+
+    /// Asks for an operation whose outcome makes the reply to the running command.
+    pub(super) fn start_single(&mut self, action: Action, pending: Pending) {
+        let op = self.start(action);
+        self.running = Some(Running::Single { op, pending });
+    }
+
+    pub(super) fn release(&mut self, op: OpId) {
+        self.outputs.push_back(Output::Release(op));
+    }
+
+    /// Forgets the offered data channel; a listening port is let go of.
+    pub(super) fn drop_data_channel(&mut self) {
+        if let Some(DataChannel::Passive(op)) = self.data.take() {
+            self.release(op);
+        }
+    }
+
+    pub(super) fn reply(&mut self, now: Time, reply: Reply) {
+        let mut bytes = Vec::with_capacity(64);
+        reply.encode(&mut bytes);
+        self.send(bytes);
+        let event = self.settings.events.then(|| EventKind::Reply {
+            connection: ConnectionId::CONTROL,
+            code: reply.code(),
+            lines: reply.lines().to_vec(),
+        });
+        self.event(now, event);
+    }
+
+    pub(super) fn close(&mut self) {
+        if self.ending != Ending::Closed {
+            self.ending = Ending::Closed;
+            self.queue.clear();
+            self.running = None;
+            self.outputs.push_back(Output::Close);
+        }
+    }
+
+    fn send(&mut self, bytes: Vec<u8>) {
+        match self.outputs.back_mut() {
+            Some(Output::Send(queued)) => queued.extend_from_slice(&bytes),
+            _ => self.outputs.push_back(Output::Send(bytes)),
+        }
+    }
+
+    fn event(&mut self, now: Time, kind: Option<EventKind>) {
+        if let Some(kind) = kind {
+            self.outputs.push_back(Output::Event(SessionEvent { at: now, kind }));
+        }
+    }
+}
+
+impl Queued {
+    fn may_overtake(&self) -> bool {
+        match &self.command {
+            // STAT with a path reads a directory: it is a listing, not a question about the transfer.
+            Ok(Command::Stat(path)) => path.is_none(),
+            Ok(command) => command.verb().facts().during == During::Overtake,
+            Err(_) => false,
+        }
+    }
+}
+
+fn is_transfer(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Retr(_)
+            | Command::Stor(_)
+            | Command::Stou(_)
+            | Command::Appe(_)
+            | Command::List(_)
+            | Command::Nlst(_)
+            | Command::Mlsd(_)
+    )
+}
+
+/// A browser tricked into talking to an FTP server sends a request line first; nothing of it is run.
+fn is_http(line: &[u8]) -> bool {
+    let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
+    let methods: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+    line.get(..end).is_some_and(|verb| methods.contains(&verb))
+}
+
+fn overlong_event(head: &[u8]) -> EventKind {
+    // The head may begin with PASS: what is shown of it goes through the same mask.
+    let EventKind::Command { verb, argument, .. } = EventKind::command(ConnectionId::CONTROL, head) else {
+        return EventKind::Note { connection: Some(ConnectionId::CONTROL), text: "an overlong command".into() };
+    };
+    let mut shown = verb.into_bytes();
+    shown.push(b' ');
+    shown.extend_from_slice(&argument);
+    shown.truncate(200);
+    EventKind::Malformed {
+        connection: ConnectionId::CONTROL,
+        from: End::Client,
+        head: shown,
+        why: "longer than the limit of a command line; thrown away".into(),
+    }
+}

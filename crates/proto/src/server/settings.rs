@@ -1,0 +1,52 @@
+//! What an operator sets for all sessions of a server.
+
+use std::time::Duration;
+
+use crate::line::MAX_COMMAND_LINE;
+
+/// The settings of sessions. One value is shared by all sessions of a site.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    /// The text of the greeting (220). It is the first thing that everyone on the network sees: no version by default.
+    pub greeting: String,
+    /// The name that the server goes by in its welcome and farewell.
+    pub host: String,
+    /// Whether guests are asked for their e-mail address (USER anonymous or ftp). Whether they are let in is decided by
+    /// the authenticator.
+    pub anonymous: bool,
+    /// From connecting to the end of the login. Default 60 s. Long values let idle strangers hold connections.
+    pub login_timeout: Duration,
+    /// Between two commands, while no transfer runs. Default 300 s. RFC 1123 section 4.1.3.2 asks for 5 minutes at least.
+    pub idle_timeout: Duration,
+    /// From the 150 reply to the data connection. Default 30 s. What a firewall swallows is told to the user after this.
+    pub data_open_timeout: Duration,
+    /// How long a data connection may carry nothing. Default 120 s. Short values cut off slow devices.
+    pub stall_timeout: Duration,
+    /// Failed logins after which the connection is closed. Default 3.
+    pub login_tries: u32,
+    /// The longest command line, in bytes. Default [`MAX_COMMAND_LINE`].
+    pub max_line: usize,
+    /// How many commands may wait behind a running one. Default 64. No more is read from the connection while they
+    /// wait, so a client that sends ahead is slowed down, not cut off.
+    pub max_queued: usize,
+    /// Whether [`Output::Event`](super::Output::Event)s are given out. Default no: they cost an allocation each.
+    pub events: bool,
+}
+
+impl Default for SessionSettings {
+    fn default() -> SessionSettings {
+        SessionSettings {
+            greeting: "FTP Service".into(),
+            host: "localhost".into(),
+            anonymous: false,
+            login_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(300),
+            data_open_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(120),
+            login_tries: 3,
+            max_line: MAX_COMMAND_LINE,
+            max_queued: 64,
+            events: false,
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The life of a transfer: opened, moving, and for an upload made to last and given its name.
+//!
+//! ```text
+//! RETR, LIST   Open|List -> 150, Transfer -> 226
+//! STOR         Create    -> 150, Transfer -> Sync -> Commit -> 226
+//! ```
+//! Whatever goes wrong on the way ends in one reply, and an upload that does not come to its commit never happened.
+
+use super::action::{
+    Action, DataChannel, Direction, Form, ListRequest, OpId, Opened, Outcome, Placement, StorageError, TransferError,
+    Transferred,
+};
+use super::session::{Running, ServerSession};
+use super::settings::SessionSettings;
+use super::wording::{self, say};
+use crate::path::FtpPath;
+use crate::reply::Reply;
+use crate::text::Shown;
+use crate::time::Time;
+use crate::verb::{Permission, Verb};
+
+/// A transfer that is running.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    verb: Verb,
+    /// What the client wrote, for replies.
+    name: Vec<u8>,
+    kind: Kind,
+    form: Form,
+    data: DataChannel,
+    phase: Phase,
+    /// The operation that is waited for.
+    op: OpId,
+    /// The operation that holds the file or listing.
+    job: OpId,
+    /// Why it was cancelled, once it was.
+    cancelled: Option<Why>,
+    bytes: u64,
+    /// When the data connection was asked for, when it stood, or when it last carried something.
+    last_progress: Time,
+    stands: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Download,
+    Listing,
+    Upload(Placement),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Moving,
+    Syncing,
+    Committing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// ABOR, or the end of the control connection.
+    Abort,
+    NobodyCame,
+    Stalled,
+}
+
+/// A transfer that is asked for.
+pub(super) struct Plan {
+    verb: Verb,
+    name: Vec<u8>,
+    what: What,
+}
+
+enum What {
+    File(FtpPath),
+    Upload(FtpPath, Placement),
+    Listing(ListRequest),
+}
+
+impl Plan {
+    pub(super) fn download(path: FtpPath, name: Vec<u8>) -> Plan {
+        Plan { verb: Verb::Retr, name, what: What::File(path) }
+    }
+
+    pub(super) fn upload(verb: Verb, path: FtpPath, name: Vec<u8>, placement: Placement) -> Plan {
+        Plan { verb, name, what: What::Upload(path, placement) }
+    }
+
+    pub(super) fn listing(verb: Verb, request: ListRequest) -> Plan {
+        Plan { verb, name: request.written.clone(), what: What::Listing(request) }
+    }
+}
+
+impl ServerSession {
+    /// Opens what is to be transferred. REST and ALLO are consumed here, whatever comes of it (RFC 3659 section 5.3).
+    pub(super) fn begin_transfer(&mut self, plan: Plan) -> Option<Reply> {
+        let from = std::mem::take(&mut self.restart);
+        let announced = self.announced.take();
+        let Some(data) = self.data else {
+            return Some(say(425, "No data connection: send EPSV, PASV, EPRT or PORT first."));
+        };
+        let listing = matches!(plan.what, What::Listing(_));
+        // Line ends make an offset in a text mean different things at both ends; nobody's files are worth the guess.
+        if from > 0 && self.form == Form::Ascii && !listing {
+            return Some(say(504, "REST beyond 0 needs TYPE I."));
+        }
+        let form = if listing { Form::Ascii } else { self.form };
+        let (kind, action) = match plan.what {
+            What::File(path) => (Kind::Download, Action::Open { path, from, form }),
+            What::Listing(request) => (Kind::Listing, Action::List(request)),
+            What::Upload(_, Placement::End | Placement::Unique) if from > 0 => {
+                return Some(say(503, format!("REST does not go with {}.", plan.verb)));
+            }
+            What::Upload(path, placement) => {
+                let overwrite = self.may(Permission::Overwrite);
+                (Kind::Upload(placement), Action::Create { path, placement, overwrite, announced })
+            }
+        };
+        // From here on the channel belongs to the transfer: a second one needs a new channel.
+        self.data = None;
+        let op = self.start(action);
+        self.running = Some(Running::Transfer(Box::new(Transfer {
+            verb: plan.verb,
+            name: plan.name,
+            kind,
+            form,
+            data,
+            phase: Phase::Opening,
+            op,
+            job: op,
+            cancelled: None,
+            bytes: 0,
+            last_progress: Time::ZERO,
+            stands: false,
+        })));
+        None
+    }
+
+    /// A transfer whose ABOR had come before its turn: nothing of it is done.
+    pub(super) fn skip_transfer(&mut self, now: Time) {
+        self.restart = 0;
+        self.announced = None;
+        self.drop_data_channel();
+        self.reply(now, wording::aborted());
+    }
+
+    /// ABOR, at its turn: whatever it aborted has had its reply.
+    pub(super) fn answer_abort(&mut self, now: Time, aborted: bool) {
+        self.restart = 0;
+        let reply = match (aborted, &self.data) {
+            (true, _) => say(226, "ABOR command successful."),
+            // RFC 959 section 5.4: 225 is a data connection that is open, without a transfer.
+            (false, Some(_)) => say(225, "No transfer to abort; the data connection stays open."),
+            (false, None) => say(226, "No transfer to abort."),
+        };
+        self.reply(now, reply);
+    }
+
+    /// One line on the running transfer, for STAT (RFC 959 section 4.1.3).
+    pub(super) fn transfer_status(&self) -> Option<String> {
+        let Some(Running::Transfer(transfer)) = &self.running else { return None };
+        let Transfer { verb, name, bytes, .. } = transfer.as_ref();
+        Some(format!("{verb} {} running, {bytes} bytes transferred", Shown(name)))
+    }
+
+    /// The outcome that a transfer waited for: on to its next phase, or to its reply.
+    pub(super) fn transfer_outcome(&mut self, now: Time, transfer: Transfer, outcome: Outcome) {
+        match (transfer.phase, outcome) {
+            (Phase::Opening, Outcome::Opened(Ok(opened))) => self.opened(now, transfer, opened),
+            (Phase::Opening, Outcome::Created(Ok(path))) => self.created(now, transfer, &path),
+            (Phase::Moving, Outcome::Transferred(end)) => self.moved(now, transfer, end),
+            (Phase::Syncing, Outcome::Done(Ok(()))) if transfer.cancelled.is_none() => {
+                self.next_phase(transfer, Phase::Committing, Action::Commit);
+            }
+            (Phase::Committing, Outcome::Done(Ok(()))) => self.reply(now, wording::complete()),
+            (phase, outcome) => {
+                self.let_go(&transfer);
+                let reply = match outcome {
+                    // Aborted while it was made to last: the bytes are dropped all the same.
+                    Outcome::Done(Ok(())) if phase == Phase::Syncing => transfer.cancelled_reply(&self.settings),
+                    Outcome::Opened(Err(e)) | Outcome::Created(Err(e)) | Outcome::Done(Err(e)) => {
+                        wording::storage_error(&e, &transfer.name)
+                    }
+                    _ => wording::storage_error(&StorageError::Io("an outcome of the wrong kind".into()), b""),
+                };
+                self.reply(now, reply);
+            }
+        }
+    }
+
+    fn opened(&mut self, now: Time, transfer: Transfer, opened: Opened) {
+        let reply = match transfer.kind {
+            // The name that BSD's server gave every listing; clients show it.
+            Kind::Listing if transfer.verb == Verb::List => wording::opening(Form::Ascii, b"/bin/ls", None),
+            Kind::Listing => wording::opening(Form::Ascii, b"file list", None),
+            _ => wording::opening(transfer.form, &transfer.name, opened.size),
+        };
+        self.move_bytes(now, transfer, Direction::Down, reply);
+    }
+
+    fn created(&mut self, now: Time, transfer: Transfer, path: &FtpPath) {
+        let reply = match transfer.kind {
+            Kind::Upload(Placement::Unique) => wording::opening_unique(path),
+            _ => wording::opening(transfer.form, &transfer.name, None),
+        };
+        self.move_bytes(now, transfer, Direction::Up, reply);
+    }
+
+    fn move_bytes(&mut self, now: Time, mut transfer: Transfer, direction: Direction, opening: Reply) {
+        if transfer.cancelled.is_some() {
+            self.let_go(&transfer);
+            let reply = transfer.cancelled_reply(&self.settings);
+            return self.reply(now, reply);
+        }
+        self.reply(now, opening);
+        let Transfer { job, data, form, .. } = transfer;
+        transfer.phase = Phase::Moving;
+        transfer.last_progress = now;
+        transfer.op = self.start(Action::Transfer { job, direction, data, form });
+        self.running = Some(Running::Transfer(Box::new(transfer)));
+    }
+
+    fn moved(&mut self, now: Time, mut transfer: Transfer, end: Transferred) {
+        transfer.bytes = end.bytes;
+        let is_upload = matches!(transfer.kind, Kind::Upload(_));
+        let reply = match end.result {
+            // Who sends ABOR often ends the data connection in order just before: for an upload that is no success.
+            Ok(()) if is_upload && transfer.cancelled.is_none() => {
+                return self.next_phase(transfer, Phase::Syncing, Action::Sync);
+            }
+            Ok(()) if !is_upload => wording::complete(),
+            Ok(()) | Err(TransferError::Cancelled) => transfer.cancelled_reply(&self.settings),
+            Err(error) => wording::transfer_error(&error, &transfer.name),
+        };
+        if is_upload {
+            self.release(transfer.job);
+        }
+        self.reply(now, reply);
+    }
+
+    fn next_phase(&mut self, mut transfer: Transfer, phase: Phase, action: fn(OpId) -> Action) {
+        transfer.phase = phase;
+        transfer.op = self.start(action(transfer.job));
+        self.running = Some(Running::Transfer(Box::new(transfer)));
+    }
+
+    /// Lets go of what a transfer that ends early holds: its file, and a port that nobody will connect to.
+    fn let_go(&mut self, transfer: &Transfer) {
+        self.release(transfer.job);
+        if let (DataChannel::Passive(op), Phase::Opening) = (transfer.data, transfer.phase) {
+            self.release(op);
+        }
+    }
+}
+
+impl Transfer {
+    pub(super) fn waits_for(&self, op: OpId) -> bool {
+        self.op == op
+    }
+
+    /// Whether the client has been told that it begins.
+    pub(super) fn has_begun(&self) -> bool {
+        self.phase != Phase::Opening
+    }
+
+    pub(super) fn connected(&mut self, now: Time) {
+        self.stands = true;
+        self.last_progress = now;
+    }
+
+    pub(super) fn progress(&mut self, now: Time, bytes: u64) {
+        if bytes > self.bytes {
+            self.bytes = bytes;
+            self.connected(now);
+        }
+    }
+
+    pub(super) fn deadline(&self, settings: &SessionSettings) -> Time {
+        match self.phase {
+            Phase::Moving if self.cancelled.is_none() && self.stands => self.last_progress + settings.stall_timeout,
+            Phase::Moving if self.cancelled.is_none() => self.last_progress + settings.data_open_timeout,
+            _ => Time::MAX,
+        }
+    }
+
+    /// Its time is over: the operation to cancel.
+    pub(super) fn expire(&mut self, now: Time, settings: &SessionSettings) -> Option<OpId> {
+        if now < self.deadline(settings) {
+            return None;
+        }
+        self.cancelled = Some(if self.stands { Why::Stalled } else { Why::NobodyCame });
+        Some(self.op)
+    }
+
+    /// It is to end: the operation to cancel. An upload that is being made to last is dropped when that is done; one
+    /// that is being given its name is past aborting.
+    pub(super) fn abort(&mut self) -> Option<OpId> {
+        if self.phase == Phase::Committing || self.cancelled.is_some() {
+            return None;
+        }
+        self.cancelled = Some(Why::Abort);
+        (self.phase != Phase::Syncing).then_some(self.op)
+    }
+
+    fn cancelled_reply(&self, settings: &SessionSettings) -> Reply {
+        match self.cancelled {
+            Some(Why::NobodyCame) => {
+                let active = match self.data {
+                    DataChannel::Active(addr) => Some(addr),
+                    DataChannel::Passive(_) => None,
+                };
+                wording::nobody_came(settings.data_open_timeout, active)
+            }
+            Some(Why::Stalled) => wording::stalled(settings.stall_timeout),
+            Some(Why::Abort) | None => wording::aborted(),
+        }
+    }
+}

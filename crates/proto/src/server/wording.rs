@@ -1,0 +1,253 @@
+//! The text of replies: what clients parse, exactly; what people read, helpfully.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+use super::action::{DataError, Form, StorageError, TransferError};
+use super::settings::SessionSettings;
+use crate::addr;
+use crate::command::CommandError;
+use crate::path::FtpPath;
+use crate::reply::{Code, Reply, Text};
+use crate::verb::{Takes, VERBS, Verb};
+
+/// A reply of one line.
+pub(super) fn say(code: u16, text: impl Into<Say>) -> Reply {
+    Reply::new(Code::known(code), text.into().0)
+}
+
+/// A text from a literal, a string or bytes.
+pub(super) struct Say(Text);
+
+impl From<&'static str> for Say {
+    fn from(text: &'static str) -> Say {
+        Say(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+impl From<String> for Say {
+    fn from(text: String) -> Say {
+        Say(Cow::Owned(text.into_bytes()))
+    }
+}
+
+impl From<Vec<u8>> for Say {
+    fn from(text: Vec<u8>) -> Say {
+        Say(Cow::Owned(text))
+    }
+}
+
+pub(super) fn lines(code: u16, lines: impl IntoIterator<Item = String>) -> Reply {
+    Reply::with_lines(Code::known(code), lines.into_iter().map(|l| Cow::Owned(l.into_bytes())).collect())
+}
+
+pub(super) fn greeting(settings: &SessionSettings) -> Reply {
+    say(220, settings.greeting.clone())
+}
+
+/// The same for every name but a guest's, so that it does not tell which accounts there are.
+pub(super) fn password_wanted(guest: bool) -> Reply {
+    if guest {
+        say(331, "Anonymous access allowed, send identity (e-mail name) as password.")
+    } else {
+        say(331, "Password required")
+    }
+}
+
+pub(super) fn welcome(settings: &SessionSettings, user: &[u8], anonymous: bool) -> Reply {
+    let who = if anonymous { b"Anonymous user logged in.".to_vec() } else { [b"User ", user, b" logged in."].concat() };
+    let first = format!("Welcome to {}", settings.host).into_bytes();
+    Reply::with_lines(Code::known(230), vec![Cow::Owned(first), Cow::Owned(who)])
+}
+
+pub(super) fn farewell(settings: &SessionSettings) -> Reply {
+    say(221, format!("Thank you for visiting {}.", settings.host))
+}
+
+pub(super) fn login_timeout(settings: &SessionSettings) -> Reply {
+    say(421, format!("No login within {}; closing.", seconds(settings.login_timeout)))
+}
+
+pub(super) fn idle_timeout(settings: &SessionSettings) -> Reply {
+    say(421, format!("No command for {}; closing.", seconds(settings.idle_timeout)))
+}
+
+pub(super) fn shutting_down() -> Reply {
+    say(421, "The server is shutting down.")
+}
+
+/// 500 would say that the line is no command, 502 that it is one which is not there: an unknown verb is the latter, and
+/// clients that probe for extensions expect it.
+pub(super) fn command_error(error: &CommandError) -> Reply {
+    let code = match error {
+        CommandError::TooLong => 500,
+        CommandError::Unknown => 502,
+        CommandError::Missing(_) | CommandError::Argument(_) => 501,
+        CommandError::Name(..) => 501,
+        CommandError::Parameter(_) => 504,
+        CommandError::Protocol(_) => 522,
+    };
+    say(code, error.to_string())
+}
+
+/// RFC 959 section 4.2.1 gives `150 File status okay; about to open data connection`. The wording here is that of BSD's
+/// server, from which clients read the size: curl, tnftp and others look for `(N bytes)`. The ASCII form without the
+/// blank is that of the reference session.
+pub(super) fn opening(form: Form, name: &[u8], size: Option<u64>) -> Reply {
+    let mut text = format!("Opening {} mode data connection for ", mode(form)).into_bytes();
+    text.extend_from_slice(name);
+    match (size, form) {
+        (Some(size), Form::Image) => text.extend_from_slice(format!(" ({size} bytes)").as_bytes()),
+        (Some(size), Form::Ascii) => text.extend_from_slice(format!("({size} bytes)").as_bytes()),
+        (None, _) => {}
+    }
+    text.push(b'.');
+    say(150, text)
+}
+
+/// RFC 1123 section 4.1.2.9: `150 FILE: pppp`, exactly.
+pub(super) fn opening_unique(name: &FtpPath) -> Reply {
+    say(150, [b"FILE: ", name.as_bytes()].concat())
+}
+
+/// Clients find the six numbers by their parentheses.
+pub(super) fn passive(addr: SocketAddrV4) -> Reply {
+    say(227, format!("Entering Passive Mode ({}).", addr::write_port(addr)))
+}
+
+pub(super) fn extended_passive(port: u16) -> Reply {
+    say(229, format!("Entering Extended Passive Mode (|||{port}|)"))
+}
+
+/// RFC 2428 section 2: the protocols that could be used stand in parentheses.
+pub(super) fn wrong_protocol(ipv6: bool) -> Reply {
+    say(522, if ipv6 { "Network protocol not supported, use (2)" } else { "Network protocol not supported, use (1)" })
+}
+
+/// RFC 2577 section 3: no connection to third hosts, and none to ports of well-known services.
+pub(super) fn refused_target(verb: Verb, target: SocketAddr, peer: IpAddr) -> Reply {
+    if target.ip().to_canonical() == peer {
+        say(504, format!("{verb} refused: ports below 1024 are not connected to."))
+    } else {
+        say(
+            504,
+            format!("{verb} refused: data goes only to {peer}, where you come from; behind NAT, use EPSV or PASV."),
+        )
+    }
+}
+
+pub(super) fn path_reply(code: u16, path: &FtpPath, text: &str) -> Reply {
+    let mut line = path.quoted();
+    line.push(b' ');
+    line.extend_from_slice(text.as_bytes());
+    say(code, line)
+}
+
+pub(super) fn done(verb: Verb) -> Reply {
+    say(250, format!("{verb} command successful."))
+}
+
+/// The one table from storage errors to replies. `name` is what the client wrote.
+pub(super) fn storage_error(error: &StorageError, name: &[u8]) -> Reply {
+    let code = match error {
+        StorageError::NotFound
+        | StorageError::Denied
+        | StorageError::Exists
+        | StorageError::NotADirectory
+        | StorageError::IsADirectory
+        | StorageError::NotARegularFile
+        | StorageError::NotEmpty
+        | StorageError::TooCostly => 550,
+        StorageError::BadName => 553,
+        StorageError::BadOffset => 554,
+        StorageError::NoSpace => 452,
+        StorageError::OverQuota => 552,
+        StorageError::Busy => 450,
+        StorageError::Unsupported => 504,
+        StorageError::Cancelled => 426,
+        StorageError::TooMany | StorageError::Io(_) => 451,
+    };
+    let reason = error.to_string();
+    if name.is_empty() {
+        return say(code, format!("{reason}."));
+    }
+    say(code, [name, b": ", reason.as_bytes(), b"."].concat())
+}
+
+/// A transfer that failed in itself; time-outs and aborts have their own words.
+pub(super) fn transfer_error(error: &TransferError, name: &[u8]) -> Reply {
+    match error {
+        TransferError::Data(error) => data_error(error),
+        TransferError::Broken(why) => say(426, format!("The data connection broke: {why}.")),
+        TransferError::Storage(error) => storage_error(error, name),
+        TransferError::Cancelled => aborted(),
+    }
+}
+
+pub(super) fn data_error(error: &DataError) -> Reply {
+    match error {
+        DataError::Family => say(425, "PASV needs IPv4 and you have come by IPv6; use EPSV."),
+        DataError::NoPort => say(425, "No data connection: no passive port is free, try again."),
+        DataError::Refused(addr) => say(425, format!("No data connection: {addr} refused it.")),
+        DataError::Unreachable(addr, why) => say(425, format!("No data connection: {addr} cannot be reached ({why}).")),
+    }
+}
+
+pub(super) fn nobody_came(timeout: Duration, active: Option<SocketAddr>) -> Reply {
+    let within = seconds(timeout);
+    match active {
+        None => say(425, format!("No data connection: nobody connected to the passive port within {within}.")),
+        Some(addr) => say(425, format!("No data connection: {addr} did not answer within {within}.")),
+    }
+}
+
+pub(super) fn stalled(timeout: Duration) -> Reply {
+    say(426, format!("Transfer ended: the data connection carried nothing for {}.", seconds(timeout)))
+}
+
+pub(super) fn aborted() -> Reply {
+    say(426, "Transfer aborted; data connection closed.")
+}
+
+pub(super) fn complete() -> Reply {
+    say(226, "Transfer complete.")
+}
+
+/// RFC 2389 section 3.2: each feature on a line of its own, after one space; which [`Reply::encode`] puts there.
+pub(super) fn features(facts: &str) -> Reply {
+    let own = VERBS.iter().filter_map(|f| f.feature).map(str::to_owned);
+    let others = [facts.to_owned(), "TVFS".into(), "UTF8".into()];
+    let mut all: Vec<String> = own.chain(others).collect();
+    all.sort_unstable();
+    all.insert(0, "Features:".into());
+    all.push("End".into());
+    lines(211, all)
+}
+
+pub(super) fn help() -> Reply {
+    let names: Vec<String> = VERBS.iter().map(|f| format!("{:<5}", f.name)).collect();
+    let rows = names.chunks(10).map(|row| row.join(" ").trim_end().to_owned());
+    let all = std::iter::once("The commands of this server (HELP VERB tells more):".to_owned());
+    lines(214, all.chain(rows).chain(["End of help.".to_owned()]))
+}
+
+pub(super) fn help_on(verb: Verb) -> Reply {
+    let facts = verb.facts();
+    let syntax = match facts.takes {
+        Takes::Nothing => String::new(),
+        Takes::Required | Takes::Optional => format!(" {}", facts.syntax),
+    };
+    say(214, format!("{}{syntax}: {} ({})", facts.name, facts.help, facts.source))
+}
+
+pub(super) fn mode(form: Form) -> &'static str {
+    match form {
+        Form::Ascii => "ASCII",
+        Form::Image => "BINARY",
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
