@@ -1,0 +1,290 @@
+//! Where to, how, and with which limits.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use port21_proto::Secret;
+
+use crate::Form;
+use crate::client::Client;
+use crate::error::Error;
+use crate::sink::{Clock, EventSink};
+use crate::url::Target;
+
+/// Settings of a session, and the way to begin one. Cheap to clone; a session keeps a copy, for when it reconnects.
+#[derive(Clone)]
+pub struct Builder {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) credentials: Credentials,
+    pub(crate) mode: DataMode,
+    pub(crate) form: Form,
+    pub(crate) bind_ip: Option<IpAddr>,
+    pub(crate) control_port: u16,
+    pub(crate) active_ports: Arc<[u16]>,
+    pub(crate) dns: Option<SocketAddr>,
+    pub(crate) dns_local_port: u16,
+    pub(crate) family: IpFamily,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) probe: bool,
+    pub(crate) clock: Clock,
+    pub(crate) sink: Option<Arc<dyn EventSink>>,
+}
+
+/// Who logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user's name.
+    pub user: String,
+    /// The password: sent when the server asks for one.
+    pub password: Secret,
+    /// The account: sent when the server asks for one (332).
+    pub account: Option<Secret>,
+}
+
+/// Who opens data connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataMode {
+    /// The client does, to a port that the server names (EPSV, PASV): passes firewalls and NAT on the client's side.
+    #[default]
+    Passive,
+    /// The server does, to a port that the client names (PORT, EPRT).
+    Active,
+}
+
+/// Which addresses of a name are asked for and tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IpFamily {
+    /// All of them, IPv6 first.
+    #[default]
+    Any,
+    /// IPv4 alone: one A query, and no other.
+    V4,
+    /// IPv6 alone: one AAAA query.
+    V6,
+}
+
+/// How long each phase may take. Nothing is waited for without a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Resolving the name, with all retries. Default 15 s.
+    pub resolve: Duration,
+    /// Opening the control connection, for each address tried. Default 15 s.
+    pub connect: Duration,
+    /// From the connection to the server's greeting. Default 60 s: servers that look up their client's name are slow.
+    pub greeting: Duration,
+    /// For the reply to any command that moves no data. Default 60 s.
+    pub reply: Duration,
+    /// For a data connection to stand. Default 20 s.
+    pub data_open: Duration,
+    /// A transfer that moves no byte for so long has failed. Default 120 s.
+    pub stall: Duration,
+    /// From the last byte of a transfer to its final reply. Default 300 s: a server may scan or move a large upload
+    /// first.
+    pub final_reply: Duration,
+    /// For all of an ABOR. Default 10 s. What has not ended by then is repaired by a new connection.
+    pub abort: Duration,
+    /// For all of QUIT, and for the server to close. Default 10 s.
+    pub quit: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        let secs = Duration::from_secs;
+        Timeouts {
+            resolve: secs(15),
+            connect: secs(15),
+            greeting: secs(60),
+            reply: secs(60),
+            data_open: secs(20),
+            stall: secs(120),
+            final_reply: secs(300),
+            abort: secs(10),
+            quit: secs(10),
+        }
+    }
+}
+
+impl Credentials {
+    /// Of a user with a password.
+    pub fn new(user: impl Into<String>, password: impl Into<Vec<u8>>) -> Credentials {
+        Credentials { user: user.into(), password: Secret::new(password), account: None }
+    }
+
+    /// Of an anonymous guest (RFC 1635), who gives no address of a real person.
+    pub fn anonymous() -> Credentials {
+        Credentials::new("anonymous", "anonymous@")
+    }
+}
+
+impl Builder {
+    pub(crate) fn new() -> Builder {
+        Builder {
+            host: String::new(),
+            port: 21,
+            credentials: Credentials::anonymous(),
+            mode: DataMode::default(),
+            form: Form::Image,
+            bind_ip: None,
+            control_port: 0,
+            active_ports: Arc::from([]),
+            dns: None,
+            dns_local_port: 0,
+            family: IpFamily::default(),
+            timeouts: Timeouts::default(),
+            probe: true,
+            clock: Clock::start(),
+            sink: None,
+        }
+    }
+
+    /// Takes host, port, credentials (where it has some) and form (`;type=a`) from a URL's target. Its path is the
+    /// caller's.
+    #[must_use]
+    pub fn target(mut self, target: &Target) -> Builder {
+        self.host.clone_from(&target.host);
+        self.port = target.port;
+        if let Some(credentials) = &target.credentials {
+            self.credentials = credentials.clone();
+        }
+        if let Some(form) = target.form {
+            self.form = form;
+        }
+        self
+    }
+
+    /// The server: a name, an IPv4 or an IPv6 address (without brackets). It must be given.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Builder {
+        self.host = host.into();
+        self
+    }
+
+    /// The server's control port. Default 21.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Builder {
+        self.port = port;
+        self
+    }
+
+    /// Who logs in. Default [`Credentials::anonymous`].
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Builder {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Who opens data connections. Default [`DataMode::Passive`].
+    #[must_use]
+    pub fn mode(mut self, mode: DataMode) -> Builder {
+        self.mode = mode;
+        self
+    }
+
+    /// How files are represented on the wire. Default [`Form::Image`]: the bytes as they are, which costs one TYPE I
+    /// before the first transfer. [`Form::Ascii`] is the protocol's own default and costs none, but changes every file
+    /// that is not text.
+    #[must_use]
+    pub fn form(mut self, form: Form) -> Builder {
+        self.form = form;
+        self
+    }
+
+    /// The local address of the control connection and of data connections. Default: the system chooses.
+    #[must_use]
+    pub fn bind_ip(mut self, ip: IpAddr) -> Builder {
+        self.bind_ip = Some(ip);
+        self
+    }
+
+    /// The local port of the control connection. Default 0: the system chooses. A fixed port allows one session to a
+    /// server at a time, and none again for a while after a session that this side closed first.
+    #[must_use]
+    pub fn control_port(mut self, port: u16) -> Builder {
+        self.control_port = port;
+        self
+    }
+
+    /// The local ports on which active data connections are awaited, used in turn and then over again. Default: none,
+    /// and the system chooses. What a firewall lets in can be said here.
+    #[must_use]
+    pub fn active_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Builder {
+        self.active_ports = ports.into_iter().collect();
+        self
+    }
+
+    /// The one name server to ask, in place of the system's.
+    #[must_use]
+    pub fn dns(mut self, server: SocketAddr) -> Builder {
+        self.dns = Some(server);
+        self
+    }
+
+    /// The local UDP port of queries. Default 0: a random one for each query, which protects from forged answers; a
+    /// fixed port does not.
+    #[must_use]
+    pub fn dns_local_port(mut self, port: u16) -> Builder {
+        self.dns_local_port = port;
+        self
+    }
+
+    /// Which addresses of the name are used. Default [`IpFamily::Any`].
+    #[must_use]
+    pub fn ip_family(mut self, family: IpFamily) -> Builder {
+        self.family = family;
+        self
+    }
+
+    /// How long each phase may take.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Builder {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Whether the server may be asked what it can do (FEAT, and OPTS for what it has) when that would help. Default
+    /// yes. Without, only commands that the caller's calls stand for are sent: listings are LIST, and read as they come.
+    #[must_use]
+    pub fn probe(mut self, probe: bool) -> Builder {
+        self.probe = probe;
+        self
+    }
+
+    /// Where events go, and by which clock they are told. Default: nowhere.
+    #[must_use]
+    pub fn sink(mut self, sink: Arc<dyn EventSink>, clock: Clock) -> Builder {
+        self.sink = Some(sink);
+        self.clock = clock;
+        self
+    }
+
+    /// Resolves the name, connects and reads the greeting. Log in with [`Client::login`] or [`Client::user`].
+    ///
+    /// # Errors
+    /// In the phases resolve, connect and greeting. Dropping the future ends all of it.
+    pub async fn connect(&self) -> Result<Client, Error> {
+        Client::begin(self.clone()).await
+    }
+
+    /// As [`Builder::connect`], and logs in with the builder's credentials.
+    ///
+    /// # Errors
+    /// In the phases resolve, connect, greeting and login. Dropping the future ends all of it.
+    pub async fn open(&self) -> Result<Client, Error> {
+        let mut client = self.connect().await?;
+        client.login(&self.credentials).await?;
+        Ok(client)
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.credentials.user)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! Why something was not done.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use port21_proto::client::{Blame, Phase};
+use port21_proto::path::PathError;
+use port21_proto::reply::Reply;
+
+/// Why something was not done: in which phase, who erred, and the server's words where it has said any.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name could not be resolved.
+    #[error("cannot resolve {host}: {why}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// Why not.
+        why: String,
+    },
+    /// The server has answered, and the answer is no.
+    #[error("{verb}: the server answered {reply}")]
+    Refused {
+        /// What was being done.
+        phase: Phase,
+        /// The verb of the command that was refused, without its argument; `connect` for a greeting.
+        verb: &'static str,
+        /// The server's words.
+        reply: Box<Reply>,
+    },
+    /// The server ends the session (421), whatever was asked.
+    #[error("the server closed the session: {reply}")]
+    ServiceClosing {
+        /// What was being done.
+        phase: Phase,
+        /// The server's words.
+        reply: Box<Reply>,
+    },
+    /// The control connection ended.
+    #[error("{phase}: the server closed the control connection")]
+    Closed {
+        /// What was being done.
+        phase: Phase,
+    },
+    /// The server does not keep to the protocol.
+    #[error("{phase}: {why}")]
+    Protocol {
+        /// What was being done.
+        phase: Phase,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nothing came in time.
+    #[error("{phase}: {what} within {after:?}")]
+    Timeout {
+        /// What was being done.
+        phase: Phase,
+        /// What did not happen: `no reply to RETR`.
+        what: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The network, or the system beneath.
+    #[error("{phase}: {what}: {source}")]
+    Transport {
+        /// What was being done.
+        phase: Phase,
+        /// What failed: `connect to 192.0.2.1:21`.
+        what: String,
+        /// How.
+        source: io::Error,
+    },
+    /// A local file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Local {
+        /// Which.
+        path: PathBuf,
+        /// How.
+        source: io::Error,
+    },
+    /// A name, a user name or a command that can't be sent. Nothing was.
+    #[error("cannot be sent: {0}")]
+    Name(#[from] PathError),
+    /// The URL is none that can be used.
+    #[error(transparent)]
+    Url(#[from] crate::url::UrlError),
+    /// The call makes no sense here or now; the text says why. Nothing was sent.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// A transfer of a whole file broke off and a part of it is kept, from which it can be resumed.
+    #[error("{source} ({bytes} bytes are kept{})", kept.as_ref().map(|p| format!(" in {}", p.display())).unwrap_or_default())]
+    Partial {
+        /// How many bytes the part has.
+        bytes: u64,
+        /// Where it is, if it is a local file.
+        kept: Option<PathBuf>,
+        /// What broke it off.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// What was being done, where it was something in a session.
+    pub fn phase(&self) -> Option<Phase> {
+        match self {
+            Error::Resolve { .. } => Some(Phase::Resolve),
+            Error::Refused { phase, .. }
+            | Error::ServiceClosing { phase, .. }
+            | Error::Closed { phase }
+            | Error::Protocol { phase, .. }
+            | Error::Timeout { phase, .. }
+            | Error::Transport { phase, .. } => Some(*phase),
+            Error::Partial { source, .. } => source.phase(),
+            Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) => None,
+        }
+    }
+
+    /// The server's words, where it has said why.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Error::Refused { reply, .. } | Error::ServiceClosing { reply, .. } => Some(reply),
+            Error::Partial { source, .. } => source.reply(),
+            _ => None,
+        }
+    }
+
+    /// Who erred.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Error::Refused { .. } | Error::ServiceClosing { .. } | Error::Closed { .. } | Error::Protocol { .. } => {
+                Blame::Peer
+            }
+            Error::Resolve { .. } | Error::Transport { .. } => Blame::Transport,
+            Error::Timeout { .. } => Blame::Timeout,
+            Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) => Blame::Caller,
+            Error::Partial { source, .. } => source.blame(),
+        }
+    }
+}
