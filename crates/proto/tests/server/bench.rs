@@ -1,0 +1,251 @@
+//! A driver for tests: it answers small operations at once from a fixed little tree, holds transfers until the test ends
+//! them, and writes a transcript.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
+use port21_proto::server::{
+    Action, Grant, LoginError, OpId, Opened, Outcome, Output, ServerSession, SessionSettings, StorageError,
+    TransferError, Transferred,
+};
+use port21_proto::verb::Permissions;
+use port21_proto::{FtpPath, Time};
+
+/// A session with its driver.
+pub(crate) struct Bench {
+    pub(crate) session: ServerSession,
+    pub(crate) now: Time,
+    /// `C: line`, `S: line`, and `* what the driver was asked for`.
+    log: Vec<String>,
+    /// Operations that the test has to end.
+    pub(crate) held: BTreeMap<OpId, Action>,
+    /// Whether also small operations are held.
+    pub(crate) hold_all: bool,
+    /// The wait that was given out last.
+    pub(crate) until: Time,
+    pub(crate) closed: bool,
+    next_port: u16,
+}
+
+pub(crate) fn settings() -> SessionSettings {
+    SessionSettings {
+        greeting: "ANY-DOMAIN.COM FTP Service".into(),
+        host: "ftp.any-domain.com".into(),
+        anonymous: true,
+        ..SessionSettings::default()
+    }
+}
+
+impl Bench {
+    /// A session with a client at 192.0.2.1.
+    pub(crate) fn new() -> Bench {
+        Bench::with(settings(), "192.0.2.1:1175".parse().unwrap())
+    }
+
+    pub(crate) fn with(settings: SessionSettings, peer: SocketAddr) -> Bench {
+        let now = Time::from_unix_secs(1_000_000);
+        let mut bench = Bench {
+            session: ServerSession::new(Arc::new(settings), peer, now),
+            now,
+            log: Vec::new(),
+            held: BTreeMap::new(),
+            hold_all: false,
+            until: Time::MAX,
+            closed: false,
+            next_port: 50_000,
+        };
+        bench.drain();
+        bench
+    }
+
+    /// A session in which `user` has logged in: `ftp` reads only, `root` may do all. The transcript begins behind it.
+    pub(crate) fn logged_in(user: &str) -> Bench {
+        let mut bench = Bench::new();
+        bench.say(&format!("USER {user}\r\nPASS secret\r\n"));
+        assert!(bench.take().iter().any(|line| line.starts_with("S: 230 ")));
+        bench
+    }
+
+    /// Sends bytes as one segment; each of their lines goes into the transcript.
+    pub(crate) fn say(&mut self, text: &str) {
+        for line in text.lines() {
+            self.log.push(format!("C: {line}"));
+        }
+        self.feed(text.as_bytes());
+    }
+
+    /// Sends bytes without a note of them. All must be taken.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        let taken = self.session.handle_input(self.now, bytes);
+        assert!(taken == bytes.len() || self.closed || !self.session.takes_input(), "took {taken} of {}", bytes.len());
+        self.drain();
+    }
+
+    pub(crate) fn eof(&mut self) {
+        self.log.push("C: EOF".into());
+        self.session.handle_eof(self.now);
+        self.drain();
+    }
+
+    /// Lets time pass to the session's deadline if it is within `by`.
+    pub(crate) fn pass(&mut self, by: Duration) {
+        let end = self.now + by;
+        while self.until <= end && !self.closed {
+            self.now = self.until;
+            self.session.handle_timeout(self.now);
+            self.drain();
+            assert!(self.until > self.now, "a deadline that does not move");
+        }
+        self.now = end;
+    }
+
+    /// Ends a held operation.
+    pub(crate) fn answer(&mut self, op: OpId, outcome: Outcome) {
+        assert!(self.held.remove(&op).is_some(), "an operation that is not held: {op:?}");
+        self.session.handle_outcome(self.now, op, outcome);
+        self.drain();
+    }
+
+    /// The only held operation.
+    pub(crate) fn only(&self) -> OpId {
+        assert_eq!(self.held.len(), 1, "{:?}", self.held);
+        *self.held.keys().next().unwrap()
+    }
+
+    /// Ends the only held transfer well, with so many bytes.
+    pub(crate) fn complete(&mut self, bytes: u64) {
+        let op = self.only();
+        self.answer(op, Outcome::Transferred(Transferred { bytes, result: Ok(()) }));
+    }
+
+    /// Ends the only held transfer.
+    pub(crate) fn fail(&mut self, error: TransferError) {
+        let op = self.only();
+        self.answer(op, Outcome::Transferred(Transferred { bytes: 7, result: Err(error) }));
+    }
+
+    /// The transcript since the last call.
+    pub(crate) fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// Says one line and gives the codes of the replies.
+    pub(crate) fn codes(&mut self, line: &str) -> Vec<u16> {
+        self.take();
+        self.say(&format!("{line}\r\n"));
+        self.reply_codes()
+    }
+
+    /// The codes of all replies since the last look, one a reply.
+    pub(crate) fn reply_codes(&mut self) -> Vec<u16> {
+        let log = self.take();
+        log.iter()
+            .filter_map(|line| line.strip_prefix("S: "))
+            .filter(|line| line.as_bytes().get(3) == Some(&b' '))
+            .filter_map(|line| line.get(..3)?.parse().ok())
+            .collect()
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.session.poll_output() {
+                Output::Send(bytes) => {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    assert!(text.ends_with("\r\n"));
+                    self.log.extend(text.lines().map(|line| format!("S: {line}")));
+                }
+                Output::Do(op, action) => {
+                    assert!(!self.closed);
+                    match self.outcome(&action) {
+                        Some(outcome) if !self.hold_all => self.session.handle_outcome(self.now, op, outcome),
+                        _ => {
+                            self.log.push(format!("* {}", describe(&action)));
+                            assert!(self.held.insert(op, action).is_none());
+                        }
+                    }
+                }
+                Output::Cancel(op) => {
+                    self.log.push(format!("* cancel {}", self.held.get(&op).map_or("-".into(), describe)))
+                }
+                Output::Release(_) => self.log.push("* release".into()),
+                Output::Close => {
+                    assert!(!self.closed, "closed twice");
+                    self.closed = true;
+                    self.log.push("* close".into());
+                }
+                Output::Event(_) => {}
+                Output::Wait(until) => {
+                    self.until = until;
+                    return;
+                }
+                other => panic!("unknown output {other:?}"),
+            }
+        }
+    }
+
+    /// What a small file system with `/readme.txt` (1715 bytes) and `/pub` says; nothing where the test decides.
+    fn outcome(&mut self, action: &Action) -> Option<Outcome> {
+        Some(match action {
+            Action::Authenticate { user, password } => Outcome::Login(match user.as_slice() {
+                b"ftp" | b"anonymous" => Ok(grant(true, Permissions::READ_ONLY)),
+                b"root" if password.matches(b"secret") => Ok(grant(false, Permissions::ALL)),
+                _ => Err(LoginError::Refused),
+            }),
+            Action::Listen { .. } => {
+                self.next_port += 1;
+                Outcome::Listening(Ok(SocketAddr::new([192, 0, 2, 21].into(), self.next_port)))
+            }
+            Action::Open { path, .. } => Outcome::Opened(known(path).map(|entry| Opened { size: entry.size })),
+            Action::List(request) => Outcome::Opened(known(&request.path).map(|_| Opened::default())),
+            Action::Create { path, .. } => Outcome::Created(Ok(path.clone())),
+            Action::Stat(path) => Outcome::Entry(known(path).map(Box::new)),
+            Action::Size { path, .. } => {
+                Outcome::Size(known(path).and_then(|e| e.size.ok_or(StorageError::NotARegularFile)))
+            }
+            Action::Enter(path) => Outcome::Done(
+                known(path).and_then(|e| if e.is_directory() { Ok(()) } else { Err(StorageError::NotADirectory) }),
+            ),
+            Action::Describe(request) => Outcome::Text(
+                known(&request.path)
+                    .map(|e| vec![format!("226 {}", String::from_utf8_lossy(&e.name)).into_bytes().into()]),
+            ),
+            Action::RemoveFile(path) | Action::RemoveDirectory(path) => Outcome::Done(known(path).map(|_| ())),
+            Action::Rename { .. } | Action::MakeDirectory(_) | Action::SetModified(..) | Action::SetMode(..) => {
+                Outcome::Done(Ok(()))
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn grant(anonymous: bool, permissions: Permissions) -> Grant {
+    Grant { home: FtpPath::root(), anonymous, permissions }
+}
+
+fn known(path: &FtpPath) -> Result<Entry, StorageError> {
+    let mut entry = match path.as_bytes() {
+        b"/readme.txt" => Entry::new(EntryKind::File, "readme.txt"),
+        b"/" | b"/pub" => return Ok(Entry::new(EntryKind::Directory, path.file_name().unwrap_or(b"/"))),
+        _ => return Err(StorageError::NotFound),
+    };
+    entry.size = Some(1715);
+    entry.modified =
+        Some(Modified { at: "2005-05-02T21:07:00Z".parse().unwrap(), precision: Precision::Second, utc: true });
+    Ok(entry)
+}
+
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Authenticate { .. } => "authenticate".into(),
+        Action::Open { path, from, .. } => format!("open {path} from {from}"),
+        Action::Create { path, placement, .. } => format!("create {path} {placement:?}"),
+        Action::List(request) => format!("list {}", request.path),
+        Action::Transfer { direction, .. } => format!("transfer {direction:?}"),
+        Action::Sync(_) => "sync".into(),
+        Action::Commit(_) => "commit".into(),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,104 @@
+//! PORT, EPRT, PASV, EPSV: RFC 959, 2428, 2577.
+
+use crate::bench::{Bench, settings};
+
+#[test]
+fn replies_are_those_that_clients_parse() {
+    let mut b = Bench::logged_in("ftp");
+    b.say("PASV\r\nEPSV\r\nEPSV 1\r\nPORT 192,0,2,1,19,137\r\nEPRT |1|192.0.2.1|5001|\r\n");
+    let got: Vec<String> = b.take().into_iter().filter(|l| l.starts_with('S')).collect();
+    assert_eq!(
+        got,
+        [
+            "S: 227 Entering Passive Mode (192,0,2,21,195,81).",
+            "S: 229 Entering Extended Passive Mode (|||50002|)",
+            "S: 229 Entering Extended Passive Mode (|||50003|)",
+            "S: 200 PORT command successful.",
+            "S: 200 EPRT command successful.",
+        ]
+    );
+}
+
+#[test]
+fn no_bounce() {
+    let mut b = Bench::logged_in("ftp");
+    for line in [
+        "PORT 192,0,2,99,19,137",
+        "PORT 127,0,0,1,19,137",
+        "PORT 192,0,2,1,0,25",
+        "PORT 192,0,2,1,3,255",
+        "EPRT |1|192.0.2.99|5001|",
+        "EPRT |1|192.0.2.1|1023|",
+    ] {
+        assert_eq!(b.codes(line), [504], "{line}");
+        assert_eq!(b.codes("LIST"), [425], "{line} must leave no channel");
+    }
+    assert_eq!(b.codes("EPRT |2|::1|5001|"), [522]);
+}
+
+#[test]
+fn a_refused_port_keeps_the_channel_that_was_there() {
+    let mut b = Bench::logged_in("ftp");
+    assert_eq!(b.codes("EPSV\r\nPORT 192,0,2,99,19,137\r\nRETR readme.txt"), [229, 504, 150]);
+}
+
+#[test]
+fn a_mapped_address_is_the_same_client() {
+    let mut b = Bench::with(settings(), "[::ffff:192.0.2.1]:1175".parse().unwrap());
+    b.say("USER ftp\r\nPASS x\r\n");
+    assert_eq!(b.codes("PORT 192,0,2,1,19,137"), [200]);
+    assert_eq!(b.codes("EPRT |2|::ffff:192.0.2.1|5001|"), [200]);
+    assert_eq!(b.codes("PASV"), [227]);
+}
+
+#[test]
+fn over_ipv6_only_the_extended_commands_do() {
+    let mut b = Bench::with(settings(), "[2001:db8::1]:1175".parse().unwrap());
+    b.say("USER ftp\r\nPASS x\r\n");
+    assert_eq!(b.codes("EPSV\r\nEPSV 2\r\nEPSV 1"), [229, 229, 522]);
+    assert_eq!(b.codes("EPRT |2|2001:db8::1|5001|\r\nEPRT |1|192.0.2.1|5001|"), [200, 522]);
+    b.take();
+    b.say("PASV\r\n");
+    let got = b.take();
+    assert!(got[1].starts_with("S: 425 ") && got[1].contains("EPSV"), "{got:?}");
+    assert_eq!(b.codes("PORT 192,0,2,1,19,137"), [504]);
+}
+
+#[test]
+fn epsv_all_is_a_promise() {
+    let mut b = Bench::logged_in("ftp");
+    assert_eq!(
+        b.codes("EPSV ALL\r\nPORT 192,0,2,1,19,137\r\nEPRT |1|192.0.2.1|5001|\r\nPASV\r\nEPSV"),
+        [200, 503, 503, 503, 229]
+    );
+}
+
+#[test]
+fn a_channel_serves_one_transfer() {
+    let mut b = Bench::logged_in("ftp");
+    assert_eq!(b.codes("RETR readme.txt"), [425]);
+    b.codes("EPSV\r\nRETR readme.txt");
+    b.complete(1715);
+    assert_eq!(b.codes("RETR readme.txt"), [425]);
+}
+
+#[test]
+fn a_new_port_lets_go_of_the_old_one() {
+    let mut b = Bench::logged_in("ftp");
+    b.say("EPSV\r\n");
+    b.take();
+    b.say("EPSV\r\n");
+    assert!(b.take().contains(&"* release".to_owned()));
+}
+
+#[test]
+fn a_missing_file_is_550_without_a_150_and_lets_go_of_the_port() {
+    let mut b = Bench::logged_in("ftp");
+    b.say("EPSV\r\n");
+    b.take();
+    b.say("RETR nosuch\r\n");
+    let got = b.take();
+    assert!(got.contains(&"* release".to_owned()), "{got:?}");
+    assert!(got.contains(&"S: 550 nosuch: No such file or directory.".to_owned()), "{got:?}");
+    assert!(!got.iter().any(|l| l.contains("150")));
+}

@@ -1,0 +1,110 @@
+//! Every wait has an end.
+
+use std::time::Duration;
+
+use port21_proto::server::TransferError;
+
+use crate::bench::Bench;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn who_does_not_log_in_is_let_go() {
+    let mut b = Bench::new();
+    b.take();
+    b.pass(MINUTE / 2);
+    b.say("USER ftp\r\n");
+    b.pass(MINUTE / 2 + Duration::from_secs(1));
+    assert!(b.closed);
+    assert_eq!(b.reply_codes(), [331, 421]);
+}
+
+#[test]
+fn one_byte_a_minute_is_no_login() {
+    let mut b = Bench::new();
+    for _ in 0..20 {
+        b.feed(b"U");
+        b.pass(MINUTE);
+    }
+    assert!(b.closed);
+}
+
+#[test]
+fn who_says_nothing_is_let_go() {
+    let mut b = Bench::logged_in("ftp");
+    b.pass(4 * MINUTE);
+    assert_eq!(b.codes("NOOP"), [200]);
+    b.pass(4 * MINUTE);
+    assert!(!b.closed);
+    b.pass(2 * MINUTE);
+    assert!(b.closed);
+    assert_eq!(b.reply_codes(), [421]);
+}
+
+#[test]
+fn nobody_connects() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt");
+    b.pass(MINUTE / 2 + Duration::from_secs(1));
+    assert_eq!(b.take(), ["* cancel transfer Down"]);
+    b.fail(TransferError::Cancelled);
+    let got = b.take();
+    assert!(got[0].starts_with("S: 425 ") && got[0].contains("within 30 s"), "{got:?}");
+    assert!(!b.closed);
+}
+
+#[test]
+fn a_connection_that_carries_nothing() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt");
+    let op = b.only();
+    b.session.handle_connected(b.now, op);
+    for step in 1..9 {
+        b.pass(MINUTE);
+        b.session.handle_progress(b.now, op, step * 10);
+        assert!(b.take().is_empty(), "it moves");
+    }
+    b.say("");
+    b.pass(3 * MINUTE);
+    assert_eq!(b.take(), ["* cancel transfer Down"]);
+    b.fail(TransferError::Cancelled);
+    let got = b.take();
+    assert!(got[0].starts_with("S: 426 ") && got[0].contains("120 s"), "{got:?}");
+    assert!(!b.closed, "the session goes on");
+    assert_eq!(b.codes("NOOP"), [200]);
+}
+
+#[test]
+fn a_long_transfer_is_not_idle() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt");
+    let op = b.only();
+    b.session.handle_connected(b.now, op);
+    for step in 1..100 {
+        b.pass(MINUTE);
+        b.session.handle_progress(b.now, op, step);
+        b.say("");
+    }
+    b.complete(99);
+    assert_eq!(b.reply_codes(), [226]);
+    b.pass(4 * MINUTE);
+    assert!(!b.closed);
+}
+
+#[test]
+fn going_down_lets_a_transfer_end() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt\r\nPWD");
+    b.session.handle_shutdown(b.now);
+    b.say("");
+    assert!(!b.closed);
+    b.complete(1715);
+    assert_eq!(b.reply_codes(), [226, 421]);
+    assert!(b.closed);
+
+    let mut idle = Bench::logged_in("ftp");
+    idle.session.handle_shutdown(idle.now);
+    idle.say("");
+    assert_eq!(idle.reply_codes(), [421]);
+    assert!(idle.closed);
+}
