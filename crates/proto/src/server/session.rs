@@ -206,7 +206,7 @@ impl ServerSession {
         match self.running.take() {
             Some(Running::Single { op: waited, pending }) if waited == op => self.conclude(now, op, pending, outcome),
             Some(Running::Transfer(transfer)) if transfer.waits_for(op) => {
-                self.transfer_outcome(now, *transfer, outcome)
+                self.transfer_outcome(now, *transfer, outcome);
             }
             other => self.running = other,
         }

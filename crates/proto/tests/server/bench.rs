@@ -181,7 +181,6 @@ impl Bench {
                     self.until = until;
                     return;
                 }
-                other => panic!("unknown output {other:?}"),
             }
         }
     }
