@@ -1,0 +1,225 @@
+//! Where an account's files are: one trait, served to sessions as boxed futures, and what it hands out.
+//!
+//! A [`Storage`] does exactly what [`Action`](port21_proto::server::Action) asks for. Its errors are semantic
+//! ([`StorageError`]); proto's one table turns them into replies. One box is made an operation, none a byte.
+
+use std::fs::File;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use port21_proto::FtpPath;
+use port21_proto::listing::Entry;
+use port21_proto::server::{Form, ListRequest, Placement, StorageError};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A future on the heap, as a trait object's methods return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What every method of a [`Storage`] returns.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StorageError>>;
+
+/// The files of one account. Paths are the account's own: `/` is its root, and nothing above that can be named.
+///
+/// Whether the account may do a thing was asked before (by the session, from the verb table): a storage refuses only
+/// what the place itself refuses. A future that is dropped stops the operation as soon as may be; what it had opened
+/// is let go of, and an upload that it had begun never happened.
+pub trait Storage: Send + Sync {
+    /// Opens a regular file to be read from the byte `from` on.
+    ///
+    /// # Errors
+    /// [`StorageError::BadOffset`] where `from` is beyond the file's end (at its end is none: there are no bytes),
+    /// [`StorageError::IsADirectory`], [`StorageError::NotARegularFile`], and as the place has them.
+    fn open_read<'a>(&'a self, path: &'a FtpPath, from: u64) -> Answer<'a, Source>;
+
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`] where another upload to this file is under way, [`StorageError::Exists`] where the file
+    /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] beyond the end,
+    /// [`StorageError::NoSpace`] where the announced bytes have no room, and as the place has them.
+    fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>>;
+
+    /// Opens a listing. The first error comes here, before anything was told of the listing to anyone.
+    ///
+    /// # Errors
+    /// As the place has them; a pattern that nothing matches is none.
+    fn list<'a>(&'a self, request: &'a ListRequest) -> Answer<'a, Box<dyn Listing>>;
+
+    /// The facts of one file or directory, all that are known; a symbolic link is followed. Its name is the whole path.
+    ///
+    /// # Errors
+    /// As the place has them.
+    fn stat<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Entry>;
+
+    /// How many bytes a transfer of the file would have.
+    ///
+    /// # Errors
+    /// [`StorageError::TooCostly`] where [`Form::Ascii`] would mean reading more than [`COUNTED`] bytes; as for
+    /// [`Storage::open_read`].
+    fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64>;
+
+    /// Whether this may be the working directory.
+    ///
+    /// # Errors
+    /// [`StorageError::NotADirectory`], [`StorageError::Denied`] where it may not be searched.
+    fn enter<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()>;
+
+    /// Gives a file, a directory or a link itself another name. A directory is never replaced, a file only where
+    /// `overwrite` says so.
+    ///
+    /// # Errors
+    /// As the place has them.
+    fn rename<'a>(&'a self, from: &'a FtpPath, to: &'a FtpPath, overwrite: bool) -> Answer<'a, ()>;
+
+    /// Removes a file, or a link itself.
+    ///
+    /// # Errors
+    /// [`StorageError::IsADirectory`], and as the place has them.
+    fn remove_file<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()>;
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// [`StorageError::NotEmpty`], [`StorageError::NotADirectory`] (a link to a directory is none).
+    fn remove_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()>;
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// [`StorageError::Exists`], and as the place has them.
+    fn make_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()>;
+
+    /// Sets when a file or directory was last changed; a symbolic link is followed.
+    ///
+    /// # Errors
+    /// As the place has them.
+    fn set_modified<'a>(&'a self, path: &'a FtpPath, at: Timestamp) -> Answer<'a, ()>;
+
+    /// Sets the permission bits of a file or directory, 0 to 0o777 (bits above are not touched or cleared, as the
+    /// place has it, and never set); a symbolic link is followed.
+    ///
+    /// # Errors
+    /// [`StorageError::Unsupported`] where there are no such bits.
+    fn set_mode<'a>(&'a self, path: &'a FtpPath, mode: u32) -> Answer<'a, ()>;
+}
+
+/// A file that was opened to be read.
+pub enum Source {
+    /// A file of the operating system: what sendfile takes.
+    File {
+        /// The file, placed at the first byte that is wanted.
+        file: File,
+        /// How many bytes there were from that place to the end when it was opened. A file may grow and shrink
+        /// while it is read: send no more than these, and take an earlier end for an error.
+        len: u64,
+    },
+    /// Anything else.
+    Reader {
+        /// Gives the bytes from the first that is wanted to the end.
+        reader: Box<dyn AsyncRead + Send + Unpin>,
+        /// How many they are, where that is known.
+        len: Option<u64>,
+    },
+}
+
+/// The most bytes that are read to find out how long a text is on the wire: 1 MiB, about a millisecond.
+pub const COUNTED: u64 = 1 << 20;
+
+/// An upload to be begun.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadRequest<'a> {
+    /// Which file; for [`Placement::Unique`] the directory and the prefix of the name.
+    pub path: &'a FtpPath,
+    /// Where the bytes go.
+    pub placement: Placement,
+    /// Whether a file that exists may be replaced or added to.
+    pub overwrite: bool,
+    /// How many bytes were announced (ALLO): room for them is made where that can be done.
+    pub announced: Option<u64>,
+    /// When the file is to be there for others, and how surely.
+    pub commit: CommitMode,
+}
+
+/// How an upload becomes a file. [`Placement::At`] and [`Placement::End`] always write in place (the client asked to
+/// change the file that is there); of the modes they then have only the sync of `Durable`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CommitMode {
+    /// Written aside, its bytes forced to the disk, then renamed, and the name forced to the disk: once 226 is told,
+    /// the file is whole even if the power fails. Costs two waits for the disk an upload (a few milliseconds on an
+    /// SSD, tens on a spinning disk). The default: nobody's bytes are lost after "Transfer complete".
+    #[default]
+    Durable,
+    /// Written aside, then renamed: nobody ever sees a part of it, but what was told in the seconds before a power cut
+    /// may be gone, or be there with no bytes. Costs a rename.
+    Atomic,
+    /// Written under its own name at once, as most servers do: others see it grow, the old file is gone with the first
+    /// byte, and an upload that breaks off leaves its part. For places where a rename is not possible, and for
+    /// clients that resume an upload that broke off.
+    Direct,
+}
+
+/// An upload that was begun. Dropped before it was committed, it never happened; but what was written in place
+/// ([`CommitMode::Direct`], [`Placement::At`], [`Placement::End`]) stays.
+///
+/// Drop it, or call [`Upload::sync`], only when no write to its sink is under way.
+pub trait Upload: Send {
+    /// The file's path; of [`Placement::Unique`] the one that was chosen.
+    fn path(&self) -> &FtpPath;
+
+    /// Where the bytes go, one after the other.
+    fn sink(&mut self) -> Sink<'_>;
+
+    /// Makes the bytes last, as the commit mode asks; for modes that do not ask it costs nothing.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSpace`], [`StorageError::OverQuota`], [`StorageError::Io`]: they will not last.
+    fn sync(&mut self) -> Answer<'_, ()>;
+
+    /// Gives the upload its name, and in [`CommitMode::Durable`] makes that last too (and the bytes, where
+    /// [`Upload::sync`] was not called).
+    ///
+    /// # Errors
+    /// [`StorageError::Exists`] where the name was taken meanwhile and may not be, and as the place has them. The upload
+    /// then never happened, unless only the last wait for the disk failed.
+    fn commit(self: Box<Self>) -> Answer<'static, ()>;
+}
+
+/// Where an upload's bytes go.
+pub enum Sink<'a> {
+    /// A file of the operating system, placed where the next byte goes. Write with its own position (`write`,
+    /// `splice`), never at one of your own: the position is how the storage knows how far the upload came.
+    File(Arc<File>),
+    /// Anything else. Flush it before [`Upload::sync`].
+    Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
+}
+
+/// A listing that was opened: entries in batches, so that no directory is ever held in memory as a whole (but for
+/// sorting, which has a cap).
+pub trait Listing: Send {
+    /// Whether the entries are those in a directory. Else it is one entry: the file, or with `-d` the directory, that
+    /// was asked for, under the last part of its path.
+    fn is_directory(&self) -> bool;
+
+    /// The next part; none at the end, and after an error.
+    ///
+    /// # Errors
+    /// [`StorageError::TooMany`] at the end of a recursive listing that had to leave something out; as the place has
+    /// them.
+    fn next(&mut self) -> Answer<'_, Option<Piece>>;
+}
+
+/// A part of a listing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Of a recursive listing (`-R`): what follows is in this directory, named from the one that was asked for (which
+    /// itself is empty, and comes first).
+    Directory(Vec<u8>),
+    /// Some entries; never none. A link is told as itself, with its target. What a batch does not tell was not
+    /// asked for: names alone for NLST, `unique` and `perm` only for facts.
+    ///
+    /// The names are those on the disk and may hold any byte but `/` and NUL: line ends too. The writers of
+    /// [`port21_proto::listing`] let none of them out.
+    Entries(Vec<Entry>),
+}
