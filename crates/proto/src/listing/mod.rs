@@ -1,10 +1,24 @@
 //! Entries of directories: one type, writers for what the server sends, readers for what servers send.
+//!
+//! Writers append to a buffer and allocate nothing for an entry. `now` is a time of the calendar, as the wall clock
+//! tells it: lines of LIST leave out the year of what is recent.
 
 use std::fmt;
 
 use jiff::Timestamp;
 
 use crate::text::Shown;
+
+mod facts;
+mod options;
+mod put;
+mod write_mlsx;
+mod write_unix;
+
+pub use facts::{Fact, FactSet};
+pub use options::ListOptions;
+pub use write_mlsx::{write_facts, write_facts_line};
+pub use write_unix::{write_heading, write_long, write_name};
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

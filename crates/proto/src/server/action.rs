@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::event::SessionEvent;
 use crate::listing::Entry;
+pub use crate::listing::{FactSet, ListOptions};
 use crate::path::FtpPath;
 use crate::reply::Text;
 use crate::secret::Secret;
@@ -183,10 +184,6 @@ pub enum ListFormat {
     Facts(FactSet),
 }
 
-/// Which facts MLSx tells (OPTS MLST, RFC 3659 section 7.9).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FactSet(pub(crate) u8);
-
 /// A listing that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListRequest {
@@ -200,31 +197,6 @@ pub struct ListRequest {
     pub format: ListFormat,
     /// The options of `ls`.
     pub options: ListOptions,
-}
-
-/// The options of `ls` that LIST and NLST understand; all others are passed over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ListOptions {
-    /// `-a`: names that begin with a dot, and `.` and `..`.
-    pub all: bool,
-    /// `-A`: names that begin with a dot.
-    pub almost_all: bool,
-    /// `-l`: the long form, for NLST.
-    pub long: bool,
-    /// `-R`: directories within.
-    pub recursive: bool,
-    /// `-t`: newest first.
-    pub by_time: bool,
-    /// `-S`: largest first.
-    pub by_size: bool,
-    /// `-r`: the other way round.
-    pub reverse: bool,
-    /// `-1`: names alone, for LIST.
-    pub one: bool,
-    /// `-d`: a directory itself, not what is in it.
-    pub directory: bool,
-    /// `-F`: a mark behind names: `/` for directories, `@` for links, `*` for programs.
-    pub classify: bool,
 }
 
 /// What became of an operation.
