@@ -204,13 +204,13 @@ impl ServerSession {
                 None => say(501, "No help on that: not a command of this server."),
             }),
             Command::Noop => Some(say(200, "NOOP command successful.")),
-            Command::Feat => Some(wording::features("MLST type*;size*;modify*;")),
+            Command::Feat => Some(wording::features(self.facts.feature())),
             Command::Opts(Opts::Utf8(true)) => Some(say(200, "UTF8 is on.")),
             // RFC 2640 section 2.2: names are bytes here, and nothing is converted that could be switched off.
             Command::Opts(Opts::Utf8(false)) => Some(say(504, "UTF8 stays on: names are never converted.")),
-            Command::Opts(Opts::Mlst(list)) => {
-                let _ = list;
-                Some(say(200, "MLST OPTS type;size;modify;"))
+            Command::Opts(Opts::Mlst(facts)) => {
+                self.facts = FactSet::choose(&facts);
+                Some(say(200, format!("MLST OPTS {}", self.facts).trim_end().to_owned()))
             }
             Command::Clnt(_) => Some(say(200, "Noted.")),
         })

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::action::{DataChannel, Grant, LoginError, OpId, Outcome, StorageError};
 use super::session::{Login, ServerSession};
 use super::wording::{self, say};
-use crate::listing::{Entry, EntryKind};
+use crate::listing::{Entry, EntryKind, write_facts};
 use crate::path::{FtpPath, PathArg};
 use crate::reply::{Code, Reply, Text};
 use crate::time::Time;
@@ -110,7 +110,7 @@ impl ServerSession {
         }
         entry.name = path.as_bytes().to_vec();
         let mut line = vec![b' '];
-        line.extend_from_slice(&entry.name);
+        write_facts(&mut line, &entry, self.facts);
         let first = [b"Listing ", path.as_bytes()].concat();
         let all: Vec<Text> = vec![Cow::Owned(first), Cow::Owned(line), Cow::Borrowed(b"End.")];
         Reply::with_lines(Code::known(250), all)

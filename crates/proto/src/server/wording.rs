@@ -215,9 +215,9 @@ pub(super) fn complete() -> Reply {
 }
 
 /// RFC 2389 section 3.2: each feature on a line of its own, after one space; which [`Reply::encode`] puts there.
-pub(super) fn features(facts: &str) -> Reply {
+pub(super) fn features(facts: String) -> Reply {
     let own = VERBS.iter().filter_map(|f| f.feature).map(str::to_owned);
-    let others = [facts.to_owned(), "TVFS".into(), "UTF8".into()];
+    let others = [facts, "TVFS".into(), "UTF8".into()];
     let mut all: Vec<String> = own.chain(others).collect();
     all.sort_unstable();
     all.insert(0, "Features:".into());
