@@ -1,1 +1,57 @@
-//! placeholder
+//! FTP sessions as pictures.
+//!
+//! ```text
+//! events of a driver ─┐
+//! recording .jsonl ───┴─> Session (events, linked) ─> Ladder (lanes, rows) ─> text, SVG
+//! ```
+//! One model of events, many renderers: each draws from the [`Ladder`] and from nothing else.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`recording`] | events as lines of JSON: [`recording::Writer`], [`recording::Reader`], [`recording::Recording`] |
+//! | [`session`] | events linked: command, replies, data connection; sections, transfers, login |
+//! | [`ladder`] | lanes, rows and remarks: the drawing, before it has a form |
+//! | [`render`] | the ladder as text and as SVG |
+//! | [`drawing`] | all of it in one call, as the command line needs it |
+//!
+//! ```
+//! # use port21_trace::{Ladder, Session, ladder, recording::Recording, render};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = br#"{"format":"port21-recording","version":1,"by":"client","product":"x","start":"2005-05-02T21:07:00Z"}
+//! {"t":"2005-05-02T21:07:00.5Z","kind":"user","text":"open ftp.any-domain.com"}
+//! "#;
+//! let recording = Recording::read(&file[..])?;
+//! for recorded in recording.sessions {
+//!     let session = Session::from_events(recorded.events);
+//!     let ladder = Ladder::new(&session, &ladder::Options::default());
+//!     print!("{}", render::text(&ladder, &render::TextOptions::default()));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable,
+        clippy::string_slice
+    )
+)]
+
+pub mod drawing;
+pub mod ladder;
+pub mod recording;
+pub mod render;
+pub mod session;
+mod words;
+
+/// The name and version of this program, as it stands in headers and titles.
+pub const PRODUCT: &str = concat!("port21 ", env!("CARGO_PKG_VERSION"));
+
+pub use drawing::Drawing;
+pub use ladder::Ladder;
+pub use session::Session;

@@ -1,0 +1,554 @@
+//! From a session's events to rows.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::reply::{CodeClass, Text};
+use port21_proto::secret::MASK;
+use port21_proto::server::Form;
+use port21_proto::{Code, SessionEvent, Time, Verb, addr};
+
+use super::{
+    Bar, Field, Ladder, Lane, LaneId, LaneUse, Mark, Options, Remark, Role, Row, Section, Seen, Shape, Tone, Weight,
+    fields, fold, opening, remarks,
+};
+use crate::session::Session;
+use crate::words::{self, clip, shown};
+
+/// Silence of this length or more has a row of its own.
+const GAP: Duration = Duration::from_secs(5);
+
+/// A reply of more lines than this is folded to its first, the gist of the inner ones, and its last.
+const MAX_LINES: usize = 4;
+
+/// The most characters of one text that a peer chose.
+const MAX_TEXT: usize = 400;
+
+/// A row on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) row: Row,
+    pub(super) section: usize,
+    connection: Option<ConnectionId>,
+    run: Option<Run>,
+}
+
+/// Data bytes of one direction, with nothing between them.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    from: End,
+    since: Time,
+    bytes: u64,
+    segments: Option<u64>,
+    form: Form,
+}
+
+pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
+    let mut builder = Builder {
+        session,
+        options,
+        lanes: Vec::new(),
+        places: HashMap::new(),
+        drafts: Vec::new(),
+        section: 0,
+        begun: HashSet::new(),
+        queries: HashMap::new(),
+    };
+    for (number, section) in session.sections().iter().enumerate() {
+        builder.section = number;
+        for i in section.events.clone() {
+            if let Some(event) = session.events().get(i) {
+                builder.event(i, event);
+            }
+        }
+    }
+    builder.finish()
+}
+
+struct Builder<'a> {
+    session: &'a Session,
+    options: &'a Options,
+    lanes: Vec<(Lane, u8)>,
+    places: HashMap<(Role, LaneUse, Option<u16>), usize>,
+    drafts: Vec<Draft>,
+    section: usize,
+    /// Connections whose SYN has its row.
+    begun: HashSet<ConnectionId>,
+    /// The RD bit of each query.
+    queries: HashMap<(ConnectionId, u16), bool>,
+}
+
+impl Builder<'_> {
+    fn event(&mut self, i: usize, event: &SessionEvent) {
+        let at = event.at;
+        match &event.kind {
+            EventKind::User { text } => self.user(i, at, text),
+            EventKind::DnsQuery { connection, id, name, record, recursion_desired } => {
+                self.queries.insert((*connection, *id), *recursion_desired);
+                let (name, record) = (safe(name.as_bytes()), safe(record.as_bytes()));
+                let fields = fields::dns_query(*id, &name, &record, *recursion_desired);
+                let remark = remarks::dns_query(&name);
+                let arrow = self.arrow(*connection, Purpose::Dns, End::Client);
+                let detail = format!("{name} {record}");
+                self.push(Some(*connection), row(at, arrow, Tone::Dns, "DNS Query", detail).with(fields, Some(remark)));
+            }
+            EventKind::DnsAnswer { connection, id, code, answers, name, .. } => {
+                let desired = self.queries.get(&(*connection, *id)).copied();
+                let answers: Vec<String> = answers.iter().take(8).map(|a| safe(a.as_bytes())).collect();
+                let code = safe(code.as_bytes());
+                let fields = fields::dns_answer(*id, &code, &answers, desired);
+                let remark = remarks::dns_answer(&code, &answers, &safe(name.as_bytes()));
+                let detail = if answers.is_empty() { code } else { answers.join(", ") };
+                let arrow = self.arrow(*connection, Purpose::Dns, End::Server);
+                self.push(
+                    Some(*connection),
+                    row(at, arrow, Tone::Dns, "DNS Response", detail).with(fields, Some(remark)),
+                );
+            }
+            EventKind::Opening(c) => self.handshake(at, c.id, false),
+            EventKind::Opened(c) => self.handshake(at, c.id, true),
+            EventKind::OpenFailed { connection, why } => self.open_failed(at, *connection, why),
+            EventKind::Closed { connection, by, how } => self.closed(at, *connection, *by, *how),
+            EventKind::Command { connection, verb, argument } => self.command(i, at, *connection, verb, argument),
+            EventKind::Reply { connection, code, lines } => self.reply(i, at, *connection, *code, lines),
+            EventKind::Malformed { connection, from, head, why } => {
+                let arrow = self.arrow(*connection, Purpose::Control, *from);
+                let secret = is_secret(head) && !self.options.show_secrets;
+                let head = if secret { MASK.to_owned() } else { safe(head) };
+                let remark = Remark { text: safe(why.as_bytes()), weight: Weight::Notice };
+                self.push(
+                    Some(*connection),
+                    row(at, arrow, Tone::Permanent, "malformed", head).with(vec![], Some(remark)),
+                );
+            }
+            EventKind::Data { connection, from, since, bytes, segments } => {
+                let form = self.session.transfer_of(*connection).map_or(Form::Image, |t| t.form);
+                let run = Run { from: *from, since: (*since).min(at), bytes: *bytes, segments: *segments, form };
+                self.data(at, *connection, run);
+            }
+            EventKind::Note { text, .. } => {
+                self.push(None, row(at, Shape::Across, Tone::Quiet, &safe(text.as_bytes()), String::new()));
+            }
+            _ => {}
+        }
+    }
+
+    fn user(&mut self, i: usize, at: Time, text: &str) {
+        let next = self.session.events().iter().skip(i).take(64).find_map(|e| e.kind.connection());
+        let next = next.or(self.session.control().map(|c| c.id));
+        let purpose = next.and_then(|id| self.session.connection(id)).map_or(Purpose::Control, |c| c.purpose);
+        // A data connection is the doing of the control connection: that is where the user's wish arrives.
+        let next = if purpose == Purpose::Data { self.session.control().map(|c| c.id) } else { next };
+        let purpose = if purpose == Purpose::Dns { Purpose::Dns } else { Purpose::Control };
+        let user = self.lane(Role::User, LaneUse::Console, None, None, 0);
+        let client = self.side(next.unwrap_or_default(), purpose, End::Client);
+        let text = safe(text.as_bytes());
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let label = match words.as_slice() {
+            ["open" | "ftp", host, ..] => format!("Invoke FTP client with {host}"),
+            _ => text,
+        };
+        self.push(next, row(at, Shape::Arrow { from: user, to: client }, Tone::User, &label, String::new()));
+    }
+
+    fn handshake(&mut self, at: Time, id: ConnectionId, stands: bool) {
+        let Some(c) = self.session.connection(id).filter(|c| c.purpose != Purpose::Dns) else { return };
+        let steps: &[(&str, bool, u8)] = match (self.begun.insert(id), stands) {
+            (true, false) => &[("SYN", true, 0)],
+            (true, true) => &[("SYN", true, 0), ("SYN+ACK", false, 1), ("ACK", true, 2)],
+            (false, true) => &[("SYN+ACK", false, 1), ("ACK", true, 2)],
+            (false, false) => &[],
+        };
+        for &(label, forward, step) in steps {
+            let from = if forward { c.opener } else { c.opener.other() };
+            let remark = remarks::handshake(self.session, c, step);
+            self.segment(at, c, from, label, remark);
+        }
+    }
+
+    fn open_failed(&mut self, at: Time, id: ConnectionId, why: &str) {
+        let known = self.session.connection(id);
+        let opener = known.map_or(End::Client, |c| c.opener);
+        let purpose = known.map_or(Purpose::Data, |c| c.purpose);
+        let why = safe(why.as_bytes());
+        let remark = Some(remarks::open_failed(known, &why));
+        let refused = why.contains("refused");
+        let (shape, label) = if refused {
+            (self.arrow(id, purpose, opener.other()), "RST+ACK")
+        } else {
+            (Shape::At(self.side(id, purpose, opener)), "no connection")
+        };
+        let mut row = row(at, shape, Tone::Permanent, label, if refused { String::new() } else { why });
+        row.marks.push(Mark::Failed);
+        row.seen = if refused { Seen::Inferred } else { Seen::Observed };
+        self.push(Some(id), row.with(vec![], remark));
+    }
+
+    fn closed(&mut self, at: Time, id: ConnectionId, by: End, how: Closing) {
+        let Some(c) = self.session.connection(id).filter(|c| c.purpose != Purpose::Dns) else { return };
+        let first =
+            !self.drafts.iter().rev().take(64).any(|d| d.connection == Some(id) && d.row.label.starts_with("FIN"));
+        match (how, c.purpose) {
+            (Closing::Reset, _) => {
+                let arrow = self.arrow(id, c.purpose, by);
+                let mut row = row(at, arrow, Tone::Permanent, "RST", String::new());
+                (row.seen, row.marks) = (Seen::Inferred, vec![Mark::Reset]);
+                let fields = self.ports(c, by, &[("tcp.flags.reset", "1")]);
+                self.push(Some(id), row.with(fields, Some(remarks::reset(by))));
+            }
+            // As in the reference, bare ACKs of the control connection are left out.
+            (Closing::Fin, Purpose::Control) => {
+                self.segment(at, c, by, "FIN", remarks::release(self.session, c, by, first))
+            }
+            (Closing::Fin, _) => {
+                self.segment(at, c, by, "FIN+ACK", remarks::release(self.session, c, by, first));
+                self.segment(at, c, by.other(), "ACK", None);
+            }
+        }
+    }
+
+    fn segment(&mut self, at: Time, c: &Connection, from: End, label: &str, remark: Option<Remark>) {
+        let arrow = self.arrow(c.id, c.purpose, from);
+        let mut row = row(at, arrow, Tone::Tcp, label, String::new());
+        row.seen = Seen::Inferred;
+        let flags: &[(&'static str, &str)] = match label {
+            "SYN" => &[("tcp.flags.syn", "1")],
+            "SYN+ACK" => &[("tcp.flags.syn", "1"), ("tcp.flags.ack", "1")],
+            "ACK" => &[("tcp.flags.ack", "1")],
+            _ => &[("tcp.flags.fin", "1"), ("tcp.flags.ack", "1")],
+        };
+        let fields = self.ports(c, from, flags);
+        self.push(Some(c.id), row.with(fields, remark));
+    }
+
+    fn ports(&self, c: &Connection, from: End, more: &[(&'static str, &str)]) -> Vec<Field> {
+        let port = |end| match end {
+            End::Client => c.client.map(|a| a.port().to_string()),
+            End::Server => c.server.map(|a| a.port().to_string()),
+        };
+        let source = port(from).map(|value| Field { name: "tcp.srcport", value });
+        let target = port(from.other()).map(|value| Field { name: "tcp.dstport", value });
+        let more = more.iter().map(|&(name, value)| Field { name, value: value.to_owned() });
+        source.into_iter().chain(target).chain(more).collect()
+    }
+
+    fn command(&mut self, i: usize, at: Time, id: ConnectionId, verb: &str, argument: &[u8]) {
+        let known = Verb::from_name(verb.as_bytes());
+        let verb = clip(&shown(verb.as_bytes()), 24);
+        let secret = is_secret(verb.as_bytes()) && !argument.is_empty() && !self.options.show_secrets;
+        let argument = if secret { MASK.to_owned() } else { safe(argument) };
+        let announced = match known {
+            Some(Verb::Port) => addr::parse_port(argument.as_bytes()).ok().map(Into::into),
+            Some(Verb::Eprt) => addr::parse_eprt(argument.as_bytes()).ok(),
+            _ => None,
+        };
+        let fields = fields::command(&verb, &argument, announced);
+        let remark = remarks::command(self.session, i, known, &argument);
+        let detail = announced.map_or(argument, |a| a.to_string());
+        let arrow = self.arrow(id, Purpose::Control, End::Client);
+        self.push(Some(id), row(at, arrow, Tone::Command, &verb, detail).with(fields, remark));
+    }
+
+    fn reply(&mut self, i: usize, at: Time, id: ConnectionId, code: Code, lines: &[Text]) {
+        let exchange = self.session.exchange_of(i);
+        let latency = exchange.filter(|x| x.replies.first() == Some(&i)).and_then(|x| x.latency);
+        let arrow = self.arrow(id, Purpose::Control, End::Server);
+        let last = lines.len().saturating_sub(1);
+        let text = |line: &Text| safe(line.trim_ascii_start());
+        let mut told: Vec<(String, String)> = Vec::new();
+        if lines.is_empty() {
+            told.push((code.to_string(), String::new()));
+        }
+        for (n, line) in lines.iter().enumerate() {
+            let fold = lines.len() > MAX_LINES && n > 0 && n < last;
+            if fold && n == 1 {
+                let inner = lines.get(1..last).unwrap_or_default();
+                let gist: Vec<String> = inner.iter().take(40).map(text).filter(|t| !t.is_empty()).collect();
+                let count = words::counted(inner.len() as u64, "line", "lines");
+                told.push((format!("{code}-"), clip(&format!("{count}: {}", gist.join(" · ")), MAX_TEXT)));
+            } else if !fold {
+                told.push((format!("{code}{}", if n == last { "" } else { "-" }), text(line)));
+            }
+        }
+        let count = told.len();
+        for (n, (label, detail)) in told.into_iter().enumerate() {
+            let mut row = row(at, arrow, tone(code), &label, detail);
+            row.latency = latency.filter(|_| n == 0);
+            let fields = fields::reply(self.session, exchange, code, &row.detail);
+            let remark = remarks::reply(self.session, exchange, code, n, count);
+            self.push(Some(id), row.with(fields, remark));
+        }
+    }
+
+    fn data(&mut self, at: Time, id: ConnectionId, run: Run) {
+        if let Some(previous) = self.drafts.last_mut()
+            && previous.connection == Some(id)
+            && let Some(so_far) = &mut previous.run
+            && so_far.from == run.from
+        {
+            so_far.bytes = so_far.bytes.saturating_add(run.bytes);
+            so_far.since = so_far.since.min(run.since);
+            so_far.segments = so_far.segments.zip(run.segments).map(|(a, b)| a.saturating_add(b));
+            previous.row.at = at;
+            previous.row.detail = so_far.told(at);
+            return;
+        }
+        let arrow = self.arrow(id, Purpose::Data, run.from);
+        let transfer = self.session.transfer_of(id);
+        let mut fields = self.session.connection(id).map(|c| self.ports(c, run.from, &[])).unwrap_or_default();
+        fields.extend(fields::data(transfer));
+        let remark = transfer.map(remarks::data);
+        let row = row(at, arrow, Tone::Data, "data", run.told(at)).with(fields, remark);
+        self.push(Some(id), row);
+        if let Some(draft) = self.drafts.last_mut() {
+            draft.run = Some(run);
+        }
+    }
+
+    fn push(&mut self, connection: Option<ConnectionId>, row: Row) {
+        self.drafts.push(Draft { row, section: self.section, connection, run: None });
+    }
+
+    fn arrow(&mut self, id: ConnectionId, purpose: Purpose, from: End) -> Shape {
+        Shape::Arrow { from: self.side(id, purpose, from), to: self.side(id, purpose, from.other()) }
+    }
+
+    /// The lane of a side of a connection; `purpose` is for connections that no event has told of.
+    fn side(&mut self, id: ConnectionId, purpose: Purpose, end: End) -> LaneId {
+        let known = self.session.connection(id);
+        let purpose = known.map_or(purpose, |c| c.purpose);
+        let address = known.and_then(|c| if end == End::Client { c.client } else { c.server });
+        let (role, of, rank) = match (end, purpose) {
+            (End::Server, Purpose::Dns) => (Role::Dns, LaneUse::Dns, 0),
+            (End::Client, Purpose::Dns) => (Role::Client, LaneUse::Dns, 0),
+            (End::Server, Purpose::Control) => (Role::Server, LaneUse::Control, 1),
+            (End::Client, Purpose::Control) => (Role::Client, LaneUse::Control, 1),
+            // In active mode the server's data port is the one before its control port, and so stands its lane.
+            (End::Server, Purpose::Data) if known.is_some_and(|c| c.opener == End::Server) => {
+                (Role::Server, LaneUse::Data, 0)
+            }
+            (End::Server, Purpose::Data) => (Role::Server, LaneUse::Data, 2),
+            (End::Client, Purpose::Data) => (Role::Client, LaneUse::Data, 2),
+        };
+        self.lane(role, of, address.map(|a| a.port()), address.map(|a| a.ip().to_canonical()), rank)
+    }
+
+    fn lane(
+        &mut self,
+        role: Role,
+        of: LaneUse,
+        port: Option<u16>,
+        address: Option<std::net::IpAddr>,
+        rank: u8,
+    ) -> LaneId {
+        let lanes = &mut self.lanes;
+        LaneId(*self.places.entry((role, of, port)).or_insert_with(|| {
+            lanes.push((Lane { role, of, port, address }, rank));
+            lanes.len() - 1
+        }))
+    }
+
+    fn finish(self) -> Ladder {
+        let Builder { session, options, lanes, mut drafts, .. } = self;
+        let messages = drafts.iter().filter(|d| matches!(d.row.shape, Shape::Arrow { .. }) && d.row.tone != Tone::User);
+        let messages = messages.count() as u64;
+        let lane_of = |id: LaneId| lanes.get(id.0).map(|(lane, _)| lane);
+        drafts.retain(|d| options.tcp || d.row.tone != Tone::Tcp);
+        if let Some(only) = &options.only {
+            let means = |id| lane_of(id).is_some_and(|lane| only.means(lane));
+            drafts.retain(|d| match d.row.shape {
+                Shape::Arrow { from, to } => means(from) || means(to),
+                Shape::At(lane) => means(lane),
+                Shape::Across => true,
+            });
+        }
+        let (mut sections, drafts) = fold::fold(session, drafts, options.fold);
+        let drafts = with_gaps(drafts);
+        let (lanes, moved) = in_order(lanes, &drafts);
+        let mut previous = None;
+        let mut rows = Vec::with_capacity(drafts.len());
+        let mut lives: Vec<(ConnectionId, LaneId, usize, usize)> = Vec::new();
+        let mut life_of: HashMap<(ConnectionId, LaneId), usize> = HashMap::new();
+        for (n, draft) in drafts.into_iter().enumerate() {
+            let mut row = draft.row;
+            row.since_previous = previous.map_or(Duration::ZERO, |before| row.at.since(before));
+            previous = Some(row.at);
+            let place = |lane: LaneId| LaneId(moved.get(lane.0).copied().unwrap_or(0));
+            row.shape = match row.shape {
+                Shape::Arrow { from, to } => Shape::Arrow { from: place(from), to: place(to) },
+                Shape::At(lane) => Shape::At(place(lane)),
+                Shape::Across => Shape::Across,
+            };
+            let ends = match row.shape {
+                Shape::Arrow { from, to } => [Some(from), Some(to)],
+                Shape::At(lane) => [Some(lane), None],
+                Shape::Across => [None, None],
+            };
+            for lane in ends.into_iter().flatten() {
+                let Some(id) = draft.connection else { continue };
+                if lanes.get(lane.0).is_some_and(|l| l.role == Role::User) {
+                    continue;
+                }
+                let life = *life_of.entry((id, lane)).or_insert_with(|| {
+                    lives.push((id, lane, n, n));
+                    lives.len() - 1
+                });
+                if let Some(life) = lives.get_mut(life) {
+                    life.3 = n;
+                }
+            }
+            if let Some(section) = sections.get_mut(draft.section) {
+                section.rows.start = if section.rows.is_empty() { n } else { section.rows.start };
+                section.rows.end = n + 1;
+            }
+            if options.fields && !row.fields.is_empty() {
+                let told: Vec<String> = row.fields.iter().map(|f| format!("{} = {}", f.name, f.value)).collect();
+                row.detail = told.join(", ");
+            }
+            rows.push(row);
+        }
+        sections.retain(|s: &Section| !s.rows.is_empty());
+        let bars = bars(session, &lanes, lives, rows.len());
+        let span = session.span();
+        Ladder {
+            title: opening::title(session, options),
+            product: clip(&shown(options.product.as_bytes()), 60),
+            date: opening::date(session, options),
+            summary: opening::summary(session, messages),
+            opening: opening::paragraph(session),
+            lanes,
+            sections,
+            rows,
+            bars,
+            start: span.start,
+            end: span.end,
+        }
+    }
+}
+
+impl Run {
+    /// `172 segments, 240,112 bytes in 0.3 s, 774 kB/s · ASCII`.
+    fn told(&self, until: Time) -> String {
+        let took = until.since(self.since);
+        let segments = self.segments.map(|n| format!("{}, ", words::counted(n, "segment", "segments")));
+        let within = (!took.is_zero()).then(|| format!(" in {}", words::duration(took)));
+        let rate = words::rate(self.bytes, took).map(|rate| format!(", {rate}"));
+        let form = if self.form == Form::Ascii { " · ASCII" } else { "" };
+        [segments, Some(words::bytes(self.bytes)), within, rate, Some(form.to_owned())].into_iter().flatten().collect()
+    }
+}
+
+impl Row {
+    fn with(mut self, fields: Vec<Field>, remark: Option<Remark>) -> Row {
+        (self.fields, self.remark) = (fields, remark);
+        self
+    }
+}
+
+/// A row that was observed, with nothing said beside it.
+pub(super) fn row(at: Time, shape: Shape, tone: Tone, label: &str, detail: String) -> Row {
+    Row {
+        at,
+        since_previous: Duration::ZERO,
+        latency: None,
+        shape,
+        tone,
+        label: label.to_owned(),
+        detail,
+        fields: Vec::new(),
+        remark: None,
+        seen: Seen::Observed,
+        marks: Vec::new(),
+    }
+}
+
+impl Draft {
+    /// A row of a section that belongs to no connection.
+    pub(super) fn apart(section: usize, row: Row) -> Draft {
+        Draft { row, section, connection: None, run: None }
+    }
+}
+
+fn tone(code: Code) -> Tone {
+    match code.class() {
+        CodeClass::Preliminary => Tone::Preliminary,
+        CodeClass::Completion | CodeClass::Protected => Tone::Completion,
+        CodeClass::Intermediate => Tone::Intermediate,
+        CodeClass::Transient => Tone::Transient,
+        CodeClass::Permanent => Tone::Permanent,
+    }
+}
+
+/// Whether a line begins with a verb that carries a secret.
+fn is_secret(line: &[u8]) -> bool {
+    let word = line.iter().skip_while(|b| !b.is_ascii_alphabetic()).take(4);
+    let word: Vec<u8> = word.map(u8::to_ascii_uppercase).collect();
+    matches!(word.as_slice(), b"PASS" | b"ACCT")
+}
+
+fn safe(bytes: &[u8]) -> String {
+    // What is beyond the first bytes is not even looked at: a megabyte of text is one row, too.
+    clip(&shown(bytes.get(..4 * MAX_TEXT).unwrap_or(bytes)), MAX_TEXT)
+}
+
+/// Puts a row where nothing happened for a while.
+fn with_gaps(drafts: Vec<Draft>) -> Vec<Draft> {
+    let mut out: Vec<Draft> = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        if let Some(before) = out.last() {
+            let silence = draft.run.map_or(draft.row.at, |run| run.since).since(before.row.at);
+            if silence >= GAP {
+                let label = words::duration(silence);
+                let gap = row(
+                    draft.run.map_or(draft.row.at, |run| run.since),
+                    Shape::Across,
+                    Tone::Quiet,
+                    &label,
+                    String::new(),
+                );
+                out.push(Draft::apart(draft.section, gap));
+            }
+        }
+        out.push(draft);
+    }
+    out
+}
+
+/// The lanes that rows touch, from left to right, and where each old one has gone.
+fn in_order(lanes: Vec<(Lane, u8)>, drafts: &[Draft]) -> (Vec<Lane>, Vec<usize>) {
+    let mut used = vec![false; lanes.len()];
+    let mut touch = |lane: LaneId| used.get_mut(lane.0).into_iter().for_each(|u| *u = true);
+    for draft in drafts {
+        match draft.row.shape {
+            Shape::Arrow { from, to } => (touch(from), touch(to)).0,
+            Shape::At(lane) => touch(lane),
+            Shape::Across => {}
+        }
+    }
+    let mut moved = vec![0; lanes.len()];
+    let mut order: Vec<(usize, Lane, u8)> =
+        lanes.into_iter().enumerate().map(|(i, (lane, rank))| (i, lane, rank)).collect();
+    order.retain(|(i, ..)| used.get(*i) == Some(&true));
+    order.sort_by_key(|(i, lane, rank)| (lane.role, *rank, *i));
+    for (to, (from, ..)) in order.iter().enumerate() {
+        moved.get_mut(*from).into_iter().for_each(|m| *m = to);
+    }
+    (order.into_iter().map(|(_, lane, _)| lane).collect(), moved)
+}
+
+/// A connection lives until it is closed; one that is never seen to close, until the end of the drawing.
+fn bars(session: &Session, lanes: &[Lane], lives: Vec<(ConnectionId, LaneId, usize, usize)>, rows: usize) -> Vec<Bar> {
+    let ended: HashSet<ConnectionId> = session
+        .events()
+        .iter()
+        .filter(|e| matches!(e.kind, EventKind::Closed { .. } | EventKind::OpenFailed { .. }))
+        .filter_map(|e| e.kind.connection())
+        .collect();
+    let bar = |(id, lane, first, last): (ConnectionId, LaneId, usize, usize)| {
+        let of = lanes.get(lane.0)?.of;
+        let open = of != LaneUse::Dns && !ended.contains(&id);
+        Some(Bar { lane, of, rows: first..if open { rows } else { last + 1 } })
+    };
+    lives.into_iter().filter_map(bar).collect()
+}

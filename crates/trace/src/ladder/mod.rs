@@ -1,0 +1,295 @@
+//! The drawing before it has a form: lanes, sections, rows, remarks. Every renderer draws from this and nothing else.
+//!
+//! All text in it is safe to show: what a peer chose has been through [`port21_proto::text::Shown`], and is clipped.
+
+mod build;
+mod codes;
+mod fields;
+mod fold;
+mod lanes;
+mod opening;
+mod plain;
+mod remarks;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use port21_proto::Time;
+
+pub use lanes::{Column, Columns, Lane, LaneId, LaneName, LaneUse, Role};
+pub use plain::PlainRow;
+
+use crate::session::{SectionKind, Session};
+
+/// What is drawn, and what is not.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether the rows of TCP (SYN, ACK, FIN) are drawn. Default: yes.
+    pub tcp: bool,
+    /// Only rows that begin or end at this lane. Default: all.
+    pub only: Option<LaneName>,
+    /// The title. Default: one made from the session.
+    pub title: Option<String>,
+    /// The date in the heading. Default: when the session began, in UTC.
+    pub date: Option<String>,
+    /// The program named in the heading. Default: [`crate::PRODUCT`].
+    pub product: String,
+    /// Parameters under the names that display filters know them by: `ftp.response.code = 220`. Default: no.
+    pub fields: bool,
+    /// Whether arguments of PASS and ACCT that are not masked already are shown. Recordings of port21 hold none.
+    /// Default: no.
+    pub show_secrets: bool,
+    /// Whether the sections in the middle of a long run of like sections are folded into one row. Default: yes.
+    pub fold: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            tcp: true,
+            only: None,
+            title: None,
+            date: None,
+            product: crate::PRODUCT.to_owned(),
+            fields: false,
+            show_secrets: false,
+            fold: true,
+        }
+    }
+}
+
+/// A session as a sequence diagram.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Ladder {
+    /// What the drawing is called.
+    pub title: String,
+    /// The program that drew it.
+    pub product: String,
+    /// The date in the heading.
+    pub date: String,
+    /// The facts under the title: `anonymous`, `active mode`, `44 messages in 0.412 s`.
+    pub summary: Vec<String>,
+    /// What the session is, in a short paragraph.
+    pub opening: String,
+    /// The lifelines, from left to right.
+    pub lanes: Vec<Lane>,
+    /// The numbered sections; each row belongs to one.
+    pub sections: Vec<Section>,
+    /// The rows, in the order of time.
+    pub rows: Vec<Row>,
+    /// Connections as long as they live.
+    pub bars: Vec<Bar>,
+    /// When the session began: the zero of all times that are drawn.
+    pub start: Time,
+    /// When its last event was.
+    pub end: Time,
+}
+
+/// A numbered part of the session, with a banner over its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Section {
+    /// From 1.
+    pub number: usize,
+    /// The last number that it stands for: the same, but where like sections are folded into one.
+    pub through: usize,
+    /// What it is about.
+    pub kind: SectionKind,
+    /// `Download of readme.txt`.
+    pub title: String,
+    /// What it was done with: `PORT + RETR`; may be empty.
+    pub detail: String,
+    /// Its rows.
+    pub rows: Range<usize>,
+}
+
+/// One row: something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Row {
+    /// When.
+    pub at: Time,
+    /// Since the row before.
+    pub since_previous: Duration,
+    /// For the first reply to a command: how long the server took.
+    pub latency: Option<Duration>,
+    /// What is drawn.
+    pub shape: Shape,
+    /// What it is, for its colour.
+    pub tone: Tone,
+    /// The short word on the arrow: `USER`, `220`, `SYN`, `data`.
+    pub label: String,
+    /// What follows the label where there is room, and stands under it where there is not: the argument, the text of a
+    /// reply, the size of a run.
+    pub detail: String,
+    /// The values of the row under their display-filter names.
+    pub fields: Vec<Field>,
+    /// What the step is for, or what the code means.
+    pub remark: Option<Remark>,
+    /// Whether it was seen on the wire or told from what the sockets did.
+    pub seen: Seen,
+    /// What is out of the ordinary.
+    pub marks: Vec<Mark>,
+}
+
+/// What is drawn in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An arrow from a lane to a lane.
+    Arrow {
+        /// Where it begins.
+        from: LaneId,
+        /// Where its head is.
+        to: LaneId,
+    },
+    /// A word at a lane: nothing was sent.
+    At(LaneId),
+    /// A sentence across the lanes: silence, rows that are folded.
+    Across,
+}
+
+/// What a row is, for its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tone {
+    /// An action of the user.
+    User,
+    /// A query to a name server, or its answer.
+    Dns,
+    /// A command.
+    Command,
+    /// A 1yz reply.
+    Preliminary,
+    /// A 2yz reply.
+    Completion,
+    /// A 3yz reply.
+    Intermediate,
+    /// A 4yz reply.
+    Transient,
+    /// A 5yz reply, and what is no FTP at all.
+    Permanent,
+    /// A file or a listing.
+    Data,
+    /// A segment without data.
+    Tcp,
+    /// Silence, rows that are folded, notes of the recorder.
+    Quiet,
+}
+
+/// How a row is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// It was seen.
+    Observed,
+    /// It must have been: a connection that stands has had its handshake. Drawn dashed.
+    Inferred,
+}
+
+/// What is out of the ordinary in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mark {
+    /// The connection was broken off.
+    Reset,
+    /// No connection came to stand.
+    Failed,
+    /// A segment that was sent again.
+    Retransmission,
+    /// A frame that the capture holds twice.
+    Duplicate,
+    /// A segment that overtook another.
+    OutOfOrder,
+    /// The receiver had no room.
+    ZeroWindow,
+    /// The capture begins after the connection did.
+    MissingStart,
+    /// The recording ends before the session did.
+    TruncatedEnd,
+}
+
+impl Mark {
+    /// The mark as a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Mark::Reset => "reset",
+            Mark::Failed => "failed",
+            Mark::Retransmission => "sent again",
+            Mark::Duplicate => "duplicate",
+            Mark::OutOfOrder => "out of order",
+            Mark::ZeroWindow => "zero window",
+            Mark::MissingStart => "start not seen",
+            Mark::TruncatedEnd => "end not seen",
+        }
+    }
+}
+
+/// A value of a row under the name that display filters know it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// `ftp.response.code`.
+    pub name: &'static str,
+    /// `220`.
+    pub value: String,
+}
+
+/// What is said beside a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// A sentence.
+    pub text: String,
+    /// How much is lost where there is no room for it.
+    pub weight: Weight,
+}
+
+/// How much a remark matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weight {
+    /// What the step is for: a narrow drawing may leave it out.
+    Narration,
+    /// What a reader must not miss: the meaning of an error, a note of the recorder.
+    Notice,
+}
+
+/// A connection's life at one of its lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// The lane.
+    pub lane: LaneId,
+    /// What the connection is for.
+    pub of: LaneUse,
+    /// Its rows, from the first to the last.
+    pub rows: Range<usize>,
+}
+
+impl Ladder {
+    /// Draws a session.
+    pub fn new(session: &Session, options: &Options) -> Ladder {
+        build::ladder(session, options)
+    }
+
+    /// The rows in the simple form of the reference session's table, for checks: arrows alone, in order.
+    pub fn plain_rows(&self) -> Vec<PlainRow> {
+        plain::rows(self)
+    }
+
+    /// The lanes as at most about `most` columns: where there are more, many short-lived ports of one host and use
+    /// become one column.
+    pub fn columns(&self, most: usize) -> Columns {
+        Columns::new(&self.lanes, most)
+    }
+
+    /// The time of a row since the session's begin, in seconds, with as many decimals as the session needs.
+    pub fn seconds(&self, row: &Row) -> String {
+        let decimals = match self.end.since(self.start).as_millis() {
+            0..50 => 5,
+            50..500 => 4,
+            500..10_000_000 => 3,
+            _ => 1,
+        };
+        let nanos = row.at.since(self.start).as_nanos();
+        let unit = 10u128.pow(9 - decimals);
+        let ticks = (nanos + unit / 2) / unit;
+        let per_second = 10u128.pow(decimals);
+        format!("{}.{:0width$}", ticks / per_second, ticks % per_second, width = decimals as usize)
+    }
+}
