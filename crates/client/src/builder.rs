@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use port21_proto::Secret;
+use port21_proto::client::DataMode;
 
 use crate::Form;
 use crate::client::Client;
@@ -41,16 +42,6 @@ pub struct Credentials {
     pub password: Secret,
     /// The account: sent when the server asks for one (332).
     pub account: Option<Secret>,
-}
-
-/// Who opens data connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DataMode {
-    /// The client does, to a port that the server names (EPSV, PASV): passes firewalls and NAT on the client's side.
-    #[default]
-    Passive,
-    /// The server does, to a port that the client names (PORT, EPRT).
-    Active,
 }
 
 /// Which addresses of a name are asked for and tried.

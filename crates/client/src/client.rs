@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
+use port21_proto::Secret;
+use port21_proto::client::{DataMode, Features, LoginStep, Phase};
 use port21_proto::listing::Entry;
 use port21_proto::reply::Reply;
-use port21_proto::{Secret, client::Phase};
 
 use crate::Form;
-use crate::builder::{Builder, Credentials, DataMode};
+use crate::builder::{Builder, Credentials};
 use crate::error::Error;
 
 /// A session with a server: one control connection, and one data connection at a time.
@@ -21,43 +22,6 @@ use crate::error::Error;
 /// for it, or aborts it, first.
 pub struct Client {
     settings: Builder,
-}
-
-/// What the server wants next in a login.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoginStep {
-    /// Nothing: logged in.
-    Done(Reply),
-    /// A password (331).
-    Password(Reply),
-    /// An account (332).
-    Account(Reply),
-}
-
-/// What the server says it can (FEAT, RFC 2389).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Features {
-    lines: Vec<Vec<u8>>,
-}
-
-impl Features {
-    /// The lines as the server sent them, without indent and code.
-    pub fn lines(&self) -> &[Vec<u8>] {
-        &self.lines
-    }
-
-    /// Whether the feature is there, in any case, with or without parameters: `has("MLST")`.
-    pub fn has(&self, name: &str) -> bool {
-        self.parameters(name).is_some()
-    }
-
-    /// The parameters behind a feature's name: for `MLST` its facts.
-    pub fn parameters(&self, name: &str) -> Option<&[u8]> {
-        self.lines.iter().find_map(|line| {
-            let (head, rest) = line.split_at_checked(name.len())?;
-            (head.eq_ignore_ascii_case(name.as_bytes()) && rest.first().is_none_or(|b| *b == b' ')).then_some(rest)
-        })
-    }
 }
 
 impl Client {

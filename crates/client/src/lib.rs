@@ -33,13 +33,13 @@ mod sink;
 mod upload;
 mod url;
 
-pub use builder::{Builder, Credentials, DataMode, IpFamily, Timeouts};
-pub use client::{Client, Features, LoginStep};
+pub use builder::{Builder, Credentials, IpFamily, Timeouts};
+pub use client::Client;
 pub use download::DownloadStream;
 pub use error::Error;
 pub use file::{GetOptions, Progress, PutOptions, Transferred};
 pub use listing::{Entries, Lines, Listed};
-pub use port21_proto::client::{Blame, Phase};
+pub use port21_proto::client::{Blame, DataMode, Features, LoginStep, Phase};
 pub use port21_proto::server::{Form, ListOptions};
 pub use port21_proto::{Reply, Secret};
 pub use sink::{Clock, EventSink};

@@ -1,6 +1,68 @@
 //! What can go wrong in a client's session.
 
 use std::fmt;
+use std::time::Duration;
+
+use crate::reply::Reply;
+
+/// Why a job of a session was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The server has answered, and the answer is no.
+    #[error("{verb}: the server answered {reply}")]
+    Refused {
+        /// What was being done.
+        phase: Phase,
+        /// The verb that was refused, without its argument; `greeting` for the greeting.
+        verb: &'static str,
+        /// The server's words.
+        reply: Reply,
+    },
+    /// The server ends the session (421), whatever was asked.
+    #[error("the server closed the session: {reply}")]
+    ServiceClosing {
+        /// What was being done.
+        phase: Phase,
+        /// The server's words.
+        reply: Reply,
+    },
+    /// The control connection ended.
+    #[error("{phase}: the server closed the control connection")]
+    Closed {
+        /// What was being done.
+        phase: Phase,
+    },
+    /// The server does not keep to the protocol.
+    #[error("{phase}: {why}")]
+    Protocol {
+        /// What was being done.
+        phase: Phase,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nothing came in time.
+    #[error("{phase}: {what} within {after:?}")]
+    Timeout {
+        /// What was being done.
+        phase: Phase,
+        /// What did not happen.
+        what: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The data connection did not come to stand, or broke.
+    #[error("{phase}: {why}")]
+    Data {
+        /// [`Phase::DataOpen`] or [`Phase::Transfer`].
+        phase: Phase,
+        /// How.
+        why: String,
+    },
+    /// A job was asked for while another one runs.
+    #[error("the session is busy with another call")]
+    Busy,
+}
 
 /// How far a session had come when something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,8 +2,29 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `error` | what can go wrong in a session, in which phase, and who erred |
+//! | `session` | [`ClientSession`]: replies are matched to commands, and jobs to their users |
+//! | `job` | the jobs that move no data: login, commands, probing, QUIT |
+//! | `transfer` | the jobs that do: EPSV, PASV, PORT, EPRT, REST, and the end of both connections |
+//! | `abort` | ABOR, and finding back into step |
+//! | `features` | what FEAT has told |
+//! | `action` | [`Request`], [`Output`], [`Outcome`]: what is asked for, and of whom |
+//! | `error` | [`SessionError`]: which phase, who erred, and the server's words |
 
+mod abort;
+mod action;
 mod error;
+mod features;
+mod job;
+mod session;
+mod transfer;
 
-pub use error::{Blame, Phase};
+#[cfg(test)]
+mod tests;
+
+pub use action::{
+    Action, Answer, DataMode, DataState, JobId, Limits, LoginStep, Outcome, Output, Request, Settings, Started,
+    Transfer, TransferRequest,
+};
+pub use error::{Blame, Phase, SessionError};
+pub use features::Features;
+pub use session::ClientSession;

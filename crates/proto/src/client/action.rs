@@ -1,0 +1,211 @@
+//! What is asked of a [`ClientSession`](super::ClientSession), and what it asks of its driver.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::command::{Command, Text};
+use crate::event::SessionEvent;
+use crate::path::PathArg;
+use crate::reply::Reply;
+use crate::secret::Secret;
+use crate::server::{Form, OpId};
+use crate::time::Time;
+use crate::verb::Verb;
+
+use super::error::SessionError;
+
+/// Names one job: what one call of a user asks for, however many commands it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+impl JobId {
+    /// The job that a session begins with: its [`Answer`] is the greeting.
+    pub const GREETING: JobId = JobId(0);
+}
+
+/// What a session must know.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The server's address: where passive data connections go, whatever a 227 reply says.
+    pub peer: IpAddr,
+    /// How long each phase may take.
+    pub limits: Limits,
+    /// Whether events are wanted. Without, none are built.
+    pub events: bool,
+}
+
+/// How long each phase of a session may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the connection to the greeting.
+    pub greeting: Duration,
+    /// For the reply to a command.
+    pub reply: Duration,
+    /// For a data connection to stand.
+    pub data_open: Duration,
+    /// From the end of the data to the final reply.
+    pub final_reply: Duration,
+    /// For all of an ABOR.
+    pub abort: Duration,
+    /// For all of QUIT.
+    pub quit: Duration,
+}
+
+/// Who opens data connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DataMode {
+    /// The client does, to a port that the server names (EPSV, PASV): passes firewalls and NAT on the client's side.
+    #[default]
+    Passive,
+    /// The server does, to a port that the client names (PORT, EPRT).
+    Active,
+}
+
+/// What a job is to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Request {
+    /// USER -> [`Answer::Login`]
+    User(Text),
+    /// PASS -> [`Answer::Login`]
+    Pass(Secret),
+    /// ACCT -> [`Answer::Login`]
+    Acct(Secret),
+    /// A command that moves no data -> [`Answer::Reply`], a 2yz. For SIZE the form matters, and is set first.
+    Command(Command, Option<Form>),
+    /// RNFR and RNTO -> [`Answer::Reply`]
+    Rename(PathArg, PathArg),
+    /// A line as it is -> [`Answer::Reply`], whatever it says.
+    Raw(Text),
+    /// TYPE, where the server has not that form yet -> [`Answer::Form`]
+    Form(Form),
+    /// FEAT, and OPTS for what it shows: names in UTF-8, the facts that a listing wants -> [`Answer::Probed`]
+    Probe,
+    /// A transfer -> [`Output::Started`] and [`Answer::Transferred`]
+    Transfer(TransferRequest),
+    /// QUIT, and the server's end of the connection -> [`Answer::Ended`]
+    Quit,
+}
+
+/// A transfer that is wanted.
+#[derive(Clone, Debug)]
+pub struct TransferRequest {
+    /// What moves.
+    pub what: Transfer,
+    /// Who opens the data connection.
+    pub mode: DataMode,
+    /// The form to be set first; nothing for listings, whose lines are read in any form.
+    pub form: Option<Form>,
+    /// The byte to begin at (REST), if it is not the first.
+    pub from: u64,
+}
+
+/// What a transfer moves.
+#[derive(Clone, Debug)]
+pub enum Transfer {
+    /// RETR, LIST, NLST, MLSD, STOR, APPE, STOU.
+    Command(Command),
+    /// A listing for programs: MLSD where FEAT has shown it, else LIST.
+    Entries(Option<PathArg>),
+}
+
+/// What a session gives out, in the order in which it is to be done.
+#[derive(Debug)]
+#[must_use]
+pub enum Output {
+    /// Send these bytes on the control connection, before anything that follows.
+    Send(Vec<u8>),
+    /// Send these bytes, the last of them as urgent data: the Telnet Synch (RFC 854) of an ABOR.
+    SendUrgent(Vec<u8>),
+    /// Begin the operation. It runs beside the session; its outcome goes to
+    /// [`handle_outcome`](super::ClientSession::handle_outcome).
+    Do(OpId, Action),
+    /// Let go of what the operation is doing or holds: an attempt, a listening port, a data connection. An upload's
+    /// connection on which the data has not ended is reset, so that no server takes the part for the whole. It has no
+    /// outcome any more.
+    Release(OpId),
+    /// The transfer of the job has begun: data may flow on the connection that the operation holds.
+    Started(JobId, Started),
+    /// The job is over.
+    Done(JobId, Result<Answer, SessionError>),
+    /// Something to record.
+    Event(SessionEvent),
+    /// Close the control connection. Nothing follows.
+    Close,
+    /// There is no more until input, an outcome, or this moment ([`Time::MAX`]: no moment): then call
+    /// [`handle_timeout`](super::ClientSession::handle_timeout).
+    Wait(Time),
+}
+
+/// An operation. Each has exactly one [`Outcome`], unless it is released before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a data connection to this address; held. -> [`Outcome::Connected`]
+    Connect(SocketAddr),
+    /// Listen for a data connection on the control connection's own address; held. -> [`Outcome::Listening`]
+    Listen,
+    /// Accept a data connection on what a [`Action::Listen`] holds, from the server's address and no other; the port is
+    /// let go of, the connection held. -> [`Outcome::Connected`]
+    Accept(OpId),
+}
+
+/// What became of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The address to tell the server, or why there is none.
+    Listening(Result<SocketAddr, String>),
+    /// The connection stands, or why not.
+    Connected(Result<(), String>),
+}
+
+/// What happens on a data connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataState {
+    /// The first bytes of a download are there, or its end: a server that sends no 1yz reply has begun.
+    Begun,
+    /// The data has ended in order: a download's end was read, an upload's was sent.
+    Ended,
+    /// The connection broke, and how.
+    Broken(String),
+}
+
+/// A transfer that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Which operation holds the data connection.
+    pub data: OpId,
+    /// The command that has begun it: tells MLSD from LIST.
+    pub verb: Verb,
+    /// The server's 1yz reply, where it has sent one.
+    pub mark: Option<Reply>,
+}
+
+/// What a job has brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The reply of the last command.
+    Reply(Reply),
+    /// How the login goes on.
+    Login(LoginStep),
+    /// The reply to TYPE, where it was sent.
+    Form(Option<Reply>),
+    /// FEAT was answered or refused: see [`features`](super::ClientSession::features).
+    Probed,
+    /// The final reply, a 2yz. Without an [`Output::Started`] before it nothing flowed, and nothing was to flow.
+    Transferred(Reply),
+    /// The transfer was stopped, and the session is in order.
+    Aborted,
+    /// The session has ended; the server's farewell, if it has sent one.
+    Ended(Option<Reply>),
+}
+
+/// What the server wants next in a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginStep {
+    /// Nothing: logged in.
+    Done(Reply),
+    /// A password (331).
+    Password(Reply),
+    /// An account (332).
+    Account(Reply),
+}

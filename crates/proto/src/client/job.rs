@@ -1,0 +1,240 @@
+//! The jobs that move no data: login, commands, probing, QUIT.
+
+use std::collections::VecDeque;
+
+use crate::command::{Command, Opts, Text};
+use crate::path::PathArg;
+use crate::reply::Reply;
+use crate::server::Form;
+use crate::time::Time;
+use crate::verb::Verb;
+
+use super::abort::Abort;
+use super::action::{Answer, LoginStep, Request};
+use super::error::{Phase, SessionError};
+use super::features::Features;
+use super::session::{Core, Flow, Pending};
+use super::transfer::Moving;
+
+/// What a session is doing.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// The server is to speak first.
+    Greeting,
+    /// USER, PASS or ACCT was sent.
+    Login,
+    /// A command was sent; or TYPE for it, and this command follows.
+    Command(Option<(Form, Box<Command>)>),
+    /// RNFR was sent, and RNTO with this name follows; or RNTO was sent.
+    Rename(Option<PathArg>),
+    /// A line was sent; the form that the server then has, if it is a TYPE that it takes.
+    Raw(Option<Form>),
+    /// TYPE was sent.
+    Form(Form),
+    /// FEAT was sent, then these.
+    Probe(VecDeque<Command>),
+    /// A transfer.
+    Transfer(Box<Moving>),
+    /// ABOR.
+    Abort(Abort),
+    /// QUIT was sent, and this is the server's farewell.
+    Quit(Option<Reply>),
+}
+
+impl Job {
+    pub(super) fn begin(core: &mut Core, now: Time, request: Request) -> (Job, Flow) {
+        let job = match request {
+            Request::User(name) => {
+                core.send(now, Phase::Login, &Command::User(name));
+                Job::Login
+            }
+            Request::Pass(secret) => {
+                core.send(now, Phase::Login, &Command::Pass(secret));
+                Job::Login
+            }
+            Request::Acct(secret) => {
+                let mut line = [b"ACCT ", secret.expose()].concat();
+                core.send_line(now, Phase::Login, &line);
+                line.fill(0);
+                Job::Login
+            }
+            Request::Command(command, form) => {
+                if let Some(form) = form.filter(|form| core.form != Some(*form)) {
+                    core.send(now, Phase::Command, &Command::Type(form));
+                    Job::Command(Some((form, Box::new(command))))
+                } else {
+                    core.send(now, Phase::Command, &command);
+                    Job::Command(None)
+                }
+            }
+            Request::Rename(from, to) => {
+                core.send(now, Phase::Command, &Command::Rnfr(from));
+                Job::Rename(Some(to))
+            }
+            Request::Raw(line) => {
+                core.send_line(now, Phase::Command, line.as_bytes());
+                Job::raw(core, &line)
+            }
+            Request::Form(form) if core.form == Some(form) => {
+                return (Job::Form(form), Flow::Done(Ok(Answer::Form(None))));
+            }
+            Request::Form(form) => {
+                core.send(now, Phase::Command, &Command::Type(form));
+                Job::Form(form)
+            }
+            Request::Probe => {
+                core.send(now, Phase::Command, &Command::Feat);
+                Job::Probe(VecDeque::new())
+            }
+            Request::Transfer(request) => {
+                let (moving, flow) = Moving::begin(core, now, request);
+                return (Job::Transfer(Box::new(moving)), flow);
+            }
+            Request::Quit => {
+                core.send(now, Phase::Command, &Command::Quit);
+                let what = "the server has not ended the session".to_owned();
+                core.expect(now, core.settings.limits.quit, Phase::Command, what);
+                Job::Quit(None)
+            }
+        };
+        (job, Flow::Wait)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self {
+            Job::Greeting => Phase::Greeting,
+            Job::Login => Phase::Login,
+            Job::Transfer(moving) => moving.phase(),
+            _ => Phase::Command,
+        }
+    }
+
+    /// Takes a reply to the command `front`.
+    pub(super) fn reply(&mut self, core: &mut Core, now: Time, front: Pending, reply: Reply) -> Flow {
+        match self {
+            Job::Transfer(moving) => return moving.reply(core, now, front, reply),
+            Job::Abort(abort) => return abort.reply(core, now, front, reply),
+            _ => {}
+        }
+        if reply.code().is_preliminary() {
+            // The server is at it: as long again.
+            let limits = core.settings.limits;
+            let (after, phase) = match self {
+                Job::Greeting => (limits.greeting, Phase::Greeting),
+                Job::Quit(_) => return Flow::Wait,
+                _ => (limits.reply, self.phase()),
+            };
+            core.expect(now, after, phase, format!("no final reply to {}", front.verb));
+            return Flow::Wait;
+        }
+        let ok = reply.code().is_completion();
+        let refused = |phase, reply| Flow::Done(Err(SessionError::Refused { phase, verb: front.verb, reply }));
+        match self {
+            Job::Greeting if ok => Flow::Done(Ok(Answer::Reply(reply))),
+            Job::Greeting => {
+                let error = SessionError::Refused { phase: Phase::Greeting, verb: front.verb, reply };
+                core.close(error.clone());
+                Flow::Done(Err(error))
+            }
+            Job::Login => match login_step(front.verb, reply) {
+                Ok(step) => Flow::Done(Ok(Answer::Login(step))),
+                Err(reply) => refused(Phase::Login, reply),
+            },
+            Job::Command(next) if ok => match next.take() {
+                Some((form, command)) => {
+                    core.form = Some(form);
+                    core.send(now, Phase::Command, &command);
+                    Flow::Wait
+                }
+                None => Flow::Done(Ok(Answer::Reply(reply))),
+            },
+            Job::Rename(to) if to.is_some() && reply.code().is_error() => refused(Phase::Command, reply),
+            // RFC 959 has 350 here; some servers send a 2yz.
+            Job::Rename(to) => match to.take() {
+                Some(to) => {
+                    core.send(now, Phase::Command, &Command::Rnto(to));
+                    Flow::Wait
+                }
+                None if ok => Flow::Done(Ok(Answer::Reply(reply))),
+                None => refused(Phase::Command, reply),
+            },
+            Job::Raw(form) => {
+                if let Some(form) = form.filter(|_| ok) {
+                    core.form = Some(form);
+                }
+                Flow::Done(Ok(Answer::Reply(reply)))
+            }
+            Job::Form(form) if ok => {
+                core.form = Some(*form);
+                Flow::Done(Ok(Answer::Form(Some(reply))))
+            }
+            Job::Probe(rest) => {
+                if front.verb == Verb::Feat.name() {
+                    let features = if ok { Features::read(&reply) } else { Features::default() };
+                    rest.extend(options(&features));
+                    core.features = Some(features);
+                }
+                // What OPTS is refused stays as it is, and listings are read all the same.
+                match rest.pop_front() {
+                    Some(command) => {
+                        core.send(now, Phase::Command, &command);
+                        Flow::Wait
+                    }
+                    None => Flow::Done(Ok(Answer::Probed)),
+                }
+            }
+            Job::Quit(farewell) => {
+                *farewell = Some(reply);
+                Flow::Wait
+            }
+            Job::Command(_) | Job::Form(_) => refused(Phase::Command, reply),
+            Job::Transfer(_) | Job::Abort(_) => Flow::Wait,
+        }
+    }
+
+    /// The time has come to look again.
+    pub(super) fn look(&mut self, core: &mut Core, now: Time) -> Flow {
+        match self {
+            Job::Transfer(moving) => moving.look(core, now),
+            Job::Abort(abort) => abort.look(core, now),
+            _ => Flow::Wait,
+        }
+    }
+
+    /// A line that changes what the session believes of the server.
+    fn raw(core: &mut Core, line: &Text) -> Job {
+        match Command::parse(line.as_bytes()) {
+            Ok(Command::Type(form)) => {
+                core.form = None;
+                Job::Raw(Some(form))
+            }
+            Ok(Command::Rein) => {
+                core.features = None;
+                core.form = None;
+                Job::Raw(Some(Form::Ascii))
+            }
+            _ => Job::Raw(None),
+        }
+    }
+}
+
+/// What a login reply asks for next (RFC 959 section 5.4: USER 230 331 332, PASS 230 202 332, ACCT 230 202).
+fn login_step(verb: &'static str, reply: Reply) -> Result<LoginStep, Reply> {
+    let code = reply.code();
+    if code.is_completion() {
+        Ok(LoginStep::Done(reply))
+    } else if code == 332 || (code.is_intermediate() && verb == "PASS") {
+        Ok(LoginStep::Account(reply))
+    } else if code.is_intermediate() && verb == "USER" {
+        Ok(LoginStep::Password(reply))
+    } else {
+        Err(reply)
+    }
+}
+
+/// What is set once the server has told what it has. Some servers send names in UTF-8 only after OPTS UTF8.
+fn options(features: &Features) -> Vec<Command> {
+    let utf8 = features.has("UTF8").then_some(Command::Opts(Opts::Utf8(true)));
+    let facts = features.facts_to_ask_for().map(|facts| Command::Opts(Opts::Mlst(facts)));
+    utf8.into_iter().chain(facts).collect()
+}

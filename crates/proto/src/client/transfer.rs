@@ -1,0 +1,501 @@
+//! The jobs that move data: EPSV, PASV, PORT, EPRT, REST, and the end of both connections.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::addr;
+use crate::command::{Command, Epsv, Listing};
+use crate::reply::Reply;
+use crate::server::{Form, OpId};
+use crate::time::Time;
+use crate::verb::Verb;
+
+use super::action::{Action, Answer, DataMode, DataState, Outcome, Started, Transfer, TransferRequest};
+use super::error::{Phase, SessionError};
+use super::session::{Core, Flow, Pending};
+
+/// A server that sends no 1yz reply to an upload waits for its bytes: after so long they go.
+const UPLOAD_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a data connection may still come after the server has said that all is done.
+const LATE_CONNECTION: Duration = Duration::from_secs(2);
+
+/// How long the server may explain a broken data connection.
+const EXPLANATION: Duration = Duration::from_secs(10);
+
+/// What has been learned of a server's ways to a data connection. What does not work is not tried again where there is
+/// another way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Memory {
+    epsv_broken: bool,
+    pasv_broken: bool,
+    port_broken: bool,
+    mlsd_broken: bool,
+    /// A REST was accepted, and the command after it was not: some servers keep the offset.
+    rest_lingers: bool,
+}
+
+/// A transfer under way.
+#[derive(Debug)]
+pub(super) struct Moving {
+    command: Command,
+    request: TransferRequest,
+    step: Step,
+    /// The ways to a passive connection that were tried, in this transfer.
+    tried_epsv: bool,
+    tried_pasv: bool,
+    /// The operation that connects, listens or accepts, and then holds the connection.
+    op: Option<OpId>,
+    data: Data,
+    mark: Option<Reply>,
+    last: Option<Reply>,
+    /// When the command itself was sent, and when its 1yz reply came.
+    sent: Time,
+    marked: Time,
+    started: bool,
+    /// The wait for a 1yz reply to an upload, or for a late connection, is over.
+    grace_over: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// TYPE was sent.
+    Form(Form),
+    /// EPSV was sent.
+    Epsv,
+    /// PASV was sent.
+    Pasv,
+    /// A passive connection is being opened.
+    Connecting,
+    /// A port is being opened to listen on.
+    Listening,
+    /// PORT was sent.
+    Port(SocketAddr),
+    /// EPRT was sent.
+    Eprt,
+    /// REST was sent.
+    Rest,
+    /// The command itself was sent.
+    Running,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Data {
+    /// There is no connection yet.
+    None,
+    /// It stands.
+    Open,
+    /// It stands, and the server has sent something on it.
+    Begun,
+    Ended,
+    Broken(String),
+}
+
+impl Moving {
+    pub(super) fn begin(core: &mut Core, now: Time, request: TransferRequest) -> (Moving, Flow) {
+        let mut moving = Moving {
+            command: command(core, &request.what),
+            step: Step::Running,
+            tried_epsv: false,
+            tried_pasv: false,
+            op: None,
+            data: Data::None,
+            mark: None,
+            last: None,
+            sent: now,
+            marked: now,
+            started: false,
+            grace_over: false,
+            request,
+        };
+        let flow = match moving.request.form.filter(|form| core.form != Some(*form)) {
+            Some(form) => {
+                moving.step = Step::Form(form);
+                core.send(now, Phase::Command, &Command::Type(form));
+                Flow::Wait
+            }
+            None => moving.open(core, now),
+        };
+        (moving, flow)
+    }
+
+    /// Whether the command itself was sent, so that the server may be busy with it.
+    pub(super) fn is_running(&self) -> bool {
+        self.step == Step::Running
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match (&self.step, &self.data) {
+            (Step::Form(_), _) => Phase::Command,
+            (Step::Running, _) if !self.started && self.mark.is_none() => Phase::Command,
+            (Step::Running, Data::Ended) => Phase::FinalReply,
+            (Step::Running, Data::Open | Data::Begun | Data::Broken(_)) => Phase::Transfer,
+            _ => Phase::DataOpen,
+        }
+    }
+
+    /// Lets go of the data connection, or of what was to become one.
+    pub(super) fn release(&mut self, core: &mut Core) {
+        if let Some(op) = self.op.take() {
+            core.release(op);
+        }
+        self.data = Data::None;
+    }
+
+    /// The operation that holds the data connection, taken out.
+    pub(super) fn take_op(&mut self) -> Option<OpId> {
+        self.op.take()
+    }
+
+    pub(super) fn reply(&mut self, core: &mut Core, now: Time, front: Pending, reply: Reply) -> Flow {
+        if reply.code().is_preliminary() && self.step != Step::Running {
+            return Flow::Wait;
+        }
+        let ok = reply.code().is_completion();
+        let refused = |phase, reply| Err(SessionError::Refused { phase, verb: front.verb, reply });
+        match self.step {
+            Step::Form(form) if ok => {
+                core.form = Some(form);
+                self.open(core, now)
+            }
+            Step::Form(_) => self.done(core, refused(Phase::Command, reply)),
+            Step::Epsv | Step::Pasv => match self.passive_address(core, now, &reply) {
+                Some(to) => {
+                    self.step = Step::Connecting;
+                    self.op = Some(core.begin(Action::Connect(to)));
+                    core.look_after(now, core.settings.limits.data_open);
+                    Flow::Wait
+                }
+                None => {
+                    let broken = if self.step == Step::Epsv {
+                        &mut core.memory.epsv_broken
+                    } else {
+                        &mut core.memory.pasv_broken
+                    };
+                    *broken = true;
+                    let error = if ok { Err(bad_address(&reply)) } else { refused(Phase::DataOpen, reply) };
+                    self.passive(core, now, error)
+                }
+            },
+            Step::Port(_) | Step::Eprt if ok => self.rest(core, now),
+            Step::Port(addr) if reply.code().is_error() => {
+                core.memory.port_broken = true;
+                self.step = Step::Eprt;
+                core.send(now, Phase::DataOpen, &Command::Eprt(addr));
+                Flow::Wait
+            }
+            Step::Port(_) | Step::Eprt => self.done(core, refused(Phase::DataOpen, reply)),
+            // RFC 959 has 350 here; some servers send a 2yz.
+            Step::Rest if !reply.code().is_error() || self.request.from == 0 => {
+                core.memory.rest_lingers = self.request.from > 0;
+                self.run(core, now)
+            }
+            Step::Rest => self.done(core, refused(Phase::Command, reply)),
+            Step::Running => {
+                if reply.code().is_preliminary() {
+                    self.marked = now;
+                    self.mark.get_or_insert(reply);
+                } else {
+                    core.memory.rest_lingers &= reply.code().is_error();
+                    self.last = Some(reply);
+                }
+                self.advance(core, now)
+            }
+            Step::Connecting | Step::Listening => Flow::Wait,
+        }
+    }
+
+    pub(super) fn outcome(&mut self, core: &mut Core, now: Time, op: OpId, outcome: Outcome) -> Flow {
+        if self.op != Some(op) {
+            return Flow::Wait;
+        }
+        match (self.step, outcome) {
+            (Step::Connecting, Outcome::Connected(Ok(()))) => {
+                self.data = Data::Open;
+                // EPSV was tried first and led nowhere, PASV does: no more EPSV. And the other way round.
+                if self.tried_epsv && self.tried_pasv {
+                    core.memory.epsv_broken |= !core.memory.pasv_broken;
+                }
+                self.rest(core, now)
+            }
+            (Step::Connecting, Outcome::Connected(Err(why))) => {
+                self.release(core);
+                self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why }))
+            }
+            (Step::Listening, Outcome::Listening(Ok(addr))) => {
+                let ip = addr.ip().to_canonical();
+                let v4 = SocketAddr::new(ip, addr.port());
+                match v4 {
+                    SocketAddr::V4(v4) if !core.memory.port_broken => {
+                        self.step = Step::Port(addr);
+                        core.send(now, Phase::DataOpen, &Command::Port(v4));
+                    }
+                    _ => {
+                        self.step = Step::Eprt;
+                        core.send(now, Phase::DataOpen, &Command::Eprt(addr));
+                    }
+                }
+                Flow::Wait
+            }
+            (Step::Listening, Outcome::Listening(Err(why))) => {
+                self.done(core, Err(SessionError::Data { phase: Phase::DataOpen, why }))
+            }
+            (Step::Running, Outcome::Connected(Ok(()))) => {
+                self.data = Data::Open;
+                self.advance(core, now)
+            }
+            (Step::Running, Outcome::Connected(Err(why))) => {
+                self.done(core, Err(SessionError::Data { phase: Phase::DataOpen, why }))
+            }
+            _ => Flow::Wait,
+        }
+    }
+
+    pub(super) fn data(&mut self, core: &mut Core, now: Time, op: OpId, state: DataState) -> Flow {
+        if self.op != Some(op) || matches!(self.data, Data::None | Data::Ended | Data::Broken(_)) {
+            return Flow::Wait;
+        }
+        self.data = match state {
+            DataState::Begun => Data::Begun,
+            DataState::Ended => Data::Ended,
+            DataState::Broken(why) => Data::Broken(why),
+        };
+        self.advance(core, now)
+    }
+
+    pub(super) fn look(&mut self, core: &mut Core, now: Time) -> Flow {
+        if self.step == Step::Connecting {
+            self.release(core);
+            let after = core.settings.limits.data_open;
+            let what = "no data connection".to_owned();
+            return self.passive(core, now, Err(SessionError::Timeout { phase: Phase::DataOpen, what, after }));
+        }
+        self.grace_over = true;
+        self.advance(core, now)
+    }
+
+    fn open(&mut self, core: &mut Core, now: Time) -> Flow {
+        match self.request.mode {
+            DataMode::Passive => {
+                self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why: String::new() }))
+            }
+            DataMode::Active => {
+                self.step = Step::Listening;
+                self.op = Some(core.begin(Action::Listen));
+                core.no_deadline();
+                Flow::Wait
+            }
+        }
+    }
+
+    /// Tries the next way to a passive connection; `error` is how the last one failed.
+    fn passive(&mut self, core: &mut Core, now: Time, error: Result<Answer, SessionError>) -> Flow {
+        // RFC 2428 section 3: EPSV serves both families and tells no address, which NAT could have spoilt. PASV is IPv4.
+        let ipv4 = core.settings.peer.to_canonical().is_ipv4();
+        let listed = core.features.as_ref().is_none_or(|f| f.lines().is_empty() || f.has("EPSV"));
+        let pasv = ipv4 && !self.tried_pasv;
+        let epsv = !(self.tried_epsv || ipv4 && core.memory.epsv_broken);
+        if epsv && (listed || !pasv || core.memory.pasv_broken) {
+            self.tried_epsv = true;
+            self.step = Step::Epsv;
+            core.send(now, Phase::DataOpen, &Command::Epsv(Epsv::Same));
+            Flow::Wait
+        } else if pasv {
+            self.tried_pasv = true;
+            self.step = Step::Pasv;
+            core.send(now, Phase::DataOpen, &Command::Pasv);
+            Flow::Wait
+        } else {
+            self.done(core, error)
+        }
+    }
+
+    /// Where the server's reply to EPSV or PASV says to connect to.
+    fn passive_address(&self, core: &mut Core, now: Time, reply: &Reply) -> Option<SocketAddr> {
+        if !reply.code().is_completion() {
+            return None;
+        }
+        let peer = core.settings.peer;
+        if reply.code() != 227
+            && let Ok(port) = addr::parse_epsv(reply.text())
+        {
+            return Some(SocketAddr::new(peer, port));
+        }
+        let told = addr::parse_pasv(reply.text()).ok().filter(|told| told.port() != 0)?;
+        if *told.ip() != peer.to_canonical() {
+            // A server behind NAT does not know its own address, and a hostile one would have us connect to a third.
+            core.note(now, || format!("the server names {}, its own address {peer} is used", told.ip()));
+        }
+        Some(SocketAddr::new(peer, told.port()))
+    }
+
+    /// REST last of all before the command: some servers forget it over a PASV.
+    fn rest(&mut self, core: &mut Core, now: Time) -> Flow {
+        if self.request.from == 0 && !core.memory.rest_lingers {
+            return self.run(core, now);
+        }
+        self.step = Step::Rest;
+        core.send(now, Phase::Command, &Command::Rest(self.request.from));
+        Flow::Wait
+    }
+
+    fn run(&mut self, core: &mut Core, now: Time) -> Flow {
+        self.step = Step::Running;
+        self.sent = now;
+        core.send(now, Phase::Command, &self.command);
+        if self.request.mode == DataMode::Active {
+            self.op = self.op.map(|listening| core.begin(Action::Accept(listening)));
+        }
+        self.advance(core, now)
+    }
+
+    /// Looks at both connections: whether the transfer has begun, is over, or is overdue.
+    fn advance(&mut self, core: &mut Core, now: Time) -> Flow {
+        if let Some(last) = self.last.take_if(|last| last.code().is_error()) {
+            return self.failed(core, now, last);
+        }
+        let sign = match self.data {
+            Data::None => false,
+            Data::Open => self.mark.is_some() || self.last.is_some() || (self.is_upload() && self.grace_over),
+            Data::Begun | Data::Ended | Data::Broken(_) => true,
+        };
+        if !self.started
+            && sign
+            && let Some(data) = self.op
+        {
+            self.started = true;
+            core.started(Started { data, verb: self.command.verb(), mark: self.mark.clone() });
+        }
+        match self.last.take() {
+            Some(last) => self.concluded(core, now, last),
+            None => {
+                self.overdue(core, now);
+                Flow::Wait
+            }
+        }
+    }
+
+    /// Sets when what is awaited is overdue: the server has yet to give its final reply.
+    fn overdue(&self, core: &mut Core, now: Time) {
+        let limits = core.settings.limits;
+        let verb = self.command.verb();
+        match &self.data {
+            Data::Ended => {
+                core.expect(now, limits.final_reply, Phase::FinalReply, format!("no final reply to {verb}"));
+            }
+            Data::Broken(why) => {
+                let error = SessionError::Data { phase: Phase::Transfer, why: why.clone() };
+                core.fail_after(now, EXPLANATION.min(limits.reply), error);
+            }
+            // How long the bytes may take is for the driver to say, who sees them.
+            _ if self.started => core.no_deadline(),
+            _ if self.mark.is_none() && self.is_upload() && !self.grace_over => {
+                core.look_after(self.sent, UPLOAD_GRACE);
+            }
+            _ if self.mark.is_none() => {
+                core.expect(self.sent, limits.reply, Phase::Command, format!("no reply to {verb}"));
+            }
+            _ => {
+                let what = "the server has opened no data connection".to_owned();
+                core.expect(self.marked, limits.data_open, Phase::DataOpen, what);
+            }
+        }
+    }
+
+    /// The server says that all went well.
+    fn concluded(&mut self, core: &mut Core, now: Time, last: Reply) -> Flow {
+        match &self.data {
+            Data::Ended => self.done(core, Ok(Answer::Transferred(last))),
+            // Whatever the server believes: not all bytes have arrived.
+            Data::Broken(why) => {
+                let why = why.clone();
+                self.done(core, Err(SessionError::Data { phase: Phase::Transfer, why }))
+            }
+            Data::None if self.grace_over && self.is_listing() => self.done(core, Ok(Answer::Transferred(last))),
+            Data::None if self.grace_over => {
+                let why = format!("the server answered {last}, but there was no data connection");
+                self.done(core, Err(SessionError::Protocol { phase: Phase::DataOpen, why }))
+            }
+            // Some servers open none for an empty listing; with others it is on its way.
+            Data::None => {
+                self.last = Some(last);
+                core.look_after(now, LATE_CONNECTION);
+                Flow::Wait
+            }
+            Data::Open | Data::Begun if self.is_upload() => {
+                let why = format!("the server answered {last} before the upload's end");
+                self.done(core, Err(SessionError::Protocol { phase: Phase::Transfer, why }))
+            }
+            Data::Open | Data::Begun => {
+                self.last = Some(last);
+                core.no_deadline();
+                Flow::Wait
+            }
+        }
+    }
+
+    /// The server has answered with an error.
+    fn failed(&mut self, core: &mut Core, now: Time, last: Reply) -> Flow {
+        let code = last.code();
+        let entries = matches!(self.request.what, Transfer::Entries(_));
+        if entries && self.command.verb() == Verb::Mlsd && !self.started && is_unknown(&last) {
+            core.memory.mlsd_broken = true;
+            self.release(core);
+            self.command = command(core, &self.request.what);
+            (self.tried_epsv, self.tried_pasv, self.mark) = (false, false, None);
+            return self.open(core, now);
+        }
+        if !self.started && self.is_listing() && is_empty_listing(&last) {
+            return self.done(core, Ok(Answer::Transferred(last)));
+        }
+        // 425: no data connection (RFC 959 section 4.2.2).
+        let phase = if code == 425 && !self.started { Phase::DataOpen } else { self.phase() };
+        let verb = self.command.verb().name();
+        self.done(core, Err(SessionError::Refused { phase, verb, reply: last }))
+    }
+
+    fn done(&mut self, core: &mut Core, result: Result<Answer, SessionError>) -> Flow {
+        self.release(core);
+        Flow::Done(result)
+    }
+
+    fn is_upload(&self) -> bool {
+        matches!(self.command, Command::Stor(_) | Command::Stou(_) | Command::Appe(_))
+    }
+
+    fn is_listing(&self) -> bool {
+        matches!(self.command, Command::List(_) | Command::Nlst(_) | Command::Mlsd(_))
+    }
+}
+
+fn command(core: &Core, what: &Transfer) -> Command {
+    match what {
+        Transfer::Command(command) => command.clone(),
+        Transfer::Entries(path) => {
+            // RFC 3659 section 7.8: MLST in FEAT stands for MLSD as well.
+            let mlsd = core.features.as_ref().is_some_and(|f| f.has("MLST") || f.has("MLSD"));
+            if mlsd && !core.memory.mlsd_broken {
+                Command::Mlsd(path.clone())
+            } else {
+                Command::List(Listing::of(path.clone()))
+            }
+        }
+    }
+}
+
+fn bad_address(reply: &Reply) -> SessionError {
+    SessionError::Protocol { phase: Phase::DataOpen, why: format!("no address to connect to in the reply {reply}") }
+}
+
+/// The verb is not known, or not with these parameters.
+fn is_unknown(reply: &Reply) -> bool {
+    matches!(reply.code().number(), 500 | 501 | 502 | 504)
+}
+
+/// Servers that answer so for a directory with nothing in it, in place of an empty listing.
+fn is_empty_listing(reply: &Reply) -> bool {
+    let text = reply.text().to_ascii_lowercase();
+    let says = |what: &[u8]| text.windows(what.len()).any(|part| part == what);
+    matches!(reply.code().number(), 450 | 550)
+        && (says(b"no files") || says(b"directory is empty") || says(b"empty directory"))
+}
