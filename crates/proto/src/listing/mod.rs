@@ -1,5 +1,13 @@
 //! Entries of directories: one type, writers for what the server sends, readers for what servers send.
 //!
+//! | file | what it is |
+//! |---|---|
+//! | `facts`, `options` | what a client may choose: the facts of MLSx, the options of `ls` |
+//! | `write_unix`, `write_mlsx` | LIST and NLST, MLST and MLSD as they are written |
+//! | `read` | bytes to lines to entries; which dialect a listing is in |
+//! | `read_mlsx`, `read_unix`, `read_dos` | one dialect each: a line to an entry |
+//! | `when`, `size`, `put` | what they share: dates and sizes read, numbers and names written |
+//!
 //! Writers append to a buffer and allocate nothing for an entry. `now` is a time of the calendar, as the wall clock
 //! tells it: lines of LIST leave out the year of what is recent.
 
@@ -12,11 +20,19 @@ use crate::text::Shown;
 mod facts;
 mod options;
 mod put;
+mod read;
+mod read_dos;
+mod read_mlsx;
+mod read_unix;
+mod size;
+mod when;
 mod write_mlsx;
 mod write_unix;
 
 pub use facts::{Fact, FactSet};
 pub use options::ListOptions;
+pub use read::{Dialect, ListingReader, MAX_LISTING_LINE, Unreadable, parse};
+pub use read_mlsx::parse_facts;
 pub use write_mlsx::{write_facts, write_facts_line};
 pub use write_unix::{write_heading, write_long, write_name};
 
@@ -67,8 +83,11 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Its name, as bytes; for MLST the path that was asked for. May be hostile: see [`Entry::safe_name`].
     pub name: Vec<u8>,
-    /// Its size in bytes.
+    /// Its size in bytes. For other things than files it is what the server says, and means little.
     pub size: Option<u64>,
+    /// About how many bytes it has, where a listing rounds (`33.5k`) or leaves in doubt where the size begins: good to
+    /// show, not to compare with. Only where there is no `size`.
+    pub rough_size: Option<u64>,
     /// When it was last changed.
     pub modified: Option<Modified>,
     /// The twelve permission bits of Unix.
@@ -96,6 +115,7 @@ impl Entry {
             kind,
             name: name.into(),
             size: None,
+            rough_size: None,
             modified: None,
             mode: None,
             links: None,
@@ -128,6 +148,7 @@ impl fmt::Debug for Entry {
             .field("kind", &self.kind)
             .field("name", &Shown(&self.name))
             .field("size", &self.size)
+            .field("rough_size", &self.rough_size)
             .field("modified", &self.modified.map(|m| (m.at, m.precision, m.utc)))
             .field("mode", &self.mode.map(|m| format!("{m:04o}")))
             .field("owner", &shown(&self.owner))
