@@ -30,6 +30,36 @@ pub struct ListOptions {
 }
 
 impl ListOptions {
+    /// Turns on what the letters of an option word ask for; unknown ones are passed over.
+    pub(crate) fn read(&mut self, letters: &[u8]) {
+        for &letter in letters {
+            for (name, flag) in self.flags() {
+                *flag |= name == letter;
+            }
+        }
+    }
+
+    /// The letters of all options that are on.
+    pub(crate) fn letters(mut self) -> Vec<u8> {
+        self.flags().into_iter().filter(|(_, flag)| **flag).map(|(name, _)| name).collect()
+    }
+
+    /// The one table of letters.
+    fn flags(&mut self) -> [(u8, &mut bool); 10] {
+        [
+            (b'a', &mut self.all),
+            (b'A', &mut self.almost_all),
+            (b'l', &mut self.long),
+            (b'R', &mut self.recursive),
+            (b't', &mut self.by_time),
+            (b'S', &mut self.by_size),
+            (b'r', &mut self.reverse),
+            (b'1', &mut self.one),
+            (b'd', &mut self.directory),
+            (b'F', &mut self.classify),
+        ]
+    }
+
     /// Whether a name that stands in the listed directory is shown: one that begins with a dot is with `-a` or `-A`,
     /// and `.` and `..` are with `-a` alone.
     pub fn shows(&self, name: &[u8]) -> bool {
