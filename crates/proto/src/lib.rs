@@ -5,7 +5,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`line`] | bytes of a control connection to lines; Telnet; caps |
+//! | [`mod@line`] | bytes of a control connection to lines; Telnet; caps |
 //! | [`verb`] | the one table of verbs |
 //! | [`command`], [`reply`] | both ways: parsed and written |
 //! | [`path`], [`addr`], [`stamp`], [`secret`], [`text`] | the small types: what is illegal cannot be built |
