@@ -420,7 +420,8 @@ mod tests {
                     Just(format!("{UNIX}a")),
                     Just(format!("{DOS}b")),
                     Just("type=file;size=5; c".to_owned()),
-                    "\\PC{1,9}",
+                    // Lines of blanks alone are names in one dialect and nothing in the others.
+                    "[!-~]\\PC{0,8}",
                 ],
                 0..60,
             ),
@@ -430,7 +431,7 @@ mod tests {
             let whole = read_in(&bytes, usize::MAX);
             prop_assert_eq!(&read_in(&bytes, chunk), &whole);
             let raw: Vec<&[u8]> = whole.iter().map(|r| r.as_ref().map_or_else(|e| e.raw.as_slice(), |e| &e.raw)).collect();
-            let want: Vec<&[u8]> = lines.iter().map(|l| l.as_bytes()).filter(|l| !l.trim_ascii().is_empty()).collect();
+            let want: Vec<&[u8]> = lines.iter().map(|l| l.as_bytes()).collect();
             prop_assert_eq!(raw, want);
         }
 
