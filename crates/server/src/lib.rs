@@ -2,11 +2,32 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`Server`] (`server`) | listeners, limits, sessions, shutdown |
+//! | [`settings`], [`network`] | what an operator sets |
+//! | `session` | one control connection: its task, its operations |
+//! | `data` | data connections: passive, active, down, up, listings |
+//! | `limits` | who is let in |
+//! | [`events`] | what a server tells of its sessions |
 //! | [`storage`] | where an account's files are: the trait, and what it hands out |
 //! | [`account`] | who may log in, and what that gives |
 
 pub mod account;
+mod clock;
+mod data;
+pub mod events;
+mod limits;
+mod listen;
+pub mod network;
+mod server;
+mod session;
+pub mod settings;
 pub mod storage;
 
 pub use account::{Account, Attempt, Authenticator};
+pub use events::{EventSink, NewSession};
+pub use limits::raise_descriptor_limit;
+pub use listen::ListenError;
+pub use network::Network;
+pub use server::{Server, ServerBuilder};
+pub use settings::Settings;
 pub use storage::Storage;

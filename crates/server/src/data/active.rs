@@ -1,0 +1,214 @@
+//! Active mode: the server connects to the client.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use port21_proto::event::{ConnectionId, End, EventKind};
+use port21_proto::server::DataError;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use crate::data::connection::Tap;
+use crate::events::{Events, data_connection};
+
+/// How long the data port is tried again where its last connection to the very same address is not yet forgotten.
+/// Linux forgets one on loopback after a second.
+const REUSE_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// The pause between two tries.
+const REUSE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connects from a server's data port. One for a server: it remembers what was logged.
+#[derive(Debug, Default)]
+pub(crate) struct Active {
+    warned: AtomicBool,
+}
+
+impl Active {
+    /// Connects to `target`, which was checked to be the client's own, from the control port − 1 at the address that the
+    /// client has connected to (RFC 959 section 3.2), else from any port there. There is no time limit: drop it.
+    pub(crate) async fn connect(
+        &self,
+        target: SocketAddr,
+        local: SocketAddr,
+        peer: SocketAddr,
+        events: Option<&Arc<Events>>,
+    ) -> Result<(TcpStream, Option<Tap>), DataError> {
+        let target = in_scope(target, peer);
+        let opening = events.map(|events| Opening::tell(events.clone(), target));
+        let result = self.connect_from(target, local).await;
+        let tap = match (&result, opening) {
+            (_, None) => None,
+            (Ok(stream), Some(opening)) => Some(opening.succeeded(target, stream)),
+            (Err(error), Some(opening)) => {
+                opening.failed(&reason(error));
+                None
+            }
+        };
+        let stream = result.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => DataError::Refused(target),
+            _ => DataError::Unreachable(target, reason(&error)),
+        })?;
+        Ok((stream, tap))
+    }
+
+    async fn connect_from(&self, target: SocketAddr, local: SocketAddr) -> io::Result<TcpStream> {
+        let Some(port) = local.port().checked_sub(1).filter(|&port| port > 0) else {
+            return connect_bound(target, with_port(local, 0)).await;
+        };
+        let from = with_port(local, port);
+        let patience = Instant::now() + REUSE_PATIENCE;
+        loop {
+            match connect_bound(target, from).await {
+                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && Instant::now() < patience => {
+                    sleep(REUSE_PAUSE).await;
+                }
+                Err(error) if is_about_the_port(&error) => {
+                    self.warn(from, &error);
+                    return connect_bound(target, with_port(local, 0)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// A firewall may let in data from the data port alone: an operator must know, but not once a transfer.
+    fn warn(&self, from: SocketAddr, error: &io::Error) {
+        if self.warned.swap(true, Ordering::Relaxed) {
+            debug!(%from, %error, "active data leaves from another port");
+        } else {
+            warn!(%from, %error, "active data cannot leave from the control port - 1: it leaves from any port");
+        }
+    }
+}
+
+async fn connect_bound(target: SocketAddr, from: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if target.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Many connections leave from the one data port, and their predecessors linger in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(from)?;
+    socket.connect(target).await
+}
+
+fn is_about_the_port(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable)
+}
+
+fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
+    addr.set_port(port);
+    addr
+}
+
+/// A link-local address means nothing without its link, which EPRT cannot name: it is the one that the client is on.
+fn in_scope(target: SocketAddr, peer: SocketAddr) -> SocketAddr {
+    match (target, peer) {
+        (SocketAddr::V6(mut target), SocketAddr::V6(peer)) => {
+            target.set_scope_id(peer.scope_id());
+            target.into()
+        }
+        _ => target,
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused".into(),
+        io::ErrorKind::TimedOut => "no answer".into(),
+        io::ErrorKind::HostUnreachable => "host unreachable".into(),
+        io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Tells of a connection that is being opened; dropped before its end, that nobody waits for it any more.
+struct Opening {
+    events: Arc<Events>,
+    id: ConnectionId,
+    open: bool,
+}
+
+impl Opening {
+    fn tell(events: Arc<Events>, target: SocketAddr) -> Opening {
+        let id = events.next_connection();
+        events.tell(EventKind::Opening(data_connection(id, End::Server, target, None)));
+        Opening { events, id, open: true }
+    }
+
+    fn succeeded(mut self, target: SocketAddr, stream: &TcpStream) -> Tap {
+        self.open = false;
+        let connection = data_connection(self.id, End::Server, target, stream.local_addr().ok());
+        self.events.tell(EventKind::Opened(connection));
+        Tap::new(self.events.clone(), self.id)
+    }
+
+    fn failed(mut self, why: &str) {
+        self.open = false;
+        self.events.tell(EventKind::OpenFailed { connection: self.id, why: why.into() });
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if self.open {
+            let why = "no answer for as long as it was waited for".into();
+            self.events.tell(EventKind::OpenFailed { connection: self.id, why });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn leaves_from_the_port_below_the_control_port() {
+        let client = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let target = client.local_addr().unwrap();
+        // A port that is free now: the one below the "control port".
+        let data_port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+        let control = with_port(data_port, data_port.port() + 1);
+        let active = Active::default();
+        let (_stream, tap) = active.connect(target, control, target, None).await.unwrap();
+        let (_, from) = client.accept().await.unwrap();
+        assert_eq!(from, data_port);
+        assert!(tap.is_none());
+    }
+
+    #[tokio::test]
+    async fn leaves_from_any_port_where_that_one_is_taken() {
+        let client = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let target = client.local_addr().unwrap();
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let data_port = taken.local_addr().unwrap();
+        let control = with_port(data_port, data_port.port() + 1);
+        let active = Active::default();
+        active.connect(target, control, target, None).await.unwrap();
+        let (_, from) = client.accept().await.unwrap();
+        assert_eq!(from.ip(), data_port.ip());
+        assert_ne!(from.port(), data_port.port());
+        assert!(active.warned.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_named() {
+        let target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+        let control = with_port(target, 1);
+        let error = Active::default().connect(target, control, target, None).await.err().unwrap();
+        assert_eq!(error, DataError::Refused(target));
+    }
+
+    #[test]
+    fn a_link_local_client_is_on_its_link() {
+        let peer = SocketAddr::V6(std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, 1, 0, 7));
+        let target: SocketAddr = "[fe80::1]:2000".parse().unwrap();
+        assert!(matches!(in_scope(target, peer), SocketAddr::V6(addr) if addr.scope_id() == 7));
+    }
+}

@@ -1,0 +1,249 @@
+//! A data connection that stands.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use port21_proto::Time;
+use port21_proto::event::{Closing, ConnectionId, End, EventKind};
+use port21_proto::server::TransferError;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::data::meter::{Meter, unacknowledged};
+use crate::events::Events;
+
+/// At most this many stray bytes of a peer that should only read are thrown away while the end is waited for.
+const MAX_STRAY: usize = 64 * 1024;
+
+/// A data connection and what is told of it. Dropped, it is closed.
+pub(crate) struct DataConnection {
+    stream: Arc<TcpStream>,
+    meter: Arc<Meter>,
+    tap: Option<Tap>,
+}
+
+impl DataConnection {
+    /// Takes over a connection that stands.
+    pub(crate) fn new(stream: TcpStream, meter: Arc<Meter>, tap: Option<Tap>) -> DataConnection {
+        // Without it the last part of a file that does not fill a segment waits for an acknowledgement of the one before,
+        // which the peer may delay by 40 ms. A socket that cannot be told so still works.
+        let _ = stream.set_nodelay(true);
+        DataConnection { stream: Arc::new(stream), meter, tap }
+    }
+
+    /// From now on this side sends.
+    pub(crate) fn sends(&mut self) {
+        self.meter.watch(&self.stream);
+        self.flows(End::Server);
+    }
+
+    /// From now on the client sends.
+    pub(crate) fn receives(&mut self) {
+        self.flows(End::Client);
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Counts bytes that were sent or received.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.meter.add(bytes as u64);
+        if let Some(tap) = &mut self.tap {
+            tap.moved(bytes as u64);
+        }
+    }
+
+    /// Sends all of `bytes`.
+    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+        while !bytes.is_empty() {
+            let stream = &self.stream;
+            let sent = stream.async_io(Interest::WRITABLE, || stream.try_write(bytes)).await.map_err(broken)?;
+            self.count(sent);
+            bytes = bytes.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes of the client and reads them behind those that `buffer` has: how many; 0 where the client has ended
+    /// its side in order.
+    pub(crate) async fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        loop {
+            self.stream.readable().await?;
+            match self.try_receive(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// As [`DataConnection::receive`], with [`io::ErrorKind::WouldBlock`] where nothing has come yet.
+    pub(crate) fn try_receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let received = self.stream.try_read_buf(buffer)?;
+        self.count(received);
+        Ok(received)
+    }
+
+    /// The client has ended its side; so does this one.
+    pub(crate) fn received_all(mut self) {
+        if let Some(tap) = &mut self.tap {
+            tap.closed(End::Client, Closing::Fin);
+            tap.closed(End::Server, Closing::Fin);
+        }
+    }
+
+    /// Ends this side in order, once all was sent, and waits until the client has it all.
+    ///
+    /// The client has it all when it has answered with its own FIN, and most do so within one round trip. Some close only
+    /// once they have read the final reply, so that waiting for the FIN alone would wait for ever: for them it is enough
+    /// that their system has acknowledged every byte and the FIN. There is no event for that, hence the looks at growing
+    /// intervals, which the others never come to. A reply that claims success is then true, and costs no stall.
+    pub(crate) async fn finish(mut self) -> Result<(), TransferError> {
+        self.shut_down()?;
+        let ended = until_peer_ends(&self.stream);
+        tokio::pin!(ended);
+        let mut pause = Duration::from_millis(1);
+        loop {
+            tokio::select! {
+                biased;
+                end = &mut ended => {
+                    end.map_err(broken)?;
+                    if let Some(tap) = &mut self.tap {
+                        tap.closed(End::Client, Closing::Fin);
+                    }
+                    // A client may have ended its side long before it has all: then it is waited on for the rest.
+                    if unacknowledged(&self.stream).unwrap_or(0) == 0 {
+                        return Ok(());
+                    }
+                    break;
+                }
+                () = sleep(pause) => match unacknowledged(&self.stream) {
+                    Some(0) => return Ok(()),
+                    // Where the system does not tell, a client gets this long to end its side.
+                    None if pause >= Duration::from_millis(8) => return Ok(()),
+                    _ => pause = longer(pause),
+                },
+            }
+        }
+        while unacknowledged(&self.stream).unwrap_or(0) > 0 {
+            sleep(pause).await;
+            if let Ok(Some(error)) | Err(error) = self.stream.take_error() {
+                return Err(broken(error));
+            }
+            pause = longer(pause);
+        }
+        Ok(())
+    }
+
+    fn shut_down(&mut self) -> Result<(), TransferError> {
+        rustix::net::shutdown(&self.stream, rustix::net::Shutdown::Write).map_err(|e| broken(e.into()))?;
+        if let Some(tap) = &mut self.tap {
+            tap.closed(End::Server, Closing::Fin);
+        }
+        Ok(())
+    }
+
+    fn flows(&mut self, from: End) {
+        if let Some(tap) = &mut self.tap {
+            tap.from = from;
+        }
+    }
+}
+
+/// The error of a connection that broke.
+pub(crate) fn broken(error: io::Error) -> TransferError {
+    TransferError::Broken(error.to_string())
+}
+
+/// Up to a quarter of a second: rarely enough to cost nothing, and often enough to be no stall on a line where the rest of
+/// the file takes seconds.
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(Duration::from_millis(250))
+}
+
+/// Reads until the peer's FIN. What comes before is not looked at, but for its amount: it could go on for ever.
+async fn until_peer_ends(stream: &TcpStream) -> io::Result<()> {
+    let mut stray = 0;
+    loop {
+        stream.readable().await?;
+        match discard(stream) {
+            Ok(0) => return Ok(()),
+            Ok(read) => stray += read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if stray > MAX_STRAY {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client sends where it should only read"));
+        }
+    }
+}
+
+/// A function of its own, so that its buffer is on the stack and not in every transfer's future.
+fn discard(stream: &TcpStream) -> io::Result<usize> {
+    stream.try_read(&mut [0; 1024])
+}
+
+/// Tells the events of one data connection. Dropped before its end, it tells that too.
+pub(crate) struct Tap {
+    events: Arc<Events>,
+    id: ConnectionId,
+    from: End,
+    bytes: u64,
+    first: Time,
+    last: Time,
+    server_closed: bool,
+}
+
+impl Tap {
+    /// For a connection of which [`EventKind::Opened`] was told.
+    pub(crate) fn new(events: Arc<Events>, id: ConnectionId) -> Tap {
+        Tap { events, id, from: End::Server, bytes: 0, first: Time::ZERO, last: Time::ZERO, server_closed: false }
+    }
+
+    /// Tells that a connection was accepted.
+    pub(crate) fn accepted(events: Arc<Events>, client: SocketAddr, server: SocketAddr) -> Tap {
+        let id = events.next_connection();
+        let connection = crate::events::data_connection(id, End::Client, client, Some(server));
+        events.tell(EventKind::Opened(connection));
+        Tap::new(events, id)
+    }
+
+    fn moved(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.last = self.events.now();
+            if self.bytes == 0 {
+                self.first = self.last;
+            }
+            self.bytes += bytes;
+        }
+    }
+
+    fn closed(&mut self, by: End, how: Closing) {
+        self.tell_data();
+        self.server_closed |= by == End::Server;
+        self.events.tell(EventKind::Closed { connection: self.id, by, how });
+    }
+
+    fn tell_data(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if bytes > 0 {
+            let kind =
+                EventKind::Data { connection: self.id, from: self.from, since: self.first, bytes, segments: None };
+            self.events.tell_at(self.last, kind);
+        }
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.tell_data();
+        if !self.server_closed {
+            // Bytes of the client that nobody will read make the system answer with a RST.
+            let how = if self.from == End::Client { Closing::Reset } else { Closing::Fin };
+            self.closed(End::Server, how);
+        }
+    }
+}

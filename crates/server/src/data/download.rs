@@ -1,0 +1,200 @@
+//! A file to the data connection.
+
+use std::fs::File;
+use std::io::Read;
+
+use port21_proto::ascii::ToWire;
+use port21_proto::server::{Form, StorageError, TransferError};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::spawn_blocking;
+
+use crate::data::connection::DataConnection;
+use crate::storage::Source;
+
+/// How much is read at a time where bytes pass through this process: large enough that the step to the blocking pool
+/// is small beside the copying.
+const BUFFER: usize = 256 * 1024;
+
+/// Sends all of `source` and ends the connection in order.
+pub(crate) async fn download(mut data: DataConnection, source: Source, form: Form) -> Result<(), TransferError> {
+    data.sends();
+    match (source, form) {
+        #[cfg(target_os = "linux")]
+        (Source::File { file, len }, Form::Image) => zero_copy::send(&mut data, file, len).await?,
+        (Source::File { file, len }, form) => send_file(&mut data, file, len, form).await?,
+        (Source::Reader { reader, len }, form) => send_reader(&mut data, reader, len, form).await?,
+    }
+    data.finish().await
+}
+
+/// Reads in the blocking pool, sends from here.
+async fn send_file(data: &mut DataConnection, mut file: File, len: u64, form: Form) -> Result<(), TransferError> {
+    let mut wire = Wire::new(form);
+    let mut buffer = Vec::new();
+    let mut left = len;
+    while left > 0 {
+        let want = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+        let read;
+        (file, buffer, read) = in_pool(move || {
+            buffer.clear();
+            let read = (&mut file).take(want as u64).read_to_end(&mut buffer);
+            (file, buffer, read)
+        })
+        .await?;
+        let read = read.map_err(cannot_read)?;
+        if read == 0 {
+            return Err(cut_short());
+        }
+        left = left.saturating_sub(read as u64);
+        data.send(wire.convert(&buffer)).await?;
+    }
+    Ok(())
+}
+
+async fn send_reader(
+    data: &mut DataConnection,
+    mut reader: Box<dyn AsyncRead + Send + Unpin>,
+    len: Option<u64>,
+    form: Form,
+) -> Result<(), TransferError> {
+    let mut wire = Wire::new(form);
+    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut left = len.unwrap_or(u64::MAX);
+    while left > 0 {
+        buffer.clear();
+        let want = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+        let read = (&mut reader).take(want as u64).read_buf(&mut buffer).await.map_err(cannot_read)?;
+        match (read, len) {
+            (0, None) => break,
+            (0, Some(_)) => return Err(cut_short()),
+            _ => {}
+        }
+        left = left.saturating_sub(read as u64);
+        data.send(wire.convert(&buffer)).await?;
+    }
+    Ok(())
+}
+
+/// The bytes of a file as the wire has them.
+struct Wire {
+    ascii: Option<(ToWire, Vec<u8>)>,
+}
+
+impl Wire {
+    fn new(form: Form) -> Wire {
+        Wire { ascii: (form == Form::Ascii).then(Default::default) }
+    }
+
+    fn convert<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
+        match &mut self.ascii {
+            None => bytes,
+            Some((converter, out)) => {
+                out.clear();
+                converter.convert(bytes, out);
+                out
+            }
+        }
+    }
+}
+
+/// Runs what may block. Its own panic is told as an error.
+async fn in_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TransferError> {
+    spawn_blocking(work).await.map_err(|error| StorageError::Io(error.to_string()).into())
+}
+
+fn cannot_read(error: std::io::Error) -> TransferError {
+    StorageError::Io(format!("reading: {error}")).into()
+}
+
+/// The client was told how many bytes there would be: fewer must not pass for all.
+fn cut_short() -> TransferError {
+    StorageError::Io("the file became shorter while it was sent".into()).into()
+}
+
+/// From the page cache to the socket, without a copy in this process.
+#[cfg(target_os = "linux")]
+mod zero_copy {
+    use std::fs::File;
+    use std::io::{IoSliceMut, Seek};
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+
+    use port21_proto::server::{Form, TransferError};
+    use rustix::io::{Errno, ReadWriteFlags};
+    use tokio::io::Interest;
+
+    use super::{cannot_read, cut_short, in_pool, send_file};
+    use crate::data::connection::{DataConnection, broken};
+
+    /// How much one call may send. A call returns earlier where the socket's buffer is full, which it mostly is after a
+    /// few hundred KiB, so this only bounds how long one transfer can hold its thread: about 0.1 ms.
+    const CHUNK: u64 = 1024 * 1024;
+
+    /// Sends `len` bytes from the file's position on.
+    pub(super) async fn send(data: &mut DataConnection, mut file: File, len: u64) -> Result<(), TransferError> {
+        let mut at = file.stream_position().map_err(cannot_read)?;
+        let end = at.saturating_add(len);
+        let file = Arc::new(file);
+        // Nothing before this offset needs to be looked for in the page cache again.
+        let mut cached_to = at;
+        while at < end {
+            let chunk = (end - at).min(CHUNK);
+            if at + chunk > cached_to {
+                load(&file, at, chunk).await?;
+                cached_to = at + chunk;
+            }
+            // The chunk may take several calls; what is left of it is cached still.
+            let mut offset = at;
+            let count = usize::try_from(cached_to.min(end) - at).unwrap_or(usize::MAX);
+            let sent = data
+                .stream()
+                .async_io(Interest::WRITABLE, || {
+                    rustix::fs::sendfile(data.stream(), &*file, Some(&mut offset), count).map_err(Into::into)
+                })
+                .await;
+            match sent {
+                Ok(0) => return Err(cut_short()),
+                Ok(sent) => {
+                    data.count(sent);
+                    at += sent as u64;
+                }
+                // Some file systems have no sendfile.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+                    let mut file = file.try_clone().map_err(cannot_read)?;
+                    file.seek(std::io::SeekFrom::Start(at)).map_err(cannot_read)?;
+                    return send_file(data, file, end - at, Form::Image).await;
+                }
+                Err(error) => return Err(broken(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the chunk is in the page cache: sendfile would wait for the disk, and with it every session of
+    /// this thread. Mostly it is there, which two reads of a byte each tell without waiting; else it is read in the
+    /// blocking pool. Where the file system cannot tell (EOPNOTSUPP) it is taken to be fast.
+    async fn load(file: &Arc<File>, at: u64, chunk: u64) -> Result<(), TransferError> {
+        if !would_wait(file, at) && !would_wait(file, at + chunk - 1) {
+            return Ok(());
+        }
+        let file = file.clone();
+        in_pool(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            let mut from = at;
+            // Errors are left to sendfile, which meets them again.
+            while from < at + chunk {
+                match rustix::io::pread(&file, &mut buffer, from) {
+                    Ok(read) if read > 0 => from += read as u64,
+                    Err(Errno::INTR) => {}
+                    _ => break,
+                }
+            }
+        })
+        .await
+    }
+
+    fn would_wait(file: impl AsFd, at: u64) -> bool {
+        let mut byte = [0];
+        rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+    }
+}

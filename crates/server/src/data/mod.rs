@@ -1,0 +1,21 @@
+//! Data connections: how they come to stand, what they carry, how they end.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`passive`] | a listening port for one data connection, and which port |
+//! | [`active`] | connecting to the client |
+//! | [`connection`] | a data connection that stands: sending, its end in order, what is told of it |
+//! | [`meter`] | how far a transfer has come, for whoever watches it from outside |
+//! | [`download`] | a file to the connection: sendfile, or buffers |
+//! | [`listing`] | a listing to the connection |
+//! | [`upload`] | the connection to a file |
+//!
+//! Every function here is one future that can be dropped at any time: that is how a transfer is cancelled.
+
+pub(crate) mod active;
+pub(crate) mod connection;
+pub(crate) mod download;
+pub(crate) mod listing;
+pub(crate) mod meter;
+pub(crate) mod passive;
+pub(crate) mod upload;

@@ -1,0 +1,279 @@
+//! Passive mode: a port on which one client is waited for.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use port21_proto::server::DataError;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use crate::data::connection::Tap;
+use crate::events::Events;
+
+/// Connections of strangers may come first; so many of all wait in the system to be looked at.
+const BACKLOG: u32 = 16;
+
+/// Ports of the range that another program holds, found out by trying: so many before the search is given up.
+const MAX_TAKEN: usize = 64;
+
+/// Ports are tried at random so often before all are gone through in order.
+const RANDOM_TRIES: u32 = 64;
+
+/// The pause after an error of accept, which is most often that the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The ports of passive data connections: which are taken, and which have just been used.
+///
+/// A port is chosen at random, so that a stranger cannot connect to the one that is next (RFC 2577 section 8), and it
+/// rests after its use for as long as others are free: up to half of the range. Two users behind one NAT have one
+/// address, and a late connection of the first must not get the data of the second.
+#[derive(Debug)]
+pub(crate) struct PassivePorts {
+    range: Option<RangeInclusive<u16>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: HashSet<u16>,
+    /// Those that rest, the most rested first; the set holds the same ports.
+    resting: VecDeque<u16>,
+    rests: HashSet<u16>,
+    max_resting: usize,
+}
+
+/// A port that is held; it rests when this is dropped.
+#[derive(Debug)]
+struct Lease {
+    state: Arc<Mutex<State>>,
+    port: u16,
+}
+
+impl PassivePorts {
+    /// The ports of `range`; any that the system has free where there is none.
+    pub(crate) fn new(range: Option<RangeInclusive<u16>>) -> PassivePorts {
+        let size = range.as_ref().map_or(0, ExactSizeIterator::len);
+        let state = State { max_resting: size / 2, ..State::default() };
+        PassivePorts { range, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Listens at `local`'s address.
+    fn listen(&self, local: SocketAddr) -> Result<(TcpListener, Option<Lease>), DataError> {
+        let Some(range) = &self.range else {
+            return match listen_at(local, 0) {
+                Ok(listener) => Ok((listener, None)),
+                Err(error) => Err(no_port(&error)),
+            };
+        };
+        // Kept until the search ends, so that none is tried twice.
+        let mut taken = Vec::new();
+        while let Some(lease) = self.hold(range) {
+            match listen_at(local, lease.port) {
+                Ok(listener) => return Ok((listener, Some(lease))),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && taken.len() < MAX_TAKEN => taken.push(lease),
+                Err(error) => return Err(no_port(&error)),
+            }
+        }
+        warn!(?range, "no passive port is free: use a larger range");
+        Err(DataError::NoPort)
+    }
+
+    /// A port that is free as far as is known here: a random one, or where all rest, the most rested.
+    fn hold(&self, range: &RangeInclusive<u16>) -> Option<Lease> {
+        let size = u32::try_from(range.len()).unwrap_or(0);
+        let mut state = lock(&self.state);
+        let free = (0..RANDOM_TRIES + size).find_map(|step| {
+            let start = if step < RANDOM_TRIES { random() } else { step };
+            let port = range.start().checked_add(u16::try_from(start.checked_rem(size)?).ok()?)?;
+            (!state.held.contains(&port) && !state.rests.contains(&port)).then_some(port)
+        });
+        let port = free.or_else(|| state.resting.pop_front())?;
+        state.rests.remove(&port);
+        state.held.insert(port);
+        Some(Lease { state: self.state.clone(), port })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.held.remove(&self.port);
+        state.resting.push_back(self.port);
+        state.rests.insert(self.port);
+        while state.resting.len() > state.max_resting {
+            if let Some(rested) = state.resting.pop_front() {
+                state.rests.remove(&rested);
+            }
+        }
+    }
+}
+
+/// A port on which one client is waited for. Dropped, nobody listens there any more.
+///
+/// The client is let in as soon as it comes, which may be long before its transfer begins: the port is then free for
+/// others, and strangers who try it are turned away without waiting for a transfer.
+pub(crate) struct Passive {
+    addr: SocketAddr,
+    acceptor: JoinHandle<(TcpStream, Option<Tap>)>,
+}
+
+impl Passive {
+    /// Listens at the address that the client of the control connection has connected to (`local`), for `peer` alone:
+    /// whoever else connects is dropped, and goes on being dropped (RFC 2577 section 4).
+    pub(crate) fn listen(
+        ports: &PassivePorts,
+        local: SocketAddr,
+        peer: IpAddr,
+        events: Option<Arc<Events>>,
+    ) -> Result<Passive, DataError> {
+        let (listener, lease) = ports.listen(local)?;
+        let addr = listener.local_addr().map_err(|error| no_port(&error))?;
+        let acceptor = tokio::spawn(async move {
+            let _lease = lease;
+            accept(&listener, peer, events).await
+        });
+        Ok(Passive { addr, acceptor })
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The client's connection. There is no time limit: drop it.
+    pub(crate) async fn accepted(mut self) -> Result<(TcpStream, Option<Tap>), DataError> {
+        (&mut self.acceptor).await.map_err(|_| DataError::NoPort)
+    }
+}
+
+impl Drop for Passive {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+async fn accept(listener: &TcpListener, peer: IpAddr, events: Option<Arc<Events>>) -> (TcpStream, Option<Tap>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) if from.ip().to_canonical() == peer => {
+                let server = stream.local_addr().or_else(|_| listener.local_addr());
+                let tap = match (events, server) {
+                    (Some(events), Ok(server)) => Some(Tap::accepted(events, from, server)),
+                    _ => None,
+                };
+                return (stream, tap);
+            }
+            Ok((_, from)) => {
+                warn!(%from, %peer, "a stranger connected to a data port and was dropped");
+                if let Some(events) = &events {
+                    events
+                        .note(None, format!("{from} connected to the data port and was dropped: it is not the client"));
+                }
+            }
+            Err(error) => {
+                debug!(%error, "accepting a data connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn listen_at(local: SocketAddr, port: u16) -> io::Result<TcpListener> {
+    let socket = if local.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The connections of earlier transfers linger in TIME_WAIT at this port. Nobody else can listen there for all that.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    let mut addr = local;
+    addr.set_port(port);
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+fn no_port(error: &io::Error) -> DataError {
+    warn!(%error, "cannot listen for a data connection");
+    DataError::NoPort
+}
+
+fn random() -> u32 {
+    // Where a machine has no randomness nothing else on it is secure either, and the sweep still finds a port.
+    getrandom::u32().unwrap_or_default()
+}
+
+/// Sets of ports stay true whatever panicked while they were held.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 0).into()
+    }
+
+    #[test]
+    fn a_port_rests_while_others_are_free() {
+        let range = 40000..=40003;
+        let ports = PassivePorts::new(Some(range.clone()));
+        let first = ports.hold(&range).unwrap().port;
+        for _ in 0..50 {
+            // Dropped at once: it rests behind the first, and of four ports two rest.
+            assert_ne!(ports.hold(&range).unwrap().port, ports.state.lock().unwrap().resting[0]);
+        }
+        let all: Vec<_> = std::iter::from_fn(|| ports.hold(&range)).collect();
+        let mut held: Vec<u16> = all.iter().map(|lease| lease.port).collect();
+        held.sort_unstable();
+        assert_eq!(held, range.clone().collect::<Vec<_>>());
+        assert!(range.contains(&first));
+        drop(all);
+        assert_eq!(ports.state.lock().unwrap().resting.len(), 2);
+    }
+
+    #[test]
+    fn ports_are_not_in_order() {
+        let range = 40000..=49999;
+        let ports = PassivePorts::new(Some(range.clone()));
+        let held: Vec<_> = (0..20).map_while(|_| ports.hold(&range)).collect();
+        assert!(held.windows(2).any(|pair| pair[1].port != pair[0].port.wrapping_add(1)));
+    }
+
+    #[tokio::test]
+    async fn a_port_of_another_program_is_passed_over() {
+        let other = TcpListener::bind(loopback()).await.unwrap();
+        let port = other.local_addr().unwrap().port();
+        let ports = PassivePorts::new(Some(port..=port));
+        assert_eq!(Passive::listen(&ports, loopback(), loopback().ip(), None).err(), Some(DataError::NoPort));
+        drop(other);
+        assert!(Passive::listen(&ports, loopback(), loopback().ip(), None).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_dropped_and_the_client_still_served() {
+        let ports = PassivePorts::new(None);
+        let client: IpAddr = "127.0.0.9".parse().unwrap();
+        let passive = Passive::listen(&ports, loopback(), client, None).unwrap();
+        let addr = passive.addr();
+        let mut stranger = TcpStream::connect(addr).await.unwrap();
+        assert_eq!(stranger.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((client, 0).into()).unwrap();
+        let mut right = socket.connect(addr).await.unwrap();
+        let (mut served, _) = passive.accepted().await.unwrap();
+        right.write_all(b"x").await.unwrap();
+        let mut byte = [0];
+        served.read_exact(&mut byte).await.unwrap();
+        assert_eq!(byte, *b"x");
+        assert!(TcpStream::connect(addr).await.is_err(), "the port is free once the client is in");
+    }
+}

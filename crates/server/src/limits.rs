@@ -1,0 +1,269 @@
+//! How many connections there may be, in all and from one address, and how many sessions of one account.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// How many connections may be on their way out, and so beyond a limit, at one moment.
+const MAX_LEAVING: usize = 64;
+
+/// Counts the control connections of a server.
+///
+/// A connection that has not logged in yet makes room for a newcomer where a limit is met, the oldest first: whoever
+/// opens a thousand connections and sends nothing locks nobody out. Who has logged in is never turned out.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    counts: Arc<Mutex<Counts>>,
+    total: usize,
+    per_address: usize,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+    /// Asked to go, and still counted.
+    leaving: usize,
+    /// Those that have not logged in, in the order in which they came.
+    strangers: BTreeMap<u64, Stranger>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Stranger {
+    address: IpAddr,
+    make_room: Arc<Notify>,
+}
+
+/// A connection's place among those that are counted; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    counts: Arc<Mutex<Counts>>,
+    number: u64,
+    address: IpAddr,
+    make_room: Arc<Notify>,
+    keeps: AtomicBool,
+}
+
+/// Which limit a connection was refused by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Total,
+    PerAddress,
+}
+
+impl Connections {
+    pub(crate) fn new(total: usize, per_address: usize) -> Connections {
+        Connections { counts: Arc::default(), total, per_address }
+    }
+
+    /// A place for a connection from `ip`; where that takes one, the place of a stranger.
+    pub(crate) fn admit(&self, ip: IpAddr) -> Result<Place, Refused> {
+        let address = counted_as(ip);
+        let mut counts = lock(&self.counts);
+        let from_here = counts.by_address.get(&address).copied().unwrap_or(0);
+        if from_here >= self.per_address && !counts.turn_out(|stranger| stranger.address == address) {
+            return Err(Refused::PerAddress);
+        }
+        if counts.total >= self.total && !counts.turn_out(|_| true) {
+            return Err(Refused::Total);
+        }
+        counts.total += 1;
+        *counts.by_address.entry(address).or_default() += 1;
+        counts.last += 1;
+        let number = counts.last;
+        let make_room = Arc::new(Notify::new());
+        counts.strangers.insert(number, Stranger { address, make_room: make_room.clone() });
+        Ok(Place { counts: self.counts.clone(), number, address, make_room, keeps: AtomicBool::new(false) })
+    }
+}
+
+impl Place {
+    /// The number of the connection, counted from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// From now on this connection keeps its place, unless it was asked to go already.
+    pub(crate) fn logged_in(&self) {
+        if lock(&self.counts).strangers.remove(&self.number).is_some() {
+            self.keeps.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until another connection needs this place.
+    pub(crate) async fn wanted(&self) {
+        self.make_room.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.counts);
+        let kept = counts.strangers.remove(&self.number).is_some() || self.keeps.load(Ordering::Relaxed);
+        if !kept {
+            counts.leaving = counts.leaving.saturating_sub(1);
+        }
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(count) = counts.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+impl Counts {
+    /// Asks the oldest stranger of this kind to go; whether there is one. It is counted until it has gone, so that for
+    /// a moment there may be a few more than the limit.
+    fn turn_out(&mut self, kind: impl Fn(&Stranger) -> bool) -> bool {
+        if self.leaving >= MAX_LEAVING {
+            return false;
+        }
+        let Some(number) = self.strangers.iter().find(|(_, s)| kind(s)).map(|(&number, _)| number) else {
+            return false;
+        };
+        if let Some(stranger) = self.strangers.remove(&number) {
+            stranger.make_room.notify_one();
+            self.leaving += 1;
+        }
+        true
+    }
+}
+
+/// Counts the sessions of each account that has a limit.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    counts: Arc<Mutex<SessionsByAccount>>,
+}
+
+type SessionsByAccount = HashMap<String, usize>;
+
+/// A session's place among those of its account; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct AccountPlace {
+    counted: Option<(Arc<Mutex<SessionsByAccount>>, String)>,
+}
+
+impl Accounts {
+    /// A place for a session of the account `name`, of which there may be `most` at a time.
+    pub(crate) fn admit(&self, name: &str, most: Option<usize>) -> Option<AccountPlace> {
+        let Some(most) = most else { return Some(AccountPlace { counted: None }) };
+        let mut counts = lock(&self.counts);
+        let count = counts.get(name).copied().unwrap_or(0);
+        if count >= most {
+            return None;
+        }
+        counts.insert(name.to_owned(), count + 1);
+        Some(AccountPlace { counted: Some((self.counts.clone(), name.to_owned())) })
+    }
+}
+
+impl Drop for AccountPlace {
+    fn drop(&mut self) {
+        let Some((counts, name)) = &self.counted else { return };
+        let mut counts = lock(counts);
+        match counts.get_mut(name) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                counts.remove(name);
+            }
+        }
+    }
+}
+
+/// Lets this process have as many descriptors as the system allows it: how many that is. Most systems give a process
+/// 1,024 at first, which is fewer than the connections that a server allows. A program calls it once, when it starts.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        // Where that is refused the old limit stays.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+        getrlimit(Resource::Nofile).current
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// One customer of an IPv6 provider has 2^64 addresses and more: they count as one.
+fn counted_as(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & !u128::from(u64::MAX)).into()),
+        ip => ip,
+    }
+}
+
+/// Counters stay true whatever panicked while they were held.
+fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stranger_makes_room_and_the_oldest_goes_first() {
+        let connections = Connections::new(10, 2);
+        let first = connections.admit(ip("10.0.0.1")).unwrap();
+        let second = connections.admit(ip("10.0.0.1")).unwrap();
+        let third = connections.admit(ip("::ffff:10.0.0.1")).unwrap();
+        first.wanted().await;
+        drop(first);
+        second.logged_in();
+        third.logged_in();
+        assert_eq!(connections.admit(ip("10.0.0.1")).unwrap_err(), Refused::PerAddress);
+        drop(second);
+        assert!(connections.admit(ip("10.0.0.1")).is_ok());
+        assert_eq!(lock(&connections.counts).leaving, 0);
+    }
+
+    #[test]
+    fn a_flood_that_outruns_those_who_leave_is_refused() {
+        let connections = Connections::new(1000, 2);
+        let places: Vec<_> = std::iter::from_fn(|| connections.admit(ip("10.0.0.1")).ok()).take(1000).collect();
+        assert_eq!(places.len(), 2 + MAX_LEAVING);
+    }
+
+    #[test]
+    fn all_addresses_together_have_a_limit() {
+        let connections = Connections::new(2, 2);
+        let places: Vec<_> = ["10.0.0.1", "10.0.0.2"].map(|a| connections.admit(ip(a)).unwrap()).into();
+        places.iter().for_each(Place::logged_in);
+        assert_eq!(connections.admit(ip("10.0.0.3")).unwrap_err(), Refused::Total);
+        drop(places);
+        assert!(connections.admit(ip("10.0.0.3")).is_ok());
+        let counts = lock(&connections.counts);
+        assert_eq!((counts.total, counts.by_address.len(), counts.strangers.len(), counts.leaving), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn an_account_has_a_limit_of_its_own() {
+        let accounts = Accounts::default();
+        let first = accounts.admit("a", Some(1)).unwrap();
+        assert!(accounts.admit("a", Some(1)).is_none());
+        assert!(accounts.admit("b", Some(1)).is_some() && accounts.admit("c", None).is_some());
+        drop(first);
+        assert!(accounts.admit("a", Some(1)).is_some());
+        assert!(lock(&accounts.counts).is_empty());
+    }
+
+    #[test]
+    fn a_site_of_ipv6_counts_as_one_address() {
+        let connections = Connections::new(10, 1);
+        let place = connections.admit(ip("2001:db8::1")).unwrap();
+        place.logged_in();
+        assert_eq!(connections.admit(ip("2001:db8::2:1")).unwrap_err(), Refused::PerAddress);
+        assert!(connections.admit(ip("2001:db8:0:1::1")).is_ok());
+    }
+}

@@ -1,0 +1,77 @@
+//! Listening for control connections.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+/// Why a server cannot listen at an address.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Something listens there already.
+    #[error("{0} is taken: another program, or another server of this kind, listens there")]
+    Taken(SocketAddr),
+    /// The port is below 1024 and this process may not use such.
+    #[error("{0} needs a privilege: run as root, with CAP_NET_BIND_SERVICE, or take a port from 1024 on")]
+    Privileged(SocketAddr),
+    /// This machine does not have that address.
+    #[error("{0} is not an address of this machine")]
+    NotHere(SocketAddr),
+    /// Anything else.
+    #[error("cannot listen at {0}: {1}")]
+    Other(SocketAddr, #[source] io::Error),
+}
+
+/// Listens at `addr`: the listener, and the address with the port that it got. Every address of IPv6 (`[::]`) is every
+/// address of IPv4 as well, unless `only_v6`, or the system has it otherwise.
+pub(crate) fn listen(addr: SocketAddr, only_v6: bool, backlog: u32) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let listener = bind(addr, only_v6, backlog).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => ListenError::Taken(addr),
+        io::ErrorKind::PermissionDenied if (1..1024).contains(&addr.port()) => ListenError::Privileged(addr),
+        io::ErrorKind::AddrNotAvailable => ListenError::NotHere(addr),
+        _ => ListenError::Other(addr, error),
+    })?;
+    let bound = listener.local_addr().map_err(|error| ListenError::Other(addr, error))?;
+    Ok((listener, bound))
+}
+
+fn bind(addr: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // The connections of a server that has just ended linger in TIME_WAIT: its successor must not wait for them. On
+    // Windows the option means that anybody may steal the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(only_v6 || !addr.ip().is_unspecified())?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_address_takes_both_families() {
+        let Ok((listener, bound)) = listen("[::]:0".parse().unwrap(), false, 8) else {
+            // A machine without IPv6.
+            return;
+        };
+        let client = tokio::net::TcpStream::connect(("127.0.0.1", bound.port())).await.unwrap();
+        let (_, from) = listener.accept().await.unwrap();
+        assert_eq!(crate::session::canonical(from), client.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_address() {
+        let (_listener, bound) = listen("127.0.0.1:0".parse().unwrap(), false, 8).unwrap();
+        assert!(matches!(listen(bound, false, 8), Err(ListenError::Taken(addr)) if addr == bound));
+        let elsewhere = "192.0.2.1:0".parse().unwrap();
+        assert!(matches!(listen(elsewhere, false, 8), Err(ListenError::NotHere(addr)) if addr == elsewhere));
+    }
+}

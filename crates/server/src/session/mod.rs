@@ -1,0 +1,318 @@
+//! One session: the machine of [`port21_proto::server`], its control connection, and its operations.
+//!
+//! One task owns all of it. Operations run in tasks of their own and come back with their outcome, so the session can
+//! always answer: while a transfer runs, while it stalls, while a disk is slow.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`control`] | the control connection's socket |
+//! | [`work`] | which operations run, what is held for later ones, how each is stopped |
+//! | [`perform`] | how each operation is done |
+//! | [`log`] | what an operator reads |
+
+mod control;
+mod log;
+mod perform;
+mod work;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use port21_proto::Time;
+use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::server::{Outcome, Output, ServerSession};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until};
+
+use crate::events::Events;
+use crate::limits::Place;
+use crate::server::Shared;
+use control::{Control, Read};
+use log::Log;
+use perform::Performer;
+use work::{Happened, Kind, Work};
+
+/// At most this much of what has come is handed in before an upload is given its name: a client that sends faster than
+/// it is read is surely there.
+const MAX_LOOK: usize = 64 * 1024;
+
+/// A session and all that belongs to it.
+pub(crate) struct Session {
+    machine: ServerSession,
+    control: Control,
+    /// Read, but not taken by the machine yet.
+    pending: Vec<u8>,
+    /// The client sends nothing more.
+    ended: bool,
+    work: Work,
+    shared: Arc<Shared>,
+    events: Option<Arc<Events>>,
+    place: Arc<Place>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Session {
+    /// A session over a connection that was let in. Nothing happens before [`Session::run`].
+    ///
+    /// # Errors
+    /// Where the connection is gone already.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+        shutdown: watch::Receiver<bool>,
+    ) -> std::io::Result<Session> {
+        let local = canonical(stream.local_addr()?);
+        let control = Control::new(stream, shared.settings.write_timeout)?;
+        let now = shared.clock.now();
+        let events = shared.watch(place.number(), peer, local, now);
+        if let Some(events) = &events {
+            events.tell_at(now, EventKind::Opened(control_connection(peer, local)));
+        }
+        let settings = if events.is_some() { &shared.watched_session } else { &shared.session };
+        let machine = ServerSession::new(settings.clone(), peer, now);
+        let log = Log::new(place.number(), peer);
+        let work = Work::new(Performer { shared: shared.clone(), local, peer, events: events.clone(), log });
+        let place = Arc::new(place);
+        Ok(Session { machine, control, pending: Vec::new(), ended: false, work, shared, events, place, shutdown })
+    }
+
+    /// Serves the client to the end.
+    pub(crate) async fn run(mut self) {
+        self.work.log().connected();
+        let place = self.place.clone();
+        // The deadline mostly moves away, command by command: the timer is only set where it comes nearer, and looks
+        // again when it has run out.
+        let timer = sleep_until(Instant::now());
+        tokio::pin!(timer);
+        let mut armed = Time::MAX;
+        loop {
+            let deadline = tokio::select! {
+                biased;
+                () = place.wanted() => return self.turn_out(),
+                deadline = self.perform() => deadline,
+            };
+            let Some(deadline) = deadline else { return self.close().await };
+            if self.hand_in_pending() {
+                continue;
+            }
+            // Neither a client that never stops sending nor a storage that is always ready keeps a thread for itself.
+            consume_budget().await;
+            if deadline < armed
+                && let Some(instant) = self.shared.clock.instant(deadline)
+            {
+                timer.as_mut().reset(instant);
+                armed = deadline;
+            }
+            let reads = self.reads();
+            tokio::select! {
+                biased;
+                () = place.wanted() => return self.turn_out(),
+                happened = self.work.next(), if self.work.is_busy() => self.happened(happened),
+                () = self.control.readable(), if reads => {
+                    self.read();
+                }
+                Ok(()) = self.shutdown.changed() => self.machine.handle_shutdown(self.shared.clock.now()),
+                () = &mut timer, if armed < Time::MAX => {
+                    armed = Time::MAX;
+                    let now = self.hand_in_progress();
+                    self.machine.handle_timeout(now);
+                }
+            }
+        }
+    }
+
+    /// Does what the machine gives out, until it waits: until when, or nothing once it has closed.
+    async fn perform(&mut self) -> Option<Time> {
+        loop {
+            match self.machine.poll_output() {
+                Output::Send(bytes) => self.control.queue(bytes),
+                Output::Event(event) => {
+                    if let Some(events) = &self.events {
+                        events.pass(event);
+                    }
+                }
+                Output::Cancel(op) => self.work.cancel(op),
+                Output::Release(op) => self.work.release(op),
+                Output::Do(op, action) => {
+                    // The client reads 150 before it sees the data connection.
+                    self.flush().await;
+                    self.work.start(op, action);
+                }
+                Output::Wait(deadline) => {
+                    if self.flush().await {
+                        return Some(deadline);
+                    }
+                }
+                Output::Close => {
+                    self.flush().await;
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Sends what is queued; where that fails the machine is told, and has more to give out.
+    async fn flush(&mut self) -> bool {
+        let sent = self.control.flush().await;
+        if sent.is_err() {
+            self.end(Closing::Reset);
+        }
+        sent.is_ok()
+    }
+
+    fn happened(&mut self, happened: Happened) {
+        match happened {
+            Happened::Connected(op) => self.machine.handle_connected(self.shared.clock.now(), op),
+            Happened::Ended { op, kind, stood, outcome } => {
+                if stood {
+                    self.machine.handle_connected(self.shared.clock.now(), op);
+                }
+                if kind == Kind::Sync {
+                    self.look_again();
+                }
+                if let Outcome::Login(Ok(_)) = &outcome {
+                    self.place.logged_in();
+                }
+                self.machine.handle_outcome(self.shared.clock.now(), op, outcome);
+            }
+        }
+    }
+
+    /// Whether anything is read from the client now: not while the machine takes nothing, so that a client that sends
+    /// ahead is slowed down.
+    fn reads(&self) -> bool {
+        !self.ended && self.pending.is_empty() && self.machine.takes_input()
+    }
+
+    /// Hands in what has come: whether that was anything.
+    fn read(&mut self) -> bool {
+        let now = self.hand_in_progress();
+        let (machine, pending) = (&mut self.machine, &mut self.pending);
+        let read = self.control.read(|bytes| hand_in(machine, pending, now, bytes));
+        self.was_read(read)
+    }
+
+    /// Before an upload is given its name: is the client still there? Whoever is killed also ends the data connection in
+    /// order. What the runtime has heard may be older than that, so the system itself is asked.
+    fn look_again(&mut self) {
+        let now = self.hand_in_progress();
+        let mut looked = 0;
+        while self.reads() && looked < MAX_LOOK {
+            let (machine, pending) = (&mut self.machine, &mut self.pending);
+            let read = self.control.read_now(|bytes| hand_in(machine, pending, now, bytes));
+            if let Read::Some(bytes) = read {
+                looked += bytes;
+            }
+            if !self.was_read(read) {
+                break;
+            }
+        }
+        // There may be an end behind bytes that the machine does not take yet.
+        if !self.ended && self.control.is_ended() {
+            self.end(Closing::Fin);
+        }
+    }
+
+    fn was_read(&mut self, read: Read) -> bool {
+        match read {
+            Read::Some(_) => return true,
+            Read::Nothing => {}
+            Read::End => self.end(Closing::Fin),
+            Read::Broken => self.end(Closing::Reset),
+        }
+        false
+    }
+
+    /// Hands in what was read earlier than it could be taken: whether any of it was taken.
+    fn hand_in_pending(&mut self) -> bool {
+        if self.pending.is_empty() || !self.machine.takes_input() {
+            return false;
+        }
+        let now = self.hand_in_progress();
+        let bytes = std::mem::take(&mut self.pending);
+        hand_in(&mut self.machine, &mut self.pending, now, &bytes);
+        true
+    }
+
+    /// Hands in how far the transfers have come: STAT tells it, and a transfer that stalls is one where it stands still.
+    fn hand_in_progress(&mut self) -> Time {
+        let now = self.shared.clock.now();
+        for (op, bytes) in self.work.progress() {
+            self.machine.handle_progress(now, op, bytes);
+        }
+        now
+    }
+
+    /// The client sends nothing more.
+    fn end(&mut self, how: Closing) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.tell_closed(End::Client, how);
+            let now = self.hand_in_progress();
+            self.machine.handle_eof(now);
+        }
+    }
+
+    fn tell_closed(&self, by: End, how: Closing) {
+        if let Some(events) = &self.events {
+            events.tell(EventKind::Closed { connection: ConnectionId::CONTROL, by, how });
+        }
+    }
+
+    /// Gives its place to another connection.
+    fn turn_out(self) {
+        let text = "421 Too many connections, and this one has not logged in.";
+        self.work.log().turned_out();
+        if let Some(events) = &self.events {
+            events.note(Some(ConnectionId::CONTROL), "closed before its login, to make room for others".into());
+        }
+        self.tell_closed(End::Server, Closing::Fin);
+        self.control.send_last(text);
+    }
+
+    async fn close(mut self) {
+        // Every operation and data connection ends before the control connection does.
+        self.work.end().await;
+        self.work.log().disconnected();
+        self.tell_closed(End::Server, Closing::Fin);
+        // What a session needs is let go of: only the socket waits for the client's FIN.
+        let Session { control, events, ended, place, .. } = self;
+        if !ended
+            && let Some(how) = control.close().await
+            && let Some(events) = events
+        {
+            events.tell(EventKind::Closed { connection: ConnectionId::CONTROL, by: End::Client, how });
+        }
+        drop(place);
+    }
+}
+
+/// Hands bytes to the machine; what it does not take is kept.
+fn hand_in(machine: &mut ServerSession, pending: &mut Vec<u8>, now: Time, bytes: &[u8]) {
+    let taken = machine.handle_input(now, bytes);
+    pending.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+}
+
+/// An IPv4 address mapped into IPv6, as sockets for both families have them, as the IPv4 address that it is.
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {
+            SocketAddr::new(addr.ip().to_canonical(), addr.port())
+        }
+        // The scope of a link-local address stays.
+        addr => addr,
+    }
+}
+
+fn control_connection(client: SocketAddr, server: SocketAddr) -> Connection {
+    Connection {
+        id: ConnectionId::CONTROL,
+        purpose: Purpose::Control,
+        opener: End::Client,
+        client: Some(client),
+        server: Some(server),
+    }
+}

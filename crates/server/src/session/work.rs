@@ -1,0 +1,330 @@
+//! The operations of a session: each a task beside it, with exactly one outcome.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use port21_proto::FtpPath;
+use port21_proto::server::{
+    Action, DataChannel, DataError, Form, LoginError, OpId, Outcome, StorageError, TransferError, Transferred,
+};
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::timeout;
+use tracing::error;
+
+use crate::data::listing::OpenListing;
+use crate::data::meter::Meter;
+use crate::data::passive::Passive;
+use crate::session::log::Log;
+use crate::session::perform::{Channel, Login, Performer};
+use crate::storage::{Source, Upload};
+
+/// How long the operations of a session that ends are waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The operations that run, and what those that have ended hold. Dropped, all of it ends.
+pub(crate) struct Work {
+    performer: Arc<Performer>,
+    login: Option<Login>,
+    held: Vec<(OpId, Held)>,
+    running: Vec<Running>,
+    tasks: JoinSet<Done>,
+}
+
+/// What an operation has opened and a later one uses.
+pub(super) enum Held {
+    Passive(Passive),
+    Source(Source, FtpPath),
+    Listing(OpenListing, FtpPath),
+    Upload(Box<dyn Upload>),
+}
+
+/// What a task gives back.
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    pub(super) held: Option<Held>,
+    pub(super) login: Option<Login>,
+}
+
+impl Done {
+    pub(super) fn holding(outcome: Outcome, held: Held) -> Done {
+        Done { outcome, held: Some(held), login: None }
+    }
+}
+
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Done {
+        Done { outcome, held: None, login: None }
+    }
+}
+
+/// An operation that has not ended.
+struct Running {
+    op: OpId,
+    kind: Kind,
+    task: AbortHandle,
+    /// Under which operation's name it holds what it gives back: an upload stays under that which has created it.
+    holder: OpId,
+    /// Of a transfer.
+    meter: Option<Arc<Meter>>,
+    connected: Option<oneshot::Receiver<()>>,
+}
+
+/// What kind of operation it is: which outcome it has, and whether it may be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Login,
+    Listen,
+    Open,
+    Create,
+    Transfer,
+    Entry,
+    Size,
+    Text,
+    Sync,
+    Enter,
+    /// It changes something in one step and is never stopped: nobody could tell whether it was done.
+    Change,
+}
+
+impl Work {
+    pub(crate) fn new(performer: Performer) -> Work {
+        let performer = Arc::new(performer);
+        Work { performer, login: None, held: Vec::new(), running: Vec::new(), tasks: JoinSet::new() }
+    }
+
+    /// Begins an operation.
+    pub(crate) fn start(&mut self, op: OpId, action: Action) {
+        let kind = Kind::of(&action);
+        let performer = self.performer.clone();
+        match action {
+            Action::Authenticate { user, password } => {
+                // The account that USER or REIN has left.
+                self.login = None;
+                self.spawn(op, kind, async move { performer.authenticate(&user, &password).await });
+            }
+            Action::Listen { ipv4 } => self.spawn(op, kind, async move { performer.listen(ipv4) }),
+            Action::Transfer { job, data, form, direction: _ } => self.transfer(op, job, data, form),
+            Action::Sync(job) => match self.take(job) {
+                Some(Held::Upload(upload)) => {
+                    self.spawn(op, kind, async move { Performer::sync(upload).await });
+                    self.hold_as(op, job);
+                }
+                _ => self.refuse(op, kind, NOTHING_HELD),
+            },
+            Action::Commit(job) => match self.take(job) {
+                Some(Held::Upload(upload)) => self.spawn(op, kind, async move { performer.commit(upload).await }),
+                _ => self.refuse(op, kind, NOTHING_HELD),
+            },
+            action => match &self.login {
+                Some(login) => {
+                    let storage = login.account.storage.clone();
+                    self.spawn(op, kind, async move { performer.on_storage(&*storage, action).await });
+                }
+                // The session asks for no file before a login.
+                None => self.refuse(op, kind, "nobody is logged in"),
+            },
+        }
+    }
+
+    /// Stops an operation, where that leaves no doubt about its outcome, which still comes.
+    pub(crate) fn cancel(&mut self, op: OpId) {
+        if let Some(running) = self.running.iter().find(|running| running.op == op && running.kind != Kind::Change) {
+            running.task.abort();
+        }
+    }
+
+    /// Lets go of what an operation holds.
+    pub(crate) fn release(&mut self, op: OpId) {
+        drop(self.take(op));
+    }
+
+    /// Whether any operation runs.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// The next thing that happens to an operation; only while one runs. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Happened {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The transfers that run, and how far each has come.
+    pub(crate) fn progress(&self) -> impl Iterator<Item = (OpId, u64)> {
+        self.running.iter().filter_map(|running| Some((running.op, running.meter.as_ref()?.progress())))
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.performer.log
+    }
+
+    /// Ends every operation and lets go of all that is held; what changes something is waited for.
+    pub(crate) async fn end(&mut self) {
+        self.held.clear();
+        for running in &self.running {
+            if running.kind != Kind::Change {
+                running.task.abort();
+            }
+        }
+        let all_ended = async { while self.tasks.join_next().await.is_some() {} };
+        // A disk that does not answer holds nobody up for ever: what is done there is done without being waited for.
+        let _ = timeout(PATIENCE, all_ended).await;
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        while let Poll::Ready(Some(joined)) = self.tasks.poll_join_next_with_id(cx) {
+            let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+            if let Some(at) = self.running.iter().position(|running| running.task.id() == id) {
+                let running = self.running.swap_remove(at);
+                return Poll::Ready(self.ended(running, joined.map(|(_, done)| done)));
+            }
+        }
+        self.poll_connected(cx)
+    }
+
+    fn ended(&mut self, mut running: Running, result: Result<Done, JoinError>) -> Happened {
+        let done = result.unwrap_or_else(|error| running.lost(&error).into());
+        if let Some(held) = done.held {
+            self.held.push((running.holder, held));
+        }
+        if let Some(login) = done.login {
+            self.login = Some(login);
+        }
+        let stood = running.connected.take().is_some_and(|mut connected| connected.try_recv().is_ok());
+        Happened::Ended { op: running.op, kind: running.kind, stood, outcome: done.outcome }
+    }
+
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        for running in &mut self.running {
+            let Some(connected) = &mut running.connected else { continue };
+            if let Poll::Ready(result) = Pin::new(connected).poll(cx) {
+                running.connected = None;
+                // Else it ends without having stood.
+                if result.is_ok() {
+                    return Poll::Ready(Happened::Connected(running.op));
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    fn transfer(&mut self, op: OpId, job: OpId, data: DataChannel, form: Form) {
+        let channel = match data {
+            DataChannel::Active(addr) => Some(Channel::Active(addr)),
+            DataChannel::Passive(listen) => match self.take(listen) {
+                Some(Held::Passive(passive)) => Some(Channel::Passive(passive)),
+                _ => None,
+            },
+        };
+        let (Some(channel), Some(source)) = (channel, self.take(job)) else {
+            return self.refuse(op, Kind::Transfer, NOTHING_HELD);
+        };
+        let (performer, meter) = (self.performer.clone(), Arc::new(Meter::default()));
+        let (stands, connected) = oneshot::channel();
+        let watched = meter.clone();
+        self.spawn(op, Kind::Transfer, async move { performer.transfer(source, channel, form, meter, stands).await });
+        self.hold_as(op, job);
+        if let Some(running) = self.running.last_mut() {
+            running.meter = Some(watched);
+            running.connected = Some(connected);
+        }
+    }
+
+    fn spawn(&mut self, op: OpId, kind: Kind, work: impl Future<Output = Done> + Send + 'static) {
+        let task = self.tasks.spawn(work);
+        self.running.push(Running { op, kind, task, holder: op, meter: None, connected: None });
+    }
+
+    /// What `op` gives back is held under `holder`'s name.
+    fn hold_as(&mut self, op: OpId, holder: OpId) {
+        if let Some(running) = self.running.iter_mut().find(|running| running.op == op) {
+            running.holder = holder;
+        }
+    }
+
+    /// An operation that cannot even begin still has its outcome, in its turn.
+    fn refuse(&mut self, op: OpId, kind: Kind, why: &'static str) {
+        self.spawn(op, kind, async move { kind.failed(StorageError::Io(why.into()), 0).into() });
+    }
+
+    fn take(&mut self, op: OpId) -> Option<Held> {
+        let at = self.held.iter().position(|(holder, _)| *holder == op)?;
+        Some(self.held.swap_remove(at).1)
+    }
+}
+
+const NOTHING_HELD: &str = "what the operation needs is not held any more";
+
+/// What has happened to an operation.
+pub(crate) enum Happened {
+    /// The data connection of this transfer stands.
+    Connected(OpId),
+    /// It has ended.
+    Ended {
+        op: OpId,
+        kind: Kind,
+        /// Its data connection stood, which was not told yet.
+        stood: bool,
+        outcome: Outcome,
+    },
+}
+
+impl Running {
+    /// The outcome of a task that did not come to its end.
+    fn lost(&self, why: &JoinError) -> Outcome {
+        let bytes = self.meter.as_ref().map_or(0, |meter| meter.bytes());
+        if why.is_cancelled() {
+            return self.kind.failed(StorageError::Cancelled, bytes);
+        }
+        error!(kind = ?self.kind, "an operation panicked: this is a fault of the server, please report it");
+        self.kind.failed(StorageError::Io("it panicked".into()), bytes)
+    }
+}
+
+impl Kind {
+    fn of(action: &Action) -> Kind {
+        match action {
+            Action::Authenticate { .. } => Kind::Login,
+            Action::Listen { .. } => Kind::Listen,
+            Action::Open { .. } | Action::List(_) => Kind::Open,
+            Action::Create { .. } => Kind::Create,
+            Action::Transfer { .. } => Kind::Transfer,
+            Action::Sync(_) => Kind::Sync,
+            Action::Describe(_) => Kind::Text,
+            Action::Stat(_) => Kind::Entry,
+            Action::Size { .. } => Kind::Size,
+            Action::Enter(_) => Kind::Enter,
+            Action::Commit(_)
+            | Action::Rename { .. }
+            | Action::RemoveFile(_)
+            | Action::RemoveDirectory(_)
+            | Action::MakeDirectory(_)
+            | Action::SetModified(..)
+            | Action::SetMode(..) => Kind::Change,
+        }
+    }
+
+    /// The outcome of an operation of this kind that failed.
+    fn failed(self, error: StorageError, bytes: u64) -> Outcome {
+        match self {
+            Kind::Login => Outcome::Login(Err(LoginError::Unavailable)),
+            Kind::Listen => Outcome::Listening(Err(DataError::NoPort)),
+            Kind::Open => Outcome::Opened(Err(error)),
+            Kind::Create => Outcome::Created(Err(error)),
+            Kind::Transfer => {
+                let error = match error {
+                    StorageError::Cancelled => TransferError::Cancelled,
+                    error => error.into(),
+                };
+                Outcome::Transferred(Transferred { bytes, result: Err(error) })
+            }
+            Kind::Entry => Outcome::Entry(Err(error)),
+            Kind::Size => Outcome::Size(Err(error)),
+            Kind::Text => Outcome::Text(Err(error)),
+            Kind::Sync | Kind::Enter | Kind::Change => Outcome::Done(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What an operator sets for a server.
+
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use port21_proto::server::SessionSettings;
+
+use crate::network::Network;
+use crate::storage::CommitMode;
+
+/// The settings of a [`Server`](crate::Server). Those of its sessions' wording and timeouts are within.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The settings of each session: greeting, host name, timeouts, caps on what a client sends. Its
+    /// [`events`](SessionSettings::events) are switched on by the server for sessions that are watched.
+    pub session: SessionSettings,
+    /// The most control connections at a time. Default 2,000. Each costs a file descriptor and a few KiB, and up to
+    /// three descriptors more while it transfers: see [`raise_descriptor_limit`](crate::raise_descriptor_limit). Where
+    /// the limit is met, connections that have not logged in make room, the oldest first; where there is none, newcomers
+    /// are answered 421.
+    pub max_connections: usize,
+    /// The most control connections from one IPv4 address or one IPv6 /64 network at a time. Default 100: parallel
+    /// clients and offices behind NAT fit. Set it low and those are cut off; set it as high as `max_connections` and one
+    /// host can fill the server with logged-in sessions.
+    pub max_connections_per_address: usize,
+    /// The ports of passive data connections. Default 61000 to 61999: above those that Linux gives to outgoing
+    /// connections, so that the two never meet. A firewall in front of the server must let them in. A port serves one
+    /// transfer at a time and rests afterwards; with fewer ports than transfers at a time, clients are answered 425, and
+    /// in a small range ports are easier to guess. None: any port that the system has free.
+    pub passive_ports: Option<RangeInclusive<u16>>,
+    /// The IPv4 address given in PASV to peers outside `local_networks`, for servers behind NAT. Default none: the
+    /// address that the client has connected to. A wrong one makes every such PASV transfer fail, or work only with
+    /// clients that do not believe it. EPSV needs none.
+    pub advertise: Option<Ipv4Addr>,
+    /// Which peers are on this side of the NAT. Default [`Network::private`].
+    pub local_networks: Vec<Network>,
+    /// How an upload becomes a file. Default [`CommitMode::Durable`]; see there for the cost of each.
+    pub commit: CommitMode,
+    /// How long a client may leave its replies unread once no more fit into the connection. Default 60 s. Until then the
+    /// session waits; then the client counts as gone.
+    pub write_timeout: Duration,
+    /// How long a server that was told to stop lets running transfers go on. Default 60 s. What has not ended by then
+    /// is cut off; uploads that are cut off never happened.
+    pub shutdown_grace: Duration,
+    /// How many connections may wait to be accepted, on each address. Default 1,024; the system's own cap
+    /// (`net.core.somaxconn`) applies. Fewer makes clients wait a second or more when many come at once.
+    pub backlog: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            session: SessionSettings::default(),
+            max_connections: 2000,
+            max_connections_per_address: 100,
+            passive_ports: Some(61000..=61999),
+            advertise: None,
+            local_networks: Network::private(),
+            commit: CommitMode::default(),
+            write_timeout: Duration::from_secs(60),
+            shutdown_grace: Duration::from_secs(60),
+            backlog: 1024,
+        }
+    }
+}
