@@ -6,7 +6,7 @@ use port21_proto::{Code, Verb};
 
 use super::codes::meaning;
 use super::{Remark, Weight};
-use crate::session::{Ending, Exchange, Mode, Session, Transfer};
+use crate::session::{Ending, Exchange, Session, Transfer};
 
 pub(super) fn dns_query(name: &str) -> Remark {
     narration(format!("The client asks the name server for the address of {name}"))
@@ -33,14 +33,13 @@ pub(super) fn handshake(session: &Session, c: &Connection, step: u8) -> Option<R
     let (opener, listener) = (name(c.opener), name(c.opener.other()));
     let at = port(c.opener.other()).map(|port| format!(" port {port}")).unwrap_or_default();
     Some(match (c.purpose, step) {
-        (Purpose::Control, 0) => narration(format!("The {opener} opens the control connection with a SYN to TCP{at}")),
+        (Purpose::Control, 0) => narration(format!("The {opener} opens the control connection: a SYN to{at}")),
         (Purpose::Control, 1) => narration(format!("The {listener} responds with SYN+ACK")),
-        (Purpose::Control, _) => narration(format!("The {opener} acknowledges: the three way handshake is complete")),
+        (Purpose::Control, _) => narration("An ACK completes the three way handshake"),
         (_, 0) => {
             let transfer = session.transfer_of(c.id);
-            let what = transfer.map_or("data", |t| if t.is_listing() { "the listing" } else { "the file" });
             let told = match transfer.and_then(|t| t.setup) {
-                Some(setup) => format!(", which {setup} announced"),
+                Some(setup) => format!(", as {setup} announced"),
                 None => String::new(),
             };
             let foreign = match (c.opener.other(), session.control()) {
@@ -54,7 +53,7 @@ pub(super) fn handshake(session: &Session, c: &Connection, step: u8) -> Option<R
                     elsewhere.ip().to_canonical()
                 )));
             }
-            narration(format!("Three way handshake of the connection for {what}, to the {listener}'s{at}{told}"))
+            narration(format!("Three way handshake on the {listener}'s{at}{told}"))
         }
         _ => return None,
     })
@@ -79,13 +78,11 @@ pub(super) fn reset(by: End) -> Remark {
 pub(super) fn release(session: &Session, c: &Connection, by: End, first: bool) -> Option<Remark> {
     let who = name(by);
     Some(match (c.purpose, first) {
-        (Purpose::Control, true) => narration(format!("The {who} begins to release the control connection")),
-        (Purpose::Control, false) => narration(format!("The {who} releases its side: the session is over")),
+        (Purpose::Control, true) => narration(format!("The {who} releases the control connection")),
+        (Purpose::Control, false) => narration(format!("And so does the {who}: the session is over")),
         (_, true) => match session.transfer_of(c.id) {
-            Some(t) if t.is_listing() => {
-                narration(format!("The {who} releases the connection that carried the listing"))
-            }
-            _ => narration(format!("The {who} releases the connection: the file ends here")),
+            Some(t) if t.is_listing() => narration(format!("The {who} releases the connection: the listing ends")),
+            _ => narration(format!("The {who} releases the connection: the file ends")),
         },
         (_, false) => return None,
     })
@@ -96,13 +93,13 @@ pub(super) fn command(session: &Session, i: usize, verb: Option<Verb>, argument:
     let login = session.login();
     match verb? {
         Verb::User if ["ftp", "anonymous"].iter().any(|guest| argument.eq_ignore_ascii_case(guest)) => {
-            Some(narration(format!("The user's login name; \"{argument}\" asks for an anonymous session")))
+            Some(narration(format!("The login name; \"{argument}\" asks for an anonymous session")))
         }
-        Verb::User => said("The user's login name"),
-        Verb::Pass if login.is_some_and(|l| l.anonymous) => said("The user's e-mail address goes as the password"),
+        Verb::User => said("The login name"),
+        Verb::Pass if login.is_some_and(|l| l.anonymous) => said("An e-mail address goes as the password"),
         Verb::Pass => said("The password, which is not shown here"),
-        Verb::Port | Verb::Eprt => said("The client tells the port on which it waits for data"),
-        Verb::Pasv | Verb::Epsv => said("The client asks the server to wait for the data connection"),
+        Verb::Port | Verb::Eprt => said("The client tells its port for data"),
+        Verb::Pasv | Verb::Epsv => said("The client asks the server for a port for data"),
         Verb::List | Verb::Nlst | Verb::Mlsd => said("The user requests a directory listing"),
         Verb::Retr => Some(narration(format!("The user gets {argument}"))),
         Verb::Stor => Some(narration(format!("The user puts {argument}"))),
@@ -163,15 +160,15 @@ pub(super) fn reply(
     Some(narration(match (code.number(), verb) {
         (220, None) => "The server is ready to accept a login".to_owned(),
         (331, _) if session.login().is_some_and(|l| l.anonymous) => "Anonymous FTP is allowed".to_owned(),
-        (230, Some(Verb::User | Verb::Pass)) => "Notice that the user is logged in".to_owned(),
-        (200, Some(verb @ (Verb::Port | Verb::Eprt))) => format!("The server acknowledges the {verb} command"),
-        (227 | 229, Some(Verb::Pasv | Verb::Epsv)) => "The server tells the port on which it waits for data".to_owned(),
-        (125 | 150, _) if listing => "The server is about to transfer the listing".to_owned(),
+        (230, Some(Verb::User | Verb::Pass)) => "The user is logged in".to_owned(),
+        (200, Some(verb @ (Verb::Port | Verb::Eprt))) => format!("The server acknowledges {verb}"),
+        (227 | 229, Some(Verb::Pasv | Verb::Epsv)) => "The server tells its port for data".to_owned(),
+        (125 | 150, _) if listing => "The server is about to send the listing".to_owned(),
         (125 | 150, Some(Verb::Stor | Verb::Appe | Verb::Stou)) => "The server is about to take the file".to_owned(),
-        (125 | 150, Some(Verb::Retr)) => "The server is about to transfer the file".to_owned(),
+        (125 | 150, Some(Verb::Retr)) => "The server is about to send the file".to_owned(),
         (226 | 250, _) if listing => "The listing is complete".to_owned(),
         (226 | 250, Some(Verb::Retr | Verb::Stor | Verb::Appe | Verb::Stou)) => "The transfer is complete".to_owned(),
-        (250, Some(Verb::Cwd | Verb::Cdup)) => "The server acknowledges the change of directory".to_owned(),
+        (250, Some(Verb::Cwd | Verb::Cdup)) => "The server acknowledges".to_owned(),
         (221, _) => "The server says goodbye".to_owned(),
         _ => meaning(code).to_owned(),
     }))
@@ -180,14 +177,9 @@ pub(super) fn reply(
 pub(super) fn data(t: &Transfer) -> Remark {
     let what = if t.is_listing() { "The listing".to_owned() } else { t.name.clone() };
     let form = if t.form == Form::Ascii { ", as text" } else { "" };
-    let how = match t.mode {
-        Some(Mode::Active) => ", over the connection that the server opened",
-        Some(Mode::Passive) => ", over the connection that the client opened",
-        None => "",
-    };
     match t.ending {
         Ending::Failed(_) => notice(format!("{what}{form}: only a part of it came across")),
-        _ => narration(format!("{what}{form}{how}")),
+        _ => narration(format!("{what}{form}")),
     }
 }
 

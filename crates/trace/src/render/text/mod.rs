@@ -1,5 +1,10 @@
 //! The ladder as text, for a terminal or a plain file.
 
+mod canvas;
+mod layout;
+mod page;
+mod wrap;
+
 use crate::ladder::Ladder;
 
 /// How the text is to look.
@@ -7,7 +12,7 @@ use crate::ladder::Ladder;
 pub struct TextOptions {
     /// Columns of the terminal; [`TextOptions::MIN_WIDTH`] at least. Default: 100.
     pub width: usize,
-    /// Only ASCII characters: what else there is becomes `?` or an escape. Default: no.
+    /// Only ASCII characters; others in names become escapes. Default: no.
     pub ascii: bool,
     /// Colours by ANSI escape sequences. Default: no.
     pub colour: bool,
@@ -16,6 +21,8 @@ pub struct TextOptions {
 impl TextOptions {
     /// The least width that can be drawn in; a smaller one is taken as this.
     pub const MIN_WIDTH: usize = 60;
+    /// The greatest width that is of use; a greater one is taken as this.
+    pub const MAX_WIDTH: usize = 240;
 }
 
 impl Default for TextOptions {
@@ -26,6 +33,5 @@ impl Default for TextOptions {
 
 /// Draws the ladder as text. No line is wider than the width asked for.
 pub fn text(ladder: &Ladder, options: &TextOptions) -> String {
-    let _ = options;
-    ladder.title.clone()
+    page::draw(ladder, options)
 }

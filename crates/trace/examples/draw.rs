@@ -1,0 +1,31 @@
+//! Draws a recording: `draw FILE.jsonl [WIDTH | svg]`.
+
+use std::io::BufReader;
+
+use port21_trace::drawing::{Drawing, Format, Which};
+use port21_trace::recording::Recording;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().ok_or("a recording's name, please")?;
+    let recording = Recording::read(BufReader::new(std::fs::File::open(file)?))?;
+    let mut drawing = Drawing { which: Which::All, ..Drawing::default() };
+    for argument in arguments {
+        match argument.as_str() {
+            "svg" => drawing.format = Format::Svg,
+            "ascii" => drawing.text.ascii = true,
+            "colour" => drawing.text.colour = true,
+            "fields" => drawing.ladder.fields = true,
+            "no-tcp" => drawing.ladder.tcp = false,
+            width => match width.parse() {
+                Ok(width) => drawing.text.width = width,
+                Err(_) => drawing.ladder.only = Some(width.parse()?),
+            },
+        }
+    }
+    print!("{}", drawing.draw(&recording)?);
+    for note in &recording.notes {
+        eprintln!("{note}");
+    }
+    Ok(())
+}
