@@ -30,4 +30,4 @@ pub use listen::ListenError;
 pub use network::Network;
 pub use server::{Server, ServerBuilder};
 pub use settings::Settings;
-pub use storage::Storage;
+pub use storage::{LocalFs, LocalSettings, Storage};

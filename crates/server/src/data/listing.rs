@@ -83,9 +83,8 @@ impl Lines {
     fn new(request: ListRequest, is_directory: bool, now: Timestamp) -> Lines {
         let written = request.written.as_slice();
         // `NLST dir` lists names in dir; `NLST dir/*.txt` and `NLST dir/file` too, as it were.
-        let whole = is_directory && request.pattern.is_none();
         let directory = match written.iter().rposition(|&b| b == b'/') {
-            _ if whole => written,
+            _ if is_directory => written,
             Some(0) => b"/",
             Some(slash) => written.get(..slash).unwrap_or_default(),
             None => b"",
@@ -173,9 +172,10 @@ mod tests {
             ("", None, true, "a"),
             ("dir", None, true, "dir/a"),
             ("/", None, true, "/a"),
-            ("*", Some("*"), true, "a"),
-            ("dir/*", Some("*"), true, "dir/a"),
-            ("/*", Some("*"), true, "/a"),
+            ("*", Some("*"), false, "a"),
+            ("dir/*", Some("*"), false, "dir/a"),
+            ("/*", Some("*"), false, "/a"),
+            ("a [1]", Some("a [1]"), true, "a [1]/a"),
             ("a", None, false, "a"),
             ("dir/a", None, false, "dir/a"),
         ] {

@@ -3,16 +3,24 @@
 //! A [`Storage`] does exactly what [`Action`](port21_proto::server::Action) asks for. Its errors are semantic
 //! ([`StorageError`]); proto's one table turns them into replies. One box is made an operation, none a byte.
 
+mod glob;
+mod local;
+
 use std::fs::File;
 use std::future::Future;
+use std::io::Seek;
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use port21_proto::FtpPath;
+use port21_proto::ascii::ToWire;
 use port21_proto::listing::Entry;
 use port21_proto::server::{Form, ListRequest, Placement, StorageError};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use local::{LocalFs, LocalSettings, storage_error};
 
 /// A future on the heap, as a trait object's methods return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -124,6 +132,45 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// How many bytes a transfer of this source has on the wire, where that is known without reading more than
+    /// [`COUNTED`] bytes.
+    pub fn wire_size(&self, form: Form) -> impl Future<Output = Option<u64>> + Send + use<> {
+        let known = match (self, form) {
+            (Source::File { len, .. }, Form::Image) => Some(*len),
+            (Source::Reader { len, .. }, Form::Image) => *len,
+            (_, Form::Ascii) => None,
+        };
+        let text = match (self, form) {
+            (Source::File { file, len }, Form::Ascii) if *len <= COUNTED => file.try_clone().ok().map(|f| (f, *len)),
+            _ => None,
+        };
+        async move {
+            match text {
+                Some((file, len)) => tokio::task::spawn_blocking(move || count_text(&file, len)).await.ok()?,
+                None => known,
+            }
+        }
+    }
+}
+
+/// Counts the bytes that `len` bytes of a text have on the wire, and leaves the file's position where it is.
+fn count_text(mut file: &File, len: u64) -> Option<u64> {
+    let begin = file.stream_position().ok()?;
+    let (mut count, mut at, mut text) = (0, 0, ToWire::default());
+    let mut buffer = [0; 16 << 10];
+    while at < len {
+        let wanted = usize::try_from(len - at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = buffer.get_mut(..wanted).map(|part| file.read_at(part, begin + at))?.ok()?;
+        if read == 0 {
+            return None;
+        }
+        count += text.wire_len(buffer.get(..read)?);
+        at += read as u64;
+    }
+    Some(count)
+}
+
 /// The most bytes that are read to find out how long a text is on the wire: 1 MiB, about a millisecond.
 pub const COUNTED: u64 = 1 << 20;
 
@@ -163,7 +210,8 @@ pub enum CommitMode {
 /// An upload that was begun. Dropped before it was committed, it never happened; but what was written in place
 /// ([`CommitMode::Direct`], [`Placement::At`], [`Placement::End`]) stays.
 ///
-/// Drop it, or call [`Upload::sync`], only when no write to its sink is under way.
+/// Drop it, or call [`Upload::sync`], only when no write to its sink is under way. A commit that is not waited for may
+/// have happened or not.
 pub trait Upload: Send {
     /// The file's path; of [`Placement::Unique`] the one that was chosen.
     fn path(&self) -> &FtpPath;
@@ -189,7 +237,8 @@ pub trait Upload: Send {
 /// Where an upload's bytes go.
 pub enum Sink<'a> {
     /// A file of the operating system, placed where the next byte goes. Write with its own position (`write`,
-    /// `splice`), never at one of your own: the position is how the storage knows how far the upload came.
+    /// `splice`), never at one of your own: the position is how the storage knows how far the upload came. One of
+    /// [`Placement::End`] is in append mode, which `splice` refuses (EINVAL) and `write` does not.
     File(Arc<File>),
     /// Anything else. Flush it before [`Upload::sync`].
     Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
@@ -198,8 +247,8 @@ pub enum Sink<'a> {
 /// A listing that was opened: entries in batches, so that no directory is ever held in memory as a whole (but for
 /// sorting, which has a cap).
 pub trait Listing: Send {
-    /// Whether the entries are those in a directory. Else it is one entry: the file, or with `-d` the directory, that
-    /// was asked for, under the last part of its path.
+    /// Whether what was asked for is a directory and the entries are those in it. Else they are what was asked for itself:
+    /// a file, with `-d` a directory, or the matches of a pattern, each under its last part.
     fn is_directory(&self) -> bool;
 
     /// The next part; none at the end, and after an error.

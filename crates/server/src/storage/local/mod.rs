@@ -1,0 +1,348 @@
+//! The local file system as a [`Storage`]. For Linux: it stands on openat2 (with a slower way where that is missing),
+//! on /proc and on renames that do not replace.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `tree` | confinement: from a path to an open file beneath the root |
+//! | `upload` | uploads: written aside and renamed, or in place |
+//! | `aside`, `writers` | the hidden files of uploads; one writer a file |
+//! | `listing` | directories, in batches |
+//! | `rename` | renames, those that replace and those that must not |
+//! | `facts`, `failure` | what the system tells of files, and its errors |
+//!
+//! **Where system calls run.** What only looks (RETR's open, SIZE, MDTM, CWD) is tried at once, on the session's own
+//! thread, under `RESOLVE_CACHED`: the kernel answers from its caches in a microsecond or two, or says that it would
+//! have to wait. Then, and for everything that changes or lists something, the call goes to tokio's pool of blocking
+//! threads, which costs 10 to 20 µs: a change may wait for the file system's journal behind somebody else's fsync, and a
+//! worker that waits would keep every session on it waiting. File systems that are not on this machine always use the
+//! pool.
+
+mod aside;
+mod facts;
+mod failure;
+mod listing;
+mod rename;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod upload;
+mod writers;
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use port21_proto::FtpPath;
+use port21_proto::listing::Entry;
+use port21_proto::server::{Form, ListRequest, StorageError};
+use port21_proto::verb::Permissions;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{chmodat, fchmod, fstat, futimens, mkdirat, openat, unlinkat, utimensat};
+use rustix::io::Errno;
+
+use self::facts::{Facts, Rights};
+use self::failure::Failure;
+use self::tree::{CAREFUL, LOOK, Lookup, Tree};
+use self::upload::Begin;
+use super::{Answer, Listing, Source, Storage, Upload, UploadRequest};
+
+pub use self::failure::storage_error;
+
+/// Settings of a [`LocalFs`].
+#[derive(Clone, Debug)]
+pub struct LocalSettings {
+    /// The permission bits that new files (of 0666) and directories (of 0777) do not get. Default 0o022. The process's
+    /// own umask is taken away as well: a program that wants these bits to be exact sets its own to 0 when it starts.
+    pub umask: u32,
+    /// Whether listings tell the numbers of owners and groups. Default no: everything is owned by `ftp`. They mean
+    /// nothing on the client's machine, and tell something about this one.
+    pub show_owners: bool,
+    /// What the account may do, for the `perm` fact of MLSx. Default all. It is told, not enforced: the session does
+    /// that.
+    pub permissions: Permissions,
+    /// The most names of a directory that are sorted; of a larger one the rest follows in no order. Default 16,384: some
+    /// 1 MB of memory for a listing by name, 5 MB for one by time or size.
+    pub sorted: usize,
+    /// The most entries of a recursive listing (LIST -R). Default 100,000.
+    pub recursive_entries: usize,
+    /// How deep a recursive listing goes. Default 32.
+    pub recursive_depth: usize,
+    /// How old a left-over of an upload must be before it is removed, if no upload holds it. Default 1 hour.
+    pub stale_after: Duration,
+}
+
+impl Default for LocalSettings {
+    fn default() -> LocalSettings {
+        LocalSettings {
+            umask: 0o022,
+            show_owners: false,
+            permissions: Permissions::ALL,
+            sorted: 16_384,
+            recursive_entries: 100_000,
+            recursive_depth: 32,
+            stale_after: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The files below a directory of this machine; nothing outside it can be reached through any name or link.
+pub struct LocalFs {
+    tree: Arc<Tree>,
+    settings: Arc<LocalSettings>,
+}
+
+impl LocalFs {
+    /// Opens a directory as an account's root. It is held open: that its path is renamed or mounted over later changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or is no directory.
+    pub fn open(root: impl AsRef<Path>, settings: LocalSettings) -> io::Result<LocalFs> {
+        Ok(LocalFs { tree: Arc::new(Tree::new(root.as_ref())?), settings: Arc::new(settings) })
+    }
+
+    /// Removes what uploads left behind when the server was killed, in the whole tree. Tells how many files. To be done
+    /// once at the start, beside serving: it reads every directory.
+    ///
+    /// # Errors
+    /// Where the root cannot be read.
+    pub async fn collect_stale(&self) -> Result<usize, StorageError> {
+        let (tree, age) = (Arc::clone(&self.tree), self.settings.stale_after);
+        blocking(move || settle(aside::collect(&tree, age))).await
+    }
+
+    /// Runs what only looks at a path: at once where the kernel's caches have the answer, else on the pool.
+    async fn look<T: Send + 'static>(
+        &self,
+        path: &FtpPath,
+        look: impl Fn(&Tree, &FtpPath, Lookup) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        if aside::has_aside(path) {
+            return Err(StorageError::NotFound);
+        }
+        if self.tree.is_quick() {
+            match look(&self.tree, path, Lookup::Cached) {
+                Err(Failure::Os(Errno::AGAIN)) => {}
+                answer => return settle(answer),
+            }
+        }
+        let (tree, path) = (Arc::clone(&self.tree), path.clone());
+        blocking(move || settle(look(&tree, &path, Lookup::Full))).await
+    }
+
+    /// Runs what changes something, on the pool. `taboo` is the answer where a name is one of an upload's own.
+    async fn change<T: Send + 'static>(
+        &self,
+        path: &FtpPath,
+        taboo: StorageError,
+        change: impl FnOnce(&Tree, &FtpPath) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        if aside::has_aside(path) {
+            return Err(taboo);
+        }
+        let (tree, path) = (Arc::clone(&self.tree), path.clone());
+        blocking(move || settle(change(&tree, &path))).await
+    }
+}
+
+impl Storage for LocalFs {
+    fn open_read<'a>(&'a self, path: &'a FtpPath, from: u64) -> Answer<'a, Source> {
+        Box::pin(self.look(path, move |tree, path, lookup| open_read(tree, path, from, lookup)))
+    }
+
+    fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>> {
+        let UploadRequest { path, placement, overwrite, announced, commit } = request;
+        let mode = self.mode(0o666);
+        Box::pin(self.change(path, StorageError::BadName, move |tree, path| {
+            let begin = Begin { path: path.clone(), placement, overwrite, announced, commit, mode };
+            Ok(Box::new(begin.begin(tree)?) as Box<dyn Upload>)
+        }))
+    }
+
+    fn list<'a>(&'a self, request: &'a ListRequest) -> Answer<'a, Box<dyn Listing>> {
+        Box::pin(async {
+            if aside::has_aside(&request.path) {
+                return Err(StorageError::NotFound);
+            }
+            let (tree, settings) = (Arc::clone(&self.tree), Arc::clone(&self.settings));
+            let request = request.clone();
+            blocking(move || settle(listing::open(tree, &settings, request))).await
+        })
+    }
+
+    fn stat<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Entry> {
+        let settings = Arc::clone(&self.settings);
+        Box::pin(self.look(path, move |tree, path, lookup| {
+            let facts = Facts::from(fstat(tree.open(path, LOOK, lookup)?)?);
+            // The directory by the path's text: of a link's target it may be another, and the link can be removed there.
+            let parent = Facts::from(fstat(tree.open(&path.parent(), LOOK, lookup)?)?);
+            let mut entry = facts::entry(path.as_bytes().to_vec(), &facts, settings.show_owners);
+            entry.unique = Some(facts::unique(&facts));
+            entry.perm = Some(Rights::now(settings.permissions).perm(&facts, &parent));
+            Ok(entry)
+        }))
+    }
+
+    fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64> {
+        Box::pin(async move {
+            match form {
+                Form::Image => {
+                    self.look(path, |tree, path, lookup| regular_size(&tree.open(path, LOOK, lookup)?)).await
+                }
+                Form::Ascii => self.open_read(path, 0).await?.wire_size(form).await.ok_or(StorageError::TooCostly),
+            }
+        })
+    }
+
+    fn enter<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
+        Box::pin(self.look(path, |tree, path, lookup| {
+            tree.open_inside(path, lookup)?;
+            Ok(())
+        }))
+    }
+
+    fn rename<'a>(&'a self, from: &'a FtpPath, to: &'a FtpPath, overwrite: bool) -> Answer<'a, ()> {
+        let new = to.clone();
+        Box::pin(async move {
+            if aside::has_aside(to) {
+                return Err(StorageError::BadName);
+            }
+            self.change(from, StorageError::NotFound, move |tree, from| rename::rename(tree, from, &new, overwrite))
+                .await
+        })
+    }
+
+    fn remove_file<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
+        Box::pin(self.change(path, StorageError::NotFound, |tree, path| {
+            let place = tree.parent(path)?;
+            Ok(unlinkat(&place.dir, place.name, AtFlags::empty())?)
+        }))
+    }
+
+    fn remove_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
+        let age = self.settings.stale_after;
+        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
+            let place = tree.parent(path)?;
+            let remove = || unlinkat(&place.dir, place.name.as_slice(), AtFlags::REMOVEDIR);
+            match remove() {
+                // What the client cannot see must not keep it from removing what it sees as empty.
+                Err(Errno::NOTEMPTY | Errno::EXIST) if collect_left_overs(&place, age) => Ok(remove()?),
+                Err(Errno::EXIST) => Err(StorageError::NotEmpty.into()),
+                answer => Ok(answer?),
+            }
+        }))
+    }
+
+    fn make_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
+        let mode = self.mode(0o777);
+        Box::pin(self.change(path, StorageError::BadName, move |tree, path| {
+            if path.is_root() {
+                return Err(StorageError::Exists.into());
+            }
+            let place = tree.parent(path)?;
+            Ok(mkdirat(&place.dir, place.name, mode)?)
+        }))
+    }
+
+    fn set_modified<'a>(&'a self, path: &'a FtpPath, at: Timestamp) -> Answer<'a, ()> {
+        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
+            let nanos = at.as_nanosecond();
+            let times = Timestamps {
+                last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+                last_modification: Timespec {
+                    tv_sec: nanos.div_euclid(1_000_000_000) as _,
+                    tv_nsec: nanos.rem_euclid(1_000_000_000) as _,
+                },
+            };
+            let file = attributable(tree, path)?.0;
+            match utimensat(CWD, tree::own_name(&file), &times, AtFlags::empty()) {
+                Err(Errno::NOENT) => Ok(futimens(reopened(tree, path)?, &times)?),
+                answer => Ok(answer?),
+            }
+        }))
+    }
+
+    fn set_mode<'a>(&'a self, path: &'a FtpPath, mode: u32) -> Answer<'a, ()> {
+        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
+            let (file, facts) = attributable(tree, path)?;
+            // A directory keeps its set-group-ID and sticky bits, as with chmod(1); a file loses them.
+            let kept = if facts.is_directory() { facts.mode & 0o7000 } else { 0 };
+            let mode = Mode::from_raw_mode(kept | mode & 0o777);
+            match chmodat(CWD, tree::own_name(&file), mode, AtFlags::empty()) {
+                Err(Errno::NOENT) => Ok(fchmod(reopened(tree, path)?, mode)?),
+                answer => Ok(answer?),
+            }
+        }))
+    }
+}
+
+impl LocalFs {
+    fn mode(&self, all: u32) -> Mode {
+        Mode::from_raw_mode(all & !self.settings.umask)
+    }
+}
+
+fn open_read(tree: &Tree, path: &FtpPath, from: u64, lookup: Lookup) -> Result<Source, Failure> {
+    let opened = tree.open(path, OFlags::RDONLY | CAREFUL, lookup)?;
+    let size = regular_size(&opened)?;
+    let len = size.checked_sub(from).ok_or(StorageError::BadOffset)?;
+    let mut file = File::from(opened);
+    if from > 0 {
+        file.seek(SeekFrom::Start(from)).map_err(|e| storage_error(&e))?;
+    }
+    Ok(Source::File { file, len })
+}
+
+/// The size of an open regular file; an error for anything else.
+fn regular_size(file: &OwnedFd) -> Result<u64, Failure> {
+    let facts = Facts::from(fstat(file)?);
+    match facts.kind() {
+        FileType::RegularFile => Ok(facts.size),
+        FileType::Directory => Err(StorageError::IsADirectory.into()),
+        _ => Err(StorageError::NotARegularFile.into()),
+    }
+}
+
+/// Collects what killed uploads left in a directory that is to be removed. Tells whether there was any.
+fn collect_left_overs(place: &tree::Place, age: Duration) -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | CAREFUL;
+    openat(&place.dir, place.name.as_slice(), flags, Mode::empty())
+        .map_err(Failure::from)
+        .and_then(|dir| aside::collect_in(&dir, age))
+        .is_ok_and(|removed| removed > 0)
+}
+
+/// Opens a file or directory whose attributes are to be changed: to look at, so that no permission on it is needed but
+/// being its owner.
+fn attributable(tree: &Tree, path: &FtpPath) -> Result<(OwnedFd, Facts), Failure> {
+    let file = tree.open(path, LOOK, Lookup::Full)?;
+    let facts = Facts::from(fstat(&file)?);
+    if !facts.is_file() && !facts.is_directory() {
+        return Err(StorageError::NotARegularFile.into());
+    }
+    Ok((file, facts))
+}
+
+/// The same once more, opened to be read: for where /proc is not mounted.
+fn reopened(tree: &Tree, path: &FtpPath) -> Result<OwnedFd, Failure> {
+    Ok(tree.open(path, OFlags::RDONLY | CAREFUL, Lookup::Full)?)
+}
+
+/// Runs what may wait for a disk where waiting is allowed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(answer) => answer,
+        Err(e) => Err(StorageError::Io(e.to_string())),
+    }
+}
+
+/// Gives an answer the words that sessions understand.
+fn settle<T, E: Into<Failure>>(answer: Result<T, E>) -> Result<T, StorageError> {
+    answer.map_err(|e| e.into().into())
+}
