@@ -1,0 +1,14 @@
+"""The servers: port21 and Debian's three, each started on loopback with a configuration made for the occasion."""
+
+from __future__ import annotations
+
+from .base import Server
+from .port21 import Port21
+from .proftpd import Proftpd
+from .pureftpd import PureFtpd
+from .vsftpd import Vsftpd
+
+ALL: dict[str, type[Server]] = {server.name: server for server in (Port21, Vsftpd, Proftpd, PureFtpd)}
+THEIRS = [server for server in ALL.values() if server is not Port21]
+
+__all__ = ["ALL", "THEIRS", "Port21", "Proftpd", "PureFtpd", "Server", "Vsftpd"]

@@ -1,0 +1,82 @@
+"""What every server under test has in common."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..content import folder
+from ..processes import Daemon, Ports
+
+
+class Server:
+    """One server process with an empty site that its one user may write to.
+
+    The user sees the folder `site` of this machine as `/site`. With `epsv=False` the server refuses EPSV, so that a
+    client has to fall back to PASV. A `quiet` one logs nothing, for measurements.
+    """
+
+    name = ""
+    user = "ftp"
+    password = "secret-21"
+    # The same for crypt(3). DES, the cheapest there is: it is servers that are compared here, not hashes.
+    password_hash = "p22BGFxWjDH0Y"
+
+    def __init__(self, host: str = "127.0.0.1", epsv: bool = True, quiet: bool = False):
+        self.host, self.epsv, self.quiet = host, epsv, quiet
+        self.ports = Ports()
+        self.port = self.ports.control
+        self.scratch = Path(tempfile.mkdtemp(prefix=f"port21-interop-{self.name}-"))
+        self.scratch.chmod(0o755)
+        self.root = self.scratch / "root"
+        self.root.mkdir(mode=0o755)
+        self.site = folder(self.root / "site")
+        self._daemon: Daemon | None = None
+
+    def __enter__(self) -> Server:
+        try:
+            self._daemon = Daemon(self.command(), self.scratch / "server.log", self.environment(), self.scratch)
+            self._daemon.wait_until_ready(self.host, self.port)
+        except BaseException:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def stop(self) -> int | None:
+        """End the process: its exit status, or None when it had to be killed."""
+        daemon, self._daemon = self._daemon, None
+        return daemon.stop() if daemon else 0
+
+    @property
+    def pid(self) -> int:
+        if self._daemon is None:
+            raise RuntimeError("the server is not running")
+        return self._daemon.pid
+
+    def running(self) -> bool:
+        return self._daemon is not None and self._daemon.running()
+
+    def said(self) -> str:
+        return self._daemon.said() if self._daemon else ""
+
+    @property
+    def url_host(self) -> str:
+        """The host as a URL has it: an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    def command(self) -> list[str]:
+        """Write what configuration it needs into `scratch` and give the command that runs it in the foreground."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+    def verbs(self) -> set[str] | None:
+        """The FTP commands that it was sent so far, by its own log; None when it keeps none."""
+        return None

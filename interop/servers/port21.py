@@ -1,0 +1,30 @@
+"""port21 itself."""
+
+from __future__ import annotations
+
+import re
+
+from ..binary import port21
+from .base import Server
+
+
+class Port21(Server):
+    name = "port21"
+    # Further flags of `serve`.
+    extra: tuple[str, ...] = ()
+
+    def command(self) -> list[str]:
+        first, last = self.ports.passive
+        command = [
+            *(port21(), "serve", str(self.root)),
+            *("--listen", f"{self.url_host}:{self.port}"),
+            *("--user", f"{self.user}:{self.password}"),
+            "--write",
+            *("--passive-ports", f"{first}-{last}"),
+            *self.extra,
+        ]
+        return command if self.quiet else [*command, "--record", str(self.scratch / "sessions")]
+
+    def verbs(self) -> set[str] | None:
+        recordings = (path.read_text(encoding="utf-8") for path in (self.scratch / "sessions").glob("*.jsonl"))
+        return {verb for recording in recordings for verb in re.findall(r'"verb":"([A-Z]+)"', recording)}
