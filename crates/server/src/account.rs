@@ -1,13 +1,15 @@
 //! Who may log in, and what that gives: accounts and the authenticators that find them.
 
+use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use port21_proto::server::{Grant, LoginError};
 use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, Secret};
 
-use crate::storage::{BoxFuture, Storage};
+use crate::storage::{BoxFuture, LocalFs, LocalSettings, Storage};
 
 /// What a login gives: a name, files, and what may be done with them.
 #[derive(Clone)]
@@ -27,6 +29,22 @@ pub struct Account {
 }
 
 impl Account {
+    /// An account with the files below a directory of this machine, beginning at its root, with no limit of its own.
+    /// `settings.permissions` becomes `permissions`.
+    ///
+    /// # Errors
+    /// Where the directory cannot be opened.
+    pub fn local(
+        name: impl Into<String>,
+        root: impl AsRef<Path>,
+        permissions: Permissions,
+        settings: LocalSettings,
+    ) -> io::Result<Account> {
+        let storage = Arc::new(LocalFs::open(root, LocalSettings { permissions, ..settings })?);
+        let (name, start) = (name.into(), FtpPath::root());
+        Ok(Account { name, storage, start, permissions, anonymous: false, max_sessions: None })
+    }
+
     /// What the session is told of the account.
     pub fn grant(&self) -> Grant {
         Grant { home: self.start.clone(), anonymous: self.anonymous, permissions: self.permissions }
@@ -51,4 +69,186 @@ pub trait Authenticator: Send + Sync {
     /// # Errors
     /// [`LoginError`].
     fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>>;
+}
+
+/// Lets guests in: the names `anonymous` and `ftp`, in any case, with any password (RFC 1635 asks guests for their
+/// e-mail address; nobody can know whether it is one).
+pub struct Anonymous(Account);
+
+impl Anonymous {
+    /// Guests get this account, marked as anonymous.
+    pub fn new(account: Account) -> Anonymous {
+        Anonymous(Account { anonymous: true, ..account })
+    }
+
+    /// Whether a name given with USER is that of a guest.
+    pub fn is_guest(user: &[u8]) -> bool {
+        user.eq_ignore_ascii_case(b"anonymous") || user.eq_ignore_ascii_case(b"ftp")
+    }
+}
+
+impl Authenticator for Anonymous {
+    fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+        let answer = if Anonymous::is_guest(attempt.user) { Ok(self.0.clone()) } else { Err(LoginError::Refused) };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+/// A list of accounts with their passwords in memory, for trying out (`--user NAME:PASSWORD`).
+#[derive(Default)]
+pub struct Users(Vec<User>);
+
+struct User {
+    /// As the user gives it with USER: compared with the same care as the password.
+    name: Vec<u8>,
+    password: Secret,
+    account: Account,
+}
+
+impl Users {
+    /// Adds an account, under its own name. A name that is added again gets the password and account of the last time.
+    pub fn add(&mut self, password: Secret, account: Account) {
+        let name = account.name.clone().into_bytes();
+        self.0.retain(|user| user.name != name);
+        self.0.push(User { name, password, account });
+    }
+
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Authenticator for Users {
+    /// Every name and every password is compared on every try, each in a time that depends on what was tried alone: how
+    /// long the answer takes tells nothing of who is in the list.
+    fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+        let tried = Secret::new(attempt.user);
+        let mut found = None;
+        for user in &self.0 {
+            let (name, password) = (tried.matches(&user.name), attempt.password.matches(user.password.expose()));
+            if name & password {
+                found = Some(&user.account);
+            }
+        }
+        Box::pin(std::future::ready(found.cloned().ok_or(LoginError::Refused)))
+    }
+}
+
+/// Asks several authenticators, one after the other, until one knows the user.
+#[derive(Default)]
+pub struct FirstOf(Vec<Arc<dyn Authenticator>>);
+
+impl FirstOf {
+    /// Asks them in this order.
+    pub fn new(authenticators: Vec<Arc<dyn Authenticator>>) -> FirstOf {
+        FirstOf(authenticators)
+    }
+}
+
+impl Authenticator for FirstOf {
+    /// The first account; else, where one of them could not tell, that; else a refusal. Too many sessions of an account
+    /// are an answer too.
+    fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+        Box::pin(async move {
+            let mut refusal = LoginError::Refused;
+            for authenticator in &self.0 {
+                match authenticator.login(attempt).await {
+                    Err(LoginError::Refused) => {}
+                    Err(LoginError::Unavailable) => refusal = LoginError::Unavailable,
+                    answer => return answer,
+                }
+            }
+            Err(refusal)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use port21_proto::verb::Permission;
+
+    use super::*;
+
+    fn account(name: &str) -> Account {
+        Account::local(name, "/", Permissions::READ_ONLY, LocalSettings::default()).unwrap()
+    }
+
+    async fn login(to: &dyn Authenticator, user: &str, password: &str) -> Result<(String, bool), LoginError> {
+        let password = Secret::new(password);
+        let attempt = Attempt { user: user.as_bytes(), password: &password, peer: IpAddr::from([127, 0, 0, 1]) };
+        to.login(attempt).await.map(|account| (account.name, account.anonymous))
+    }
+
+    struct Broken(LoginError);
+
+    impl Authenticator for Broken {
+        fn login<'a>(&'a self, _: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+            Box::pin(std::future::ready(Err(self.0.clone())))
+        }
+    }
+
+    #[tokio::test]
+    async fn guests_have_two_names_and_any_password() {
+        let guests = Anonymous::new(account("guest"));
+        for name in ["anonymous", "ftp", "FTP", "Anonymous"] {
+            assert_eq!(login(&guests, name, "").await, Ok(("guest".into(), true)));
+        }
+        for name in ["", "ftpd", "anonymous2", "root"] {
+            assert_eq!(login(&guests, name, "me@home").await, Err(LoginError::Refused));
+        }
+    }
+
+    #[tokio::test]
+    async fn users_need_their_own_password() {
+        let mut users = Users::default();
+        assert!(users.is_empty());
+        users.add(Secret::new("old"), account("ann"));
+        users.add(Secret::new("one"), account("ann"));
+        users.add(Secret::new("two"), account("bob"));
+        assert_eq!(login(&users, "ann", "one").await, Ok(("ann".into(), false)));
+        assert_eq!(login(&users, "bob", "two").await, Ok(("bob".into(), false)));
+        for (name, password) in [("ann", "old"), ("ann", "two"), ("ann", ""), ("Ann", "one"), ("eve", "one"), ("", "")]
+        {
+            assert_eq!(login(&users, name, password).await, Err(LoginError::Refused), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_that_knows_the_user_answers() {
+        let mut users = Users::default();
+        users.add(Secret::new("one"), account("ann"));
+        let guests: Arc<dyn Authenticator> = Arc::new(Anonymous::new(account("guest")));
+        let users: Arc<dyn Authenticator> = Arc::new(users);
+        let both = FirstOf::new(vec![Arc::clone(&users), Arc::clone(&guests)]);
+        assert_eq!(login(&both, "ann", "one").await, Ok(("ann".into(), false)));
+        assert_eq!(login(&both, "ftp", "x").await, Ok(("guest".into(), true)));
+        assert_eq!(login(&both, "ann", "x").await, Err(LoginError::Refused));
+        assert_eq!(login(&FirstOf::default(), "ann", "one").await, Err(LoginError::Refused));
+
+        for (first, then) in [
+            (LoginError::Unavailable, LoginError::Unavailable),
+            (LoginError::Refused, LoginError::Refused),
+            (LoginError::TooMany, LoginError::TooMany),
+        ] {
+            let broken: Arc<dyn Authenticator> = Arc::new(Broken(first.clone()));
+            let chain = FirstOf::new(vec![broken, Arc::clone(&users)]);
+            assert_eq!(login(&chain, "eve", "x").await, Err(then));
+            assert_eq!(login(&chain, "ann", "one").await.is_ok(), first != LoginError::TooMany);
+        }
+    }
+
+    #[test]
+    fn a_session_is_told_what_the_account_may_do() {
+        let guests = Anonymous::new(account("guest"));
+        let grant = guests.0.grant();
+        assert!(grant.anonymous && grant.home.is_root());
+        assert!(grant.permissions.allows(Permission::Read) && !grant.permissions.allows(Permission::Write));
+    }
+
+    #[test]
+    fn a_root_that_is_no_directory_is_refused() {
+        assert!(Account::local("x", "/nowhere/at/all", Permissions::ALL, LocalSettings::default()).is_err());
+        assert!(Account::local("x", "/etc/passwd", Permissions::ALL, LocalSettings::default()).is_err());
+    }
 }

@@ -23,7 +23,7 @@ mod session;
 pub mod settings;
 pub mod storage;
 
-pub use account::{Account, Attempt, Authenticator};
+pub use account::{Account, Anonymous, Attempt, Authenticator, FirstOf, Users};
 pub use events::{EventSink, NewSession};
 pub use limits::raise_descriptor_limit;
 pub use listen::ListenError;

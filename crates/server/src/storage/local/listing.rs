@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use port21_proto::FtpPath;
 use port21_proto::listing::{Entry, EntryKind, Fact, FactSet, ListOptions};
+use port21_proto::path::MAX_PATH;
 use port21_proto::server::{ListFormat, ListRequest, StorageError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags};
@@ -348,11 +349,11 @@ impl Reader {
         }
         for child in level.children.into_iter().rev() {
             let path = if level.path.is_empty() { child } else { [level.path.as_slice(), b"/", &child].concat() };
-            self.pending += path.len();
-            if self.pending > PENDING {
+            // What no session could name (with a NUL behind it, for the system) is too deep in any case.
+            if path.len() >= MAX_PATH || self.pending + path.len() > PENDING {
                 self.cut = true;
-                self.pending -= path.len();
             } else {
+                self.pending += path.len();
                 self.todo.push(path);
             }
         }
@@ -371,15 +372,11 @@ impl Reader {
                 Some(slash) => path.get(..slash).unwrap_or_default(),
                 None => b".",
             };
-            match self.tree.open_below(base, &path) {
-                Ok(dir) => {
-                    let parent = self.tree.open_below(base, above).and_then(fstat).map(Facts::from).ok();
-                    self.enter(dir, path.clone(), parent)?;
-                    return Ok(Some(path));
-                }
-                Err(Errno::NAMETOOLONG) => self.cut = true,
-                // It has gone, became a link, or may not be read: `ls` goes on as well.
-                Err(_) => {}
+            // Else it has gone, became a link, or may not be read: `ls` goes on as well.
+            if let Ok(dir) = self.tree.open_below(base, &path) {
+                let parent = self.tree.open_below(base, above).and_then(fstat).map(Facts::from).ok();
+                self.enter(dir, path.clone(), parent)?;
+                return Ok(Some(path));
             }
         }
         Ok(None)
