@@ -275,7 +275,7 @@ impl Builder<'_> {
         for (n, (label, detail)) in told.into_iter().enumerate() {
             let mut row = row(at, arrow, tone(code), &label, detail);
             row.latency = latency.filter(|_| n == 0);
-            let fields = fields::reply(self.session, exchange, code, &row.detail);
+            let fields = fields::reply(exchange, code, &row.detail);
             let remark = remarks::reply(self.session, exchange, code, n, count);
             self.push(Some(id), row.with(fields, remark));
         }
@@ -404,7 +404,7 @@ impl Builder<'_> {
             }
             if options.fields && !row.fields.is_empty() {
                 let told: Vec<String> = row.fields.iter().map(|f| format!("{} = {}", f.name, f.value)).collect();
-                row.detail = told.join(", ");
+                row.detail = told.join("\n");
             }
             rows.push(row);
         }

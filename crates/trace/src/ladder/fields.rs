@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 
-use port21_proto::event::EventKind;
 use port21_proto::{Code, Verb, addr};
 
 use super::Field;
-use crate::session::{Exchange, Session, Transfer};
+use crate::session::{Exchange, Transfer};
 
 pub(super) fn dns_query(id: u16, name: &str, record: &str, recursion_desired: bool) -> Vec<Field> {
     vec![
@@ -48,7 +47,7 @@ pub(super) fn command(verb: &str, argument: &str, announced: Option<SocketAddr>)
     fields
 }
 
-pub(super) fn reply(session: &Session, exchange: Option<&Exchange>, code: Code, text: &str) -> Vec<Field> {
+pub(super) fn reply(exchange: Option<&Exchange>, code: Code, text: &str) -> Vec<Field> {
     let mut fields = vec![field("ftp.response.code", code.to_string())];
     if !text.is_empty() {
         fields.push(field("ftp.response.arg", text));
@@ -66,10 +65,6 @@ pub(super) fn reply(session: &Session, exchange: Option<&Exchange>, code: Code, 
             }
         }
         _ => {}
-    }
-    let command = exchange.and_then(|x| session.events().get(x.command?));
-    if let Some(EventKind::Command { verb, .. }) = command.map(|c| &c.kind) {
-        fields.push(field("ftp.request.command", crate::words::shown(verb.as_bytes())));
     }
     fields
 }

@@ -121,7 +121,7 @@ pub struct Row {
     /// The short word on the arrow: `USER`, `220`, `SYN`, `data`.
     pub label: String,
     /// What follows the label where there is room, and stands under it where there is not: the argument, the text of a
-    /// reply, the size of a run.
+    /// reply, the size of a run. In lines of its own where it shows fields.
     pub detail: String,
     /// The values of the row under their display-filter names.
     pub fields: Vec<Field>,

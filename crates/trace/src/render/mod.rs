@@ -2,6 +2,7 @@
 
 mod svg;
 mod text;
+mod wrap;
 
 pub use svg::{SvgOptions, svg};
 pub use text::{TextOptions, text};

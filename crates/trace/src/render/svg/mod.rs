@@ -1,11 +1,17 @@
-//! The ladder as SVG: stands alone and in a page, light and dark, without fonts or scripts.
+//! The ladder as SVG: stands alone and in a page, light and dark, without fonts or scripts of its own.
+
+mod layout;
+mod measure;
+mod picture;
+mod style;
+mod write;
 
 use crate::ladder::Ladder;
 
 /// How the picture is to look.
 #[derive(Clone, Debug)]
 pub struct SvgOptions {
-    /// The most lanes that are drawn beside each other before ports are folded. Default: 12.
+    /// The most lanes that are drawn beside each other; where there are more, ports are folded. Default: 12.
     pub max_lanes: usize,
 }
 
@@ -16,7 +22,9 @@ impl Default for SvgOptions {
 }
 
 /// Draws the ladder as SVG. The same ladder gives the same bytes.
+///
+/// Colours follow the reader's preference for light or dark pages; a viewer that does not know of it shows the light
+/// ones. A row tells its exact time, ends and words when the pointer rests on it.
 pub fn svg(ladder: &Ladder, options: &SvgOptions) -> String {
-    let _ = options;
-    ladder.title.clone()
+    picture::draw(ladder, options)
 }

@@ -2,7 +2,7 @@
 
 use crate::ladder::Tone;
 
-use super::wrap::cells_of;
+use crate::render::wrap::cells_of;
 
 /// What a cell is, for its colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::ladder::{Columns, Ladder, Role, Row, Shape};
 
-use super::wrap::cells;
+use crate::render::wrap::cells;
 
 /// The least distance of two lanes.
 const GAP: usize = 5;
@@ -61,15 +61,18 @@ impl Layout {
             spare -= LEAST_REMARKS + 3;
         }
         // The lanes that most is said between come apart, so that it has room on the arrow.
-        if let Some(span) = busiest(ladder, &columns) {
-            let inner = gaps.get_mut(span.0..span.1).unwrap_or_default();
-            let want = span.2.min(52).saturating_sub(inner.iter().sum::<usize>());
-            spare -= spread(inner, want.min(spare));
-        }
-        if remarks > 0 {
-            let more = (MOST_REMARKS - remarks).min(spare);
-            remarks += more;
-            spare -= more;
+        let busiest = busiest(ladder, &columns);
+        for (span, beside) in [(38, 44), (60, MOST_REMARKS)] {
+            if let Some((first, last, longest)) = busiest {
+                let inner = gaps.get_mut(first..last).unwrap_or_default();
+                let want = longest.min(span).saturating_sub(inner.iter().sum::<usize>());
+                spare -= spread(inner, want.min(spare));
+            }
+            if remarks > 0 {
+                let more = beside.saturating_sub(remarks).min(spare);
+                remarks += more;
+                spare -= more;
+            }
         }
         let wider = gaps.len() * 6;
         spread(&mut gaps, spare.min(wider));

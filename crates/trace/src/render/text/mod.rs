@@ -3,7 +3,6 @@
 mod canvas;
 mod layout;
 mod page;
-mod wrap;
 
 use crate::ladder::Ladder;
 

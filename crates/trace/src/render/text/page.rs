@@ -8,7 +8,7 @@ use crate::words;
 use super::TextOptions;
 use super::canvas::{Ink, Line};
 use super::layout::Layout;
-use super::wrap::{balanced, cells, fit, wrap, wrap_most};
+use crate::render::wrap::{cells, cells_of, fit, wrap, wrap_even, wrap_most};
 
 /// After so many lines a banner has the heads of the lanes again.
 const HEADS_AGAIN: usize = 45;
@@ -126,7 +126,7 @@ impl Page<'_> {
         let title = self.say(&self.ladder.title).into_owned();
         let mut line = Line::new(width);
         let together = cells(&title) + cells(&aside) + 4 <= width;
-        for (i, part) in wrap(&title, width - 2).iter().enumerate() {
+        for (i, part) in wrap(&title, width - 2, &cells_of).iter().enumerate() {
             if i > 0 {
                 self.write(std::mem::replace(&mut line, Line::new(width)));
             }
@@ -134,7 +134,7 @@ impl Page<'_> {
         }
         if !together {
             self.write(std::mem::replace(&mut line, Line::new(width)));
-            line.put(1, &fit(&aside, width - 2, self.glyphs.ellipsis), Ink::Faint);
+            line.put(1, &fit(&aside, width - 2, self.glyphs.ellipsis, &cells_of), Ink::Faint);
         } else {
             line.put(width - 1 - cells(&aside), &aside, Ink::Faint);
         }
@@ -152,7 +152,7 @@ impl Page<'_> {
 
     /// A paragraph over the whole width.
     fn lines(&mut self, text: &str, ink: Ink) {
-        for part in wrap(text, self.layout.width.min(110) - 2) {
+        for part in wrap(text, self.layout.width.min(110) - 2, &cells_of) {
             let mut line = Line::new(self.layout.width);
             line.put(1, &part, ink);
             self.write(line);
@@ -179,7 +179,7 @@ impl Page<'_> {
         for (name, roles) in groups {
             let Some((first, last)) = self.layout.host(|role| roles.contains(&role)) else { continue };
             let (from, until) = (first.saturating_sub(1), last + 2);
-            let name = fit(name, (until - from).max(7), self.glyphs.ellipsis);
+            let name = fit(name, (until - from).max(7), self.glyphs.ellipsis, &cells_of);
             if until - from > cells(&name) + 5 {
                 line.fill(from + 1..until - 1, self.glyphs.rule, Ink::Faint);
                 line.fill(from..from + 1, self.glyphs.corners[0], Ink::Faint);
@@ -247,8 +247,9 @@ impl Page<'_> {
             "" => String::new(),
             detail => format!(" {} {}", self.glyphs.dot, self.say(detail)),
         };
-        let title = fit(&format!("{number}  {}", self.say(&section.title)), width - 10, self.glyphs.ellipsis);
-        let detail = fit(&detail, (width - 9).saturating_sub(cells(&title)), self.glyphs.ellipsis);
+        let title =
+            fit(&format!("{number}  {}", self.say(&section.title)), width - 10, self.glyphs.ellipsis, &cells_of);
+        let detail = fit(&detail, (width - 9).saturating_sub(cells(&title)), self.glyphs.ellipsis, &cells_of);
         line.put(4, " ", Ink::Plain);
         line.put(5, &title, Ink::Bold);
         line.put(5 + cells(&title), &format!("{detail} "), Ink::Plain);
@@ -281,7 +282,7 @@ impl Page<'_> {
                     &mut lines,
                     n,
                     x + 2,
-                    &wrap_most(&text, room, 3, self.glyphs.ellipsis),
+                    &wrap_most(&text, room, 3, self.glyphs.ellipsis, &cells_of),
                     Ink::Tone(row.tone),
                 );
                 x + 2
@@ -290,7 +291,9 @@ impl Page<'_> {
                 let dash = self.glyphs.dash;
                 let room = self.layout.lanes.len().max(20) - 6;
                 let (first, last) = (self.layout.lanes.start, self.layout.lanes.end.saturating_sub(1));
-                for (i, part) in wrap_most(&self.say(&row.label), room, 4, self.glyphs.ellipsis).iter().enumerate() {
+                for (i, part) in
+                    wrap_most(&self.say(&row.label), room, 4, self.glyphs.ellipsis, &cells_of).iter().enumerate()
+                {
                     self.more(&mut lines, n, i + 1);
                     let text = if i == 0 { format!(" {dash} {part} {dash} ") } else { format!(" {part} ") };
                     if let Some(line) = lines.get_mut(i) {
@@ -340,9 +343,13 @@ impl Page<'_> {
             return left_x + 2;
         }
         let narrow = inner < 24;
-        let width = if narrow { 24.min(self.layout.width.saturating_sub(left_x + 3)) } else { inner - 2 };
-        let width = if narrow { width } else { balanced(&rest, width, 4) };
-        let parts = wrap_most(&rest, width, 4, self.glyphs.ellipsis);
+        let most = (rest.matches('\n').count() + 3).clamp(4, 12);
+        let parts = if narrow {
+            let width = 24.min(self.layout.width.saturating_sub(left_x + 3));
+            wrap_most(&rest, width, most, self.glyphs.ellipsis, &cells_of)
+        } else {
+            wrap_even(&rest, inner - 2, most, self.glyphs.ellipsis, &cells_of)
+        };
         for (i, part) in parts.iter().enumerate() {
             self.more(lines, n, i + 2);
             let Some(line) = lines.get_mut(i + 1) else { continue };
@@ -362,13 +369,13 @@ impl Page<'_> {
         let label = format!("{}{marks}", self.say(&row.label));
         let detail = self.say(&row.detail);
         let whole = if detail.is_empty() { label.clone() } else { format!("{label} {detail}") };
-        if cells(&whole) <= room {
+        if cells(&whole) <= room && !whole.contains('\n') {
             return (whole, String::new());
         }
         if cells(&label) <= room {
             return (label, detail.into_owned());
         }
-        let mut parts = wrap(&whole, room).into_iter();
+        let mut parts = wrap(&whole, room, &cells_of).into_iter();
         (parts.next().unwrap_or_default(), parts.collect::<Vec<_>>().join(" "))
     }
 
@@ -382,7 +389,7 @@ impl Page<'_> {
         let text = self.say(&remark.text);
         match self.layout.remarks {
             Some((x, width)) => {
-                for (i, part) in wrap_most(&text, width, 6, self.glyphs.ellipsis).iter().enumerate() {
+                for (i, part) in wrap_most(&text, width, 6, self.glyphs.ellipsis, &cells_of).iter().enumerate() {
                     self.more(lines, n, i + 1);
                     if let Some(line) = lines.get_mut(i) {
                         line.put(x, part, ink);
@@ -396,7 +403,7 @@ impl Page<'_> {
                 } else {
                     (under, room)
                 };
-                let parts = wrap_most(&text, room, 4, self.glyphs.ellipsis);
+                let parts = wrap_most(&text, room, 4, self.glyphs.ellipsis, &cells_of);
                 let at = lines.len();
                 for (i, part) in parts.iter().enumerate() {
                     self.more(lines, n, at + i + 1);

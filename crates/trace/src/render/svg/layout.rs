@@ -1,0 +1,99 @@
+//! Where the columns of the picture stand.
+
+use crate::ladder::{Columns, Ladder, Role, Row, Shape};
+
+use super::measure::{LABEL, SMALL};
+
+/// The blank edge.
+pub(super) const MARGIN: i64 = 24;
+/// The times end here.
+pub(super) const TIMES: i64 = 86;
+/// The lanes' part begins here.
+pub(super) const LANES: i64 = 104;
+/// The distance of two lanes, and of two hosts' lanes.
+const GAP: i64 = 74;
+const HOST_GAP: i64 = 82;
+/// The distance that the lanes most is said between may be given.
+const WIDEST: i64 = 300;
+/// The width of the remarks.
+const REMARKS: i64 = 268;
+/// A picture is never narrower.
+const LEAST: i64 = 720;
+
+pub(super) struct Layout {
+    pub(super) width: i64,
+    pub(super) columns: Columns,
+    pub(super) x: Vec<i64>,
+    /// The lanes' part ends here.
+    pub(super) lanes_end: i64,
+    /// Where the remarks begin, and how wide they are.
+    pub(super) remarks: (i64, i64),
+}
+
+impl Layout {
+    pub(super) fn new(ladder: &Ladder, max_lanes: usize) -> Layout {
+        let columns = ladder.columns(max_lanes.max(1));
+        let pairs = columns.columns.iter().zip(columns.columns.iter().skip(1));
+        let mut gaps: Vec<i64> = pairs
+            .map(|(a, b)| {
+                let heads = (LABEL.width(&a.label) + LABEL.width(&b.label)) / 2 + 28;
+                heads.max(if a.role == b.role { GAP } else { HOST_GAP })
+            })
+            .collect();
+        if let Some((first, last, longest)) = busiest(ladder, &columns) {
+            let inner = gaps.get_mut(first..last).unwrap_or_default();
+            let more = (longest.min(WIDEST) - inner.iter().sum::<i64>()).max(0);
+            let parts = i64::try_from(inner.len()).unwrap_or(1).max(1);
+            inner.iter_mut().for_each(|gap| *gap += more / parts);
+        }
+        let ends = |at: Option<&crate::ladder::Column>| at.map_or(0, |c| (LABEL.width(&c.label) / 2 + 16).max(42));
+        let mut at = LANES + ends(columns.columns.first());
+        let mut x = Vec::with_capacity(columns.columns.len());
+        for gap in gaps.into_iter().chain([0]) {
+            x.push(at);
+            at += gap;
+        }
+        x.truncate(columns.columns.len());
+        let lanes_end = x.last().map_or(LANES, |&last| last + ends(columns.columns.last()));
+        let width = (lanes_end + 20 + REMARKS + MARGIN).max(LEAST);
+        let remarks = (lanes_end + 20, width - MARGIN - lanes_end - 20);
+        Layout { width, columns, x, lanes_end, remarks }
+    }
+
+    /// The middle of a column.
+    pub(super) fn at(&self, column: usize) -> i64 {
+        self.x.get(column).copied().unwrap_or(LANES)
+    }
+
+    /// The outer lanes of some hosts.
+    pub(super) fn hosts(&self, roles: &[Role]) -> Option<(i64, i64)> {
+        let mut of = self.columns.columns.iter().zip(&self.x).filter(|(c, _)| roles.contains(&c.role)).map(|(_, &x)| x);
+        let first = of.next()?;
+        Some((first, of.next_back().unwrap_or(first)))
+    }
+}
+
+/// The columns that most rows are between, and the distance that their text wants: that a label has its room on the
+/// arrow, and most texts under it one line.
+fn busiest(ladder: &Ladder, columns: &Columns) -> Option<(usize, usize, i64)> {
+    let mut spans: Vec<((usize, usize), usize, i64)> = Vec::new();
+    for row in &ladder.rows {
+        let Shape::Arrow { from, to } = row.shape else { continue };
+        let (a, b) = (columns.of(from), columns.of(to));
+        let key = (a.min(b), a.max(b));
+        let wants = wants(row);
+        let room = spans.len() < 64;
+        match spans.iter_mut().find(|(k, ..)| *k == key) {
+            Some((_, count, widest)) => (*count, *widest) = (*count + 1, (*widest).max(wants)),
+            None if room => spans.push((key, 1, wants)),
+            None => {}
+        }
+    }
+    let most = spans.into_iter().max_by_key(|&((a, b), count, _)| (count, std::cmp::Reverse((a, b))))?;
+    Some((most.0.0, most.0.1, most.2))
+}
+
+fn wants(row: &Row) -> i64 {
+    let under = row.detail.split('\n').map(|line| SMALL.width(line)).max().unwrap_or(0);
+    (LABEL.width(&row.label) + 60).max(under + 24)
+}
