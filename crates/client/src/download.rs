@@ -1,22 +1,38 @@
 //! A file from the server as a stream of bytes.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use port21_proto::Reply;
+use port21_proto::ascii::FromWire;
+use port21_proto::client::{Transfer, TransferRequest};
+use port21_proto::command::Command;
+use port21_proto::server::{Direction, Form};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::client::{Client, unfinished};
+use crate::client::Client;
 use crate::error::Error;
+use crate::stream::Flow;
 
 /// The bytes of a file as they come. In the ASCII form line ends are those of this system already.
 ///
 /// The end of the bytes alone does not say that the file is whole: [`DownloadStream::finish`] does. Dropping it early
 /// aborts the download at the session's next call. An [`Error`] is carried in the [`io::Error`] of a failed read.
-#[derive(Debug)]
 pub struct DownloadStream<'a> {
-    client: &'a mut Client,
+    flow: Flow<'a>,
+    size: Option<u64>,
+    text: Option<Text>,
+}
+
+/// Line ends on their way from the wire.
+struct Text {
+    from_wire: FromWire,
+    raw: Box<[u8]>,
+    ready: Vec<u8>,
+    given: usize,
+    ended: bool,
 }
 
 impl Client {
@@ -26,29 +42,42 @@ impl Client {
     /// # Errors
     /// See [`Client`]; also in the phase data open.
     pub async fn download(&mut self, path: impl AsRef<[u8]>, offset: u64) -> Result<DownloadStream<'_>, Error> {
-        let _ = (path.as_ref(), offset, DownloadStream { client: self });
-        unfinished()
+        let path = self.path(path.as_ref()).await?;
+        self.ready().await?;
+        let (form, mode) = (self.form(), self.mode());
+        let what = Transfer::Command(Command::Retr(path));
+        let request = TransferRequest { what, mode, form: Some(form), from: offset };
+        let flow = Flow::begin(self, request, Direction::Down).await?;
+        let size = flow.started.as_ref().and_then(|s| size_in(s.mark.as_ref()?.text()));
+        Ok(DownloadStream { flow, size, text: (form == Form::Ascii).then(Text::new) })
     }
 }
 
 impl DownloadStream<'_> {
-    /// How many bytes will come on the wire, where the server's 150 says so. A hint: servers err.
+    /// How many bytes will come on the wire, where the server's 150 says so. A hint: servers err, and after an offset
+    /// some tell the size of the whole file.
     pub fn size_hint(&self) -> Option<u64> {
-        None
+        self.size
     }
 
     /// How many bytes have come on the wire.
     pub fn received(&self) -> u64 {
-        0
+        self.flow.bytes()
     }
 
     /// Reads what is left, throws it away, and waits for the server's verdict. Only its success makes the file whole.
     ///
     /// # Errors
     /// In the phases transfer and final reply.
-    pub async fn finish(self) -> Result<Reply, Error> {
-        let _ = self.client;
-        unfinished()
+    pub async fn finish(mut self) -> Result<Reply, Error> {
+        let mut scratch = vec![0; 64 * 1024];
+        loop {
+            let mut buf = ReadBuf::new(&mut scratch);
+            poll_fn(|cx| self.flow.poll_read(cx, &mut buf)).await?;
+            if buf.filled().is_empty() {
+                return poll_fn(|cx| self.flow.poll_verdict(cx)).await;
+            }
+        }
     }
 
     /// Stops the download (ABOR with Telnet IP and Synch, RFC 959 section 4.1.3) and brings the session in order.
@@ -57,13 +86,87 @@ impl DownloadStream<'_> {
     /// Where the session did not come in order within [`Timeouts::abort`](crate::Timeouts::abort): the next call
     /// reconnects.
     pub async fn abort(self) -> Result<(), Error> {
-        let _ = self.client;
-        unfinished()
+        self.flow.abort().await
+    }
+
+    /// As [`AsyncRead::poll_read`], with an error that was not wrapped.
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<(), Error>> {
+        match &mut self.text {
+            None => self.flow.poll_read(cx, buf),
+            Some(text) => text.poll(&mut self.flow, cx, buf),
+        }
     }
 }
 
 impl AsyncRead for DownloadStream<'_> {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_bytes(cx, buf).map_err(io::Error::from)
+    }
+}
+
+impl std::fmt::Debug for DownloadStream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DownloadStream").field("received", &self.received()).finish_non_exhaustive()
+    }
+}
+
+impl Text {
+    fn new() -> Text {
+        let raw = vec![0; 64 * 1024].into_boxed_slice();
+        Text { from_wire: FromWire::default(), raw, ready: Vec::new(), given: 0, ended: false }
+    }
+
+    fn poll(&mut self, flow: &mut Flow<'_>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            let ready = self.ready.get(self.given..).unwrap_or_default();
+            if !ready.is_empty() {
+                let take = ready.len().min(buf.remaining());
+                buf.put_slice(ready.get(..take).unwrap_or_default());
+                self.given += take;
+                return Poll::Ready(Ok(()));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(()));
+            }
+            self.ready.clear();
+            self.given = 0;
+            let mut raw = ReadBuf::new(&mut self.raw);
+            ready!(flow.poll_read(cx, &mut raw))?;
+            if raw.filled().is_empty() {
+                self.ended = true;
+                self.from_wire.finish(&mut self.ready);
+            } else {
+                self.from_wire.convert(raw.filled(), &mut self.ready);
+            }
+        }
+    }
+}
+
+/// The size in the text of a 150 reply: `... (1715 bytes).` or `... (1 byte)`, before `bytes` or `byte` in parentheses.
+fn size_in(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (_, tail) = text.rsplit_once('(')?;
+    let (digits, unit) = tail.split_once([' ', ')'])?;
+    unit.trim_start().starts_with("byte").then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_many_servers() {
+        for (text, size) in [
+            ("Opening BINARY mode data connection for a (1715 bytes).", Some(1715)),
+            ("Opening ASCII mode data connection for readme.txt(1715 bytes).", Some(1715)),
+            ("Opening BINARY mode data connection for a (b) (1 byte)", Some(1)),
+            ("Opening BINARY mode data connection for a (9 bytes) (12 bytes).", Some(12)),
+            ("Opening data connection", None),
+            ("Opening (x bytes)", None),
+            ("Opening for a (99999999999999999999 bytes)", None),
+            ("Opening for a(5)", None),
+        ] {
+            assert_eq!(size_in(text.as_bytes()), size, "{text}");
+        }
     }
 }

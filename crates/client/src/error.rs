@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use port21_proto::client::{Blame, Phase};
+use port21_proto::client::{Blame, Phase, SessionError};
 use port21_proto::path::PathError;
 use port21_proto::reply::Reply;
 
@@ -137,5 +137,35 @@ impl Error {
             Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) => Blame::Caller,
             Error::Partial { source, .. } => source.blame(),
         }
+    }
+}
+
+impl From<SessionError> for Error {
+    fn from(error: SessionError) -> Error {
+        match error {
+            SessionError::Refused { phase, verb, reply } => Error::Refused { phase, verb, reply: Box::new(reply) },
+            SessionError::ServiceClosing { phase, reply } => Error::ServiceClosing { phase, reply: Box::new(reply) },
+            SessionError::Closed { phase } => Error::Closed { phase },
+            SessionError::Protocol { phase, why } => Error::Protocol { phase, why },
+            SessionError::Timeout { phase, what, after } => Error::Timeout { phase, what, after },
+            SessionError::Data { phase, why } => {
+                Error::Transport { phase, what: "the data connection".to_owned(), source: io::Error::other(why) }
+            }
+            other => Error::Protocol { phase: Phase::Command, why: other.to_string() },
+        }
+    }
+}
+
+/// For [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite): the error is inside, and
+/// [`io::Error::downcast`] takes it out.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match &error {
+            Error::Timeout { .. } => io::ErrorKind::TimedOut,
+            Error::Closed { .. } | Error::ServiceClosing { .. } => io::ErrorKind::ConnectionAborted,
+            Error::Transport { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
     }
 }

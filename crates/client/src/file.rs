@@ -1,43 +1,22 @@
-//! Whole files: kept aside until they are whole, resumed, with progress.
+//! Whole files: what fetching and sending have in common.
 
+use std::io;
 use std::path::Path;
 
 use port21_proto::Reply;
 
-use crate::client::{Client, unfinished};
+use crate::client::Client;
 use crate::error::Error;
-use crate::upload::Upload;
 
-/// How a file is fetched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GetOptions {
-    /// Go on from what an earlier attempt has left aside (`NAME.port21-part`), or, where nothing was left aside and
-    /// the file itself is there and shorter than the server's, from the file's end. Image form only.
-    pub resume: bool,
-    /// Give the file the server's modification time (MDTM). One command more.
-    pub keep_time: bool,
-}
-
-/// How a file is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PutOptions {
-    /// Go on behind what the server has of it already (SIZE, then REST and STOR, or APPE). Image form only.
-    pub resume: bool,
-    /// Give the server's file the local modification time (MFMT). One command more.
-    pub keep_time: bool,
-    /// Where the bytes go, without `resume`.
-    pub how: Upload,
-    /// Send to `NAME.port21-part` and rename when whole: for servers that show uploads before they are. Two commands
-    /// more, and the server must allow renaming.
-    pub aside: bool,
-}
+/// What is put behind the name of a file that is not whole yet.
+pub(crate) const PART: &str = ".port21-part";
 
 /// How far a transfer has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes of the file that are there, with those that were there before a resumption.
     pub done: u64,
-    /// Bytes of the whole file, where known.
+    /// Bytes of the whole file, where known. In the ASCII form not exact: line ends count differently on both sides.
     pub total: Option<u64>,
 }
 
@@ -50,40 +29,24 @@ pub struct Transferred {
     pub from: u64,
     /// The server's final reply.
     pub reply: Reply,
-    /// The name that the server has made up, of [`Upload::Unique`].
+    /// The name that the server has made up, of [`Upload::Unique`](crate::Upload::Unique).
     pub unique_name: Option<Vec<u8>>,
+    /// Whether the modification time was kept, where that was asked for: not every server can.
+    pub time_kept: bool,
 }
 
 impl Client {
-    /// Fetches a file into `local`. It is written aside, as `NAME.port21-part`, and takes its name when the server has
-    /// said that it is whole: a part never has a whole file's name. What is left aside by a failure stays there, for
-    /// `resume`. `progress` is called now and then, and at the end.
-    ///
-    /// # Errors
-    /// See [`Client`]; [`Error::Local`] for the local file; [`Error::Partial`] where a part was left aside.
-    pub async fn get_file(
-        &mut self,
-        remote: impl AsRef<[u8]>,
-        local: &Path,
-        options: &GetOptions,
-        progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Transferred, Error> {
-        let _ = (remote.as_ref(), local, options, progress);
-        unfinished()
+    /// The size that the server tells, where it tells one.
+    pub(crate) async fn size_if_told(&mut self, path: &[u8]) -> Result<Option<u64>, Error> {
+        match self.size(path).await {
+            Ok(size) => Ok(Some(size)),
+            Err(Error::Refused { .. } | Error::Protocol { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
+}
 
-    /// Sends the file `local`.
-    ///
-    /// # Errors
-    /// See [`Client`]; [`Error::Local`] for the local file; [`Error::Partial`] where the server may have a part.
-    pub async fn put_file(
-        &mut self,
-        local: &Path,
-        remote: impl AsRef<[u8]>,
-        options: &PutOptions,
-        progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Transferred, Error> {
-        let _ = (local, remote.as_ref(), options, progress);
-        unfinished()
-    }
+/// Makes an error of the file system one of this file.
+pub(crate) fn local(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Local { path: path.to_owned(), source }
 }

@@ -1,21 +1,33 @@
 //! Directories as streams.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use port21_proto::listing::Entry;
+use jiff::Timestamp;
+use port21_proto::Verb;
+use port21_proto::client::{Transfer, TransferRequest};
+use port21_proto::command::{Command, Listing};
+use port21_proto::listing::{Dialect, Entry, EntryKind, ListingReader, MAX_LISTING_LINE};
+use port21_proto::path::PathArg;
+use port21_proto::server::Direction;
+use tokio::io::ReadBuf;
 
 use crate::ListOptions;
-use crate::client::{Client, unfinished};
+use crate::client::Client;
 use crate::error::Error;
+use crate::stream::Flow;
+
+/// How much of a listing is read at once.
+const CHUNK: usize = 32 * 1024;
 
 /// What a line of a listing says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listed {
     /// An entry.
     Entry(Box<Entry>),
-    /// A line that could not be read, as it came: never dropped in silence.
+    /// A line that could not be read, as it came, or the head of one of more than 16 KiB: never dropped in silence.
     Unreadable(Vec<u8>),
 }
 
@@ -23,15 +35,16 @@ pub enum Listed {
 ///
 /// Its end is reached only after the server has said that the listing is complete; a listing that broke off ends with
 /// an error. Dropping it early aborts the listing at the next call.
-#[derive(Debug)]
 pub struct Entries<'a> {
-    client: &'a mut Client,
+    chunks: Chunks<'a>,
+    reader: ListingReader,
 }
 
 /// The lines of a listing as they come, without their ends: a [`Stream`], or call [`Lines::next`]. Ends as [`Entries`].
-#[derive(Debug)]
+/// A line longer than 16 KiB is cut.
 pub struct Lines<'a> {
-    client: &'a mut Client,
+    chunks: Chunks<'a>,
+    splitter: Splitter,
 }
 
 impl Client {
@@ -39,29 +52,52 @@ impl Client {
     /// dialect is recognised. `.` and `..` are left out.
     ///
     /// # Errors
-    /// See [`Client`].
+    /// See [`Client`]; also in the phase data open.
     pub async fn list(&mut self, path: impl AsRef<[u8]>) -> Result<Entries<'_>, Error> {
-        let _ = (path.as_ref(), Entries { client: self });
-        unfinished()
+        let path = self.directory(path.as_ref()).await?;
+        self.probe().await?;
+        let chunks = self.listing(Transfer::Entries(path)).await?;
+        let now = Timestamp::now();
+        let reader = match chunks.flow.started.as_ref().map(|s| s.verb) {
+            Some(Verb::Mlsd) => ListingReader::with_dialect(Dialect::Facts, now),
+            _ => ListingReader::new(now),
+        };
+        Ok(Entries { chunks, reader })
     }
 
     /// The lines of LIST as the server writes them, for people. They are bytes of the server's choosing: show them with
     /// [`port21_proto::text::Shown`].
     ///
     /// # Errors
-    /// See [`Client`].
+    /// See [`Client`]; also in the phase data open.
     pub async fn list_lines(&mut self, path: impl AsRef<[u8]>, options: ListOptions) -> Result<Lines<'_>, Error> {
-        let _ = (path.as_ref(), options, Lines { client: self });
-        unfinished()
+        let path = self.directory(path.as_ref()).await?;
+        self.lines(Command::List(Listing { options, path })).await
     }
 
     /// The names in a directory (NLST), as the server writes them.
     ///
     /// # Errors
-    /// See [`Client`].
+    /// See [`Client`]; also in the phase data open.
     pub async fn nlst(&mut self, path: impl AsRef<[u8]>) -> Result<Lines<'_>, Error> {
-        let _ = (path.as_ref(), Lines { client: self });
-        unfinished()
+        let path = self.directory(path.as_ref()).await?;
+        self.lines(Command::Nlst(Listing::of(path))).await
+    }
+
+    async fn directory(&mut self, path: &[u8]) -> Result<Option<PathArg>, Error> {
+        if path.is_empty() { Ok(None) } else { self.path(path).await.map(Some) }
+    }
+
+    async fn lines(&mut self, command: Command) -> Result<Lines<'_>, Error> {
+        let chunks = self.listing(Transfer::Command(command)).await?;
+        Ok(Lines { chunks, splitter: Splitter::default() })
+    }
+
+    async fn listing(&mut self, what: Transfer) -> Result<Chunks<'_>, Error> {
+        self.ready().await?;
+        let request = TransferRequest { what, mode: self.mode(), form: None, from: 0 };
+        let flow = Flow::begin(self, request, Direction::Down).await?;
+        Ok(Chunks { flow, chunk: vec![0; CHUNK].into_boxed_slice(), state: State::Flowing })
     }
 }
 
@@ -75,9 +111,22 @@ impl Entries<'_> {
 impl Stream for Entries<'_> {
     type Item = Result<Listed, Error>;
 
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let _ = &self.client;
-        Poll::Ready(None)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Entries { chunks, reader } = &mut *self;
+        loop {
+            match reader.poll_entry() {
+                Some(Ok(entry)) if is_self_or_parent(&entry) => continue,
+                Some(Ok(entry)) => return Poll::Ready(Some(Ok(Listed::Entry(Box::new(entry))))),
+                Some(Err(line)) => return Poll::Ready(Some(Ok(Listed::Unreadable(line.raw)))),
+                None => {}
+            }
+            match ready!(chunks.poll_chunk(cx)) {
+                Some(Ok(Chunk::Bytes(bytes))) => reader.handle_data(bytes),
+                Some(Ok(Chunk::End)) => reader.handle_eof(),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
     }
 }
 
@@ -91,8 +140,140 @@ impl Lines<'_> {
 impl Stream for Lines<'_> {
     type Item = Result<Vec<u8>, Error>;
 
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let _ = &self.client;
-        Poll::Ready(None)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Lines { chunks, splitter } = &mut *self;
+        loop {
+            if let Some(line) = splitter.lines.pop_front() {
+                return Poll::Ready(Some(Ok(line)));
+            }
+            match ready!(chunks.poll_chunk(cx)) {
+                Some(Ok(Chunk::Bytes(bytes))) => splitter.split(bytes),
+                // A last line without an end is a line.
+                Some(Ok(Chunk::End)) if !splitter.partial.is_empty() => splitter.split(b"\n"),
+                Some(Ok(Chunk::End)) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// Takes the lines out of a listing's bytes. There is no Telnet on a data connection: 0xFF is a byte like any other.
+#[derive(Default)]
+struct Splitter {
+    partial: Vec<u8>,
+    lines: VecDeque<Vec<u8>>,
+}
+
+impl Splitter {
+    fn split(&mut self, mut bytes: &[u8]) {
+        while let Some(lf) = bytes.iter().position(|&b| b == b'\n') {
+            let (head, tail) = bytes.split_at_checked(lf).unwrap_or((bytes, b""));
+            self.push(head);
+            let mut line = std::mem::take(&mut self.partial);
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            self.lines.push_back(line);
+            bytes = tail.get(1..).unwrap_or_default();
+        }
+        self.push(bytes);
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let room = MAX_LISTING_LINE.saturating_sub(self.partial.len());
+        self.partial.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+}
+
+fn is_self_or_parent(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::CurrentDirectory | EntryKind::ParentDirectory)
+        || matches!(entry.name.as_slice(), b"." | b"..")
+}
+
+/// A listing's bytes, and then the server's verdict.
+struct Chunks<'a> {
+    flow: Flow<'a>,
+    chunk: Box<[u8]>,
+    state: State,
+}
+
+enum State {
+    Flowing,
+    Ended,
+    Over,
+}
+
+enum Chunk<'a> {
+    Bytes(&'a [u8]),
+    End,
+}
+
+impl Chunks<'_> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk<'_>, Error>>> {
+        match self.state {
+            State::Flowing => {
+                let mut buf = ReadBuf::new(&mut self.chunk);
+                match ready!(self.flow.poll_read(cx, &mut buf)) {
+                    Err(error) => {
+                        self.state = State::Over;
+                        Poll::Ready(Some(Err(error)))
+                    }
+                    Ok(()) => {
+                        let read = buf.filled().len();
+                        if read == 0 {
+                            self.state = State::Ended;
+                            return Poll::Ready(Some(Ok(Chunk::End)));
+                        }
+                        Poll::Ready(Some(Ok(Chunk::Bytes(self.chunk.get(..read).unwrap_or_default()))))
+                    }
+                }
+            }
+            State::Ended => {
+                let verdict = ready!(self.flow.poll_verdict(cx));
+                self.state = State::Over;
+                Poll::Ready(verdict.err().map(Err))
+            }
+            State::Over => Poll::Ready(None),
+        }
+    }
+}
+
+impl std::fmt::Debug for Entries<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entries").field("received", &self.chunks.flow.bytes()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Lines<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("received", &self.chunks.flow.bytes()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_in_any_cut() {
+        let bytes = b"a\r\n\xff\xf4b\n\nc\rd\r\nlast";
+        for cut in 0..bytes.len() {
+            let mut splitter = Splitter::default();
+            splitter.split(&bytes[..cut]);
+            splitter.split(&bytes[cut..]);
+            splitter.split(b"\n");
+            assert_eq!(splitter.lines, [&b"a"[..], b"\xff\xf4b", b"", b"c\rd", b"last"]);
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_cut() {
+        let mut splitter = Splitter::default();
+        for _ in 0..100 {
+            splitter.split(&[b'x'; 1000]);
+        }
+        splitter.split(b"\nnext\n");
+        assert_eq!(splitter.lines.iter().map(Vec::len).collect::<Vec<_>>(), [MAX_LISTING_LINE, 4]);
     }
 }

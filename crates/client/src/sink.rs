@@ -1,7 +1,10 @@
 //! What happens in a session, for recordings and drawings.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::{SessionEvent, Time};
 
 /// Takes the events of a session, in the order in which they happened. Any `Fn(SessionEvent)` is one.
@@ -37,5 +40,53 @@ impl Clock {
     /// The time now.
     pub fn now(&self) -> Time {
         self.at_start + self.started.elapsed()
+    }
+
+    /// When a monotonic timer has to fire for this time.
+    pub(crate) fn instant(&self, at: Time) -> Option<Instant> {
+        self.started.checked_add(at.since(self.at_start))
+    }
+}
+
+/// Where all parts of a session put their events, and take the names of connections from.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    sink: Option<Arc<dyn EventSink>>,
+    clock: Clock,
+    next: Arc<AtomicU32>,
+}
+
+impl Recorder {
+    pub(crate) fn new(sink: Option<Arc<dyn EventSink>>, clock: Clock) -> Recorder {
+        Recorder { sink, clock, next: Arc::new(AtomicU32::new(ConnectionId::CONTROL.0 + 1)) }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// A name for a connection: 1 and up.
+    pub(crate) fn name(&self) -> ConnectionId {
+        ConnectionId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn emit(&self, kind: impl FnOnce() -> EventKind) {
+        if let Some(sink) = &self.sink {
+            sink.event(SessionEvent { at: self.now(), kind: kind() });
+        }
+    }
+
+    pub(crate) fn pass(&self, event: SessionEvent) {
+        if let Some(sink) = &self.sink {
+            sink.event(event);
+        }
     }
 }

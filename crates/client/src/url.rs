@@ -1,5 +1,8 @@
 //! What an FTP URL names (RFC 1738 section 3.2, RFC 3986).
 
+use port21_proto::Secret;
+use url::{Host, Url};
+
 use crate::Form;
 use crate::builder::Credentials;
 
@@ -10,7 +13,7 @@ pub struct Target {
     pub host: String,
     /// The control port: 21 where the URL has none.
     pub port: u16,
-    /// Who logs in, where the URL says so.
+    /// Who logs in, where the URL says so. The password is empty where it says none.
     pub credentials: Option<Credentials>,
     /// The path, percent-decoded, relative to the directory that a login leads to: `ftp://host/a/b` is `a/b` and
     /// `ftp://host/%2Fa/b` is `/a/b` (RFC 1738 section 3.2.2). Empty for that directory itself.
@@ -29,7 +32,7 @@ pub enum UrlError {
     #[error("not a URL: {0}")]
     Syntax(String),
     /// Its scheme is not `ftp`.
-    #[error("not an ftp:// URL: {0}")]
+    #[error("not an ftp:// URL: {0}:")]
     Scheme(String),
     /// It names no host.
     #[error("the URL names no host")]
@@ -37,7 +40,7 @@ pub enum UrlError {
     /// `;type=` with something else than a, i or d.
     #[error("{0:?} is no type: a, i or d")]
     Type(String),
-    /// The path or the user's name holds a CR, LF or NUL: nothing of it may go on the wire.
+    /// The path, the user's name or the password holds a CR, LF or NUL: nothing of it may go on the wire.
     #[error("the URL holds a CR, LF or NUL")]
     Forbidden,
 }
@@ -48,6 +51,125 @@ impl Target {
     /// # Errors
     /// [`UrlError`]; it never shows the password.
     pub fn parse(url: &str) -> Result<Target, UrlError> {
-        Err(UrlError::Syntax(url.len().to_string()))
+        let url = Url::parse(url).map_err(|error| UrlError::Syntax(error.to_string()))?;
+        if url.scheme() != "ftp" {
+            return Err(UrlError::Scheme(url.scheme().to_owned()));
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(ip)) => ip.to_string(),
+            Some(Host::Ipv6(ip)) => ip.to_string(),
+            None => return Err(UrlError::Host),
+        };
+        let credentials = match url.username() {
+            "" => None,
+            user => Some(Credentials {
+                user: String::from_utf8_lossy(&decode(user)?).into_owned(),
+                password: Secret::new(decode(url.password().unwrap_or_default())?),
+                account: None,
+            }),
+        };
+        let (path, kind) = split_type(url.path());
+        let (form, listing) = match kind.map(str::to_ascii_lowercase).as_deref() {
+            None => (None, false),
+            Some("a") => (Some(Form::Ascii), false),
+            Some("i") => (Some(Form::Image), false),
+            Some("d") => (None, true),
+            Some(other) => return Err(UrlError::Type(other.to_owned())),
+        };
+        // The `/` behind the host is no part of the path.
+        let path = decode(path.strip_prefix('/').unwrap_or(path))?;
+        let directory = listing || path.is_empty() || path.ends_with(b"/");
+        Ok(Target { host, port: url.port().unwrap_or(21), credentials, path, form, directory })
+    }
+}
+
+/// `;type=` at the end of the path; other parameters are part of a name.
+fn split_type(path: &str) -> (&str, Option<&str>) {
+    match path.rsplit_once(';') {
+        Some((head, tail)) if tail.get(..5).is_some_and(|t| t.eq_ignore_ascii_case("type=")) => (head, tail.get(5..)),
+        _ => (path, None),
+    }
+}
+
+/// Percent-decodes. What is no `%` and two hexadecimal digits stays as it is.
+fn decode(text: &str) -> Result<Vec<u8>, UrlError> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        let digit = |at: usize| tail.get(at).and_then(|b| char::from(*b).to_digit(16));
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            _ => out.push(first),
+        }
+    }
+    if out.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) { Err(UrlError::Forbidden) } else { Ok(out) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> Target {
+        Target::parse(url).unwrap()
+    }
+
+    #[test]
+    fn hosts_and_ports() {
+        assert_eq!((target("ftp://a.example").host.as_str(), target("ftp://a.example").port), ("a.example", 21));
+        assert_eq!(target("ftp://a.example:2121/").port, 2121);
+        assert_eq!(target("ftp://[::1]:2121/").host, "::1");
+        assert_eq!(target("ftp://127.0.0.1/").host, "127.0.0.1");
+    }
+
+    #[test]
+    fn users() {
+        assert_eq!(target("ftp://a.example/").credentials, None);
+        let credentials = target("ftp://me%40work:p%3Aw%20%25@a.example/").credentials.unwrap();
+        assert_eq!((credentials.user.as_str(), credentials.password.expose()), ("me@work", &b"p:w %"[..]));
+        assert!(target("ftp://me@a.example/").credentials.unwrap().password.expose().is_empty());
+    }
+
+    #[test]
+    fn paths() {
+        for (url, path, directory) in [
+            ("ftp://h", "", true),
+            ("ftp://h/", "", true),
+            ("ftp://h/a/b", "a/b", false),
+            ("ftp://h/a/b/", "a/b/", true),
+            ("ftp://h/%2Fa/b", "/a/b", false),
+            ("ftp://h//a/b", "/a/b", false),
+            ("ftp://h/a%20b%3Fc", "a b?c", false),
+            ("ftp://h/a;b", "a;b", false),
+            ("ftp://h/100%", "100%", false),
+        ] {
+            let target = target(url);
+            assert_eq!((target.path.as_slice(), target.directory), (path.as_bytes(), directory), "{url}");
+        }
+        assert_eq!(target("ftp://h/%ff").path, b"\xff");
+    }
+
+    #[test]
+    fn types() {
+        assert_eq!(target("ftp://h/a;type=a").form, Some(Form::Ascii));
+        assert_eq!(target("ftp://h/a;TYPE=I").form, Some(Form::Image));
+        assert!(target("ftp://h/a;type=d").directory);
+        assert_eq!(target("ftp://h/a;type=a").path, b"a");
+        assert_eq!(Target::parse("ftp://h/a;type=x"), Err(UrlError::Type("x".into())));
+    }
+
+    #[test]
+    fn refusals_show_no_password() {
+        assert_eq!(Target::parse("http://me:hunter2@h/"), Err(UrlError::Scheme("http".into())));
+        assert_eq!(Target::parse("ftp://h/a%0d%0aDELE%20b"), Err(UrlError::Forbidden));
+        assert_eq!(Target::parse("ftp://me:a%0aB@h/"), Err(UrlError::Forbidden));
+        for bad in ["", "h/a", "ftp://", "ftp://me:hunter2@:21/", "ftp://me:hunter2@h:99999/"] {
+            let error = Target::parse(bad).unwrap_err();
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::command::{Command, Text};
-use crate::event::SessionEvent;
+use crate::event::{ConnectionId, SessionEvent};
 use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::secret::Secret;
@@ -30,8 +30,8 @@ pub struct Settings {
     pub peer: IpAddr,
     /// How long each phase may take.
     pub limits: Limits,
-    /// Whether events are wanted. Without, none are built.
-    pub events: bool,
+    /// What the control connection is called in events; nothing where none are wanted: then none are built.
+    pub events: Option<ConnectionId>,
 }
 
 /// How long each phase of a session may take.

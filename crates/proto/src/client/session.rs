@@ -284,8 +284,8 @@ impl ClientSession {
     }
 
     fn reply(&mut self, now: Time, reply: Reply) {
-        self.core.event(now, || EventKind::Reply {
-            connection: ConnectionId::CONTROL,
+        self.core.event(now, |connection| EventKind::Reply {
+            connection,
             code: reply.code(),
             lines: reply.lines().to_vec(),
         });
@@ -352,11 +352,11 @@ impl Core {
     }
 
     fn send_bytes(&mut self, now: Time, phase: Phase, verb: &'static str, bytes: Vec<u8>) {
-        self.event(now, || {
+        self.event(now, |connection| {
             let mut decoder = LineDecoder::new(bytes.len());
             let (_, line) = decoder.feed(&bytes);
             let line = line.map_or(&b""[..], |(Line::Whole(line) | Line::Overlong(line))| line);
-            EventKind::command(ConnectionId::CONTROL, line)
+            EventKind::command(connection, line)
         });
         self.outputs.push_back(Output::Send(bytes));
         self.pending.push_back(Pending { verb, transfer: moves_data(verb), owner: self.job });
@@ -415,21 +415,21 @@ impl Core {
     }
 
     pub(super) fn note(&mut self, now: Time, text: impl FnOnce() -> String) {
-        self.event(now, || EventKind::Note { connection: Some(ConnectionId::CONTROL), text: text() });
+        self.event(now, |connection| EventKind::Note { connection: Some(connection), text: text() });
     }
 
     fn malformed(&mut self, now: Time, line: &[u8], why: String) {
-        self.event(now, || EventKind::Malformed {
-            connection: ConnectionId::CONTROL,
+        self.event(now, |connection| EventKind::Malformed {
+            connection,
             from: End::Server,
             head: line.get(..line.len().min(200)).unwrap_or_default().to_vec(),
             why,
         });
     }
 
-    fn event(&mut self, at: Time, kind: impl FnOnce() -> EventKind) {
-        if self.settings.events {
-            self.outputs.push_back(Output::Event(SessionEvent { at, kind: kind() }));
+    fn event(&mut self, at: Time, kind: impl FnOnce(ConnectionId) -> EventKind) {
+        if let Some(connection) = self.settings.events {
+            self.outputs.push_back(Output::Event(SessionEvent { at, kind: kind(connection) }));
         }
     }
 }

@@ -28,7 +28,7 @@ fn settings() -> Settings {
             abort: secs(10),
             quit: secs(10),
         },
-        events: true,
+        events: Some(crate::event::ConnectionId::CONTROL),
     }
 }
 
@@ -652,7 +652,7 @@ fn secrets_are_masked_in_events() {
 
 #[test]
 fn without_events_none_are_built() {
-    let mut play = Play::new(Settings { events: false, ..settings() });
+    let mut play = Play::new(Settings { events: None, ..settings() });
     play.session.handle_input(Time::ZERO, b"220 hi\r\n226 what?\r\n");
     let outputs = std::iter::from_fn(|| match play.session.poll_output() {
         Output::Wait(_) => None,

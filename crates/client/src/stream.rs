@@ -1,0 +1,194 @@
+//! The bytes of one transfer in one direction, while the control connection is watched.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use port21_proto::Reply;
+use port21_proto::client::{Answer, DataState, JobId, Phase, Started, TransferRequest};
+use port21_proto::server::Direction;
+use tokio::io::ReadBuf;
+use tokio::time::Sleep;
+
+use crate::client::Client;
+use crate::connect;
+use crate::error::Error;
+
+/// A transfer whose bytes flow.
+pub(crate) struct Flow<'a> {
+    pub(crate) client: &'a mut Client,
+    job: JobId,
+    /// How it has begun; nothing where it was over at once, without any bytes.
+    pub(crate) started: Option<Started>,
+    /// The bytes have ended.
+    ended: bool,
+    /// How all of it went, once that is known and until it is told.
+    verdict: Option<Result<Reply, Error>>,
+    /// That is known: there is nothing more to wait for.
+    over: bool,
+    stall: Stall,
+    /// Counted here for when the connection is gone.
+    bytes: u64,
+}
+
+impl<'a> Flow<'a> {
+    /// Begins a transfer.
+    pub(crate) async fn begin(
+        client: &'a mut Client,
+        request: TransferRequest,
+        direction: Direction,
+    ) -> Result<Flow<'a>, Error> {
+        let stall = Stall::new(client.settings().timeouts.stall);
+        let (job, begun) = client.link.transfer(request, direction).await?;
+        let (started, verdict) = match begun {
+            Ok(started) => (Some(started), None),
+            Err(answer) => (None, Some(final_reply(answer))),
+        };
+        let over = started.is_none();
+        Ok(Flow { client, job, ended: over, started, verdict, over, stall, bytes: 0 })
+    }
+
+    /// Bytes that have gone over the data connection.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads; nothing is filled at the end of the bytes.
+    ///
+    /// The data connection comes first, so that its end is noticed before the server's final reply.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<(), Error>> {
+        if self.ended || buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let Some(data) = self.client.link.data() else { return self.poll_failure(cx) };
+        match data.poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                let read = buf.filled().len() - before;
+                self.bytes += read as u64;
+                if read > 0 {
+                    self.stall.moved();
+                } else {
+                    self.ended = true;
+                    self.client.link.data_is(DataState::Ended);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => {
+                self.client.link.data_is(DataState::Broken(connect::plain(&error)));
+                self.poll_failure(cx)
+            }
+            Poll::Pending => {
+                self.watch(cx)?;
+                self.stall.poll(cx)
+            }
+        }
+    }
+
+    /// Writes some of the bytes.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        // A refusal in the midst of an upload is to be seen before more is sent.
+        self.watch(cx)?;
+        let Some(data) = self.client.link.data() else { return self.poll_failure(cx).map_ok(|()| 0) };
+        match data.poll_write(cx, bytes) {
+            Poll::Ready(Ok(written)) => {
+                self.bytes += written as u64;
+                self.stall.moved();
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => {
+                self.client.link.data_is(DataState::Broken(connect::plain(&error)));
+                self.poll_failure(cx).map_ok(|()| 0)
+            }
+            Poll::Pending => self.stall.poll(cx).map_ok(|()| 0),
+        }
+    }
+
+    /// Ends the bytes of an upload.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.ended {
+            return Poll::Ready(Ok(()));
+        }
+        self.watch(cx)?;
+        let Some(data) = self.client.link.data() else { return self.poll_failure(cx) };
+        match ready!(data.poll_shutdown(cx)) {
+            Ok(()) => {
+                self.ended = true;
+                self.client.link.data_is(DataState::Ended);
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                self.client.link.data_is(DataState::Broken(connect::plain(&error)));
+                self.poll_failure(cx)
+            }
+        }
+    }
+
+    /// Waits for the server's final reply.
+    pub(crate) fn poll_verdict(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
+        if self.verdict.is_none() && !self.over {
+            let result = ready!(self.client.link.poll_finish(cx, self.job));
+            self.over = true;
+            self.verdict = Some(result.and_then(final_reply));
+        }
+        Poll::Ready(self.verdict.take().unwrap_or(Err(Error::Usage("the transfer has failed already"))))
+    }
+
+    /// Stops the transfer.
+    pub(crate) async fn abort(self) -> Result<(), Error> {
+        if self.started.is_none() { Ok(()) } else { self.client.stop().await }
+    }
+
+    /// Looks at the control connection: fails where the transfer has.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        match self.poll_verdict(cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(verdict) => {
+                self.verdict = Some(verdict);
+                Ok(())
+            }
+        }
+    }
+
+    /// The data connection broke or is gone: waits for what the server has to say to that.
+    fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let why = match ready!(self.poll_verdict(cx)) {
+            Err(error) => return Poll::Ready(Err(error)),
+            Ok(reply) => format!("the data connection broke, but the server answered {reply}"),
+        };
+        Poll::Ready(Err(Error::Protocol { phase: Phase::Transfer, why }))
+    }
+}
+
+fn final_reply(answer: Answer) -> Result<Reply, Error> {
+    match answer {
+        Answer::Transferred(reply) | Answer::Reply(reply) => Ok(reply),
+        _ => Err(Error::Usage("the transfer was stopped")),
+    }
+}
+
+/// Fails where a byte is waited for, and none moves, for too long.
+struct Stall {
+    limit: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stall {
+    fn new(limit: Duration) -> Stall {
+        Stall { limit, waiting: None }
+    }
+
+    fn moved(&mut self) {
+        self.waiting = None;
+    }
+
+    fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        let limit = self.limit;
+        let timer = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        let what = "no byte has moved".to_owned();
+        Poll::Ready(Err(Error::Timeout { phase: Phase::Transfer, what, after: limit }))
+    }
+}
