@@ -29,7 +29,7 @@ use crate::settings::Settings;
 /// the end of a session changes that.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long sessions have to end once they were cut off: long enough for what is in their tasks' hands at that moment.
+/// How long sessions have to end once they were cut off: for writes that are under way.
 const CUT_OFF: Duration = Duration::from_secs(2);
 
 /// An FTP server.
@@ -125,7 +125,7 @@ impl Server {
         let Server { shared, listeners } = self;
         let settings = &shared.settings;
         let connections = Connections::new(settings.max_connections, settings.max_connections_per_address);
-        let (tell, told) = watch::channel(false);
+        let (tell, told) = watch::channel(Phase::Serving);
         let mut sessions = JoinSet::new();
         let mut turn = 0;
         tokio::pin!(shutdown);
@@ -154,14 +154,31 @@ impl Server {
         drop(listeners);
         info!(sessions = sessions.len(), "shutting down");
         // No session is left to hear it: all have ended.
-        let _ = tell.send(true);
-        let all_ended = async { while sessions.join_next().await.is_some() {} };
-        if timeout(settings.shutdown_grace, all_ended).await.is_err() {
+        let _ = tell.send(Phase::Ending);
+        if !all_end(&mut sessions, settings.shutdown_grace).await {
             warn!(sessions = sessions.len(), "cutting off the sessions that are left");
-            sessions.abort_all();
-            let _ = timeout(CUT_OFF, async { while sessions.join_next().await.is_some() {} }).await;
+            let _ = tell.send(Phase::Over);
+            if !all_end(&mut sessions, CUT_OFF).await {
+                sessions.shutdown().await;
+            }
         }
     }
+}
+
+/// What is told to all sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// All is well.
+    Serving,
+    /// Running transfers may end, nothing else is begun.
+    Ending,
+    /// Everything ends now.
+    Over,
+}
+
+/// Waits for all sessions to end: whether they have.
+async fn all_end(sessions: &mut JoinSet<()>, patience: Duration) -> bool {
+    timeout(patience, async { while sessions.join_next().await.is_some() {} }).await.is_ok()
 }
 
 /// What all sessions of a server share.
@@ -192,7 +209,7 @@ fn admit(
     connections: &Connections,
     stream: TcpStream,
     peer: SocketAddr,
-    told: &watch::Receiver<bool>,
+    told: &watch::Receiver<Phase>,
 ) -> Option<Session> {
     match connections.admit(peer.ip()) {
         // The connection may be gone already: then there is nobody to tell.

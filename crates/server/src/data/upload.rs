@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use port21_proto::ascii::FromWire;
 use port21_proto::server::{Form, StorageError, TransferError};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::data::connection::{DataConnection, broken};
@@ -18,14 +19,18 @@ const BUFFER: usize = 256 * 1024;
 /// A slow client's bytes are written once there are so many of them, or at its end.
 const ENOUGH: usize = BUFFER / 2;
 
-/// Receives all that the client sends. What came before an error is written too: where the upload is in place, it is what
-/// the client resumes from.
+/// Ends when a transfer is to be stopped.
+pub(crate) type Cancel = oneshot::Receiver<()>;
+
+/// Receives all that the client sends, unless it is cancelled. What came before an error or that is written too: where
+/// the upload is in place, it is what the client resumes from.
 ///
 /// Dropped, it leaves a write that is under way to its end, and only then lets go of the upload.
 pub(crate) async fn upload(
     mut data: DataConnection,
     upload: Box<dyn Upload>,
     form: Form,
+    mut cancel: Cancel,
 ) -> Result<Received, TransferError> {
     data.receives();
     let mut target = Target { upload, ascii: (form == Form::Ascii).then(Default::default) };
@@ -34,7 +39,7 @@ pub(crate) async fn upload(
     loop {
         let (end, spent);
         // A write that fails ends the transfer at once, however slow the client is.
-        (end, (target, spent)) = tokio::try_join!(fill(&mut data, &mut filling), target.write(full))?;
+        (end, (target, spent)) = tokio::try_join!(fill(&mut data, &mut filling, &mut cancel), target.write(full))?;
         full = std::mem::replace(&mut filling, spent);
         if filling.capacity() == 0 && matches!(end, End::Full) {
             filling.reserve_exact(BUFFER);
@@ -43,6 +48,7 @@ pub(crate) async fn upload(
             End::Full => continue,
             End::InOrder => Ok(()),
             End::Broken(error) => Err(broken(error)),
+            End::Cancelled => Err(TransferError::Cancelled),
         };
         (target, _) = target.write(full).await?;
         let upload = target.finish().await?;
@@ -65,12 +71,18 @@ enum End {
     Full,
     InOrder,
     Broken(io::Error),
+    Cancelled,
 }
 
 /// Receives until the buffer is full, or has enough in it and nothing more has come yet.
-async fn fill(data: &mut DataConnection, buffer: &mut Vec<u8>) -> Result<End, TransferError> {
+async fn fill(data: &mut DataConnection, buffer: &mut Vec<u8>, cancel: &mut Cancel) -> Result<End, TransferError> {
     loop {
-        match data.receive(buffer).await {
+        let received = tokio::select! {
+            biased;
+            _ = &mut *cancel => return Ok(End::Cancelled),
+            received = data.receive(buffer) => received,
+        };
+        match received {
             Ok(0) => return Ok(End::InOrder),
             Ok(_) => {}
             Err(error) => return Ok(End::Broken(error)),

@@ -50,20 +50,19 @@ impl Log {
         }
     }
 
-    /// A file was sent, or not.
-    pub(super) fn sent(&self, path: &FtpPath, bytes: u64, took: Duration, result: &Result<(), TransferError>) {
-        self.transfer("download", path, bytes, took, result);
-    }
-
-    /// A file was received, or not. It is there only once it was stored.
-    pub(super) fn received(&self, path: &FtpPath, bytes: u64, took: Duration, result: &Result<(), TransferError>) {
-        self.transfer("upload", path, bytes, took, result);
-    }
-
-    pub(super) fn listed(&self, path: &FtpPath, bytes: u64, took: Duration, result: &Result<(), TransferError>) {
+    /// A transfer has ended, one way or the other. A file that was received is there only once it was stored.
+    pub(super) fn transfer(
+        &self,
+        what: &str,
+        path: &FtpPath,
+        bytes: u64,
+        took: Duration,
+        result: &Result<(), TransferError>,
+    ) {
+        let (session, peer, user, seconds) = (self.session, self.peer, self.user(), took.as_secs_f64());
         match result {
-            Ok(()) => debug!(session = self.session, user = %self.user(), %path, bytes, ?took, "listing"),
-            Err(_) => self.transfer("listing", path, bytes, took, result),
+            Ok(()) => info!(session, %peer, %user, %path, bytes, seconds, "{what}"),
+            Err(error) => warn!(session, %peer, %user, %path, bytes, seconds, %error, "{what} broke off"),
         }
     }
 
@@ -93,14 +92,6 @@ impl Log {
             _ => return,
         };
         info!(session = self.session, peer = %self.peer, user = %self.user(), %path, result = outcome(result), "{what}");
-    }
-
-    fn transfer(&self, what: &str, path: &FtpPath, bytes: u64, took: Duration, result: &Result<(), TransferError>) {
-        let (session, peer, user, seconds) = (self.session, self.peer, self.user(), took.as_secs_f64());
-        match result {
-            Ok(()) => info!(session, %peer, %user, %path, bytes, seconds, "{what}"),
-            Err(error) => warn!(session, %peer, %user, %path, bytes, seconds, %error, "{what} broke off"),
-        }
     }
 
     fn user(&self) -> String {

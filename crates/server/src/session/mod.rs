@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::events::Events;
 use crate::limits::Place;
-use crate::server::Shared;
+use crate::server::{Phase, Shared};
 use control::{Control, Read};
 use log::Log;
 use perform::Performer;
@@ -50,7 +50,7 @@ pub(crate) struct Session {
     shared: Arc<Shared>,
     events: Option<Arc<Events>>,
     place: Arc<Place>,
-    shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<Phase>,
 }
 
 impl Session {
@@ -63,7 +63,7 @@ impl Session {
         stream: TcpStream,
         peer: SocketAddr,
         place: Place,
-        shutdown: watch::Receiver<bool>,
+        shutdown: watch::Receiver<Phase>,
     ) -> std::io::Result<Session> {
         let local = canonical(stream.local_addr()?);
         let control = Control::new(stream, shared.settings.write_timeout)?;
@@ -115,7 +115,12 @@ impl Session {
                 () = self.control.readable(), if reads => {
                     self.read();
                 }
-                Ok(()) = self.shutdown.changed() => self.machine.handle_shutdown(self.shared.clock.now()),
+                Ok(()) = self.shutdown.changed() => {
+                    if *self.shutdown.borrow_and_update() == Phase::Over {
+                        return self.cut_off().await;
+                    }
+                    self.machine.handle_shutdown(self.shared.clock.now());
+                }
                 () = &mut timer, if armed < Time::MAX => {
                     armed = Time::MAX;
                     let now = self.hand_in_progress();
@@ -271,6 +276,13 @@ impl Session {
         }
         self.tell_closed(End::Server, Closing::Fin);
         self.control.send_last(text);
+    }
+
+    /// Ends whatever runs: an upload that was not complete never happened.
+    async fn cut_off(mut self) {
+        self.work.end().await;
+        self.tell_closed(End::Server, Closing::Fin);
+        self.control.send_last("421 The server has shut down.");
     }
 
     async fn close(mut self) {

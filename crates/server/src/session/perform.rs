@@ -1,9 +1,12 @@
 //! How each operation is done.
 
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use port21_proto::server::{Action, DataError, Form, LoginError, Opened, Outcome, StorageError, Transferred};
+use port21_proto::server::{
+    Action, DataError, Form, LoginError, Opened, Outcome, StorageError, TransferError, Transferred,
+};
 use port21_proto::{FtpPath, Secret};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -14,7 +17,7 @@ use crate::data::download::download;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::passive::Passive;
-use crate::data::upload::{Received, upload};
+use crate::data::upload::{Cancel, Received, upload};
 use crate::events::Events;
 use crate::limits::AccountPlace;
 use crate::server::Shared;
@@ -86,6 +89,7 @@ impl Performer {
         Ok((passive, told))
     }
 
+    /// `stands` is told when the data connection does; when `cancel` ends, so does the transfer.
     pub(super) async fn transfer(
         &self,
         held: Held,
@@ -93,43 +97,29 @@ impl Performer {
         form: Form,
         meter: Arc<Meter>,
         stands: oneshot::Sender<()>,
+        mut cancel: Cancel,
     ) -> Done {
-        let ended = |result| Outcome::Transferred(Transferred { bytes: meter.bytes(), result });
-        let (stream, tap) = match self.connect(channel).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                // An upload is let go of by the session, as after any other end.
-                let held = matches!(held, Held::Upload(_)).then_some(held);
-                return Done { outcome: ended(Err(error.into())), held, login: None };
+        let began = self.shared.clock.now();
+        let (what, path) = match &held {
+            Held::Source(_, path) => ("download", path.clone()),
+            Held::Listing(_, path) => ("listing", path.clone()),
+            Held::Upload(upload) => ("upload", upload.path().clone()),
+            Held::Passive(_) => ("nothing", FtpPath::root()),
+        };
+        let connected = unless(&mut cancel, async { Ok(self.connect(channel).await?) }).await;
+        let (result, held) = match connected {
+            // An upload is let go of by the session, as after any other end.
+            Err(error) => (Err(error), Some(held)),
+            Ok((stream, tap)) => {
+                // Nobody hears it where the session has ended meanwhile.
+                let _ = stands.send(());
+                let data = DataConnection::new(stream, meter.clone(), tap);
+                carry(held, data, form, cancel).await
             }
         };
-        // The session may have ended meanwhile, and this with it.
-        let _ = stands.send(());
-        let data = DataConnection::new(stream, meter.clone(), tap);
-        let began = self.shared.clock.now();
-        let took = || self.shared.clock.now().since(began);
-        match held {
-            Held::Source(source, path) => {
-                let result = download(data, source, form).await;
-                self.log.sent(&path, meter.bytes(), took(), &result);
-                ended(result).into()
-            }
-            Held::Listing(listing, path) => {
-                let result = listing.send(data).await;
-                self.log.listed(&path, meter.bytes(), took(), &result);
-                ended(result).into()
-            }
-            Held::Upload(target) => {
-                let path = target.path().clone();
-                let (result, held) = match upload(data, target, form).await {
-                    Ok(Received { upload, result }) => (result, Some(Held::Upload(upload))),
-                    Err(error) => (Err(error), None),
-                };
-                self.log.received(&path, meter.bytes(), took(), &result);
-                Done { outcome: ended(result), held, login: None }
-            }
-            Held::Passive(_) => ended(Err(StorageError::Io("a port was to be transferred".into()).into())).into(),
-        }
+        self.log.transfer(what, &path, meter.bytes(), self.shared.clock.now().since(began), &result);
+        let outcome = Outcome::Transferred(Transferred { bytes: meter.bytes(), result });
+        Done { outcome, held: held.filter(|held| matches!(held, Held::Upload(_))), login: None }
     }
 
     async fn connect(&self, channel: Channel) -> Result<(TcpStream, Option<Tap>), DataError> {
@@ -225,5 +215,35 @@ impl Performer {
         };
         self.log.changed(&action, &result);
         result
+    }
+}
+
+/// Carries what is held over a data connection. An upload is given back.
+async fn carry(
+    held: Held,
+    data: DataConnection,
+    form: Form,
+    mut cancel: Cancel,
+) -> (Result<(), TransferError>, Option<Held>) {
+    match held {
+        Held::Source(source, _) => (unless(&mut cancel, download(data, source, form)).await, None),
+        Held::Listing(listing, _) => (unless(&mut cancel, listing.send(data)).await, None),
+        Held::Upload(target) => match upload(data, target, form, cancel).await {
+            Ok(Received { upload, result }) => (result, Some(Held::Upload(upload))),
+            Err(error) => (Err(error), None),
+        },
+        Held::Passive(_) => (Err(StorageError::Io("a port is no file".into()).into()), None),
+    }
+}
+
+/// Does the work, unless it is cancelled first: then it is dropped.
+async fn unless<T>(
+    cancel: &mut Cancel,
+    work: impl Future<Output = Result<T, TransferError>>,
+) -> Result<T, TransferError> {
+    tokio::select! {
+        biased;
+        _ = cancel => Err(TransferError::Cancelled),
+        result = work => result,
     }
 }

@@ -68,9 +68,14 @@ struct Running {
     task: AbortHandle,
     /// Under which operation's name it holds what it gives back: an upload stays under that which has created it.
     holder: OpId,
-    /// Of a transfer.
-    meter: Option<Arc<Meter>>,
+    transfer: Option<Transfer>,
+}
+
+/// A transfer as the session sees it.
+struct Transfer {
+    meter: Arc<Meter>,
     connected: Option<oneshot::Receiver<()>>,
+    cancel: Option<oneshot::Sender<()>>,
 }
 
 /// What kind of operation it is: which outcome it has, and whether it may be stopped.
@@ -86,7 +91,6 @@ pub(crate) enum Kind {
     Text,
     Sync,
     Enter,
-    /// It changes something in one step and is never stopped: nobody could tell whether it was done.
     Change,
 }
 
@@ -132,9 +136,7 @@ impl Work {
 
     /// Stops an operation, where that leaves no doubt about its outcome, which still comes.
     pub(crate) fn cancel(&mut self, op: OpId) {
-        if let Some(running) = self.running.iter().find(|running| running.op == op && running.kind != Kind::Change) {
-            running.task.abort();
-        }
+        self.running.iter_mut().filter(|running| running.op == op).for_each(Running::stop);
     }
 
     /// Lets go of what an operation holds.
@@ -154,21 +156,17 @@ impl Work {
 
     /// The transfers that run, and how far each has come.
     pub(crate) fn progress(&self) -> impl Iterator<Item = (OpId, u64)> {
-        self.running.iter().filter_map(|running| Some((running.op, running.meter.as_ref()?.progress())))
+        self.running.iter().filter_map(|running| Some((running.op, running.transfer.as_ref()?.meter.progress())))
     }
 
     pub(crate) fn log(&self) -> &Log {
         &self.performer.log
     }
 
-    /// Ends every operation and lets go of all that is held; what changes something is waited for.
+    /// Ends every operation and lets go of all that is held. What cannot be stopped is waited for, a little.
     pub(crate) async fn end(&mut self) {
         self.held.clear();
-        for running in &self.running {
-            if running.kind != Kind::Change {
-                running.task.abort();
-            }
-        }
+        self.running.iter_mut().for_each(Running::stop);
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
         // A disk that does not answer holds nobody up for ever: what is done there is done without being waited for.
         let _ = timeout(PATIENCE, all_ended).await;
@@ -193,15 +191,17 @@ impl Work {
         if let Some(login) = done.login {
             self.login = Some(login);
         }
-        let stood = running.connected.take().is_some_and(|mut connected| connected.try_recv().is_ok());
+        let connected = running.transfer.as_mut().and_then(|transfer| transfer.connected.take());
+        let stood = connected.is_some_and(|mut connected| connected.try_recv().is_ok());
         Happened::Ended { op: running.op, kind: running.kind, stood, outcome: done.outcome }
     }
 
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
         for running in &mut self.running {
-            let Some(connected) = &mut running.connected else { continue };
+            let Some(transfer) = &mut running.transfer else { continue };
+            let Some(connected) = &mut transfer.connected else { continue };
             if let Poll::Ready(result) = Pin::new(connected).poll(cx) {
-                running.connected = None;
+                transfer.connected = None;
                 // Else it ends without having stood.
                 if result.is_ok() {
                     return Poll::Ready(Happened::Connected(running.op));
@@ -224,18 +224,20 @@ impl Work {
         };
         let (performer, meter) = (self.performer.clone(), Arc::new(Meter::default()));
         let (stands, connected) = oneshot::channel();
-        let watched = meter.clone();
-        self.spawn(op, Kind::Transfer, async move { performer.transfer(source, channel, form, meter, stands).await });
+        let (cancel, cancelled) = oneshot::channel();
+        let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };
+        self.spawn(op, Kind::Transfer, async move {
+            performer.transfer(source, channel, form, meter, stands, cancelled).await
+        });
         self.hold_as(op, job);
         if let Some(running) = self.running.last_mut() {
-            running.meter = Some(watched);
-            running.connected = Some(connected);
+            running.transfer = Some(transfer);
         }
     }
 
     fn spawn(&mut self, op: OpId, kind: Kind, work: impl Future<Output = Done> + Send + 'static) {
         let task = self.tasks.spawn(work);
-        self.running.push(Running { op, kind, task, holder: op, meter: None, connected: None });
+        self.running.push(Running { op, kind, task, holder: op, transfer: None });
     }
 
     /// What `op` gives back is held under `holder`'s name.
@@ -273,9 +275,19 @@ pub(crate) enum Happened {
 }
 
 impl Running {
+    fn stop(&mut self) {
+        match &mut self.transfer {
+            // It ends itself: an upload first waits for the write that is under way, and nobody else may write to the
+            // file before that.
+            Some(transfer) => drop(transfer.cancel.take()),
+            None if self.kind.is_stoppable() => self.task.abort(),
+            None => {}
+        }
+    }
+
     /// The outcome of a task that did not come to its end.
     fn lost(&self, why: &JoinError) -> Outcome {
-        let bytes = self.meter.as_ref().map_or(0, |meter| meter.bytes());
+        let bytes = self.transfer.as_ref().map_or(0, |transfer| transfer.meter.bytes());
         if why.is_cancelled() {
             return self.kind.failed(StorageError::Cancelled, bytes);
         }
@@ -305,6 +317,11 @@ impl Kind {
             | Action::SetModified(..)
             | Action::SetMode(..) => Kind::Change,
         }
+    }
+
+    /// Not what changes something, in one step: nobody could tell whether it was done.
+    fn is_stoppable(self) -> bool {
+        !matches!(self, Kind::Create | Kind::Sync | Kind::Change)
     }
 
     /// The outcome of an operation of this kind that failed.

@@ -1,0 +1,17 @@
+//! The server on real sockets: what clients do with it, and what must not be done to it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`site`] | a server on loopback with a directory of its own, and a client that speaks raw lines |
+//! | [`client`] | everyday work, by a client that others wrote |
+//! | [`transfers`] | transfers watched, stopped, pipelined, stalled; both ways, by the bytes |
+//! | [`uploads`] | uploads that are cut off leave the old file whole |
+//! | [`hostile`] | escapes, floods, bounces, port thieves |
+//! | [`told`] | the events of a session |
+
+mod client;
+mod hostile;
+mod site;
+mod told;
+mod transfers;
+mod uploads;

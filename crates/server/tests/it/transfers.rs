@@ -1,0 +1,316 @@
+//! Transfers watched, stopped, pipelined and stalled.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use port21_proto::event::EventKind;
+use rustix::net::{SendFlags, send};
+
+use crate::site::{PATIENCE, Raw, Site, noise};
+
+/// More than fits into the buffers of two sockets: a transfer of it stalls while nobody reads.
+const LARGE: usize = 64 * 1024 * 1024;
+
+/// A client in the middle of a download that it does not read.
+fn stalled(site: &Site) -> (Raw, TcpStream) {
+    std::fs::File::create(site.file("large")).unwrap().set_len(LARGE as u64).unwrap();
+    let mut raw = site.login();
+    raw.command("TYPE I", 200);
+    let data = raw.passive();
+    raw.command("RETR large", 150);
+    (raw, data)
+}
+
+fn rest(mut data: TcpStream) -> usize {
+    let mut bytes = Vec::new();
+    // An abort may end the connection with a RST.
+    let _ = data.read_to_end(&mut bytes);
+    bytes.len()
+}
+
+#[test]
+fn questions_are_answered_while_a_transfer_stalls() {
+    let site = Site::new();
+    let (mut raw, mut data) = stalled(&site);
+    raw.command("NOOP", 200);
+    let status = raw.command("STAT", 211);
+    assert!(status.contains("RETR large"), "{status}");
+    // What waits for its turn is answered after the transfer.
+    raw.send("PWD\r\n");
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len(), LARGE);
+    drop(data);
+    raw.expect(226);
+    raw.expect(257);
+}
+
+#[test]
+fn abor_stops_a_transfer() {
+    let site = Site::new();
+    let (mut raw, data) = stalled(&site);
+    raw.command("ABOR", 426);
+    raw.expect(226);
+    assert!(rest(data) < LARGE);
+    assert_eq!(raw.fetch("NLST"), b"large\r\n");
+    raw.command("ABOR", 226);
+}
+
+#[test]
+fn urgent_abor_stops_a_transfer() {
+    let site = Site::new();
+    let (mut raw, data) = stalled(&site);
+    // As BSD's client does: IAC IP in band, the Telnet DM urgent, then the command.
+    send(raw.socket(), b"\xff\xf4\xff", SendFlags::OOB).unwrap();
+    raw.send(b"\xf2ABOR\r\n");
+    raw.expect(426);
+    raw.expect(226);
+    assert!(rest(data) < LARGE);
+    raw.command("NOOP", 200);
+}
+
+#[test]
+fn abor_before_anybody_has_connected() {
+    let site = Site::new();
+    site.write("file", "x");
+    let mut raw = site.login();
+    let addr = raw.epsv();
+    raw.command("RETR file", 150);
+    raw.command("ABOR", 426);
+    raw.expect(226);
+    assert!(TcpStream::connect(addr).is_err(), "the port is closed");
+    assert_eq!(raw.fetch("RETR file"), b"x");
+}
+
+#[test]
+fn abor_of_an_upload_leaves_nothing() {
+    let site = Site::new();
+    site.write("file", "old");
+    let mut raw = site.login();
+    let mut data = raw.passive();
+    raw.command("STOR file", 150);
+    data.write_all(&noise(500_000)).unwrap();
+    raw.command("ABOR", 426);
+    raw.expect(226);
+    assert_eq!(site.read("file"), b"old");
+    raw.store("STOR file", b"new");
+    assert_eq!(site.read("file"), b"new");
+    assert_eq!(site.names(), ["file"]);
+}
+
+#[test]
+fn quit_lets_the_transfer_end() {
+    let site = Site::new();
+    let (mut raw, mut data) = stalled(&site);
+    raw.send("QUIT\r\n");
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len(), LARGE);
+    drop(data);
+    raw.expect(226);
+    raw.expect(221);
+    assert_eq!(raw.into_end(), (true, Vec::new()), "the server closes first, in order");
+}
+
+#[test]
+fn quit_and_gone_lets_an_upload_end() {
+    let site = Site::new();
+    let mut raw = site.login();
+    let mut data = raw.passive();
+    raw.command("STOR file", 150);
+    raw.send("QUIT\r\n");
+    raw.socket().shutdown(Shutdown::Write).unwrap();
+    data.write_all(b"whole").unwrap();
+    drop(data);
+    raw.expect(226);
+    raw.expect(221);
+    assert_eq!(site.read("file"), b"whole");
+}
+
+#[test]
+fn commands_sent_ahead_are_answered_in_order() {
+    let site = Site::new();
+    site.write("a", "first");
+    site.write("b", "second");
+    let mut raw = site.login();
+    raw.send("EPSV\r\nRETR a\r\nEPSV\r\nRETR b\r\n");
+    for want in [&b"first"[..], b"second"] {
+        let text = raw.expect(229);
+        let port = port21_proto::addr::parse_epsv(text.trim_end().as_bytes()).unwrap();
+        let mut data = TcpStream::connect((site.addr.ip(), port)).unwrap();
+        raw.expect(150);
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, want);
+        drop(data);
+        raw.expect(226);
+    }
+}
+
+#[test]
+fn more_commands_than_may_wait_are_answered_all_the_same() {
+    let site = Site::new();
+    let (mut raw, data) = stalled(&site);
+    // The first may not overtake the transfer, and so none of the others does.
+    raw.send("PWD\r\n".repeat(1000));
+    assert_eq!(rest(data), LARGE);
+    raw.expect(226);
+    for _ in 0..1000 {
+        raw.expect(257);
+    }
+}
+
+#[test]
+fn the_final_reply_does_not_wait_for_a_client_that_closes_late() {
+    let site = Site::new();
+    site.write("file", noise(300_000));
+    let mut raw = site.login();
+    raw.command("TYPE I", 200);
+    let mut data = raw.passive();
+    raw.command("RETR file", 150);
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    // The connection is still open on this side.
+    raw.expect(226);
+    drop(data);
+    assert_eq!(bytes.len(), 300_000);
+}
+
+#[test]
+fn a_client_that_ends_its_side_early_gets_everything() {
+    let site = Site::new();
+    site.write("file", noise(3_000_000));
+    let mut raw = site.login();
+    raw.command("TYPE I", 200);
+    let mut data = raw.passive();
+    data.shutdown(Shutdown::Write).unwrap();
+    raw.command("RETR file", 150);
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    raw.expect(226);
+    assert!(bytes == site.read("file"));
+}
+
+#[test]
+fn a_download_that_the_client_cuts_is_no_success() {
+    let site = Site::new();
+    let (mut raw, data) = stalled(&site);
+    socket2::SockRef::from(&data).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(data);
+    raw.expect(426);
+    raw.command("NOOP", 200);
+}
+
+#[test]
+fn a_file_that_shrinks_is_no_success() {
+    let site = Site::new();
+    let (mut raw, mut data) = stalled(&site);
+    std::fs::OpenOptions::new().write(true).open(site.file("large")).unwrap().set_len(1).unwrap();
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.len() < LARGE);
+    drop(data);
+    raw.expect(451);
+}
+
+#[test]
+fn a_transfer_that_stalls_is_given_up() {
+    let mut settings = Site::settings();
+    settings.session.stall_timeout = std::time::Duration::from_millis(200);
+    let site = Site::with(settings);
+    let (mut raw, data) = stalled(&site);
+    raw.expect(426);
+    drop(data);
+    raw.command("NOOP", 200);
+}
+
+#[test]
+fn a_data_connection_that_nobody_opens_is_given_up() {
+    let mut settings = Site::settings();
+    settings.session.data_open_timeout = std::time::Duration::from_millis(100);
+    let site = Site::with(settings);
+    site.write("file", "x");
+    let mut raw = site.login();
+    raw.epsv();
+    raw.command("RETR file", 150);
+    raw.expect(425);
+    assert_eq!(raw.fetch("RETR file"), b"x");
+}
+
+#[test]
+fn a_refused_active_connection_is_told() {
+    let site = Site::new();
+    let mut raw = site.login();
+    drop(raw.active());
+    raw.command("LIST", 150);
+    let text = raw.expect(425);
+    assert!(text.contains("refused"), "{text}");
+}
+
+#[test]
+fn a_missing_file_is_told_before_150() {
+    let site = Site::new();
+    let mut raw = site.login();
+    let _data = raw.passive();
+    raw.command("RETR missing", 550);
+    let listener = raw.active();
+    raw.command("RETR missing", 550);
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nothing was connected");
+}
+
+#[test]
+fn active_data_comes_from_the_control_connections_address() {
+    let site = Site::new();
+    site.write("file", "x");
+    let mut raw = site.login();
+    let listener = raw.active();
+    raw.command("RETR file", 150);
+    let (mut data, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), site.addr.ip());
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    drop(data);
+    assert_eq!(bytes, b"x");
+    raw.expect(226);
+}
+
+#[test]
+fn shutdown_lets_a_transfer_end() {
+    let mut site = Site::new();
+    let (mut raw, mut data) = stalled(&site);
+    let mut idle = site.connect();
+    site.shut_down();
+    idle.expect(421);
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len(), LARGE);
+    drop(data);
+    raw.expect(226);
+    raw.expect(421);
+    drop((raw, idle));
+    let addr: SocketAddr = site.addr;
+    site.join();
+    assert!(TcpStream::connect_timeout(&addr, PATIENCE).is_err());
+}
+
+#[test]
+fn shutdown_has_a_limit() {
+    let mut settings = Site::settings();
+    settings.shutdown_grace = std::time::Duration::from_millis(50);
+    let mut site = Site::with(settings);
+    let (raw, data) = stalled(&site);
+    site.join();
+    assert!(rest(data) < LARGE);
+    drop(raw);
+}
+
+#[test]
+fn the_log_of_events_tells_a_cut_download() {
+    let site = Site::new();
+    let (mut raw, data) = stalled(&site);
+    raw.command("ABOR", 426);
+    drop(data);
+    let event = site.wait_for(|kind| matches!(kind, EventKind::Data { .. }));
+    assert!(matches!(event.kind, EventKind::Data { bytes, .. } if bytes > 0 && bytes < LARGE as u64));
+}
