@@ -1,5 +1,10 @@
 //! Uploads: begun, written, made to last, given their name; or never happened.
+//!
+//! A file that is replaced by a rename is another file afterwards: it gets the permission bits of the old one, and where
+//! the server is privileged its owner and group, but not its access control list and extended attributes, and other
+//! hard links keep the old bytes. Who needs those kept has [`CommitMode::Direct`].
 
+use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -67,21 +72,23 @@ impl Begin {
             Some(bytes) => reserve(&file, bytes)?,
             None => false,
         };
+        let trims = reserved || matches!(end, End::Cut { .. });
         let file = Arc::new(file.into());
-        Ok(LocalUpload { end, file, reserved, path: self.path, commit: self.commit, synced: false, _claim: claim })
+        let Begin { path, commit, .. } = self;
+        Ok(LocalUpload { end, file, trims, path, commit, synced: None, _claim: claim })
     }
 }
 
 /// An upload to a file of the operating system.
 pub(super) struct LocalUpload {
-    // What is dropped first, while file and claim still stand: an upload that is not committed is undone.
     end: End,
-    file: Arc<std::fs::File>,
-    /// Room was made for bytes that may not have come.
-    reserved: bool,
+    file: Arc<File>,
+    /// Whether the file may still have to be [trimmed](trim).
+    trims: bool,
     path: FtpPath,
     commit: CommitMode,
-    synced: bool,
+    /// What the disk said, once it was asked.
+    synced: Option<Result<(), StorageError>>,
     _claim: Claim,
 }
 
@@ -89,8 +96,13 @@ pub(super) struct LocalUpload {
 enum End {
     /// It gets its name.
     Rename { aside: Aside, name: Vec<u8>, overwrite: bool },
-    /// It has its name; what the file had behind it is cut off.
-    Cut(Cut),
+    /// It was written from somewhere in the middle of a file on, and the file ends where the upload ends.
+    ///
+    /// RFC 3659 section 5 does not say what becomes of bytes behind the upload. vsftpd and proftpd leave them, Pure-FTPd
+    /// cuts the file at the restart point before the first byte has come. Here it is cut where the upload ended, well
+    /// or not, but never when it broke off before a byte came: the file then is what the client sent, SIZE tells
+    /// where to go on, and a transfer that failed before it began has done no harm.
+    Cut { from: u64 },
     /// It has its name, and is the file's end.
     Stay,
 }
@@ -106,13 +118,22 @@ impl Upload for LocalUpload {
 
     fn sync(&mut self) -> Answer<'_, ()> {
         Box::pin(async {
-            self.trim().map_err(Failure::from)?;
-            if self.commit == CommitMode::Durable && !self.synced {
-                let file = Arc::clone(&self.file);
-                blocking(move || settle(fsync(&file))).await?;
-                self.synced = true;
+            if self.commit != CommitMode::Durable {
+                return Ok(());
             }
-            Ok(())
+            if self.synced.is_none() {
+                let (file, trims, cuts) = (Arc::clone(&self.file), self.trims, self.cuts());
+                let answer = blocking(move || {
+                    if trims {
+                        settle(trim(&file, cuts))?;
+                    }
+                    settle(fsync(&file))
+                });
+                let answer = answer.await;
+                self.trims &= answer.is_err();
+                self.synced = Some(answer);
+            }
+            self.synced.clone().unwrap_or(Ok(()))
         })
     }
 
@@ -122,22 +143,23 @@ impl Upload for LocalUpload {
 }
 
 impl LocalUpload {
-    /// Cuts the file where the upload ended, and gives back room that was not used.
-    fn trim(&mut self) -> Result<(), Errno> {
-        if let End::Cut(cut) = &mut self.end {
-            cut.cut()?;
-        }
-        if std::mem::take(&mut self.reserved) {
-            ftruncate(&self.file, Facts::from(fstat(&self.file)?).size)?;
-        }
-        Ok(())
+    fn cuts(&self) -> bool {
+        matches!(self.end, End::Cut { .. })
     }
 
     fn finish(mut self) -> Result<(), Failure> {
-        self.trim()?;
         let durable = self.commit == CommitMode::Durable;
-        if durable && !self.synced {
-            fsync(&self.file)?;
+        match self.synced.take() {
+            // Asked a second time the disk would say that all is well: what it lost it has forgotten.
+            Some(answer) => answer?,
+            None => {
+                if std::mem::take(&mut self.trims) {
+                    trim(&self.file, self.cuts())?;
+                }
+                if durable {
+                    fsync(&self.file)?;
+                }
+            }
         }
         if let End::Rename { aside, name, overwrite } = &mut self.end {
             let dir = aside.dir();
@@ -156,52 +178,37 @@ impl LocalUpload {
 }
 
 impl Drop for LocalUpload {
-    /// Undoes what was not committed. The name goes at once, so that a client that gave up can remove its directory; the
-    /// blocks of a large file take time to be freed, so its last handle is sent where waiting is allowed.
+    /// Undoes what was not committed.
     fn drop(&mut self) {
-        if let End::Rename { aside, .. } = &mut self.end
-            && aside.remove()
-            && tell(&self.file).is_ok_and(|written| written >= LARGE)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let file = Arc::clone(&self.file);
-            runtime.spawn_blocking(move || drop(file));
-        }
-    }
-}
-
-/// A file that is written from somewhere in its middle, and ends where the upload ends.
-///
-/// RFC 3659 section 5 does not say what becomes of bytes behind the upload. vsftpd and proftpd leave them, Pure-FTPd cuts
-/// the file at the restart point before the first byte has come. Here it is cut where the upload ended, well or not,
-/// but never when no byte came: the file then is what the client sent, SIZE tells where to go on, and a transfer that
-/// failed before it began has done no harm.
-struct Cut {
-    file: std::fs::File,
-    from: u64,
-    done: bool,
-}
-
-impl Cut {
-    fn cut(&mut self) -> Result<(), Errno> {
-        if !std::mem::replace(&mut self.done, true) {
-            let end = tell(&self.file)?;
-            if end < Facts::from(fstat(&self.file)?).size {
-                ftruncate(&self.file, end)?;
+        match &mut self.end {
+            // The name goes at once, so that a client that gave up can remove its directory; the blocks of a large file
+            // take time to be freed, so its last handle is sent where waiting is allowed.
+            End::Rename { aside, .. } => {
+                if aside.remove()
+                    && tell(&self.file).is_ok_and(|written| written >= LARGE)
+                    && let Ok(runtime) = tokio::runtime::Handle::try_current()
+                {
+                    let file = Arc::clone(&self.file);
+                    runtime.spawn_blocking(move || drop(file));
+                }
             }
+            End::Cut { from } => {
+                if self.trims
+                    && tell(&self.file).is_ok_and(|end| end > *from)
+                    && let Err(errno) = trim(&self.file, true)
+                {
+                    tracing::warn!("a file could not be cut where its upload broke off: {errno}");
+                }
+            }
+            End::Stay => {}
         }
-        Ok(())
     }
 }
 
-impl Drop for Cut {
-    fn drop(&mut self) {
-        if tell(&self.file).is_ok_and(|end| end > self.from)
-            && let Err(errno) = self.cut()
-        {
-            tracing::warn!("a file could not be cut where its upload broke off: {errno}");
-        }
-    }
+/// Takes away what is behind the upload: where it `cuts`, what the file had there, and room that was made and not used.
+fn trim(file: &File, cuts: bool) -> Result<(), Errno> {
+    let end = if cuts { tell(file)? } else { Facts::from(fstat(file)?).size };
+    ftruncate(file, end)
 }
 
 /// The place that is written to, and what is there. A link is written through: its name stays a link, and the file that
@@ -242,7 +249,7 @@ fn unique_path(path: &FtpPath) -> Result<FtpPath, Failure> {
 }
 
 /// Opens a file that is there to be written where it is.
-fn open_there(place: &Place, facts: &Facts, more: OFlags) -> Result<std::fs::File, Failure> {
+fn open_there(place: &Place, facts: &Facts, more: OFlags) -> Result<File, Failure> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | CAREFUL | more;
     let file = openat(&place.dir, place.name.as_slice(), flags, Mode::empty())?;
     let opened = Facts::from(fstat(&file)?);
@@ -259,8 +266,7 @@ fn in_place(place: &Place, facts: &Facts, from: u64) -> Result<(OwnedFd, End), F
         return Err(StorageError::BadOffset.into());
     }
     file.seek(SeekFrom::Start(from)).map_err(|e| StorageError::Io(e.to_string()))?;
-    let same = file.try_clone().map_err(|e| StorageError::Io(e.to_string()))?;
-    Ok((file.into(), End::Cut(Cut { file: same, from, done: false })))
+    Ok((file.into(), End::Cut { from }))
 }
 
 /// Append mode: programs outside that write to the same end (a log) lose nothing.
@@ -316,7 +322,7 @@ fn reserve(file: &OwnedFd, bytes: u64) -> Result<bool, Failure> {
 }
 
 /// Makes a file's new name last.
-fn sync_directory(dir: &OwnedFd, file: &std::fs::File) -> Result<(), Errno> {
+fn sync_directory(dir: &OwnedFd, file: &File) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match openat(dir, ".", flags, Mode::empty()) {
         Ok(dir) => fsync(dir),

@@ -1,0 +1,91 @@
+use super::*;
+
+#[tokio::test]
+async fn renames_replace_files_only_where_they_may() {
+    let place = Place::new();
+    place.write("a", "a");
+    place.write("b", "b");
+    fs::create_dir_all(place.at("d/e")).unwrap();
+    fs::create_dir(place.at("empty")).unwrap();
+    symlink("a", place.at("link")).unwrap();
+    let rename = async |from, to, overwrite| place.fs.rename(&path(from), &path(to), overwrite).await;
+    assert_eq!(rename("a", "b", false).await, Err(StorageError::Exists));
+    assert_eq!(rename("a", "empty", true).await, Err(StorageError::Exists));
+    assert_eq!(rename("d", "empty", true).await, Err(StorageError::Exists));
+    assert_eq!(rename("d", "a", true).await, Err(StorageError::NotADirectory));
+    assert_eq!(rename("d", "d/e/f", true).await, Err(StorageError::BadName));
+    assert_eq!(rename("nope", "x", true).await, Err(StorageError::NotFound));
+    assert_eq!(rename("a", "nope/x", true).await, Err(StorageError::NotFound));
+    assert_eq!(rename("/", "x", true).await, Err(StorageError::Denied));
+    assert_eq!(rename("a", "/", true).await, Err(StorageError::Denied));
+    assert_eq!(rename("a", "d/e/a", false).await, Ok(()));
+    assert_eq!(rename("d/e/a", "b", true).await, Ok(()));
+    assert_eq!(place.read("b"), "a");
+    assert_eq!(rename("link", "d/link", false).await, Ok(()));
+    assert!(fs::symlink_metadata(place.at("d/link")).unwrap().is_symlink());
+}
+
+#[tokio::test]
+async fn removing_takes_the_thing_that_was_named() {
+    let place = Place::new();
+    place.write("a", "a");
+    fs::create_dir_all(place.at("d/e")).unwrap();
+    symlink("a", place.at("link")).unwrap();
+    symlink("d/e", place.at("dirlink")).unwrap();
+    let fs = &place.fs;
+    assert_eq!(fs.remove_file(&path("link")).await, Ok(()));
+    assert_eq!(place.read("a"), "a");
+    assert_eq!(fs.remove_file(&path("d")).await, Err(StorageError::IsADirectory));
+    assert_eq!(fs.remove_directory(&path("a")).await, Err(StorageError::NotADirectory));
+    assert_eq!(fs.remove_directory(&path("dirlink")).await, Err(StorageError::NotADirectory));
+    assert_eq!(fs.remove_directory(&path("d")).await, Err(StorageError::NotEmpty));
+    assert_eq!(fs.remove_directory(&path("/")).await, Err(StorageError::Denied));
+    assert_eq!(fs.remove_directory(&path("d/e")).await, Ok(()));
+    assert_eq!(fs.remove_directory(&path("d")).await, Ok(()));
+    assert_eq!(fs.remove_file(&path("a")).await, Ok(()));
+    assert_eq!(fs.remove_file(&path("a")).await, Err(StorageError::NotFound));
+}
+
+#[tokio::test]
+async fn a_directory_that_looks_empty_can_be_removed() {
+    let place = Place::with(LocalSettings { stale_after: Duration::ZERO, ..LocalSettings::default() });
+    fs::create_dir(place.at("d")).unwrap();
+    place.write("d/.port21-upload-dead", "part");
+    let upload = Put::new(&place.fs, "d/a").write("x").await.unwrap();
+    assert_eq!(place.fs.remove_directory(&path("d")).await, Err(StorageError::NotEmpty));
+    drop(upload);
+    assert_eq!(place.fs.remove_directory(&path("d")).await, Ok(()));
+}
+
+#[tokio::test]
+async fn directories_are_made_once() {
+    let place = Place::new();
+    place.write("a", "");
+    let fs = &place.fs;
+    assert_eq!(fs.make_directory(&path("d")).await, Ok(()));
+    assert_eq!(fs.make_directory(&path("d")).await, Err(StorageError::Exists));
+    assert_eq!(fs.make_directory(&path("/")).await, Err(StorageError::Exists));
+    assert_eq!(fs.make_directory(&path("x/y")).await, Err(StorageError::NotFound));
+    assert_eq!(fs.make_directory(&path("a/y")).await, Err(StorageError::NotADirectory));
+    assert_eq!(fs.make_directory(&path(&"x".repeat(256))).await, Err(StorageError::BadName));
+}
+
+#[tokio::test]
+async fn attributes_are_set_on_what_is_behind_a_link() {
+    let place = Place::new();
+    place.write("a", "");
+    fs::create_dir(place.at("d")).unwrap();
+    fs::set_permissions(place.at("a"), fs::Permissions::from_mode(0o4000)).unwrap();
+    fs::set_permissions(place.at("d"), fs::Permissions::from_mode(0o2700)).unwrap();
+    symlink("a", place.at("link")).unwrap();
+    let mode = |name: &str| fs::metadata(place.at(name)).unwrap().permissions().mode() & 0o7777;
+    for fs in [&place.fs, &place.walking()] {
+        assert_eq!(fs.set_mode(&path("link"), 0o640).await, Ok(()));
+        assert_eq!(fs.set_mode(&path("d"), 0o7755).await, Ok(()));
+        assert_eq!((mode("a"), mode("d")), (0o640, 0o2755));
+        let at: Timestamp = "1969-12-31T23:59:58.5Z".parse().unwrap();
+        assert_eq!(fs.set_modified(&path("a"), at).await, Ok(()));
+        assert_eq!(fs.stat(&path("a")).await.unwrap().modified.unwrap().at, at);
+        assert_eq!(fs.set_mode(&path("nope"), 0o640).await, Err(StorageError::NotFound));
+    }
+}

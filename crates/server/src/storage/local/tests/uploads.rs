@@ -1,0 +1,288 @@
+use super::*;
+
+const MODES: [CommitMode; 3] = [CommitMode::Durable, CommitMode::Atomic, CommitMode::Direct];
+
+#[tokio::test]
+async fn every_mode_makes_a_file() {
+    let place = Place::new();
+    for commit in MODES {
+        for fs in [&place.fs, &place.walking()] {
+            Put { commit, ..Put::new(fs, "a") }.all("first").await.unwrap();
+            Put { commit, ..Put::new(fs, "a") }.all("2nd").await.unwrap();
+            assert_eq!(place.read("a"), "2nd");
+            // Without sync the commit does what is to be done.
+            Put { commit, ..Put::new(fs, "a") }.write("3").await.unwrap().commit().await.unwrap();
+            assert_eq!(place.read("a"), "3");
+            assert_eq!(place.names().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_old_file_is_whole_until_the_new_one_is() {
+    let place = Place::new();
+    place.write("a", "old");
+    let mut upload = Put::new(&place.fs, "a").write("new").await.unwrap();
+    upload.sync().await.unwrap();
+    assert_eq!(place.read("a"), "old");
+    assert_eq!(names(&place.fs, &long("/")).await, ["a"]);
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("a"), "new");
+}
+
+#[tokio::test]
+async fn what_is_dropped_never_happened() {
+    let place = Place::new();
+    place.write("a", "old");
+    drop(Put::new(&place.fs, "a").write("new").await.unwrap());
+    drop(Put::new(&place.fs, "b").write("new").await.unwrap());
+    assert_eq!(place.names(), BTreeSet::from(["a".into()]));
+    assert_eq!(place.read("a"), "old");
+    // The claim went with it.
+    Put::new(&place.fs, "a").all("new").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_writer_is_refused() {
+    let place = Place::new();
+    place.write("a", "old");
+    fs::hard_link(place.at("a"), place.at("same")).unwrap();
+    symlink("a", place.at("link")).unwrap();
+    for first in [Placement::Whole, Placement::End, Placement::At(1)] {
+        let upload = Put { placement: first, ..Put::new(&place.fs, "a") }.write("").await.unwrap();
+        // Another account with the same root is no way round.
+        let other = LocalFs::open(place.root(), LocalSettings::default()).unwrap();
+        for (name, placement, commit) in [
+            ("a", Placement::Whole, CommitMode::Atomic),
+            ("a", Placement::Whole, CommitMode::Direct),
+            ("a", Placement::End, CommitMode::Atomic),
+            ("a", Placement::At(1), CommitMode::Atomic),
+            ("link", Placement::Whole, CommitMode::Atomic),
+            ("same", Placement::End, CommitMode::Atomic),
+        ] {
+            let put = Put { placement, commit, ..Put::new(&other, name) };
+            assert_eq!(put.all("x").await, Err(StorageError::Busy), "{name} {placement:?}");
+        }
+        Put::new(&other, "b").all("x").await.unwrap();
+        drop(upload);
+        assert_eq!(place.read("a"), "old");
+    }
+    let upload = Put::new(&place.fs, "new").write("").await.unwrap();
+    assert_eq!(Put::new(&place.fs, "new").all("x").await, Err(StorageError::Busy));
+    upload.commit().await.unwrap();
+    Put::new(&place.fs, "new").all("x").await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_replaced_that_may_not_be() {
+    let place = Place::new();
+    place.write("a", "old");
+    for commit in MODES {
+        for placement in [Placement::Whole, Placement::End, Placement::At(1)] {
+            let put = Put { commit, placement, overwrite: false, ..Put::new(&place.fs, "a") };
+            assert_eq!(put.all("new").await, Err(StorageError::Exists));
+        }
+    }
+    // Taken while the upload ran, by somebody outside.
+    let upload = Put { overwrite: false, ..Put::new(&place.fs, "b") }.write("mine").await.unwrap();
+    place.write("b", "theirs");
+    assert_eq!(upload.commit().await, Err(StorageError::Exists));
+    assert_eq!((place.read("a"), place.read("b")), ("old".into(), "theirs".into()));
+    assert_eq!(place.names().len(), 2);
+}
+
+#[tokio::test]
+async fn unique_names_begin_as_asked_and_never_meet() {
+    let place = Place::new();
+    let mut seen = BTreeSet::new();
+    for _ in 0..20 {
+        let upload = Put { placement: Placement::Unique, ..Put::new(&place.fs, "in.txt") }.write("x").await.unwrap();
+        let name = upload.path().to_string();
+        assert!(name.starts_with("/in.txt.") && name.len() == 16, "{name}");
+        upload.commit().await.unwrap();
+        assert!(seen.insert(name));
+    }
+    let long = "x".repeat(255);
+    let upload = Put { placement: Placement::Unique, ..Put::new(&place.fs, &long) }.write("x").await.unwrap();
+    upload.commit().await.unwrap();
+    assert_eq!(place.names().len(), 21);
+}
+
+#[tokio::test]
+async fn a_restarted_upload_ends_the_file_where_it_ends() {
+    let place = Place::new();
+    for (from, text, want) in
+        [(4, "xy", "0123xy"), (10, "xy", "0123456789xy"), (4, "", "0123"), (9, "xyz", "012345678xyz")]
+    {
+        for commit in MODES {
+            place.write("a", "0123456789");
+            Put { commit, placement: Placement::At(from), ..Put::new(&place.fs, "a") }.all(text).await.unwrap();
+            assert_eq!(place.read("a"), want);
+        }
+    }
+    place.write("a", "0123456789");
+    for (name, from) in [("a", 11), ("a", u64::MAX), ("b", 1)] {
+        let put = Put { placement: Placement::At(from), ..Put::new(&place.fs, name) };
+        assert_eq!(put.all("x").await, Err(StorageError::BadOffset));
+    }
+    // From its first byte on it is a whole upload.
+    let upload = Put { placement: Placement::At(0), ..Put::new(&place.fs, "a") }.write("new").await.unwrap();
+    assert_eq!(place.read("a"), "0123456789");
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("a"), "new");
+}
+
+#[tokio::test]
+async fn a_restart_that_breaks_off_leaves_what_came_and_harms_nothing_when_nothing_came() {
+    let place = Place::new();
+    place.write("a", "0123456789");
+    let put = Put { placement: Placement::At(4), ..Put::new(&place.fs, "a") };
+    drop(put.write("").await.unwrap());
+    assert_eq!(place.read("a"), "0123456789");
+    drop(put.write("xy").await.unwrap());
+    assert_eq!(place.read("a"), "0123xy");
+}
+
+#[tokio::test]
+async fn appending_adds_and_makes() {
+    let place = Place::new();
+    let put = Put { placement: Placement::End, ..Put::new(&place.fs, "log") };
+    let upload = put.write("one").await.unwrap();
+    assert!(!place.at("log").exists());
+    upload.commit().await.unwrap();
+    let mut upload = put.write("two").await.unwrap();
+    // A program outside writes to the same end.
+    fs::File::options().append(true).open(place.at("log")).unwrap().write_all(b"-").unwrap();
+    let Sink::File(file) = upload.sink() else { unreachable!("local files are files") };
+    (&*file).write_all(b"three").unwrap();
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("log"), "onetwo-three");
+}
+
+#[tokio::test]
+async fn modes_are_kept_and_new_ones_follow_the_umask() {
+    let place = Place::with(LocalSettings { umask: 0o027, ..LocalSettings::default() });
+    let mode = |name: &str| fs::metadata(place.at(name)).unwrap().permissions().mode() & 0o7777;
+    Put::new(&place.fs, "new").all("x").await.unwrap();
+    assert_eq!(mode("new"), 0o640);
+    place.write("old", "x");
+    fs::set_permissions(place.at("old"), fs::Permissions::from_mode(0o4751)).unwrap();
+    Put::new(&place.fs, "old").all("y").await.unwrap();
+    assert_eq!(mode("old"), 0o751);
+    place.fs.make_directory(&path("dir")).await.unwrap();
+    assert_eq!(mode("dir"), 0o750);
+}
+
+#[tokio::test]
+async fn a_link_is_written_through() {
+    let place = Place::new();
+    fs::create_dir_all(place.at("real/below")).unwrap();
+    place.write("real/file", "old");
+    symlink("real/below", place.at("short")).unwrap();
+    // `..` is that of the directory behind `short`, not of the path as it is written.
+    symlink("../file", place.at("real/below/link")).unwrap();
+    symlink("/real/made", place.at("dangling")).unwrap();
+    for (fs, text) in [(&place.fs, "one"), (&place.walking(), "two")] {
+        Put::new(fs, "short/link").all(text).await.unwrap();
+        assert_eq!(place.read("real/file"), text);
+        Put::new(fs, "dangling").all(text).await.unwrap();
+        assert_eq!(place.read("real/made"), text);
+    }
+    assert!(fs::symlink_metadata(place.at("dangling")).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(place.at("real/below/link")).unwrap().is_symlink());
+}
+
+#[tokio::test]
+async fn announced_bytes_have_room_and_leave_none_behind() {
+    let place = Place::new();
+    for commit in MODES {
+        Put { commit, announced: Some(1 << 20), ..Put::new(&place.fs, "a") }.all("x").await.unwrap();
+        let meta = fs::metadata(place.at("a")).unwrap();
+        assert!(meta.len() == 1 && meta.blocks() < 64, "{} blocks", meta.blocks());
+    }
+    for announced in [1 << 62, u64::MAX] {
+        let put = Put { announced: Some(announced), ..Put::new(&place.fs, "b") };
+        assert_eq!(put.all("x").await, Err(StorageError::NoSpace));
+    }
+    assert_eq!(place.names().len(), 1);
+}
+
+#[tokio::test]
+async fn a_vanished_directory_is_an_error_and_not_a_file_elsewhere() {
+    let place = Place::new();
+    fs::create_dir(place.at("d")).unwrap();
+    let upload = Put::new(&place.fs, "d/a").write("x").await.unwrap();
+    fs::remove_dir_all(place.at("d")).unwrap();
+    assert_eq!(upload.commit().await, Err(StorageError::NotFound));
+    // One that was renamed takes the upload along.
+    fs::create_dir(place.at("d")).unwrap();
+    let upload = Put::new(&place.fs, "d/a").write("x").await.unwrap();
+    fs::rename(place.at("d"), place.at("e")).unwrap();
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("e/a"), "x");
+}
+
+#[tokio::test]
+async fn files_aside_cannot_be_seen_or_said() {
+    let place = Place::new();
+    fs::create_dir(place.at("d")).unwrap();
+    let _upload = Put::new(&place.fs, "d/a").write("x").await.unwrap();
+    let aside = fs::read_dir(place.at("d")).unwrap().next().unwrap().unwrap().file_name();
+    let name = path(&format!("d/{}", aside.to_str().unwrap()));
+    let fs = &place.fs;
+    let all = ListOptions { all: true, ..ListOptions::default() };
+    assert_eq!(names(fs, &listed("d", ListFormat::Long, all)).await, [".", ".."]);
+    assert_eq!(names(fs, &listed("d", ListFormat::Facts(FactSet::ALL), all)).await, [".", ".."]);
+    let pattern = Some(b".port21*".to_vec());
+    assert!(names(fs, &ListRequest { pattern, ..long("d") }).await.is_empty());
+    assert!(fs.list(&long(&name.to_string())).await.is_err());
+    assert!(fs.open_read(&name, 0).await.is_err());
+    assert_eq!(fs.stat(&name).await, Err(StorageError::NotFound));
+    assert_eq!(fs.remove_file(&name).await, Err(StorageError::NotFound));
+    assert_eq!(fs.rename(&name, &path("x"), true).await, Err(StorageError::NotFound));
+    assert_eq!(fs.rename(&path("d"), &name, true).await, Err(StorageError::BadName));
+    assert_eq!(Put::new(fs, &name.to_string()).all("y").await, Err(StorageError::BadName));
+    assert_eq!(fs.make_directory(&name).await, Err(StorageError::BadName));
+}
+
+#[tokio::test]
+async fn what_a_crash_left_is_collected_and_what_is_written_is_not() {
+    let age = Duration::ZERO;
+    let place = Place::with(LocalSettings { stale_after: age, ..LocalSettings::default() });
+    fs::create_dir_all(place.at("d/e")).unwrap();
+    for stale in [".port21-upload-dead", "d/.port21-upload-dead", "d/e/.port21-upload-dead"] {
+        place.write(stale, "part");
+    }
+    place.write("d/e/file", "");
+    symlink(place.dir.path(), place.at("out")).unwrap();
+    let upload = Put::new(&place.fs, "d/new").write("x").await.unwrap();
+    assert_eq!(place.fs.collect_stale().await, Ok(3));
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("d/new"), "x");
+
+    // Young ones are left alone: their upload may be about to lock them.
+    let place = Place::new();
+    place.write(".port21-upload-young", "");
+    assert_eq!(place.fs.collect_stale().await, Ok(0));
+}
+
+#[tokio::test]
+async fn permissions_are_those_of_the_system() {
+    let place = Place::new();
+    place.write("locked", "old");
+    fs::set_permissions(place.at("locked"), fs::Permissions::from_mode(0o444)).unwrap();
+    // Root may do everything; everybody else is refused, though the directory would allow a rename over the file.
+    let want = if rustix::process::geteuid().is_root() { Ok(()) } else { Err(StorageError::Denied) };
+    for commit in MODES {
+        for placement in [Placement::Whole, Placement::End, Placement::At(1)] {
+            assert_eq!(Put { commit, placement, ..Put::new(&place.fs, "locked") }.all("new").await, want);
+        }
+    }
+    // A directory that may be filled, not read: its name cannot be made to last by way of the directory.
+    fs::create_dir(place.at("drop")).unwrap();
+    fs::set_permissions(place.at("drop"), fs::Permissions::from_mode(0o300)).unwrap();
+    let put = Put { commit: CommitMode::Durable, ..Put::new(&place.fs, "drop/a") };
+    assert_eq!(put.all("x").await, Ok(()));
+    fs::set_permissions(place.at("drop"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(place.read("drop/a"), "x");
+}
