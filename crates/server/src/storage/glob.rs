@@ -145,6 +145,8 @@ fn next_char(text: &[u8]) -> Option<(u32, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn matches(pattern: &str, name: &[u8]) -> bool {
@@ -192,5 +194,28 @@ mod tests {
         assert!(!matches(&"a".repeat(4096), name.as_bytes()));
         assert!(matches(&"*".repeat(4096), name.as_bytes()));
         assert!(!matches(&format!("[{}]", "a".repeat(4000)), b"a"));
+    }
+
+    /// The same, as plainly as can be and in no bounded time.
+    fn plainly(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], name) => name.is_empty(),
+            ([b'*', rest @ ..], name) => (0..=name.len()).any(|at| plainly(rest, &name[at..])),
+            ([b'?', rest @ ..], [_, name @ ..]) => plainly(rest, name),
+            ([c, rest @ ..], [d, name @ ..]) => c == d && plainly(rest, name),
+            (_, []) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_star_is_place_enough_to_go_back_to(pattern in "[ab*?]{0,8}", name in "[ab]{0,10}") {
+            prop_assert_eq!(matches(&pattern, name.as_bytes()), plainly(pattern.as_bytes(), name.as_bytes()));
+        }
+
+        #[test]
+        fn no_bytes_panic(pattern: Vec<u8>, name: Vec<u8>) {
+            Pattern::new(&pattern).matches(&name);
+        }
     }
 }

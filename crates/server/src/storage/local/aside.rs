@@ -98,12 +98,12 @@ pub(super) fn random_letters<const N: usize>() -> Result<[u8; N], Failure> {
 }
 
 /// Removes the files aside in all directories of a tree that no upload holds and that were not written to for `age`.
-/// Links are not followed. Tells how many were removed.
-pub(super) fn collect(tree: &Tree, age: Duration) -> Result<usize, Failure> {
+/// Links are not followed. Tells how many were removed. Before each directory it asks whether to `go_on`.
+pub(super) fn collect(tree: &Tree, age: Duration, go_on: impl Fn() -> bool) -> Result<usize, Failure> {
     let root = tree.open(&FtpPath::root(), OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Lookup::Full)?;
     let mut todo: Vec<Vec<u8>> = vec![b".".to_vec()];
     let (mut removed, mut seen) = (0, 0);
-    while let Some(relative) = todo.pop() {
+    while let Some(relative) = todo.pop().filter(|_| go_on()) {
         // A directory that has gone, or that we may not see into, has nothing of ours.
         let Ok(entries) = tree.open_below(&root, &relative).and_then(Dir::new) else { continue };
         removed += collect_from(entries, age, |name, kind| {

@@ -106,13 +106,18 @@ impl LocalFs {
     }
 
     /// Removes what uploads left behind when the server was killed, in the whole tree. Tells how many files. To be done
-    /// once at the start, beside serving: it reads every directory.
+    /// once at the start, beside serving: it reads every directory. Dropped, it stops.
     ///
     /// # Errors
     /// Where the root cannot be read.
     pub async fn collect_stale(&self) -> Result<usize, StorageError> {
         let (tree, age) = (Arc::clone(&self.tree), self.settings.stale_after);
-        blocking(move || settle(aside::collect(&tree, age))).await
+        // The pool does not know that nobody waits any more, and a runtime that shuts down waits for the pool.
+        let waits = Arc::new(());
+        let waited_for = Arc::downgrade(&waits);
+        let removed = blocking(move || settle(aside::collect(&tree, age, || waited_for.strong_count() > 0))).await;
+        drop(waits);
+        removed
     }
 
     /// Runs what only looks at a path: at once where the kernel's caches have the answer, else on the pool.
