@@ -1,2 +1,108 @@
-//! port21
-fn main() {}
+//! `port21`: FTP you can see. Arguments to library calls, and the console.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`exit`] | exit codes, and errors that carry one |
+//! | [`commands`] | `ls cat get put mkdir rm mv stat` |
+//! | [`console`] | `shell`: the interactive console, and scripts |
+//! | [`serve`], [`config`] | the server, and its settings |
+//! | [`trace`] | recordings to drawings |
+//! | [`demo`] | the reference session |
+//! | [`netrc`], [`prompt`], [`progress`], [`units`] | logins, questions, progress, sizes in words |
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod config;
+mod console;
+mod demo;
+mod exit;
+mod interrupt;
+mod netrc;
+mod progress;
+mod prompt;
+mod record;
+mod remote;
+mod serve;
+mod trace;
+mod units;
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::serve::ConfigCommand;
+use crate::args::{Args, Command};
+use crate::config::Config;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    start_log(&args);
+    let exit = match run(args.command) {
+        Ok(exit) => exit,
+        Err(error) => exit::report(&error),
+    };
+    exit.into()
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Config(ConfigCommand::Default) => print(config::DEFAULT_FILE),
+        Command::Config(ConfigCommand::Check { file }) => {
+            Config::read(&file)?;
+            print(&format!("{}: no mistakes\n", file.display()))
+        }
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "port21", &mut out);
+            print(&String::from_utf8_lossy(&out))
+        }
+        Command::Man { out: None } => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            print(&String::from_utf8_lossy(&page))
+        }
+        Command::Man { out: Some(dir) } => write_pages(&dir),
+        Command::Shell(args) => console::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        command => commands::run(command),
+    }
+}
+
+/// Messages go to standard error, so that what a command prints can be piped.
+fn start_log(args: &Args) {
+    let long_running = matches!(args.command, Command::Serve(_));
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => "error",
+        (_, 0) if long_running => "info",
+        (_, 0) => "warn",
+        (_, 1) => "info,port21=debug,port21_server=debug,port21_client=debug",
+        _ => "debug,port21=trace,port21_server=trace,port21_client=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log =
+        log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
+    if long_running { log.init() } else { log.without_time().init() }
+}
+
+fn print(text: &str) -> anyhow::Result<Exit> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+    Ok(Exit::Done)
+}
+
+fn write_pages(dir: &Path) -> anyhow::Result<Exit> {
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    clap_mangen::generate_to(Args::command(), dir).with_context(|| format!("cannot write to {}", dir.display()))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,243 @@
+//! Arguments of the URL commands and of the console.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::units::parse_duration;
+
+/// How to reach the server and how to speak to it: the same for every client command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectArgs {
+    /// The name to log in with, where the URL has none.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Read logins from this file instead of ~/.netrc.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) netrc_file: Option<PathBuf>,
+    /// Let the server connect to us for data (PORT, EPRT); a firewall or NAT on our side may be in the way.
+    #[arg(long)]
+    pub(crate) active: bool,
+    /// Ask this name server instead of the system's.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server)]
+    pub(crate) dns: Option<SocketAddr>,
+    /// Connect by IPv4 only.
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub(crate) ipv4: bool,
+    /// Connect by IPv6 only.
+    #[arg(short = '6', long)]
+    pub(crate) ipv6: bool,
+    /// How long to wait in each phase: to resolve, to connect, for a reply, for the next byte. Default: as suits the
+    /// phase, from 15s to connect to 5m for the last reply.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Try again this many times after a connection failed or broke; transfers go on where they stopped.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retry: u32,
+    /// Send no FEAT and SYST, and no TYPE from the console unless told: only what was asked for.
+    #[arg(long)]
+    pub(crate) no_probe: bool,
+    /// Record the session into this file, for `port21 trace`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+
+    /// The local address to connect from.
+    #[arg(long, value_name = "ADDR", hide_short_help = true)]
+    pub(crate) bind: Option<IpAddr>,
+    /// The local port of the control connection.
+    #[arg(long, value_name = "PORT", hide_short_help = true)]
+    pub(crate) control_port: Option<u16>,
+    /// The local ports that PORT and EPRT offer, used in turn.
+    #[arg(long, value_name = "A-B", value_parser = parse_ports, hide_short_help = true)]
+    pub(crate) active_ports: Option<RangeInclusive<u16>>,
+    /// The local port that queries to the name server of --dns leave from.
+    #[arg(long, value_name = "PORT", requires = "dns", hide_short_help = true)]
+    pub(crate) dns_port: Option<u16>,
+}
+
+/// Arguments of `shell`.
+#[derive(Debug, Args)]
+pub(crate) struct ShellArgs {
+    /// Where to go first: a URL, or the name of a host.
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `ls`.
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Directories or files.
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    /// Names alone, one a line.
+    #[arg(short = '1', conflicts_with = "json")]
+    pub(crate) names: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `cat`.
+#[derive(Debug, Args)]
+pub(crate) struct CatArgs {
+    /// Files, written one after the other.
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A download grows as NAME.port21-part and becomes NAME when it is whole: a file of that name is then replaced, and stays as it was \
+where the download fails. What an interrupted download leaves is continued by -c.")]
+pub(crate) struct GetArgs {
+    /// Files.
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    /// Write to this file or into this directory; `-` is standard output.
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Continue NAME.port21-part, or a NAME that is shorter than the server's file.
+    #[arg(short = 'c', long = "continue")]
+    pub(crate) resume: bool,
+    /// Leave files alone that are there already.
+    #[arg(short, long, conflicts_with = "resume")]
+    pub(crate) no_clobber: bool,
+    /// Tell each result as one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `put`.
+#[derive(Debug, Args)]
+pub(crate) struct PutArgs {
+    /// Local files; `-` is standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where they go: a directory with `/` at its end, or the new name of a single file.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Send only what the server's file does not have yet: it is taken for the beginning of ours.
+    #[arg(short = 'c', long = "continue")]
+    pub(crate) resume: bool,
+    /// Tell each result as one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `mkdir`.
+#[derive(Debug, Args)]
+pub(crate) struct MkdirArgs {
+    /// Directories.
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    /// Make the directories above it as well; it is no error that one is there.
+    #[arg(short, long)]
+    pub(crate) parents: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `rm`.
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// Files.
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    /// Directories as well, and all that is in them. Symbolic links are removed, not followed.
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `mv`.
+#[derive(Debug, Args)]
+pub(crate) struct MvArgs {
+    /// The file or directory.
+    #[arg(value_name = "URL")]
+    pub(crate) from: String,
+    /// Its new name: a path on the same server, relative to the directory that it is in, or a URL there; with `/` at its
+    /// end, the directory to move it to.
+    #[arg(value_name = "NAME")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `stat`.
+#[derive(Debug, Args)]
+pub(crate) struct StatArgs {
+    /// Files or directories.
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// `1.2.3.4`, `1.2.3.4:53`, `::1`, `[::1]:53`.
+fn parse_name_server(text: &str) -> Result<SocketAddr, String> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .map_err(|_| format!("`{text}` is no address: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:5353"))
+}
+
+/// `A-B`, or one port.
+pub(crate) fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let wrong = || format!("`{text}` is no range of ports: write A-B, such as 50000-50999");
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.trim().parse::<u16>().ok().filter(|&port| port > 0).ok_or_else(wrong);
+    let (first, last) = (port(first)?, port(last)?);
+    if first <= last { Ok(first..=last) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Command;
+    use super::super::tests::parse;
+    use super::*;
+
+    #[test]
+    fn addresses_and_ports() {
+        assert_eq!(parse_name_server("127.0.21.53").unwrap(), "127.0.21.53:53".parse().unwrap());
+        assert_eq!(parse_name_server("[::1]:10053").unwrap(), "[::1]:10053".parse().unwrap());
+        assert!(parse_name_server("resolver").is_err());
+        assert_eq!(parse_ports("5001-5002"), Ok(5001..=5002));
+        assert_eq!(parse_ports("5001"), Ok(5001..=5001));
+        for bad in ["", "0-5", "5-4", "a-b", "1-70000"] {
+            assert!(parse_ports(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_of_the_client() {
+        let Ok(Command::Get(get)) =
+            parse("get -c -o x --retry 3 --timeout 5s -4 --dns 127.0.0.1 --dns-port 1030 ftp://h/a ftp://h/b")
+        else {
+            panic!()
+        };
+        assert!(get.resume && get.connect.ipv4 && !get.connect.active);
+        assert_eq!((get.urls.len(), get.connect.retry), (2, 3));
+        assert_eq!(get.connect.timeout, Some(Duration::from_secs(5)));
+        for bad in ["get", "get -4 -6 ftp://h/", "get -c -n ftp://h/", "put a", "ls -1 --json ftp://h/"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

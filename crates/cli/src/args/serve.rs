@@ -1,0 +1,166 @@
+//! Arguments of `serve` and `config`.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Subcommand, ValueEnum};
+use port21_proto::Secret;
+use port21_server::Network;
+use port21_server::storage::CommitMode;
+use serde::Deserialize;
+
+use super::client::parse_ports;
+
+/// Arguments of `serve`. A flag wins over what the configuration file says.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A directory and no other flag: anybody may list and download it, nobody may change it. All settings, with what they cost \
+and risk: port21 config default.")]
+pub(crate) struct ServeArgs {
+    /// The directory to serve; here, where neither this nor a configuration file says.
+    #[arg(value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Read the settings from this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen here; repeatable. `:21` is every address of this machine. Default: 127.0.0.1:2121.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Vec<ListenAddr>,
+    /// Let anybody in who calls themselves `anonymous` or `ftp`: to read, never to write.
+    #[arg(long)]
+    pub(crate) anonymous: bool,
+    /// Let this user in; repeatable. For trying out: every user of this machine can see it.
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = parse_user)]
+    pub(crate) user: Vec<Secret>,
+    /// Let users write: upload, rename, remove. Never for anonymous.
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// How an upload is made final: `durable` also survives a power cut.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) commit: Option<Commit>,
+    /// The ports for data connections in passive mode. Default: 61000-61999.
+    #[arg(long, value_name = "A-B", value_parser = parse_ports)]
+    pub(crate) passive_ports: Option<RangeInclusive<u16>>,
+    /// The address that PASV gives to peers outside of --local-networks: this machine's public one, behind NAT.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+    /// The networks that reach this machine without NAT. Default: the private ranges.
+    #[arg(long, value_name = "NET,...", value_delimiter = ',')]
+    pub(crate) local_networks: Option<Vec<Network>>,
+    /// Record every session into a file of its own in this directory, for `port21 trace`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// The text of the greeting.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) greeting: Option<String>,
+    /// The name that the server calls itself by.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host_name: Option<String>,
+}
+
+/// Commands of `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the default, with all settings explained.
+    Default,
+    /// Check a file; what is wrong is named with its line.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// [`CommitMode`] as the command line and the file write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Commit {
+    /// Written aside, forced to the disk, renamed when whole: what was acknowledged survives a power cut.
+    Durable,
+    /// Written aside and renamed when whole, without waiting for the disk.
+    Atomic,
+    /// Written under its own name from the first byte: others see half files.
+    Direct,
+}
+
+impl From<Commit> for CommitMode {
+    fn from(commit: Commit) -> CommitMode {
+        match commit {
+            Commit::Durable => CommitMode::Durable,
+            Commit::Atomic => CommitMode::Atomic,
+            Commit::Direct => CommitMode::Direct,
+        }
+    }
+}
+
+/// Where to listen: an address and a port, or a port of every address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddr(pub(crate) SocketAddr);
+
+impl ListenAddr {
+    /// What is listened on where nothing else was asked for: this machine alone can connect.
+    pub(crate) const DEFAULT: ListenAddr = ListenAddr(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2121));
+
+    /// Whether other machines may connect.
+    pub(crate) fn is_beyond_loopback(self) -> bool {
+        !self.0.ip().to_canonical().is_loopback()
+    }
+}
+
+impl FromStr for ListenAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ListenAddr, String> {
+        if let Some(port) = text.strip_prefix(':').and_then(|port| port.parse().ok()) {
+            return Ok(ListenAddr(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)));
+        }
+        text.parse().map(ListenAddr).map_err(|_| {
+            format!("`{text}` is no address and port: write 127.0.0.1:2121, [::1]:2121, or :21 for every address")
+        })
+    }
+}
+
+/// What holds a password is a secret before anything can be wrong with it, so that no error shows it.
+fn parse_user(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Command;
+    use super::super::tests::parse;
+    use super::*;
+
+    #[test]
+    fn places_to_listen() {
+        assert_eq!(":21".parse::<ListenAddr>().unwrap().0, "[::]:21".parse().unwrap());
+        assert_eq!("127.0.0.1:0".parse::<ListenAddr>().unwrap().0, "127.0.0.1:0".parse().unwrap());
+        assert!(":21".parse::<ListenAddr>().unwrap().is_beyond_loopback());
+        assert!(!"[::1]:21".parse::<ListenAddr>().unwrap().is_beyond_loopback());
+        assert!(!ListenAddr::DEFAULT.is_beyond_loopback());
+        for bad in ["", "21", "localhost", "::1:21:x", ":99999"] {
+            assert!(bad.parse::<ListenAddr>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_of_the_server() {
+        let Ok(Command::Serve(args)) = parse(
+            "serve /srv --listen :21 --listen 127.0.0.1:2121 --user a:b:c --write --commit atomic \
+             --passive-ports 6000-6010 --local-networks 10.0.0.0/8,fd00::/8",
+        ) else {
+            panic!()
+        };
+        assert_eq!((args.listen.len(), args.commit), (2, Some(Commit::Atomic)));
+        assert_eq!(args.user[0].expose(), b"a:b:c");
+        assert_eq!(args.local_networks.map(|n| n.len()), Some(2));
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let Ok(command) = parse("serve --user hunter2") else { panic!() };
+        assert!(!format!("{command:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Arguments of `trace` and `demo`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where session.jsonl, session.txt and session.svg are written.
+    #[arg(long, value_name = "DIR", default_value = "port21-demo")]
+    pub(crate) out: PathBuf,
+    /// Add this to every port. Default: 0, or 10000 where ports below 1024 are not permitted or one is taken.
+    #[arg(long, value_name = "N")]
+    pub(crate) port_offset: Option<u16>,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// Recordings (.jsonl); `-` is standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Draw into this file, in the format that its ending names (.txt, .svg); repeatable. Without: text to the terminal.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Vec<PathBuf>,
+    /// The format, where the ending does not say: txt or svg.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Which session of a recording that has several: its number, or `all`.
+    #[arg(long, value_name = "N|all")]
+    pub(crate) session: Option<String>,
+    /// List the sessions, one a line.
+    #[arg(long, conflicts_with_all = ["output", "format"])]
+    pub(crate) list: bool,
+    /// Only what passes this lane: `server:21`, `client:1175`, `dns`, `user`.
+    #[arg(long, value_name = "LANE")]
+    pub(crate) only: Option<String>,
+    /// The title.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// The date to print, for a file that is the same each time: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+    /// Show the rows of TCP segments (SYN, ACK, FIN).
+    #[arg(long, overrides_with = "no_tcp")]
+    pub(crate) tcp: bool,
+    /// Leave the rows of TCP segments out.
+    #[arg(long)]
+    pub(crate) no_tcp: bool,
+    /// Show parameters under their display-filter names: `ftp.response.code = 220`.
+    #[arg(long)]
+    pub(crate) fields: bool,
+    /// Draw with plain ASCII characters.
+    #[arg(long)]
+    pub(crate) ascii: bool,
+    /// The width of text, in columns. Default: the terminal's.
+    #[arg(long, value_name = "N")]
+    pub(crate) width: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Command;
+    use super::super::tests::parse;
+
+    #[test]
+    fn several_outputs_and_the_last_of_two_opposites() {
+        let Ok(Command::Trace(args)) = parse("trace a.jsonl -o a.svg -o a.txt --no-tcp --tcp") else { panic!() };
+        assert_eq!(args.output.len(), 2);
+        assert!(args.tcp && !args.no_tcp);
+        assert!(parse("trace").is_err());
+        assert!(parse("trace - --list -o x.svg").is_err());
+    }
+}

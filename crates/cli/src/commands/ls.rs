@@ -1,0 +1,168 @@
+//! `port21 ls`: directories, for people and for programs.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+use port21_client::{Client, Listed};
+use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
+use port21_proto::text::Shown;
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, places, remote};
+use crate::args::client::LsArgs;
+use crate::exit::{Exit, Fault};
+use crate::remote::Place;
+
+pub(super) async fn run(args: &LsArgs) -> anyhow::Result<Exit> {
+    let places = places(&args.urls)?;
+    let mut remote = remote(&args.connect)?;
+    let mut outcome = Outcome::new();
+    for place in &places {
+        if places.len() > 1 && !args.json {
+            write_line(format_args!("{place}:"))?;
+        }
+        let client = match remote.session(place, &format!("ls {place}")).await {
+            Ok(client) => client,
+            Err(error) => {
+                outcome.add(Err(error));
+                continue;
+            }
+        };
+        outcome.add(list(client, place, args).await.with_context(|| place.to_string()));
+    }
+    remote.end().await;
+    Ok(outcome.0)
+}
+
+/// Writes each entry as it comes: a listing may be longer than memory.
+async fn list(client: &mut Client, place: &Place, args: &LsArgs) -> anyhow::Result<()> {
+    let mut entries = client.list(place.path()).await?;
+    let mut unreadable = 0;
+    while let Some(listed) = entries.next().await {
+        match listed? {
+            Listed::Entry(entry) if args.json => write_line(json(&entry))?,
+            Listed::Entry(entry) if args.names => write_line(Shown(&entry.name))?,
+            Listed::Entry(entry) => write_line(long(&entry))?,
+            Listed::Unreadable(line) => {
+                unreadable += 1;
+                tracing::warn!("a line of the listing that cannot be read: {}", Shown(&line));
+            }
+        }
+    }
+    if unreadable > 0 {
+        let lines = if unreadable == 1 { "line" } else { "lines" };
+        bail!(Fault::new(Exit::Refused, format!("{unreadable} {lines} of the server's listing could not be read")));
+    }
+    Ok(())
+}
+
+fn write_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}").context("cannot write to standard output")
+}
+
+/// A line as `ls -l` writes it, with what the server told.
+fn long(entry: &Entry) -> String {
+    let mut line = permissions(entry);
+    let who = |name: &Option<Vec<u8>>| name.as_ref().map(|name| format!(" {:<8}", Shown(name).to_string()));
+    line.extend(who(&entry.owner));
+    line.extend(who(&entry.group));
+    line += &format!(" {:>12}", entry.size.map_or_else(|| "-".to_owned(), |size| size.to_string()));
+    line += &format!(" {:>16} ", entry.modified.map(|m| time(&m)).unwrap_or_default());
+    line += &Shown(&entry.name).to_string();
+    if let Some(target) = &entry.target {
+        line += &format!(" -> {}", Shown(target));
+    }
+    line
+}
+
+fn permissions(entry: &Entry) -> String {
+    let kind = match entry.kind {
+        EntryKind::File => '-',
+        EntryKind::Symlink => 'l',
+        EntryKind::Other => '?',
+        _ if entry.is_directory() => 'd',
+        _ => '?',
+    };
+    let Some(mode) = entry.mode else { return format!("{kind}{:9}", "") };
+    let bits = "rwxrwxrwx".char_indices();
+    let bits: String = bits.map(|(at, c)| if mode & (0o400 >> at) != 0 { c } else { '-' }).collect();
+    format!("{kind}{bits}")
+}
+
+/// As exact as it is known. In UTC where the server says so, else in the server's own zone.
+fn time(modified: &Modified) -> String {
+    let form = if modified.precision == Precision::Day { "%Y-%m-%d      " } else { "%Y-%m-%d %H:%M" };
+    jiff::tz::Offset::UTC.to_datetime(modified.at).strftime(form).to_string()
+}
+
+/// An entry as a JSON object; what the server did not tell is left out. A name that is not UTF-8 is shown escaped, and
+/// its bytes are in `name_hex`.
+pub(super) fn json(entry: &Entry) -> Value {
+    let mut out = Map::new();
+    put_bytes(&mut out, "name", &entry.name);
+    let kind = match entry.kind {
+        EntryKind::File => "file",
+        EntryKind::Symlink => "link",
+        EntryKind::Other => "other",
+        _ if entry.is_directory() => "directory",
+        _ => "other",
+    };
+    out.insert("type".to_owned(), json!(kind));
+    if let Some(size) = entry.size {
+        out.insert("size".to_owned(), json!(size));
+    }
+    if let Some(modified) = &entry.modified {
+        let stamp = modified.at.to_string();
+        // Without its `Z` a time claims no zone.
+        let stamp = if modified.utc { stamp.as_str() } else { stamp.trim_end_matches('Z') };
+        out.insert("modified".to_owned(), json!(stamp));
+    }
+    if let Some(mode) = entry.mode {
+        out.insert("mode".to_owned(), json!(format!("{mode:04o}")));
+    }
+    for (key, value) in [("owner", &entry.owner), ("group", &entry.group), ("target", &entry.target)] {
+        if let Some(value) = value {
+            put_bytes(&mut out, key, value);
+        }
+    }
+    Value::Object(out)
+}
+
+fn put_bytes(out: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => {
+            out.insert(key.to_owned(), json!(text));
+        }
+        Err(_) => {
+            out.insert(key.to_owned(), json!(Shown(bytes).to_string()));
+            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            out.insert(format!("{key}_hex"), json!(hex));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        let at = "2005-05-02T21:07:00Z".parse().unwrap();
+        let modified = Some(Modified { at, precision: Precision::Second, utc: true });
+        Entry { size: Some(1715), mode: Some(0o644), modified, ..Entry::new(EntryKind::File, "readme.txt") }
+    }
+
+    #[test]
+    fn long_lines() {
+        assert_eq!(long(&entry()), "-rw-r--r--         1715 2005-05-02 21:07 readme.txt");
+        let link = Entry { target: Some(b"x".to_vec()), ..Entry::new(EntryKind::Symlink, "\x1b[2J") };
+        assert_eq!(long(&link), format!("l{:9} {:>12} {:>16} \\x1b[2J -> x", "", "-", ""));
+    }
+
+    #[test]
+    fn json_loses_nothing() {
+        let want = r#"{"mode":"0644","modified":"2005-05-02T21:07:00Z","name":"readme.txt","size":1715,"type":"file"}"#;
+        assert_eq!(json(&entry()).to_string(), want);
+        let odd = json(&Entry::new(EntryKind::Directory, &b"\xff"[..]));
+        assert_eq!(odd.to_string(), r#"{"name":"\\xff","name_hex":"ff","type":"directory"}"#);
+    }
+}

@@ -1,0 +1,144 @@
+//! Where a console writes: a terminal, a pipe, or a test's memory; and the server's replies as they come.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use port21_proto::SessionEvent;
+use port21_proto::event::{EventKind, Purpose};
+use port21_proto::text::Shown;
+
+/// The output of a console. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Out {
+    to: Arc<Mutex<dyn Write + Send>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Out {
+    /// Writes to `to`.
+    pub(crate) fn new(to: impl Write + Send + 'static) -> Out {
+        Out { to: Arc::new(Mutex::new(to)), failed: Arc::default() }
+    }
+
+    /// Writes a line.
+    pub(crate) fn line(&self, line: impl fmt::Display) {
+        self.write(format_args!("{line}\n"));
+    }
+
+    /// Writes a text that ends no line.
+    pub(crate) fn write(&self, text: fmt::Arguments<'_>) {
+        self.bytes(text.to_string().as_bytes());
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        if to.write_all(bytes).and_then(|()| to.flush()).is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// An error where something could not be written.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self.failed.load(Ordering::Relaxed) {
+            true => Err(io::Error::new(io::ErrorKind::BrokenPipe, "cannot write to standard output")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Shows the server's replies on a console, as they come.
+#[derive(Clone)]
+pub(crate) struct Replies {
+    out: Out,
+    verbose: Arc<AtomicBool>,
+}
+
+impl Replies {
+    /// Shows replies on `out` while this is switched on.
+    pub(crate) fn new(out: Out, verbose: bool) -> Replies {
+        Replies { out, verbose: Arc::new(AtomicBool::new(verbose)) }
+    }
+
+    /// Whether replies are shown.
+    pub(crate) fn is_on(&self) -> bool {
+        self.verbose.load(Ordering::Relaxed)
+    }
+
+    /// Shows replies, or does not; gives what was before.
+    pub(crate) fn set(&self, on: bool) -> bool {
+        self.verbose.swap(on, Ordering::Relaxed)
+    }
+
+    /// Takes an event of the session. `host` is what the user calls the server.
+    pub(crate) fn take(&self, host: &str, event: &SessionEvent) {
+        if !self.is_on() {
+            return;
+        }
+        match &event.kind {
+            EventKind::Opened(connection) if connection.purpose == Purpose::Control => {
+                self.out.line(format_args!("Connected to {}.", Shown(host.as_bytes())));
+            }
+            EventKind::Reply { code, lines, .. } => {
+                let last = lines.len().saturating_sub(1);
+                for (at, line) in lines.iter().enumerate() {
+                    let line = Shown(line);
+                    match at {
+                        at if at == last => self.out.line(format_args!("{code} {line}")),
+                        0 => self.out.line(format_args!("{code}-{line}")),
+                        _ => self.out.line(line),
+                    }
+                }
+            }
+            EventKind::Note { text, .. } => self.out.line(format_args!("({text})")),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use port21_proto::event::ConnectionId;
+    use port21_proto::{Code, Time};
+
+    use super::*;
+
+    /// A console's output in memory.
+    #[derive(Clone, Default)]
+    pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Memory {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn reply(lines: &[&'static str]) -> SessionEvent {
+        let lines = lines.iter().map(|line| line.as_bytes().into()).collect();
+        let kind = EventKind::Reply { connection: ConnectionId::CONTROL, code: Code::new(230).unwrap(), lines };
+        SessionEvent { at: Time::ZERO, kind }
+    }
+
+    #[test]
+    fn replies_are_shown_as_on_the_wire_and_escapes_not_obeyed() {
+        let memory = Memory::default();
+        let replies = Replies::new(Out::new(memory.clone()), true);
+        replies.take("h", &reply(&["one"]));
+        replies.take("h", &reply(&["Welcome", "\x1b]0;owned\x07", "done"]));
+        assert!(replies.set(false));
+        replies.take("h", &reply(&["silent"]));
+        assert_eq!(memory.text(), "230 one\n230-Welcome\n\\x1b]0;owned\\x07\n230 done\n");
+    }
+}

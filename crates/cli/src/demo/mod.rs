@@ -1,0 +1,183 @@
+//! `port21 demo`: the reference session, for real, on this machine.
+//!
+//! A name server, the FTP server and the console's client talk over real sockets at three loopback hosts; what the client
+//! saw is recorded, drawn, and compared with the reference message by message. Nothing here is a special case: server
+//! and client are those of `serve` and `shell`, with settings that anybody can give them.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `ports` | the hosts and their ports |
+//! | `dns` | the name server |
+//! | `site` | the server's files |
+//! | `reference` | the messages that there should be, and the check |
+
+mod dns;
+mod ports;
+mod reference;
+mod site;
+
+use std::fs::File;
+use std::io::{BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use port21_trace::drawing::{Drawing, Format};
+use port21_trace::ladder::Ladder;
+use port21_trace::recording::{Recorder, Recording as Recorded};
+use port21_trace::render::{self, SvgOptions, TextOptions};
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+
+use self::ports::Places;
+use crate::args::client::ConnectArgs;
+use crate::args::trace::DemoArgs;
+use crate::config::Config;
+use crate::console::{Console, Flow, Out};
+use crate::exit::{Exit, Fault};
+use crate::interrupt::run_until_interrupted;
+use crate::record::Recording;
+use crate::trace::terminal_text;
+
+/// What the drawing is called.
+const TITLE: &str = "FTP Session Sequence Diagram";
+
+/// The whole session takes well under a second, or two where ports still rest from a run before.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let (places, moved) = Places::choose(args.port_offset)?;
+    let out = Out::new(std::io::stdout());
+    if let Some(why) = moved {
+        out.line(format_args!("{why}.\n"));
+    }
+    let jsonl = args.out.join("session.jsonl");
+    run_until_interrupted(async {
+        match tokio::time::timeout(PATIENCE, session(&places, &jsonl, &out)).await {
+            Ok(done) => done.map(|()| Exit::Done),
+            Err(_) => bail!(Fault::new(Exit::Interrupted, format!("the session did not end within {PATIENCE:?}"))),
+        }
+    })?;
+    draw_and_check(&places, args, &jsonl, &out)
+}
+
+/// Runs the session, from the DNS query to the last FIN, and compares the file that it fetched.
+async fn session(places: &Places, jsonl: &Path, out: &Out) -> anyhow::Result<()> {
+    let site = site::make().context("cannot make the server's files")?;
+    let here = tempfile::tempdir().context("cannot make a directory to download into")?;
+
+    let socket = UdpSocket::bind(places.dns()).await.with_context(|| places.dns().to_string())?;
+    let dns = tokio::spawn(dns::serve(socket, places.server_host()));
+    let mut server = crate::serve::server(&server_settings(places, site.path())).await?;
+    server.listen(places.server()).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(server.run(async move { drop(stopped.await) }));
+
+    let recording = Recording::begin_titled(Some(jsonl), Recorder::Client, Some(TITLE))?;
+    let mut console = Console::new(client_flags(places), recording, here.path().to_owned(), out.clone(), false);
+    console.set_verbose(true);
+    let done = play(&mut console, places, out).await;
+    console.end().await;
+
+    // Nobody is connected any more: the server ends at once.
+    drop(stop);
+    server.await.context("the server")?;
+    dns.abort();
+    done?;
+    let fetched = std::fs::read(here.path().join("readme.txt")).context("readme.txt was not fetched")?;
+    if fetched != site::README {
+        bail!(Fault::new(Exit::Verification, "readme.txt is not what the server has"));
+    }
+    Ok(())
+}
+
+/// Types the user's lines.
+async fn play(console: &mut Console, places: &Places, out: &Out) -> anyhow::Result<()> {
+    let port = if places.offset == 0 { String::new() } else { format!(" {}", places.port(21)) };
+    let open = format!("open ftp.any-domain.com{port}");
+    let lines = [open.as_str(), "user ftp guest@any-domain.com", "dir", "cd pub", "get readme.txt", "bye"];
+    for line in lines {
+        let shown = line.strip_suffix("guest@any-domain.com").map_or(line.to_owned(), |user| format!("{user}***"));
+        out.line(format_args!("port21> {shown}"));
+        match console.run_line(line).await.with_context(|| shown)? {
+            Flow::Continue => {}
+            Flow::End => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// As a configuration file would have it.
+fn server_settings(places: &Places, root: &Path) -> Config {
+    Config {
+        listen: vec![crate::args::serve::ListenAddr(places.server())],
+        root: Some(root.to_owned()),
+        anonymous: true,
+        greeting: "ANY-DOMAIN.COM FTP Service".to_owned(),
+        host_name: Some("ftp.any-domain.com".to_owned()),
+        ..Config::default()
+    }
+}
+
+/// As `port21 shell -4 --active --no-probe --dns ...` would have it.
+fn client_flags(places: &Places) -> ConnectArgs {
+    ConnectArgs {
+        user: None,
+        // The user of this machine is not the user of the demo.
+        netrc_file: Some(PathBuf::from("/dev/null")),
+        active: true,
+        dns: Some(places.dns()),
+        ipv4: true,
+        ipv6: false,
+        timeout: Some(Duration::from_secs(10)),
+        retry: 0,
+        no_probe: true,
+        trace: None,
+        bind: Some(places.client_host()),
+        control_port: Some(places.port(1175)),
+        active_ports: Some(places.port(5001)..=places.port(5002)),
+        dns_port: Some(places.port(1030)),
+    }
+}
+
+/// Draws what was recorded, and checks it.
+fn draw_and_check(places: &Places, args: &DemoArgs, jsonl: &Path, out: &Out) -> anyhow::Result<Exit> {
+    let file = File::open(jsonl).with_context(|| jsonl.display().to_string())?;
+    let recorded = Recorded::read(BufReader::new(file)).with_context(|| jsonl.display().to_string())?;
+    let Some(session) = recorded.sessions.first() else {
+        bail!(Fault::new(Exit::Verification, "the recording holds no session"));
+    };
+    let ladder: Ladder = Drawing { format: Format::Text, ..Drawing::default() }.ladder(session);
+    for (name, drawn) in [
+        ("session.txt", render::text(&ladder, &TextOptions::default())),
+        ("session.svg", render::svg(&ladder, &SvgOptions::default())),
+    ] {
+        let path = args.out.join(name);
+        File::create(&path)
+            .and_then(|mut file| file.write_all(drawn.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    out.line("");
+    out.write(format_args!("{}", render::text(&ladder, &terminal_text(None, false))));
+    out.line("");
+    let differences = reference::compare(&ladder.plain_rows(), places.offset);
+    for difference in &differences {
+        out.line(difference);
+    }
+    let dir = args.out.display();
+    out.line(format_args!("Recorded and drawn: {dir}/session.jsonl, {dir}/session.txt, {dir}/session.svg"));
+    out.check()?;
+    if !differences.is_empty() {
+        let n = differences.len();
+        bail!(Fault::new(
+            Exit::Verification,
+            format!("this was not the reference session: {n} messages differ, see above")
+        ));
+    }
+    let all = reference::messages().len();
+    out.line(format_args!(
+        "All {all} messages of the reference session happened, and readme.txt arrived byte for byte."
+    ));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,261 @@
+//! From a URL and the flags to a session: where, who, how.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use port21_client::{Builder, Client, Credentials, DataMode, IpFamily, Secret, Target, Timeouts};
+use port21_proto::text::Shown;
+
+use crate::args::client::ConnectArgs;
+use crate::exit::{Exit, Fault};
+use crate::record::{Recording, SessionLog};
+use crate::{netrc, prompt};
+
+/// A place on a server, as the user named it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// What the URL says.
+    pub(crate) target: Target,
+    shown: String,
+}
+
+impl Place {
+    /// Reads a URL. `host/path` is one too, as `ftp://` is the only scheme there is.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Place> {
+        let url = if text.contains("://") { text.to_owned() } else { format!("ftp://{text}") };
+        let target = Target::parse(&url).context("write it as ftp://host/path")?;
+        let shown = show(&target);
+        Ok(Place { target, shown })
+    }
+
+    /// The path without a `/` at its end; the login's own directory is empty.
+    pub(crate) fn path(&self) -> &[u8] {
+        match self.target.path.as_slice() {
+            b"/" => b"/",
+            path => path.strip_suffix(b"/").unwrap_or(path),
+        }
+    }
+
+    /// The last part of the path, where it can be the name of a local file.
+    pub(crate) fn file_name(&self) -> Option<&[u8]> {
+        let name = self.path().rsplit(|&b| b == b'/').next()?;
+        (!matches!(name, b"" | b"." | b"..") && !name.contains(&0)).then_some(name)
+    }
+
+    /// The path with one more part behind it.
+    pub(crate) fn join(&self, name: &[u8]) -> Vec<u8> {
+        join(self.path(), name)
+    }
+
+    /// Whether one session serves both.
+    fn is_same_session(&self, other: &Place) -> bool {
+        let (a, b) = (&self.target, &other.target);
+        (&a.host, a.port, &a.credentials) == (&b.host, b.port, &b.credentials)
+    }
+}
+
+impl std::fmt::Display for Place {
+    /// The URL without its password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+fn show(target: &Target) -> String {
+    let mut out = "ftp://".to_owned();
+    if let Some(credentials) = &target.credentials {
+        out += &format!("{}@", Shown(credentials.user.as_bytes()));
+    }
+    out += &if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
+    if target.port != 21 {
+        out += &format!(":{}", target.port);
+    }
+    format!("{out}/{}", Shown(&target.path))
+}
+
+/// A path with one more part behind it.
+pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
+    let between: &[u8] = if path.is_empty() || path.ends_with(b"/") { b"" } else { b"/" };
+    [path, between, name].concat()
+}
+
+/// The session of a command that works through its URLs: kept for as long as they name the same server and user.
+pub(crate) struct Remote<'a> {
+    args: &'a ConnectArgs,
+    recording: Recording,
+    current: Option<(Place, Client, SessionLog)>,
+}
+
+impl<'a> Remote<'a> {
+    /// Nothing is connected yet.
+    pub(crate) fn new(args: &'a ConnectArgs, recording: Recording) -> Remote<'a> {
+        Remote { args, recording, current: None }
+    }
+
+    /// A session for the place, logged in; `action` is what the user wants there, for the recording.
+    pub(crate) async fn session(&mut self, place: &Place, action: &str) -> anyhow::Result<&mut Client> {
+        match &self.current {
+            Some((at, client, log)) if at.is_same_session(place) && client.is_connected() => log.user(action),
+            _ => {
+                self.end().await;
+                let credentials = credentials(place, self.args)?;
+                let log = self.recording.session();
+                log.user(action);
+                let client = self.connect(place, &log, credentials).await?;
+                self.current = Some((place.clone(), client, log));
+            }
+        }
+        match &mut self.current {
+            Some((_, client, _)) => Ok(client),
+            None => bail!("no session"),
+        }
+    }
+
+    /// Says farewell to the server. What was asked for has been done: a server that is gone by now changes nothing.
+    pub(crate) async fn end(&mut self) {
+        if let Some((_, client, _)) = self.current.take()
+            && let Err(error) = client.quit().await
+        {
+            tracing::debug!("QUIT: {error}");
+        }
+    }
+
+    async fn connect(&self, place: &Place, log: &SessionLog, credentials: Credentials) -> anyhow::Result<Client> {
+        let mut builder = builder(self.args, place)?.credentials(credentials);
+        if log.is_on() {
+            let log = log.clone();
+            let clock = log.clock();
+            builder = builder.sink(Arc::new(move |event| log.write(&event)), clock);
+        }
+        for attempt in 0.. {
+            match builder.open().await {
+                Ok(client) => return Ok(client),
+                Err(error) if attempt < self.args.retry && Exit::of_client(&error) == Exit::Connect => {
+                    pause(attempt, &error.to_string()).await;
+                }
+                Err(error) => return Err(error).with_context(|| place.to_string()),
+            }
+        }
+        bail!("no attempt was made")
+    }
+}
+
+/// Waits before a further attempt: a second, then twice as long each time, half a minute at most.
+pub(crate) async fn pause(attempt: u32, why: &str) {
+    let wait = Duration::from_secs(1 << attempt.min(5)).min(Duration::from_secs(30));
+    tracing::warn!("{why}; trying again in {} s", wait.as_secs());
+    tokio::time::sleep(wait).await;
+}
+
+/// All that the flags say of a session.
+pub(crate) fn builder(args: &ConnectArgs, place: &Place) -> anyhow::Result<Builder> {
+    let mut builder = Client::builder().target(&place.target);
+    if args.active {
+        builder = builder.mode(DataMode::Active);
+    }
+    if let Some(server) = args.dns {
+        builder = builder.dns(server).dns_local_port(args.dns_port.unwrap_or(0));
+    }
+    if let Some(timeout) = args.timeout {
+        if timeout.is_zero() {
+            bail!(Fault::usage("--timeout: 0 leaves no time for anything"));
+        }
+        builder = builder.timeouts(timeouts(timeout));
+    }
+    if let Some(ip) = args.bind {
+        builder = builder.bind_ip(ip);
+    }
+    if let Some(ports) = &args.active_ports {
+        builder = builder.active_ports(ports.clone());
+    }
+    let family = match (args.ipv4, args.ipv6, args.bind) {
+        (true, ..) | (_, _, Some(IpAddr::V4(_))) => IpFamily::V4,
+        (_, true, _) | (_, _, Some(IpAddr::V6(_))) => IpFamily::V6,
+        _ => IpFamily::Any,
+    };
+    Ok(builder.control_port(args.control_port.unwrap_or(0)).ip_family(family).probe(!args.no_probe))
+}
+
+fn timeouts(each: Duration) -> Timeouts {
+    let default = Timeouts::default();
+    Timeouts {
+        resolve: each,
+        connect: each,
+        greeting: each,
+        reply: each,
+        data_open: each,
+        stall: each,
+        final_reply: each,
+        abort: each.min(default.abort),
+        quit: each.min(default.quit),
+    }
+}
+
+/// Who logs in: as the URL says, or --user, or ~/.netrc, or a guest. A password that is not there yet is looked for in
+/// PORT21_PASSWORD, in ~/.netrc, and asked for on the terminal.
+fn credentials(place: &Place, args: &ConnectArgs) -> anyhow::Result<Credentials> {
+    let known = place.target.credentials.clone();
+    let user = known.as_ref().map(|c| c.user.clone()).or_else(|| args.user.clone());
+    if let Some(credentials) = known
+        && !credentials.password.expose().is_empty()
+    {
+        return Ok(credentials);
+    }
+    let entry = netrc::look_up(args.netrc_file.as_deref(), &place.target.host, user.as_deref())?;
+    let Some(user) = user.or_else(|| entry.as_ref().and_then(|entry| entry.user.clone())) else {
+        return Ok(Credentials::anonymous());
+    };
+    let password = match password_from_environment().or_else(|| entry.and_then(|entry| entry.password)) {
+        Some(password) => password,
+        None if is_guest(&user) => Credentials::anonymous().password,
+        None if prompt::is_possible() => {
+            prompt::secret(&format!("Password for {} at {}: ", Shown(user.as_bytes()), place.target.host))?
+        }
+        None => bail!(Fault::new(
+            Exit::Login,
+            format!(
+                "{place}: no password for {}: set PORT21_PASSWORD, or put it into ~/.netrc",
+                Shown(user.as_bytes())
+            )
+        )),
+    };
+    Ok(Credentials { user, password, account: None })
+}
+
+/// The password that the environment holds.
+pub(crate) fn password_from_environment() -> Option<Secret> {
+    use std::os::unix::ffi::OsStringExt as _;
+    std::env::var_os("PORT21_PASSWORD").map(|password| Secret::new(password.into_vec()))
+}
+
+/// Whether the name is that of an anonymous guest (RFC 1635).
+pub(crate) fn is_guest(user: &str) -> bool {
+    port21_server::account::Anonymous::is_guest(user.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_places() {
+        let place = Place::parse("ftp://bob:hunter2@h.example:2121/a%20b/").unwrap();
+        assert_eq!((place.path(), place.file_name()), (&b"a b"[..], Some(&b"a b"[..])));
+        assert_eq!(place.join(b"c"), b"a b/c");
+        assert!(!place.to_string().contains("hunter2"));
+        assert_eq!(Place::parse("h").unwrap().file_name(), None);
+        assert_eq!(Place::parse("h/%2F").unwrap().path(), b"/");
+        assert_eq!(Place::parse("h/%2Fetc/..").unwrap().file_name(), None);
+        assert!(Place::parse("http://h/").is_err());
+    }
+
+    #[test]
+    fn sessions_are_shared_by_places_of_one_login() {
+        let place = |url| Place::parse(url).unwrap();
+        assert!(place("ftp://h/a").is_same_session(&place("ftp://h/b")));
+        assert!(!place("ftp://h/a").is_same_session(&place("ftp://u@h/a")));
+        assert!(!place("ftp://h/a").is_same_session(&place("ftp://h:2121/a")));
+    }
+}

@@ -1,0 +1,197 @@
+//! `port21 serve`: the server, from its settings to its end.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `accounts` | who may log in, and what they may do |
+//! | `recorder` | `--record`: a recording a session |
+
+mod accounts;
+mod recorder;
+
+use std::future::Future;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use port21_proto::server::SessionSettings;
+use port21_server::{Server, ServerBuilder, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::recorder::Recorder;
+use crate::args::serve::{ListenAddr, ServeArgs};
+use crate::config::Config;
+use crate::exit::{Exit, Fault};
+
+/// Serves until SIGTERM or ^C.
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
+    let config = Config::with_flags(args)?;
+    if !args.user.is_empty() {
+        tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let done = runtime.block_on(serve(&config));
+    // A file system that hangs may hold a thread: it is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(config: &Config) -> anyhow::Result<Exit> {
+    let limit = port21_server::raise_descriptor_limit();
+    tracing::debug!(?limit, "file descriptors");
+    let recorder = config.record.as_deref().map(Recorder::start).transpose()?;
+    let mut server = match &recorder {
+        Some(recorder) => builder(config).await?.events(recorder.sinks()).build(),
+        None => builder(config).await?.build(),
+    };
+    let mut bound = Vec::new();
+    for listen in &config.listen {
+        bound.push(server.listen(listen.0).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
+    }
+    announce(config, &bound)?;
+    let (first, second) = signals()?;
+    tokio::select! {
+        () = server.run(first) => {}
+        () = second => tracing::warn!("a second signal: cutting off what is left"),
+    }
+    drop(recorder);
+    Ok(Exit::Done)
+}
+
+/// A server with these settings that listens nowhere yet.
+pub(crate) async fn server(config: &Config) -> anyhow::Result<Server> {
+    Ok(builder(config).await?.build())
+}
+
+async fn builder(config: &Config) -> anyhow::Result<ServerBuilder> {
+    let accounts = accounts::open(config)?;
+    Ok(Server::builder(Arc::new(accounts)).settings(settings(config).await?))
+}
+
+/// Ends with the first SIGTERM or ^C, and with the second.
+fn signals() -> anyhow::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
+    let mut term = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let (tell, mut told) = tokio::sync::watch::channel(0u32);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tell.send_modify(|count| *count += 1);
+        }
+    });
+    let mut again = told.clone();
+    // The sender lives as long as the runtime: waiting cannot fail before the process ends.
+    let first = async move { drop(told.wait_for(|count| *count >= 1).await) };
+    let second = async move { drop(again.wait_for(|count| *count >= 2).await) };
+    Ok((first, second))
+}
+
+async fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let default = SessionSettings::default();
+    let session = SessionSettings {
+        greeting: config.greeting.clone(),
+        host: config.host_name.clone().unwrap_or_else(machine_name),
+        anonymous: config.anonymous,
+        login_timeout: config.timeouts.login,
+        idle_timeout: config.timeouts.idle,
+        data_open_timeout: config.timeouts.data_open,
+        stall_timeout: config.timeouts.stall,
+        ..default
+    };
+    Ok(Settings {
+        session,
+        max_connections: config.limits.connections,
+        max_connections_per_address: config.limits.connections_per_address,
+        passive_ports: Some(config.passive_ports.clone()),
+        advertise: match &config.advertise {
+            Some(host) => Some(resolve(host).await?),
+            None => None,
+        },
+        local_networks: config.local_networks.clone(),
+        commit: config.commit,
+        shutdown_grace: config.timeouts.shutdown,
+        ..Settings::default()
+    })
+}
+
+fn machine_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// The IPv4 address of `advertise`: PASV has room for no other.
+async fn resolve(host: &str) -> anyhow::Result<Ipv4Addr> {
+    let found =
+        tokio::net::lookup_host((host, 0)).await.with_context(|| format!("`advertise`: cannot resolve {host}"))?;
+    let first = found.map(|addr| addr.ip().to_canonical()).find_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    });
+    match first {
+        Some(ip) => Ok(ip),
+        None => bail!(Fault::usage(format!("`advertise`: {host} has no IPv4 address, and PASV can tell no other"))),
+    }
+}
+
+/// Says on standard output what is served, where, and for whom; what else is worth knowing goes to standard error.
+fn announce(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<()> {
+    let root = config.root();
+    let root = root.canonicalize().unwrap_or(root);
+    let at: Vec<String> = bound.iter().map(|addr| format!("ftp://{addr}/")).collect();
+    let line = format!("Serving {} at {} for {}.\n", root.display(), at.join(" and "), audience(config));
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+    if bound.iter().all(|addr| !ListenAddr(*addr).is_beyond_loopback()) {
+        tracing::info!("only this machine can connect: for all others, add a place to listen, such as --listen :2121");
+        return Ok(());
+    }
+    let ports: Vec<String> = bound.iter().map(|addr| addr.port().to_string()).collect();
+    let (first, last) = (config.passive_ports.start(), config.passive_ports.end());
+    let ports = ports.join(", ");
+    tracing::info!(
+        "a firewall has to let in: nft add rule inet filter input tcp dport {{ {ports}, {first}-{last} }} accept"
+    );
+    tracing::info!("FTP sends names, passwords and files in clear");
+    Ok(())
+}
+
+/// `anybody (read-only) and alice (read and write)`.
+fn audience(config: &Config) -> String {
+    let mut who = Vec::new();
+    if config.anonymous {
+        who.push("anybody (read-only)".to_owned());
+    }
+    for user in &config.users {
+        let may = if user.write.unwrap_or(config.write) { "read and write" } else { "read-only" };
+        who.push(format!("{} ({may})", user.name));
+    }
+    match who.len() {
+        0..=4 => who.join(" and "),
+        n => format!("{} and {} more", who[0], n - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::User;
+    use port21_proto::Secret;
+
+    #[test]
+    fn for_whom() {
+        let user = |name: &str, write| User { name: name.to_owned(), password: Secret::new("x"), home: None, write };
+        let users = vec![user("alice", None), user("bob", Some(false))];
+        let config = Config { anonymous: true, write: true, users, ..Config::default() };
+        assert_eq!(audience(&config), "anybody (read-only) and alice (read and write) and bob (read-only)");
+    }
+
+    #[tokio::test]
+    async fn an_address_to_advertise() {
+        assert_eq!(resolve("192.0.2.7").await.unwrap(), Ipv4Addr::new(192, 0, 2, 7));
+        assert_eq!(Exit::of(&resolve("2001:db8::1").await.unwrap_err()), Exit::Usage);
+    }
+}

@@ -1,0 +1,161 @@
+//! `port21 trace`: recordings to drawings.
+
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use port21_trace::drawing::{self, Drawing, Format, Which};
+use port21_trace::ladder::{self, LaneName};
+use port21_trace::recording::Recording;
+use port21_trace::render::TextOptions;
+
+use crate::args::trace::TraceArgs;
+use crate::exit::{Exit, Fault};
+
+/// The formats, by the endings that ask for them.
+const FORMATS: &str = ".txt and .svg";
+
+pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
+    let outputs = args.output.iter().map(|path| Ok((path, format(path, args)?))).collect::<anyhow::Result<Vec<_>>>()?;
+    let options = options(args)?;
+    let recording = read_all(&args.inputs)?;
+    for note in &recording.notes {
+        tracing::warn!("{note}");
+    }
+    if args.list {
+        return print(&drawing::list(&recording));
+    }
+    let which = match args.session.as_deref() {
+        None => Which::Only,
+        Some("all") => Which::All,
+        Some(one) => Which::One(one.to_owned()),
+    };
+    let draw = |format, text| {
+        let drawing = Drawing { format, which: which.clone(), ladder: options.clone(), text, ..Drawing::default() };
+        drawing.draw(&recording).map_err(|error| Fault::usage(error.to_string()))
+    };
+    if outputs.is_empty() {
+        let format = args.format.as_deref().map_or(Ok(Format::Text), named)?;
+        return print(&draw(format, terminal_text(args.width, args.ascii))?);
+    }
+    for (path, format) in outputs {
+        let text = TextOptions { width: width_in(args.width)?, ascii: args.ascii, colour: false };
+        let drawn = draw(format, text)?;
+        if path.as_os_str() == "-" {
+            print(&drawn)?;
+        } else {
+            std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// How text is drawn for standard output: as wide as the terminal, with colours only there.
+pub(crate) fn terminal_text(width: Option<usize>, ascii: bool) -> TextOptions {
+    let stdout = io::stdout();
+    let columns = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| usize::from(size.ws_col)).filter(|n| *n > 0);
+    let default = TextOptions::default();
+    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    TextOptions { width: width.or(columns).unwrap_or(default.width), ascii, colour }
+}
+
+fn width_in(width: Option<usize>) -> anyhow::Result<usize> {
+    match width {
+        Some(width) if width < TextOptions::MIN_WIDTH => {
+            bail!(Fault::usage(format!(
+                "--width: {} columns are the least that can be drawn in",
+                TextOptions::MIN_WIDTH
+            )))
+        }
+        width => Ok(width.unwrap_or(TextOptions::default().width)),
+    }
+}
+
+fn options(args: &TraceArgs) -> anyhow::Result<ladder::Options> {
+    width_in(args.width)?;
+    let only = args.only.as_ref().map(|lane| lane.parse::<LaneName>());
+    Ok(ladder::Options {
+        tcp: !args.no_tcp,
+        only: only.transpose().map_err(|error| Fault::usage(format!("--only: {error}")))?,
+        title: args.title.clone(),
+        date: args.date.clone(),
+        fields: args.fields,
+        ..ladder::Options::default()
+    })
+}
+
+fn format(path: &Path, args: &TraceArgs) -> anyhow::Result<Format> {
+    if let Some(name) = &args.format {
+        return named(name);
+    }
+    if path.as_os_str() == "-" {
+        return Ok(Format::Text);
+    }
+    match Format::of_file(path) {
+        Some(format) => Ok(format),
+        None => bail!(Fault::usage(format!(
+            "{}: no format has this ending: there are {FORMATS}, or say --format",
+            path.display()
+        ))),
+    }
+}
+
+fn named(name: &str) -> anyhow::Result<Format> {
+    match Format::of_file(Path::new(&format!("x.{name}"))) {
+        Some(format) => Ok(format),
+        None => bail!(Fault::usage(format!("--format {name}: there are txt and svg"))),
+    }
+}
+
+/// Reads all inputs, one after the other, into one.
+fn read_all(inputs: &[PathBuf]) -> anyhow::Result<Recording> {
+    let mut all = Recording::default();
+    for path in inputs {
+        let recording = if path.as_os_str() == "-" {
+            Recording::read(io::stdin().lock()).context("standard input")?
+        } else {
+            let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Recording::read(BufReader::new(file)).with_context(|| path.display().to_string())?
+        };
+        all.sessions.extend(recording.sessions);
+        all.notes.extend(recording.notes.into_iter().map(|note| format!("{}: {note}", path.display())));
+    }
+    Ok(all)
+}
+
+fn print(text: &str) -> anyhow::Result<Exit> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn args(line: &str) -> TraceArgs {
+        let Command::Trace(args) = Args::parse_from(line.split(' ')).command else { panic!() };
+        args
+    }
+
+    #[test]
+    fn formats_go_by_ending() {
+        assert_eq!(format(Path::new("x.svg"), &args("port21 trace -")).unwrap(), Format::Svg);
+        assert_eq!(format(Path::new("x.dat"), &args("port21 trace - --format svg")).unwrap(), Format::Svg);
+        let error = format(Path::new("x.pdf"), &args("port21 trace -")).unwrap_err().to_string();
+        assert!(error.contains(".txt and .svg"), "{error}");
+        assert!(named("pdf").is_err());
+    }
+
+    #[test]
+    fn lanes_and_widths() {
+        assert!(options(&args("port21 trace - --only server:21")).unwrap().only.is_some());
+        assert!(options(&args("port21 trace - --only nowhere")).is_err());
+        assert!(options(&args("port21 trace - --width 20")).is_err());
+        assert!(!options(&args("port21 trace - --no-tcp")).unwrap().tcp);
+    }
+}

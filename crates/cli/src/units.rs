@@ -1,0 +1,95 @@
+//! Durations in the words that people write, `30s`, `1h30m`, and sizes in those that they read, `1.7 KiB`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+/// Reads a duration: one number and unit after the other, of `ms`, `s`, `m` (or `min`), `h` and `d`. A number alone is
+/// seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration: write a number and a unit, such as 500ms, 30s, 5m or 1h30m");
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    if let Ok(seconds) = rest.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let (number, tail) = split_unit(rest);
+        let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let number: f64 = number.parse().map_err(|_| wrong())?;
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            _ => return Err(wrong()),
+        };
+        let part = Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+        rest = tail.trim_start();
+    }
+    Ok(total)
+}
+
+/// A size as people read it: `1.2 MiB`; below 1024 bytes the bytes themselves.
+pub(crate) fn show_size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
+}
+
+/// A duration in a configuration file: in words, or a whole number of seconds.
+pub(crate) fn deserialize_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Seconds(u32),
+        Words(String),
+    }
+    match Written::deserialize(from)? {
+        Written::Seconds(n) => Ok(Duration::from_secs(n.into())),
+        Written::Words(text) => parse_duration(&text).map_err(serde::de::Error::custom),
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    (number, unit.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, millis) in
+            [("30", 30_000), ("30s", 30_000), ("1h30m", 5_400_000), ("500ms", 500), ("0.5 s", 500), ("1m 1s", 61_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1s", "1y", "1", "1 parsec"].into_iter().filter(|t| *t != "1") {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_as_people_read_them() {
+        assert_eq!(show_size(1023), "1023 B");
+        assert_eq!(show_size(1715), "1.7 KiB");
+        assert_eq!(show_size(u64::MAX), "16384.0 PiB");
+    }
+}
