@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use port21_proto::line::{Line, LineDecoder};
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::server::{
     Action, Grant, LoginError, OpId, Opened, Outcome, Output, ServerSession, SessionSettings, StorageError,
@@ -28,6 +29,7 @@ pub(crate) struct Bench {
     pub(crate) until: Time,
     pub(crate) closed: bool,
     next_port: u16,
+    replies: LineDecoder,
 }
 
 pub(crate) fn settings() -> SessionSettings {
@@ -56,6 +58,7 @@ impl Bench {
             until: Time::MAX,
             closed: false,
             next_port: 50_000,
+            replies: LineDecoder::new(1 << 20),
         };
         bench.drain();
         bench
@@ -77,11 +80,18 @@ impl Bench {
         self.feed(text.as_bytes());
     }
 
-    /// Sends bytes without a note of them. All must be taken.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        let taken = self.session.handle_input(self.now, bytes);
-        assert!(taken == bytes.len() || self.closed || !self.session.takes_input(), "took {taken} of {}", bytes.len());
-        self.drain();
+    /// Sends bytes without a note of them, as long as the session takes some.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        loop {
+            let taken = self.session.handle_input(self.now, bytes);
+            let waits = !self.session.takes_input();
+            self.drain();
+            bytes = &bytes[taken..];
+            if bytes.is_empty() || self.closed || !self.session.takes_input() {
+                return;
+            }
+            assert!(waits, "took {taken} and left {}", bytes.len());
+        }
     }
 
     pub(crate) fn eof(&mut self) {
@@ -149,14 +159,22 @@ impl Bench {
             .collect()
     }
 
+    /// Reads what the session sends as a client does: Telnet answers are no part of any line.
+    fn receive(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (read, line) = self.replies.feed(bytes);
+            if let Some(Line::Whole(line) | Line::Overlong(line)) = line {
+                self.log.push(format!("S: {}", String::from_utf8_lossy(line)));
+            }
+            bytes = &bytes[read..];
+        }
+        assert!(!self.replies.has_partial(), "a line without its end");
+    }
+
     fn drain(&mut self) {
         loop {
             match self.session.poll_output() {
-                Output::Send(bytes) => {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    assert!(text.ends_with("\r\n"));
-                    self.log.extend(text.lines().map(|line| format!("S: {line}")));
-                }
+                Output::Send(bytes) => self.receive(&bytes),
                 Output::Do(op, action) => {
                     assert!(!self.closed);
                     match self.outcome(&action) {
