@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::reply::{Code, Text};
-use crate::secret::MASK;
+use crate::secret::{self, MASK};
 use crate::time::Time;
 use crate::verb::Verb;
 
@@ -191,17 +191,22 @@ pub enum Closing {
 }
 
 impl EventKind {
-    /// A command as an event: the argument of a verb that carries a secret (PASS, ACCT) is replaced by [`MASK`]. The
-    /// line may be malformed: what stands where a verb should is shown, but never behind a secret's verb.
+    /// A command as an event: a password (PASS, ACCT, SITE PSWD and its like) is replaced by [`MASK`]. The line may be
+    /// malformed: what stands where a verb should is shown, but nothing that may be a secret.
     pub fn command(connection: ConnectionId, line: &[u8]) -> EventKind {
         let line = line.trim_ascii_start();
+        let (line, hidden) = secret::begins(line).and_then(|at| line.split_at_checked(at)).unwrap_or((line, b""));
         let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
         let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
         let verb = crate::text::Shown(verb).to_string().to_ascii_uppercase();
-        let argument = argument.strip_prefix(b" ").unwrap_or(argument);
-        let secret = matches!(verb.as_str(), "PASS" | "ACCT") && !argument.is_empty();
-        let argument = if secret { MASK.as_bytes() } else { argument };
-        EventKind::Command { connection, verb, argument: argument.to_vec() }
+        let mut argument = argument.strip_prefix(b" ").unwrap_or(argument).to_vec();
+        if !hidden.is_empty() {
+            if !argument.is_empty() {
+                argument.push(b' ');
+            }
+            argument.extend_from_slice(MASK.as_bytes());
+        }
+        EventKind::Command { connection, verb, argument }
     }
 
     /// The verb of a command event, where the table has it.

@@ -1,6 +1,6 @@
 //! From the bytes of a control connection to its lines.
 
-use std::mem;
+use std::{fmt, mem};
 
 /// The default cap on a command line, in bytes without its end: room for [`MAX_PATH`](crate::path::MAX_PATH) and a verb.
 pub const MAX_COMMAND_LINE: usize = 4096 + 64;
@@ -36,7 +36,6 @@ pub enum Line<'a> {
 /// 0xFF before a byte that is no Telnet command is kept: some clients send names in other charsets unescaped.
 ///
 /// The same bytes give the same lines however they are cut into segments. Memory is bounded by the cap.
-#[derive(Debug)]
 pub struct LineDecoder {
     line: Vec<u8>,
     limit: usize,
@@ -55,6 +54,16 @@ enum State {
     Option(u8),
     Sub,
     SubIac,
+}
+
+impl fmt::Debug for LineDecoder {
+    /// Without the line, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineDecoder")
+            .field("bytes", &self.line.len())
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LineDecoder {

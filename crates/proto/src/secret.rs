@@ -1,6 +1,7 @@
 //! Text that must not be seen: passwords and account words.
 
 use std::fmt;
+use std::ops::Range;
 
 /// What stands in a log, a recording or a diagram where a secret was.
 pub const MASK: &str = "***";
@@ -45,6 +46,48 @@ impl Drop for Secret {
         self.0.fill(0);
         std::hint::black_box(&self.0);
     }
+}
+
+/// Where in a command line a secret begins: behind PASS, ACCT, and the commands of SITE that set a password.
+///
+/// The line may be malformed, and must not tell then either: whatever stands behind these letters is taken for the
+/// secret, and whatever but letters may stand before them. For whoever takes a bare CR or a NUL for the end of a line, a
+/// command begins behind it.
+pub(crate) fn begins(line: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    for command in line.split(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        if let Some(at) = begins_in_command(command) {
+            return Some(from + at);
+        }
+        from += command.len() + 1;
+    }
+    None
+}
+
+fn begins_in_command(command: &[u8]) -> Option<usize> {
+    let verb = letters(command, 0);
+    let name = command.get(verb.clone())?.to_ascii_uppercase();
+    if name.starts_with(b"PASS") || name.starts_with(b"ACCT") {
+        return Some(verb.start + 4);
+    }
+    if name != b"SITE" {
+        return None;
+    }
+    let word = letters(command, verb.end);
+    let name = command.get(word.clone())?.to_ascii_uppercase();
+    // PSWD, CPWD, PASSWD, GPASS and their like.
+    let is_secret = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    (is_secret(b"PASS") || is_secret(b"PSWD") || is_secret(b"PWD")).then_some(word.end)
+}
+
+/// The first run of letters at `from` or behind it.
+fn letters(bytes: &[u8], from: usize) -> Range<usize> {
+    let find = |from: usize, letter: bool| {
+        let rest = bytes.get(from..).unwrap_or_default();
+        from + rest.iter().position(|b| b.is_ascii_alphabetic() == letter).unwrap_or(rest.len())
+    };
+    let start = find(from, true);
+    start..find(start, false)
 }
 
 #[cfg(test)]

@@ -7,4 +7,5 @@ mod files;
 mod login;
 mod order;
 mod properties;
+mod secrets;
 mod time;
