@@ -21,6 +21,15 @@ const PORT_FORM: &str = "h1,h2,h3,h4,p1,p2";
 const EPRT_FORM: &str = "|protocol|address|port|";
 const EPSV_FORM: &str = "(|||port|)";
 
+/// The address as its own family has it: an IPv4 address mapped into IPv6, which sockets for both families give, as the
+/// IPv4 address that it is. The scope of a link-local address stays.
+pub fn canonical(addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), addr.port()),
+        IpAddr::V6(_) => addr,
+    }
+}
+
 /// Reads a PORT argument, `h1,h2,h3,h4,p1,p2` (RFC 959 section 5.3.2). Port 0 is refused: nothing listens there.
 ///
 /// # Errors

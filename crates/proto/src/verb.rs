@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::server::Direction;
+
 /// What may be asked of an account. A verb names the one it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
@@ -197,6 +199,15 @@ impl Verb {
                     || f.aliases.iter().any(|a| a.as_bytes().eq_ignore_ascii_case(name))
             })
             .map(|f| f.verb)
+    }
+
+    /// Which way the verb moves data over a data connection, if it does.
+    pub const fn moves(self) -> Option<Direction> {
+        match self {
+            Verb::Retr | Verb::List | Verb::Nlst | Verb::Mlsd => Some(Direction::Down),
+            Verb::Stor | Verb::Stou | Verb::Appe => Some(Direction::Up),
+            _ => None,
+        }
     }
 
     /// What the table says of the verb.

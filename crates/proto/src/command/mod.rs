@@ -197,6 +197,20 @@ pub enum CommandError {
     Protocol(Verb),
 }
 
+impl CommandError {
+    /// The verb of the line, where it has one that is in the table.
+    pub fn verb(&self) -> Option<Verb> {
+        match self {
+            CommandError::TooLong | CommandError::Unknown => None,
+            CommandError::Missing(verb)
+            | CommandError::Argument(verb)
+            | CommandError::Parameter(verb)
+            | CommandError::Name(verb, _)
+            | CommandError::Protocol(verb) => Some(*verb),
+        }
+    }
+}
+
 impl Command {
     /// The verb.
     pub fn verb(&self) -> Verb {

@@ -21,7 +21,8 @@ pub struct OpId(pub u64);
 #[derive(Debug)]
 #[must_use]
 pub enum Output {
-    /// Send these bytes on the control connection, before anything that follows.
+    /// Send these bytes on the control connection, before anything that follows. A client that takes none of them for a
+    /// while is gone: then [`handle_eof`](super::ServerSession::handle_eof) is called.
     Send(Vec<u8>),
     /// Begin the operation. It runs beside the session; its outcome goes to
     /// [`handle_outcome`](super::ServerSession::handle_outcome).

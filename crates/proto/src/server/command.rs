@@ -7,6 +7,7 @@ use super::outcome::Pending;
 use super::session::{Login, ServerSession};
 use super::transfer::Plan;
 use super::wording::{self, say};
+use crate::addr;
 use crate::command::{Command, Epsv, Listing, Opts, Site};
 use crate::path::{FtpPath, PathArg, PathError};
 use crate::reply::Reply;
@@ -16,9 +17,7 @@ use crate::verb::{Needs, Permission, Verb};
 
 impl ServerSession {
     /// Begins a command: answers it, or starts the operation whose outcome will.
-    pub(super) fn run(&mut self, now: Time, command: Command) {
-        // RNFR holds only for the command right behind it (RFC 959 section 4.1.3).
-        let rename_from = self.rename_from.take();
+    pub(super) fn run(&mut self, now: Time, command: Command, rename_from: Option<FtpPath>) {
         let result = match self.gate(&command) {
             Some(refusal) => Ok(Some(refusal)),
             None => self.dispatch(now, command, rename_from),
@@ -56,10 +55,13 @@ impl ServerSession {
     ) -> Result<Option<Reply>, PathError> {
         let verb = command.verb();
         Ok(match command {
-            Command::User(name) => Some(self.user(name.as_bytes())),
+            Command::User(name) => Some(self.user(now, name.as_bytes())),
             Command::Pass(password) => self.pass(password),
             Command::Rein => {
-                self.log_out();
+                self.log_out(now, None);
+                self.form = Form::default();
+                self.facts = FactSet::default();
+                self.epsv_all = false;
                 Some(wording::greeting(&self.settings))
             }
             Command::Quit => {
@@ -216,17 +218,15 @@ impl ServerSession {
         })
     }
 
-    fn user(&mut self, name: &[u8]) -> Reply {
-        self.log_out();
-        let guest = self.settings.anonymous && is_guest(name);
-        self.login = Login::Out { user: Some(name.to_vec()) };
-        wording::password_wanted(guest)
+    fn user(&mut self, now: Time, name: &[u8]) -> Reply {
+        self.log_out(now, Some(name.to_vec()));
+        wording::password_wanted(self.settings.anonymous && is_guest(name))
     }
 
     fn pass(&mut self, password: Secret) -> Option<Reply> {
         match &mut self.login {
             Login::In { .. } => Some(say(503, "You are logged in already; USER begins a new login.")),
-            Login::Out { user } => match user.take() {
+            Login::Out { user, .. } => match user.take() {
                 None => Some(say(503, "Give USER first.")),
                 Some(user) => {
                     self.single(Action::Authenticate { user: user.clone(), password }, Pending::Login { user })
@@ -235,14 +235,16 @@ impl ServerSession {
         }
     }
 
-    /// To the state after connecting; the time that is left for a login goes on from the beginning of the session.
-    fn log_out(&mut self) {
+    /// Ends a login and begins the next. TYPE and its like stay as they are (RFC 959 section 4.1.1, USER); a data channel
+    /// does not, which is the old user's. Who was not logged in gets no more time by asking anew.
+    fn log_out(&mut self, now: Time, user: Option<Vec<u8>>) {
+        let since = match self.login {
+            Login::Out { since, .. } => since,
+            Login::In { .. } => now,
+        };
+        self.login = Login::Out { user, since };
         self.drop_data_channel();
-        self.login = Login::Out { user: None };
         self.cwd = FtpPath::root();
-        self.form = Form::default();
-        self.facts = FactSet::default();
-        self.epsv_all = false;
         self.restart = 0;
         self.announced = None;
     }
@@ -253,7 +255,7 @@ impl ServerSession {
         if self.epsv_all {
             return say(503, "EPSV ALL was given: only EPSV is taken.");
         }
-        let target = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        let target = addr::canonical(addr);
         if target.is_ipv6() != self.ipv6 {
             return match verb {
                 Verb::Eprt => wording::wrong_protocol(self.ipv6),
@@ -264,6 +266,9 @@ impl ServerSession {
             return wording::refused_target(verb, target, self.peer.ip());
         }
         self.drop_data_channel();
+        // The peer's own address has the scope, where it is link-local.
+        let mut target = self.peer;
+        target.set_port(addr.port());
         self.data = Some(DataChannel::Active(target));
         say(200, format!("{verb} command successful."))
     }

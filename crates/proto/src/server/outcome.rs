@@ -68,7 +68,6 @@ impl ServerSession {
     fn logged_in(&mut self, now: Time, user: Vec<u8>, result: Result<Grant, LoginError>) {
         match result {
             Ok(grant) => {
-                self.failed_logins = 0;
                 self.cwd = grant.home.clone();
                 let reply = wording::welcome(&self.settings, &user, grant.anonymous);
                 self.login = Login::In { user, grant };

@@ -1,21 +1,26 @@
 //! Input to commands, their queue, time, and the end.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::action::{Action, DataChannel, FactSet, Form, Grant, OpId, Outcome, Output};
+use super::action::{Action, DataChannel, Direction, FactSet, Form, Grant, OpId, Outcome, Output};
 use super::outcome::Pending;
 use super::settings::SessionSettings;
 use super::transfer::Transfer;
 use super::wording;
+use crate::addr;
 use crate::command::{Command, CommandError};
 use crate::event::{ConnectionId, End, EventKind, SessionEvent};
 use crate::line::{Line, LineDecoder};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::time::Time;
-use crate::verb::During;
+use crate::verb::{During, Verb};
+
+/// How many bytes of replies may wait to be sent before no more input is taken: a client that sends but does not read
+/// makes nothing grow beyond this and one reply.
+const MAX_UNSENT: usize = 64 * 1024;
 
 /// The server's side of one control connection.
 ///
@@ -31,6 +36,8 @@ pub struct ServerSession {
     queue: VecDeque<Queued>,
     pub(super) running: Option<Running>,
     outputs: VecDeque<Output>,
+    /// How many bytes of replies are in `outputs`.
+    unsent: usize,
     last_op: u64,
 
     pub(super) login: Login,
@@ -40,14 +47,13 @@ pub struct ServerSession {
     pub(super) facts: FactSet,
     pub(super) data: Option<DataChannel>,
     pub(super) epsv_all: bool,
-    /// REST, until a transfer or a listing consumes it.
+    /// REST, until a transfer or a listing, or ABOR.
     pub(super) restart: u64,
-    /// ALLO, until an upload consumes it.
+    /// ALLO, until the same.
     pub(super) announced: Option<u64>,
     /// RNFR, until the next command.
     pub(super) rename_from: Option<FtpPath>,
 
-    began: Time,
     last_activity: Time,
     /// No command was read yet: an HTTP request here is a cross-protocol attack or a lost browser.
     fresh: bool,
@@ -57,8 +63,8 @@ pub struct ServerSession {
 /// Who the session is.
 #[derive(Debug)]
 pub(super) enum Login {
-    /// Nobody, or somebody of whom only the name is known.
-    Out { user: Option<Vec<u8>> },
+    /// Nobody, or somebody of whom only the name is known; since when.
+    Out { user: Option<Vec<u8>>, since: Time },
     /// Somebody.
     In { user: Vec<u8>, grant: Grant },
 }
@@ -76,6 +82,8 @@ pub(super) enum Running {
 #[derive(Debug)]
 struct Queued {
     command: Result<Command, CommandError>,
+    /// The verb, where it is known.
+    verb: Option<Verb>,
     /// An ABOR, or the end of the connection, came behind it: a transfer is answered without being done.
     aborted: bool,
     /// For an ABOR: whether there was a transfer before it to be aborted.
@@ -98,16 +106,17 @@ enum Ending {
 impl ServerSession {
     /// A session with the client at `peer`, which begins with the greeting.
     pub fn new(settings: Arc<SessionSettings>, peer: SocketAddr, now: Time) -> ServerSession {
-        let ip = peer.ip().to_canonical();
+        let peer = addr::canonical(peer);
         let mut session = ServerSession {
             decoder: LineDecoder::new(settings.max_line),
-            peer: SocketAddr::new(ip, peer.port()),
-            ipv6: matches!(ip, IpAddr::V6(_)),
+            peer,
+            ipv6: peer.is_ipv6(),
             queue: VecDeque::new(),
             running: None,
             outputs: VecDeque::new(),
+            unsent: 0,
             last_op: 0,
-            login: Login::Out { user: None },
+            login: Login::Out { user: None, since: now },
             failed_logins: 0,
             cwd: FtpPath::root(),
             form: Form::default(),
@@ -117,7 +126,6 @@ impl ServerSession {
             restart: 0,
             announced: None,
             rename_from: None,
-            began: now,
             last_activity: now,
             fresh: true,
             ending: Ending::No,
@@ -129,7 +137,8 @@ impl ServerSession {
     }
 
     /// Takes bytes of the control connection and says how many it took. Where it took fewer than all, too many commands
-    /// wait: keep the rest, stop reading, and hand it in again after the next outcome.
+    /// wait, or too many replies: keep the rest, stop reading, and hand it in again once
+    /// [`ServerSession::takes_input`], which it may after an outcome, or once all outputs were taken.
     pub fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
         let mut taken = 0;
         while self.takes_input() {
@@ -140,14 +149,10 @@ impl ServerSession {
             let (read, line) = self.decoder.feed(rest);
             taken += read;
             let Some(line) = line else { break };
+            let http = std::mem::take(&mut self.fresh) && is_http(line);
             let (event, command) = match line {
                 Line::Whole(line) => {
                     let event = self.settings.events.then(|| EventKind::command(ConnectionId::CONTROL, line));
-                    if std::mem::take(&mut self.fresh) && is_http(line) {
-                        self.event(now, event);
-                        self.close();
-                        break;
-                    }
                     (event, Command::parse(line))
                 }
                 Line::Overlong(head) => {
@@ -156,10 +161,15 @@ impl ServerSession {
                 }
             };
             self.event(now, event);
+            if http {
+                self.close();
+                break;
+            }
             self.last_activity = now;
-            let is_abort = matches!(&command, Ok(c) if c.verb().facts().during == During::Abort);
-            let aborts = is_abort && self.abort_all_ahead();
-            self.queue.push_back(Queued { command, aborted: false, aborts });
+            let verb = command.as_ref().map_or_else(CommandError::verb, |command| Some(command.verb()));
+            let is_abort = command.is_ok() && verb.is_some_and(|verb| verb.facts().during == During::Abort);
+            let aborts = is_abort && self.abort_ahead(|_| true);
+            self.queue.push_back(Queued { command, verb, aborted: false, aborts });
             self.advance(now);
         }
         let answers = self.decoder.take_answers();
@@ -171,28 +181,31 @@ impl ServerSession {
 
     /// Whether more input would be taken now.
     pub fn takes_input(&self) -> bool {
-        self.ending == Ending::No && self.queue.len() < self.settings.max_queued
+        let open = matches!(self.ending, Ending::No | Ending::Shutdown);
+        open && self.queue.len() < self.settings.max_queued && self.unsent < MAX_UNSENT
     }
 
-    /// The client has ended its side of the control connection, or the connection broke. Without a QUIT before it,
-    /// transfers end here: whoever is killed in the middle of an upload also ends its connections in order, and half
-    /// a file must not stand for a whole one. Other commands that were sent are still done.
+    /// The client has ended its side of the control connection, or the connection broke. Uploads end here: whoever is
+    /// killed in the middle of one also ends its connections in order, and half a file must not stand for a whole one.
+    /// So do downloads, but for a client that has sent QUIT and only has nothing more to say. Other commands that were
+    /// sent are still done.
     pub fn handle_eof(&mut self, now: Time) {
         if !matches!(self.ending, Ending::No | Ending::Shutdown) {
             return;
         }
-        if !self.queue.iter().any(|q| matches!(q.command, Ok(Command::Quit))) {
-            self.abort_all_ahead();
+        let quits = self.queue.iter().any(|queued| queued.verb == Some(Verb::Quit));
+        self.abort_ahead(|direction| direction == Direction::Up || !quits);
+        if self.ending == Ending::No {
+            self.ending = Ending::PeerDone;
         }
-        self.ending = Ending::PeerDone;
         self.advance(now);
     }
 
-    /// The server is going down: a running transfer may end (the driver sets the limit), nothing else is begun.
+    /// The server is going down: a running transfer may end (the driver sets the limit) or be aborted, nothing else is
+    /// begun.
     pub fn handle_shutdown(&mut self, now: Time) {
-        if self.ending == Ending::No {
+        if self.ending != Ending::Closed {
             self.ending = Ending::Shutdown;
-            self.queue.clear();
             self.advance(now);
         }
     }
@@ -239,7 +252,7 @@ impl ServerSession {
             return;
         }
         let reply = match self.login {
-            Login::Out { .. } if now >= self.began + self.settings.login_timeout => {
+            Login::Out { since, .. } if now >= since + self.settings.login_timeout => {
                 wording::login_timeout(&self.settings)
             }
             _ => wording::idle_timeout(&self.settings),
@@ -251,7 +264,11 @@ impl ServerSession {
     /// The next thing to do. [`Output::Wait`] says that there is none until something is handed in; after
     /// [`Output::Close`] that is for ever.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.deadline()))
+        let Some(output) = self.outputs.pop_front() else { return Output::Wait(self.deadline()) };
+        if let Output::Send(bytes) = &output {
+            self.unsent = self.unsent.saturating_sub(bytes.len());
+        }
+        output
     }
 
     /// When [`ServerSession::handle_timeout`] is due.
@@ -261,8 +278,8 @@ impl ServerSession {
             _ if self.ending == Ending::Closed => Time::MAX,
             (Some(Running::Transfer(transfer)), _) => transfer.deadline(settings),
             (Some(Running::Single { .. }), _) => Time::MAX,
-            (None, Login::Out { .. }) => {
-                (self.began + settings.login_timeout).min(self.last_activity + settings.idle_timeout)
+            (None, Login::Out { since, .. }) => {
+                (*since + settings.login_timeout).min(self.last_activity + settings.idle_timeout)
             }
             (None, Login::In { .. }) => self.last_activity + settings.idle_timeout,
         }
@@ -283,14 +300,21 @@ impl ServerSession {
             }
             let Some(next) = self.queue.pop_front() else { break };
             self.last_activity = now;
+            // RNFR holds only for the command right behind it (RFC 959 section 4.1.3).
+            let rename_from = self.rename_from.take();
             match next.command {
                 Ok(Command::Abor) => self.answer_abort(now, next.aborts),
-                Ok(command) if next.aborted && is_transfer(&command) => self.skip_transfer(now),
-                Ok(command) => self.run(now, command),
+                Ok(_) if next.aborted => self.skip_transfer(now),
+                Ok(command) => self.run(now, command, rename_from),
                 Err(error) => {
                     let reply = wording::command_error(&error);
                     self.reply(now, reply);
                 }
+            }
+            // RFC 3659 section 5.3: REST is for the next transfer alone, and so is ALLO. One that was refused, for whatever
+            // reason, has used them up: a client that did not reckon with it would get a file without its beginning.
+            if next.verb.is_some_and(|verb| verb.moves().is_some() || verb == Verb::Abor) {
+                (self.restart, self.announced) = (0, None);
             }
         }
         if self.ending == Ending::PeerDone && self.running.is_none() {
@@ -298,16 +322,18 @@ impl ServerSession {
         }
     }
 
-    /// Aborts the running transfer and marks those that wait; whether there was any.
-    fn abort_all_ahead(&mut self) -> bool {
+    /// Aborts the running transfer and marks those that wait, if they are to end; whether there was any.
+    fn abort_ahead(&mut self, ends: impl Fn(Direction) -> bool) -> bool {
         let mut any = false;
-        for queued in &mut self.queue {
-            if matches!(&queued.command, Ok(command) if is_transfer(command)) {
+        for queued in self.queue.iter_mut().filter(|queued| queued.command.is_ok()) {
+            if queued.verb.and_then(Verb::moves).is_some_and(&ends) {
                 queued.aborted = true;
                 any = true;
             }
         }
-        if let Some(Running::Transfer(transfer)) = &mut self.running {
+        if let Some(Running::Transfer(transfer)) = &mut self.running
+            && ends(transfer.direction())
+        {
             any = true;
             if let Some(op) = transfer.abort() {
                 self.outputs.push_back(Output::Cancel(op));
@@ -374,6 +400,7 @@ impl ServerSession {
     }
 
     fn send(&mut self, bytes: Vec<u8>) {
+        self.unsent += bytes.len();
         match self.outputs.back_mut() {
             Some(Output::Send(queued)) => queued.extend_from_slice(&bytes),
             _ => self.outputs.push_back(Output::Send(bytes)),
@@ -398,21 +425,9 @@ impl Queued {
     }
 }
 
-fn is_transfer(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Retr(_)
-            | Command::Stor(_)
-            | Command::Stou(_)
-            | Command::Appe(_)
-            | Command::List(_)
-            | Command::Nlst(_)
-            | Command::Mlsd(_)
-    )
-}
-
 /// A browser tricked into talking to an FTP server sends a request line first; nothing of it is run.
-fn is_http(line: &[u8]) -> bool {
+fn is_http(line: Line<'_>) -> bool {
+    let (Line::Whole(line) | Line::Overlong(line)) = line;
     let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
     let methods: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
     line.get(..end).is_some_and(|verb| methods.contains(&verb))

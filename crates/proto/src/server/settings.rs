@@ -14,7 +14,7 @@ pub struct SessionSettings {
     /// Whether guests are asked for their e-mail address (USER anonymous or ftp). Whether they are let in is decided by
     /// the authenticator.
     pub anonymous: bool,
-    /// From connecting to the end of the login. Default 60 s. Long values let idle strangers hold connections.
+    /// From connecting, or the end of an earlier login, to the end of the login. Default 60 s. Long values let idle strangers hold connections.
     pub login_timeout: Duration,
     /// Between two commands, while no transfer runs. Default 300 s. RFC 1123 section 4.1.3.2 asks for 5 minutes at least.
     pub idle_timeout: Duration,
@@ -22,7 +22,8 @@ pub struct SessionSettings {
     pub data_open_timeout: Duration,
     /// How long a data connection may carry nothing. Default 120 s. Short values cut off slow devices.
     pub stall_timeout: Duration,
-    /// Failed logins after which the connection is closed. Default 3.
+    /// Failed logins after which the connection is closed, whatever has succeeded in between: a guest's login is no way to
+    /// more tries at another's. Default 3.
     pub login_tries: u32,
     /// The longest command line, in bytes. Default [`MAX_COMMAND_LINE`].
     pub max_line: usize,

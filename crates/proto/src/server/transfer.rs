@@ -92,10 +92,9 @@ impl Plan {
 }
 
 impl ServerSession {
-    /// Opens what is to be transferred. REST and ALLO are consumed here, whatever comes of it (RFC 3659 section 5.3).
+    /// Opens what is to be transferred.
     pub(super) fn begin_transfer(&mut self, plan: Plan) -> Option<Reply> {
-        let from = std::mem::take(&mut self.restart);
-        let announced = self.announced.take();
+        let (from, announced) = (self.restart, self.announced);
         let Some(data) = self.data else {
             return Some(say(425, "No data connection: send EPSV, PASV, EPRT or PORT first."));
         };
@@ -138,15 +137,12 @@ impl ServerSession {
 
     /// A transfer whose ABOR had come before its turn: nothing of it is done.
     pub(super) fn skip_transfer(&mut self, now: Time) {
-        self.restart = 0;
-        self.announced = None;
         self.drop_data_channel();
         self.reply(now, wording::aborted());
     }
 
     /// ABOR, at its turn: whatever it aborted has had its reply.
     pub(super) fn answer_abort(&mut self, now: Time, aborted: bool) {
-        self.restart = 0;
         let reply = match (aborted, &self.data) {
             (true, _) => say(226, "ABOR command successful."),
             // RFC 959 section 5.4: 225 is a data connection that is open, without a transfer.
@@ -195,7 +191,7 @@ impl ServerSession {
             Kind::Listing => wording::opening(Form::Ascii, b"file list", None),
             _ => wording::opening(transfer.form, &transfer.name, opened.size),
         };
-        self.move_bytes(now, transfer, Direction::Down, reply);
+        self.move_bytes(now, transfer, reply);
     }
 
     fn created(&mut self, now: Time, transfer: Transfer, path: &FtpPath) {
@@ -203,10 +199,10 @@ impl ServerSession {
             Kind::Upload(Placement::Unique) => wording::opening_unique(path),
             _ => wording::opening(transfer.form, &transfer.name, None),
         };
-        self.move_bytes(now, transfer, Direction::Up, reply);
+        self.move_bytes(now, transfer, reply);
     }
 
-    fn move_bytes(&mut self, now: Time, mut transfer: Transfer, direction: Direction, opening: Reply) {
+    fn move_bytes(&mut self, now: Time, mut transfer: Transfer, opening: Reply) {
         if transfer.cancelled.is_some() {
             self.let_go(&transfer);
             let reply = transfer.cancelled_reply(&self.settings);
@@ -216,13 +212,13 @@ impl ServerSession {
         let Transfer { job, data, form, .. } = transfer;
         transfer.phase = Phase::Moving;
         transfer.last_progress = now;
-        transfer.op = self.start(Action::Transfer { job, direction, data, form });
+        transfer.op = self.start(Action::Transfer { job, direction: transfer.direction(), data, form });
         self.running = Some(Running::Transfer(Box::new(transfer)));
     }
 
     fn moved(&mut self, now: Time, mut transfer: Transfer, end: Transferred) {
         transfer.bytes = end.bytes;
-        let is_upload = matches!(transfer.kind, Kind::Upload(_));
+        let is_upload = transfer.direction() == Direction::Up;
         let reply = match end.result {
             // Who sends ABOR often ends the data connection in order just before: for an upload that is no success.
             Ok(()) if is_upload && transfer.cancelled.is_none() => {
@@ -254,6 +250,13 @@ impl ServerSession {
 }
 
 impl Transfer {
+    pub(super) fn direction(&self) -> Direction {
+        match self.kind {
+            Kind::Download | Kind::Listing => Direction::Down,
+            Kind::Upload(_) => Direction::Up,
+        }
+    }
+
     pub(super) fn waits_for(&self, op: OpId) -> bool {
         self.op == op
     }

@@ -1,5 +1,9 @@
 //! PORT, EPRT, PASV, EPSV: RFC 959, 2428, 2577.
 
+use std::net::SocketAddr;
+
+use port21_proto::server::{Action, DataChannel};
+
 use crate::bench::{Bench, settings};
 
 #[test]
@@ -101,4 +105,14 @@ fn a_missing_file_is_550_without_a_150_and_lets_go_of_the_port() {
     assert!(got.contains(&"* release".to_owned()), "{got:?}");
     assert!(got.contains(&"S: 550 nosuch: No such file or directory.".to_owned()), "{got:?}");
     assert!(!got.iter().any(|l| l.contains("150")));
+}
+
+#[test]
+fn a_link_local_client_is_connected_to_by_its_own_link() {
+    let mut b = Bench::with(settings(), "[fe80::1%7]:1175".parse().unwrap());
+    b.say("USER ftp\r\nPASS x\r\nEPRT |2|fe80::1|5001|\r\nRETR readme.txt\r\n");
+    let Some(Action::Transfer { data: DataChannel::Active(SocketAddr::V6(to)), .. }) = b.held.values().next() else {
+        panic!("{:?}", b.held)
+    };
+    assert_eq!((to.port(), to.scope_id()), (5001, 7));
 }

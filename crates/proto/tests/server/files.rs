@@ -1,6 +1,6 @@
 //! Transfers and files: RFC 959 section 4.1.3, RFC 3659.
 
-use port21_proto::server::{DataError, Outcome, StorageError, TransferError};
+use port21_proto::server::{Action, DataError, Outcome, StorageError, TransferError};
 
 use crate::bench::Bench;
 
@@ -216,4 +216,68 @@ fn feat_and_help_come_from_the_table() {
     assert!(got.iter().any(|l| l.starts_with("S:  MLST type*;")), "{got:?}");
     b.say("HELP RETR\r\n");
     assert!(transcript(&mut b)[0].starts_with("S: 214 RETR PATH: "));
+}
+
+#[test]
+fn rest_is_consumed_by_a_transfer_that_is_refused() {
+    for refused in ["STOR x", "STOR", "RETR", "RETR a\0b"] {
+        let mut b = Bench::logged_in("ftp");
+        b.codes(&format!("TYPE I\r\nEPSV\r\nREST 100\r\n{refused}"));
+        b.hold_all = true;
+        b.say("RETR readme.txt\r\n");
+        let got = b.take();
+        assert!(got.contains(&"* open /readme.txt from 0".to_owned()), "{refused:?}: {got:?}");
+    }
+}
+
+#[test]
+fn rest_survives_what_is_no_transfer() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("TYPE I\r\nREST 100\r\nNOSUCH\r\nEPSV 3\r\nEPSV\r\nNOOP\r\nSIZE readme.txt");
+    b.hold_all = true;
+    b.say("RETR readme.txt\r\n");
+    assert!(b.take().contains(&"* open /readme.txt from 100".to_owned()));
+}
+
+#[test]
+fn rnfr_holds_for_the_very_next_command_alone() {
+    let mut b = Bench::logged_in("root");
+    for between in ["NOOP", "NOSUCH", "CWD", "ABOR", ""] {
+        let codes = b.codes(&format!("RNFR readme.txt\r\n{between}\r\nRNTO x"));
+        assert_eq!((codes[0], codes[2]), (350, 503), "{between}");
+    }
+}
+
+#[test]
+fn allo_holds_for_the_next_transfer_alone() {
+    let announced = |b: &Bench| {
+        b.held.values().find_map(|action| match action {
+            Action::Create { announced, .. } => Some(*announced),
+            _ => None,
+        })
+    };
+    let mut b = Bench::logged_in("root");
+    b.codes("EPSV\r\nALLO 99");
+    b.hold_all = true;
+    b.say("STOR x\r\n");
+    assert_eq!(announced(&b), Some(Some(99)));
+    for between in ["ABOR", "RETR", "USER root\r\nPASS secret"] {
+        let mut b = Bench::logged_in("root");
+        b.codes(&format!("ALLO 99\r\n{between}\r\nEPSV"));
+        b.hold_all = true;
+        b.say("STOR x\r\n");
+        assert_eq!(announced(&b), Some(None), "{between}");
+    }
+}
+
+#[test]
+fn an_upload_needs_the_control_connection_to_its_end() {
+    // QUIT was sent ahead, and then the client was killed in the middle: both connections end in order.
+    let mut b = Bench::logged_in("root");
+    b.codes("EPSV\r\nSTOR new\r\nQUIT");
+    b.eof();
+    assert_eq!(b.take()[1..], ["* cancel transfer Up"]);
+    b.complete(9);
+    assert_eq!(b.reply_codes(), [426, 221]);
+    assert!(b.closed);
 }

@@ -114,3 +114,35 @@ fn an_http_request_is_dropped_unread() {
     b.feed(b"POST / HTTP/1.1\r\nUSER root\r\nPASS secret\r\n");
     assert_eq!(b.take(), ["* close"]);
 }
+
+#[test]
+fn a_login_that_succeeds_gives_no_new_tries_for_others() {
+    let mut b = Bench::new();
+    assert_eq!(b.codes("USER root\r\nPASS x\r\nUSER root\r\nPASS x"), [331, 530, 331, 530]);
+    assert_eq!(b.codes("USER ftp\r\nPASS x"), [331, 230]);
+    assert_eq!(b.codes("USER root\r\nPASS x"), [331, 421]);
+    assert!(b.closed);
+}
+
+#[test]
+fn user_leaves_the_transfer_parameters_as_they_are_and_rein_does_not() {
+    let transfer = |before: &str| {
+        let mut b = Bench::new();
+        b.say(&format!("{before}\r\nUSER ftp\r\nPASS x\r\nEPSV\r\nRETR readme.txt\r\n"));
+        b.take().into_iter().find(|line| line.starts_with("S: 150")).unwrap()
+    };
+    assert!(transfer("TYPE I").contains("BINARY"), "RFC 959 section 4.1.1, USER");
+    assert!(transfer("USER ftp\r\nPASS x\r\nTYPE I").contains("BINARY"));
+    assert!(transfer("TYPE I\r\nREIN").contains("ASCII"));
+    let mut b = Bench::logged_in("ftp");
+    assert_eq!(b.codes("EPSV ALL\r\nUSER ftp\r\nPASS x\r\nPASV"), [200, 331, 230, 503]);
+    assert_eq!(b.codes("REIN\r\nUSER ftp\r\nPASS x\r\nPASV"), [220, 331, 230, 227]);
+}
+
+#[test]
+fn an_http_request_with_an_endless_address_is_dropped_unread() {
+    let mut b = Bench::new();
+    b.take();
+    b.feed(&[b"GET /", "x".repeat(10_000).as_bytes(), b"\r\nUSER root\r\nPASS secret\r\n"].concat());
+    assert_eq!(b.take(), ["* close"]);
+}

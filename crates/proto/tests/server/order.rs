@@ -1,5 +1,7 @@
 //! The queue: replies in the order of commands, whatever is sent ahead.
 
+use port21_proto::server::Output;
+
 use crate::bench::Bench;
 
 fn replies(b: &mut Bench) -> Vec<String> {
@@ -125,4 +127,29 @@ fn bad_lines_have_their_codes() {
         assert_eq!(b.codes(line), [code], "{line}");
     }
     assert!(!b.closed);
+}
+
+#[test]
+fn who_reads_no_replies_is_not_answered_without_end() {
+    let mut b = Bench::logged_in("ftp");
+    let input = b"HELP\r\n".repeat(100_000);
+    let (mut taken, mut unsent) = (0, 0);
+    loop {
+        // The driver sends nothing: the peer's window is full.
+        let read = b.session.handle_input(b.now, &input[taken..]);
+        taken += read;
+        if read == 0 {
+            break;
+        }
+    }
+    assert!(taken < input.len() && !b.session.takes_input());
+    loop {
+        match b.session.poll_output() {
+            Output::Send(bytes) => unsent += bytes.len(),
+            Output::Wait(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(unsent < 256 * 1024, "{unsent} bytes wait");
+    assert!(b.session.takes_input(), "and goes on once they are sent");
 }

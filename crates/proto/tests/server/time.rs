@@ -108,3 +108,48 @@ fn going_down_lets_a_transfer_end() {
     assert_eq!(idle.reply_codes(), [421]);
     assert!(idle.closed);
 }
+
+#[test]
+fn a_new_login_has_its_own_time() {
+    let mut b = Bench::logged_in("ftp");
+    b.pass(2 * MINUTE);
+    assert_eq!(b.codes("USER root"), [331]);
+    b.pass(MINUTE / 2);
+    assert_eq!(b.codes("PASS secret"), [230]);
+    // But naming oneself again and again does not make it longer.
+    b.codes("USER root");
+    for _ in 0..5 {
+        b.pass(MINUTE / 4);
+        b.say("USER root\r\n");
+    }
+    assert!(b.closed);
+}
+
+#[test]
+fn while_going_down_an_upload_can_still_be_aborted_or_lost() {
+    for last in ["ABOR\r\n", ""] {
+        let mut b = Bench::logged_in("root");
+        b.codes("EPSV\r\nSTOR new");
+        b.session.handle_shutdown(b.now);
+        b.say("NOOP\r\n");
+        assert_eq!(b.reply_codes(), [200]);
+        b.say(last);
+        if last.is_empty() {
+            b.eof();
+        }
+        b.complete(9);
+        assert!(!b.take().contains(&"* sync".to_owned()), "{last:?}");
+        assert!(b.closed);
+    }
+}
+
+#[test]
+fn going_down_ends_also_what_a_client_that_is_gone_has_left() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt\r\nEPSV\r\nRETR readme.txt\r\nQUIT");
+    b.eof();
+    b.session.handle_shutdown(b.now);
+    b.complete(1715);
+    assert_eq!(b.reply_codes(), [226, 421]);
+    assert!(b.closed);
+}
