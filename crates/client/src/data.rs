@@ -64,12 +64,19 @@ impl DataConnection {
         }
     }
 
-    /// Whether there is something to read, or the end.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.stream {
-            Some(stream) => stream.poll_read_ready(cx).map(drop),
-            None => Poll::Ready(()),
+    /// Waits for the first byte, which stays, or for the end; whether it is a byte.
+    pub(crate) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(false)) };
+        let mut first = [0];
+        match ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut first))) {
+            Ok(0) => {}
+            Ok(_) => return Poll::Ready(Ok(true)),
+            Err(error) => {
+                self.reset_by_server();
+                return Poll::Ready(Err(error));
+            }
         }
+        self.poll_read(cx, &mut ReadBuf::new(&mut first)).map_ok(|()| false)
     }
 
     /// Reads; at the end nothing is filled, and this side ends as well: some servers wait for that before they give

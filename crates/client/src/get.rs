@@ -87,7 +87,8 @@ impl Client {
                 *began = true;
                 return save(stream, part, from, size, progress).await;
             }
-            stream.abort().await?;
+            // Where that fails the download that follows begins the session anew.
+            let _ = stream.abort().await;
             part.start_anew()?;
         }
         let stream = self.download(remote, 0).await?;

@@ -379,12 +379,15 @@ impl Link {
                 true
             }
             Data::Open(op, connection, usage @ Use::Awaiting) if self.direction == Direction::Down => {
-                if connection.poll_readable(cx).is_pending() {
-                    return false;
-                }
+                let Poll::Ready(first) = connection.poll_first(cx) else { return false };
                 *usage = Use::Stream;
                 let op = *op;
-                self.session.handle_data(now, op, DataState::Begun);
+                let state = match first {
+                    Ok(true) => DataState::Begun,
+                    Ok(false) => DataState::Ended,
+                    Err(error) => DataState::Broken(connect::plain(&error)),
+                };
+                self.session.handle_data(now, op, state);
                 true
             }
             _ => false,

@@ -161,7 +161,7 @@ pub enum Outcome {
 /// What happens on a data connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataState {
-    /// The first bytes of a download are there, or its end: a server that sends no 1yz reply has begun.
+    /// The first bytes of a download are there: a server that sends no 1yz reply has begun.
     Begun,
     /// The data has ended in order: a download's end was read, an upload's was sent.
     Ended,

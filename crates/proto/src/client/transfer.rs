@@ -356,8 +356,11 @@ impl Moving {
         }
         let sign = match self.data {
             Data::None => false,
-            Data::Open => self.mark.is_some() || self.last.is_some() || (self.is_upload() && self.grace_over),
-            Data::Begun | Data::Ended | Data::Broken(_) => true,
+            Data::Begun => true,
+            // A connection that ends without a byte may as well be one that a refusal follows.
+            Data::Open | Data::Ended | Data::Broken(_) => {
+                self.mark.is_some() || self.last.is_some() || (self.is_upload() && self.grace_over)
+            }
         };
         if !self.started
             && sign
