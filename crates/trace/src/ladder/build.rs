@@ -10,14 +10,11 @@ use port21_proto::server::Form;
 use port21_proto::{Code, SessionEvent, Time, Verb, addr};
 
 use super::{
-    Bar, Field, Ladder, Lane, LaneId, LaneUse, Mark, Options, Remark, Role, Row, Section, Seen, Shape, Tone, Weight,
-    fields, fold, opening, remarks,
+    Field, Ladder, Lane, LaneId, LaneUse, Mark, Options, Remark, Role, Row, Seen, Shape, Tone, Weight, assemble,
+    fields, remarks,
 };
 use crate::session::Session;
 use crate::words::{self, clip, shown};
-
-/// Silence of this length or more has a row of its own.
-const GAP: Duration = Duration::from_secs(5);
 
 /// A reply of more lines than this is folded to its first, the gist of the inner ones, and its last.
 const MAX_LINES: usize = 4;
@@ -30,7 +27,11 @@ const MAX_TEXT: usize = 400;
 pub(super) struct Draft {
     pub(super) row: Row,
     pub(super) section: usize,
-    connection: Option<ConnectionId>,
+    pub(super) connection: Option<ConnectionId>,
+    /// When what the row stands for began; the row's own time is its end for a run of data, its begin for a fold.
+    pub(super) begun: Time,
+    /// And when it ended.
+    pub(super) ended: Time,
     run: Option<Run>,
 }
 
@@ -63,7 +64,7 @@ pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
             }
         }
     }
-    builder.finish()
+    assemble::assemble(session, options, builder.lanes, builder.drafts)
 }
 
 struct Builder<'a> {
@@ -116,7 +117,8 @@ impl Builder<'_> {
                 let arrow = self.arrow(*connection, Purpose::Control, *from);
                 let secret = is_secret(head) && !self.options.show_secrets;
                 let head = if secret { MASK.to_owned() } else { safe(head) };
-                let remark = Remark { text: safe(why.as_bytes()), weight: Weight::Notice };
+                let text = format!("This is not FTP: {}", safe(why.as_bytes()));
+                let remark = Remark { text, weight: Weight::Notice };
                 self.push(
                     Some(*connection),
                     row(at, arrow, Tone::Permanent, "malformed", head).with(vec![], Some(remark)),
@@ -266,7 +268,7 @@ impl Builder<'_> {
                 let inner = lines.get(1..last).unwrap_or_default();
                 let gist: Vec<String> = inner.iter().take(40).map(text).filter(|t| !t.is_empty()).collect();
                 let count = words::counted(inner.len() as u64, "line", "lines");
-                told.push((format!("{code}-"), clip(&format!("{count}: {}", gist.join(" · ")), MAX_TEXT)));
+                told.push((format!("{code}-"), clip(&format!("{count}: {}", gist.join(", ")), MAX_TEXT)));
             } else if !fold {
                 told.push((format!("{code}{}", if n == last { "" } else { "-" }), text(line)));
             }
@@ -290,7 +292,7 @@ impl Builder<'_> {
             so_far.bytes = so_far.bytes.saturating_add(run.bytes);
             so_far.since = so_far.since.min(run.since);
             so_far.segments = so_far.segments.zip(run.segments).map(|(a, b)| a.saturating_add(b));
-            previous.row.at = at;
+            (previous.begun, previous.ended, previous.row.at) = (so_far.since, at, at);
             previous.row.detail = so_far.told(at);
             return;
         }
@@ -302,12 +304,12 @@ impl Builder<'_> {
         let row = row(at, arrow, Tone::Data, "data", run.told(at)).with(fields, remark);
         self.push(Some(id), row);
         if let Some(draft) = self.drafts.last_mut() {
-            draft.run = Some(run);
+            (draft.begun, draft.run) = (run.since, Some(run));
         }
     }
 
     fn push(&mut self, connection: Option<ConnectionId>, row: Row) {
-        self.drafts.push(Draft { row, section: self.section, connection, run: None });
+        self.drafts.push(Draft { connection, ..Draft::apart(self.section, row) });
     }
 
     fn arrow(&mut self, id: ConnectionId, purpose: Purpose, from: End) -> Shape {
@@ -347,83 +349,6 @@ impl Builder<'_> {
             lanes.push((Lane { role, of, port, address }, rank));
             lanes.len() - 1
         }))
-    }
-
-    fn finish(self) -> Ladder {
-        let Builder { session, options, lanes, mut drafts, .. } = self;
-        let messages = drafts.iter().filter(|d| matches!(d.row.shape, Shape::Arrow { .. }) && d.row.tone != Tone::User);
-        let messages = messages.count() as u64;
-        let lane_of = |id: LaneId| lanes.get(id.0).map(|(lane, _)| lane);
-        drafts.retain(|d| options.tcp || d.row.tone != Tone::Tcp);
-        if let Some(only) = &options.only {
-            let means = |id| lane_of(id).is_some_and(|lane| only.means(lane));
-            drafts.retain(|d| match d.row.shape {
-                Shape::Arrow { from, to } => means(from) || means(to),
-                Shape::At(lane) => means(lane),
-                Shape::Across => true,
-            });
-        }
-        let (mut sections, drafts) = fold::fold(session, drafts, options.fold);
-        let drafts = with_gaps(drafts);
-        let (lanes, moved) = in_order(lanes, &drafts);
-        let mut previous = None;
-        let mut rows = Vec::with_capacity(drafts.len());
-        let mut lives: Vec<(ConnectionId, LaneId, usize, usize)> = Vec::new();
-        let mut life_of: HashMap<(ConnectionId, LaneId), usize> = HashMap::new();
-        for (n, draft) in drafts.into_iter().enumerate() {
-            let mut row = draft.row;
-            row.since_previous = previous.map_or(Duration::ZERO, |before| row.at.since(before));
-            previous = Some(row.at);
-            let place = |lane: LaneId| LaneId(moved.get(lane.0).copied().unwrap_or(0));
-            row.shape = match row.shape {
-                Shape::Arrow { from, to } => Shape::Arrow { from: place(from), to: place(to) },
-                Shape::At(lane) => Shape::At(place(lane)),
-                Shape::Across => Shape::Across,
-            };
-            let ends = match row.shape {
-                Shape::Arrow { from, to } => [Some(from), Some(to)],
-                Shape::At(lane) => [Some(lane), None],
-                Shape::Across => [None, None],
-            };
-            for lane in ends.into_iter().flatten() {
-                let Some(id) = draft.connection else { continue };
-                if lanes.get(lane.0).is_some_and(|l| l.role == Role::User) {
-                    continue;
-                }
-                let life = *life_of.entry((id, lane)).or_insert_with(|| {
-                    lives.push((id, lane, n, n));
-                    lives.len() - 1
-                });
-                if let Some(life) = lives.get_mut(life) {
-                    life.3 = n;
-                }
-            }
-            if let Some(section) = sections.get_mut(draft.section) {
-                section.rows.start = if section.rows.is_empty() { n } else { section.rows.start };
-                section.rows.end = n + 1;
-            }
-            if options.fields && !row.fields.is_empty() {
-                let told: Vec<String> = row.fields.iter().map(|f| format!("{} = {}", f.name, f.value)).collect();
-                row.detail = told.join("\n");
-            }
-            rows.push(row);
-        }
-        sections.retain(|s: &Section| !s.rows.is_empty());
-        let bars = bars(session, &lanes, lives, rows.len());
-        let span = session.span();
-        Ladder {
-            title: opening::title(session, options),
-            product: clip(&shown(options.product.as_bytes()), 60),
-            date: opening::date(session, options),
-            summary: opening::summary(session, messages),
-            opening: opening::paragraph(session),
-            lanes,
-            sections,
-            rows,
-            bars,
-            start: span.start,
-            end: span.end,
-        }
     }
 }
 
@@ -466,7 +391,12 @@ pub(super) fn row(at: Time, shape: Shape, tone: Tone, label: &str, detail: Strin
 impl Draft {
     /// A row of a section that belongs to no connection.
     pub(super) fn apart(section: usize, row: Row) -> Draft {
-        Draft { row, section, connection: None, run: None }
+        Draft { section, connection: None, begun: row.at, ended: row.at, run: None, row }
+    }
+
+    /// A row that stands for all that happened until then.
+    pub(super) fn until(self, ended: Time) -> Draft {
+        Draft { ended, ..self }
     }
 }
 
@@ -490,65 +420,4 @@ fn is_secret(line: &[u8]) -> bool {
 fn safe(bytes: &[u8]) -> String {
     // What is beyond the first bytes is not even looked at: a megabyte of text is one row, too.
     clip(&shown(bytes.get(..4 * MAX_TEXT).unwrap_or(bytes)), MAX_TEXT)
-}
-
-/// Puts a row where nothing happened for a while.
-fn with_gaps(drafts: Vec<Draft>) -> Vec<Draft> {
-    let mut out: Vec<Draft> = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        if let Some(before) = out.last() {
-            let silence = draft.run.map_or(draft.row.at, |run| run.since).since(before.row.at);
-            if silence >= GAP {
-                let label = words::duration(silence);
-                let gap = row(
-                    draft.run.map_or(draft.row.at, |run| run.since),
-                    Shape::Across,
-                    Tone::Quiet,
-                    &label,
-                    String::new(),
-                );
-                out.push(Draft::apart(draft.section, gap));
-            }
-        }
-        out.push(draft);
-    }
-    out
-}
-
-/// The lanes that rows touch, from left to right, and where each old one has gone.
-fn in_order(lanes: Vec<(Lane, u8)>, drafts: &[Draft]) -> (Vec<Lane>, Vec<usize>) {
-    let mut used = vec![false; lanes.len()];
-    let mut touch = |lane: LaneId| used.get_mut(lane.0).into_iter().for_each(|u| *u = true);
-    for draft in drafts {
-        match draft.row.shape {
-            Shape::Arrow { from, to } => (touch(from), touch(to)).0,
-            Shape::At(lane) => touch(lane),
-            Shape::Across => {}
-        }
-    }
-    let mut moved = vec![0; lanes.len()];
-    let mut order: Vec<(usize, Lane, u8)> =
-        lanes.into_iter().enumerate().map(|(i, (lane, rank))| (i, lane, rank)).collect();
-    order.retain(|(i, ..)| used.get(*i) == Some(&true));
-    order.sort_by_key(|(i, lane, rank)| (lane.role, *rank, *i));
-    for (to, (from, ..)) in order.iter().enumerate() {
-        moved.get_mut(*from).into_iter().for_each(|m| *m = to);
-    }
-    (order.into_iter().map(|(_, lane, _)| lane).collect(), moved)
-}
-
-/// A connection lives until it is closed; one that is never seen to close, until the end of the drawing.
-fn bars(session: &Session, lanes: &[Lane], lives: Vec<(ConnectionId, LaneId, usize, usize)>, rows: usize) -> Vec<Bar> {
-    let ended: HashSet<ConnectionId> = session
-        .events()
-        .iter()
-        .filter(|e| matches!(e.kind, EventKind::Closed { .. } | EventKind::OpenFailed { .. }))
-        .filter_map(|e| e.kind.connection())
-        .collect();
-    let bar = |(id, lane, first, last): (ConnectionId, LaneId, usize, usize)| {
-        let of = lanes.get(lane.0)?.of;
-        let open = of != LaneUse::Dns && !ended.contains(&id);
-        Some(Bar { lane, of, rows: first..if open { rows } else { last + 1 } })
-    };
-    lives.into_iter().filter_map(bar).collect()
 }

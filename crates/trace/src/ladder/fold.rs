@@ -65,9 +65,9 @@ pub(super) fn fold(session: &Session, drafts: Vec<Draft>, fold: bool) -> (Vec<Se
         run.iter_mut().for_each(|draft| draft.section = new);
         match folds.get(&new) {
             Some(folded) if hidden.get(old) == Some(&true) => {
-                if !rows.last().is_some_and(|d| d.section == new) {
+                if rows.last().is_none_or(|d| d.section != new) {
                     let row = row(folded.from, Shape::Across, Tone::Quiet, &folded.told(), String::new());
-                    rows.push(Draft::apart(new, row));
+                    rows.push(Draft::apart(new, row).until(folded.until));
                 }
             }
             _ if fold && run.len() > ROWS => rows.extend(middle_folded(run, new)),
@@ -157,7 +157,9 @@ fn middle_folded(mut run: Vec<Draft>, section: usize) -> Vec<Draft> {
     let middle = run.split_off(FIRST_ROWS.min(run.len()));
     if let Some(first) = middle.first() {
         let label = format!("{} more rows", thousands(middle.len() as u64));
-        run.push(Draft::apart(section, row(first.row.at, Shape::Across, Tone::Quiet, &label, String::new())));
+        let row = row(first.row.at, Shape::Across, Tone::Quiet, &label, String::new());
+        let ended = middle.last().map_or(first.ended, |last| last.ended);
+        run.push(Draft::apart(section, row).until(ended));
     }
     run.append(&mut tail);
     run

@@ -2,6 +2,7 @@
 //!
 //! All text in it is safe to show: what a peer chose has been through [`port21_proto::text::Shown`], and is clipped.
 
+mod assemble;
 mod build;
 mod codes;
 mod fields;

@@ -42,7 +42,12 @@ pub(super) fn rows(ladder: &Ladder) -> Vec<PlainRow> {
 fn told(row: &Row) -> (String, String) {
     match row.tone {
         Tone::Tcp => (format!("TCP {}", row.label), short(row, &["tcp.flags."])),
-        Tone::Dns => (row.label.clone(), short(row, &["dns.qry.", "dns.flags.", "dns.count."])),
+        Tone::Dns => {
+            let flags = short(row, &["dns.qry.", "dns.flags.", "dns.count."]);
+            let is_answer = |name| matches!(name, "dns.a" | "dns.aaaa" | "dns.cname");
+            let given = row.fields.iter().filter(|f| is_answer(f.name)).map(|f| f.value.clone());
+            (row.label.clone(), [flags].into_iter().chain(given).collect::<Vec<_>>().join(" "))
+        }
         Tone::Data => ("DATA".to_owned(), row.detail.clone()),
         Tone::Command if row.detail.is_empty() => (row.label.clone(), String::new()),
         Tone::Command if matches!(row.label.as_str(), "PORT" | "EPRT" | "PASS" | "ACCT") => {
@@ -52,7 +57,12 @@ fn told(row: &Row) -> (String, String) {
         Tone::User | Tone::Quiet => (row.label.clone(), row.detail.clone()),
         Tone::Preliminary | Tone::Completion | Tone::Intermediate | Tone::Transient | Tone::Permanent => {
             let code = row.label.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-            (if code { format!("FTP {}", row.label) } else { format!("TCP {}", row.label) }, row.detail.clone())
+            let layer = match row.label.as_str() {
+                _ if code => "FTP ",
+                label if label.starts_with("RST") => "TCP ",
+                _ => "",
+            };
+            (format!("{layer}{}", row.label), row.detail.clone())
         }
     }
 }

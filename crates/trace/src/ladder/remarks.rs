@@ -170,6 +170,11 @@ pub(super) fn reply(
         (226 | 250, Some(Verb::Retr | Verb::Stor | Verb::Appe | Verb::Stou)) => "The transfer is complete".to_owned(),
         (250, Some(Verb::Cwd | Verb::Cdup)) => "The server acknowledges".to_owned(),
         (221, _) => "The server says goodbye".to_owned(),
+        (211, Some(Verb::Feat)) => "The extensions that the server has".to_owned(),
+        (213, Some(Verb::Size)) => "The size, in bytes".to_owned(),
+        (213, Some(Verb::Mdtm)) => "When it was last changed, in UTC".to_owned(),
+        (200, Some(Verb::Type)) => "The server acknowledges".to_owned(),
+        (200, Some(Verb::Noop)) => "The server is still there".to_owned(),
         _ => meaning(code).to_owned(),
     }))
 }

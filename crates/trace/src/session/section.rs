@@ -134,10 +134,10 @@ impl Parting {
                 }
                 Purpose::Data => {}
             },
-            EventKind::Closed { connection, .. } => {
-                if session.connection(*connection).is_some_and(|c| c.purpose == Purpose::Control) {
-                    self.join(i, SectionKind::End);
-                }
+            EventKind::Closed { connection, .. }
+                if session.connection(*connection).is_some_and(|c| c.purpose == Purpose::Control) =>
+            {
+                self.join(i, SectionKind::End);
             }
             EventKind::Reply { code, .. } => {
                 let verb = session.exchange_of(i).and_then(|x| x.verb);

@@ -218,7 +218,7 @@ fn carry(session: &mut Session) {
         let place = places.and_then(|places| {
             let at = places.iter().position(|&p| begun.get(p).is_some_and(|&(i, _)| i >= since(t)))?;
             // What began before this announcement belongs to none that follows.
-            Some(places.drain(..=at).next_back()?)
+            places.drain(..=at).next_back()
         });
         place.and_then(|p| taken.get_mut(p)).into_iter().for_each(|t| *t = true);
         chosen.push(place);

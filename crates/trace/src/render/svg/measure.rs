@@ -45,6 +45,7 @@ impl Type {
         let place = u32::from(c).checked_sub(32).and_then(|i| usize::try_from(i).ok());
         let hundredths = match place.and_then(|i| table.get(i)) {
             Some(&advance) => usize::from(advance),
+            None if matches!(c, '…' | '—') => 100,
             None => match c.width().unwrap_or(0) {
                 0 => 0,
                 1 => 70,
@@ -89,6 +90,6 @@ mod tests {
         assert_eq!(SMALL.width("readme.txt"), 59);
         assert!(LABEL.width("readme.txt") > SMALL.width("readme.txt"));
         assert_eq!(BODY.width(""), 0);
-        assert_eq!(SMALL.fit("readme.txt", 40), "readm…");
+        assert_eq!(SMALL.fit("readme.txt", 40), "read…");
     }
 }

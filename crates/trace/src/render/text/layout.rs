@@ -6,6 +6,8 @@ use crate::render::wrap::cells;
 
 /// The least distance of two lanes.
 const GAP: usize = 5;
+/// More lanes than this are hard to follow: ports are folded even if they had room.
+const MOST_COLUMNS: usize = 12;
 /// A remark column of less than this is none.
 const LEAST_REMARKS: usize = 28;
 /// Beyond this a line of remarks is hard to read.
@@ -39,7 +41,7 @@ impl Layout {
         let took_end = (width >= WITH_TOOK).then_some(time_end + 9);
         let left = took_end.unwrap_or(time_end) + 2;
         let room = width.saturating_sub(left + 1);
-        let mut columns = ladder.columns(room / GAP);
+        let mut columns = ladder.columns((room / GAP).min(MOST_COLUMNS));
         let mut gaps = least_gaps(&columns);
         // Ports fold as far as it takes; what then still has no room is drawn closer.
         let mut most = columns.columns.len();

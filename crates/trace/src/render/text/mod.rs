@@ -1,8 +1,10 @@
 //! The ladder as text, for a terminal or a plain file.
 
 mod canvas;
+mod glyphs;
 mod layout;
 mod page;
+mod rows;
 
 use crate::ladder::Ladder;
 

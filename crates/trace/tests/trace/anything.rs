@@ -1,0 +1,115 @@
+//! Whatever the events are: a drawing comes of them, within its width, without secrets and without control characters.
+
+use port21_proto::event::{ConnectionId, EventKind};
+use port21_proto::{SessionEvent, Time};
+use port21_trace::ladder::Options;
+use port21_trace::render::{self, SvgOptions, TextOptions};
+use port21_trace::{Ladder, Session};
+use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::events::{event, text};
+
+fn check(ladder: &Ladder, width: usize) -> Result<(), TestCaseError> {
+    for ascii in [false, true] {
+        let drawn = render::text(ladder, &TextOptions { width, ascii, colour: false });
+        for line in drawn.lines() {
+            prop_assert!(line.width() <= width.max(TextOptions::MIN_WIDTH), "{} > {width}: {line:?}", line.width());
+        }
+        prop_assert!(!drawn.chars().any(|c| c.is_control() && c != '\n'));
+        prop_assert!(!ascii || drawn.is_ascii());
+    }
+    let coloured = render::text(ladder, &TextOptions { width, ascii: false, colour: true });
+    prop_assert!(!coloured.contains("\x1b[2J"));
+    let svg = render::svg(ladder, &SvgOptions::default());
+    prop_assert!(!svg.chars().any(|c| c.is_control() && c != '\n'));
+    prop_assert!(!svg.contains("<script"));
+    well_formed(&svg)
+}
+
+/// Every element that begins ends, and no text has a bare `<` or `&`.
+fn well_formed(svg: &str) -> Result<(), TestCaseError> {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = svg;
+    while let Some(at) = rest.find('<') {
+        let text = &rest[..at];
+        if open.last() != Some(&"style") {
+            prop_assert!(!text.contains('>'), "{text:?}");
+            for part in text.split('&').skip(1) {
+                prop_assert!(["amp;", "lt;", "gt;", "quot;"].iter().any(|e| part.starts_with(e)), "{text:?}");
+            }
+        }
+        let end = rest[at..].find('>').map(|end| at + end).ok_or_else(|| TestCaseError::fail("an open tag"))?;
+        let tag = &rest[at + 1..end];
+        if let Some(name) = tag.strip_prefix('/') {
+            prop_assert_eq!(open.pop(), Some(name));
+        } else if !tag.ends_with('/') {
+            open.push(tag.split(' ').next().unwrap_or(tag));
+        }
+        rest = &rest[end + 1..];
+    }
+    prop_assert!(open.is_empty());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn anything_can_be_drawn(
+        events in proptest::collection::vec(event(), 0..25),
+        width in 0usize..200,
+        (tcp, fields, fold, show_secrets) in any::<(bool, bool, bool, bool)>(),
+        title in proptest::option::of(text()),
+        only in proptest::option::of(prop_oneof![Just("server"), Just("client:5001"), Just("user")]),
+    ) {
+        let only = only.map(|name| name.parse().unwrap());
+        let options = Options { tcp, fields, fold, show_secrets, title, only, ..Options::default() };
+        let ladder = Ladder::new(&Session::from_events(events), &options);
+        let rows: usize = ladder.sections.iter().map(|s| s.rows.len()).sum();
+        prop_assert_eq!(rows, ladder.rows.len());
+        check(&ladder, width)?;
+        let _ = ladder.plain_rows();
+    }
+
+    #[test]
+    fn sections_part_the_events(events in proptest::collection::vec(event(), 0..40)) {
+        let session = Session::from_events(events);
+        let mut next = 0;
+        for section in session.sections() {
+            prop_assert_eq!(section.events.start, next);
+            prop_assert!(section.events.end > next);
+            next = section.events.end;
+        }
+        prop_assert_eq!(next, session.events().len());
+    }
+
+    #[test]
+    fn secrets_are_never_drawn(secret in "[a-z]{3}7[A-Z]{5}", verb in "(PASS|pass|ACCT|Acct)", width in 60usize..160) {
+        let bare = EventKind::Command {
+            connection: ConnectionId::CONTROL,
+            verb: verb.clone(),
+            argument: secret.clone().into_bytes(),
+        };
+        let line = format!("{verb} {secret}");
+        let events = [
+            bare,
+            EventKind::command(ConnectionId::CONTROL, line.as_bytes()),
+            EventKind::Malformed {
+                connection: ConnectionId::CONTROL,
+                from: port21_proto::event::End::Client,
+                head: line.into_bytes(),
+                why: "a NUL".to_owned(),
+            },
+        ];
+        let events = events.map(|kind| SessionEvent { at: Time::from_unix_secs(1), kind });
+        for fields in [false, true] {
+            let options = Options { fields, ..Options::default() };
+            let ladder = Ladder::new(&Session::from_events(events.iter().cloned()), &options);
+            let text = render::text(&ladder, &TextOptions { width, ..TextOptions::default() });
+            let svg = render::svg(&ladder, &SvgOptions::default());
+            let all = format!("{ladder:?}{text}{svg}");
+            prop_assert!(!all.contains(&secret));
+        }
+    }
+}

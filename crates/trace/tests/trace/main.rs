@@ -1,0 +1,8 @@
+//! The crate as its callers see it: recordings read and written, the reference session drawn, and anything at all drawn
+//! without harm.
+
+mod anything;
+mod events;
+mod recordings;
+mod reference;
+mod sessions;
