@@ -1,7 +1,7 @@
 //! A driver for tests: it answers small operations at once from a fixed little tree, holds transfers until the test ends
 //! them, and writes a transcript.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use port21_proto::line::{Line, LineDecoder};
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::server::{
-    Action, Grant, LoginError, OpId, Opened, Outcome, Output, ServerSession, SessionSettings, StorageError,
-    TransferError, Transferred,
+    Action, DataChannel, Direction, Grant, LoginError, OpId, Opened, Outcome, Output, ServerSession, SessionSettings,
+    StorageError, TransferError, Transferred,
 };
 use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, Time};
@@ -28,6 +28,11 @@ pub(crate) struct Bench {
     /// The wait that was given out last.
     pub(crate) until: Time,
     pub(crate) closed: bool,
+    /// What was opened, offered or begun, and not let go of: files, listings, uploads, ports.
+    pub(crate) kept: BTreeSet<OpId>,
+    /// No upload that was begun so early may be given its name any more.
+    spoilt: OpId,
+    last_op: OpId,
     next_port: u16,
     replies: LineDecoder,
 }
@@ -57,6 +62,9 @@ impl Bench {
             hold_all: false,
             until: Time::MAX,
             closed: false,
+            kept: BTreeSet::new(),
+            spoilt: OpId(0),
+            last_op: OpId(0),
             next_port: 50_000,
             replies: LineDecoder::new(1 << 20),
         };
@@ -75,6 +83,9 @@ impl Bench {
     /// Sends bytes as one segment; each of their lines goes into the transcript.
     pub(crate) fn say(&mut self, text: &str) {
         for line in text.lines() {
+            if line == "ABOR" {
+                self.spoilt = self.last_op;
+            }
             self.log.push(format!("C: {line}"));
         }
         self.feed(text.as_bytes());
@@ -96,6 +107,7 @@ impl Bench {
 
     pub(crate) fn eof(&mut self) {
         self.log.push("C: EOF".into());
+        self.spoilt = self.last_op;
         self.session.handle_eof(self.now);
         self.drain();
     }
@@ -114,8 +126,8 @@ impl Bench {
 
     /// Ends a held operation.
     pub(crate) fn answer(&mut self, op: OpId, outcome: Outcome) {
-        assert!(self.held.remove(&op).is_some(), "an operation that is not held: {op:?}");
-        self.session.handle_outcome(self.now, op, outcome);
+        let action = self.held.remove(&op).expect("an operation that is held");
+        self.end(op, &action, outcome);
         self.drain();
     }
 
@@ -171,14 +183,52 @@ impl Bench {
         assert!(!self.replies.has_partial(), "a line without its end");
     }
 
+    /// Tells the session an outcome, and keeps what it has brought.
+    fn end(&mut self, op: OpId, action: &Action, outcome: Outcome) {
+        match (&outcome, action) {
+            (Outcome::Opened(Ok(_)) | Outcome::Created(Ok(_)) | Outcome::Listening(Ok(_)), _) => {
+                self.kept.insert(op);
+            }
+            (_, Action::Transfer { job, direction: Direction::Down, .. }) => {
+                self.kept.remove(job);
+            }
+            (Outcome::Done(Ok(())), Action::Commit(job)) => {
+                self.kept.remove(job);
+            }
+            _ => {}
+        }
+        self.session.handle_outcome(self.now, op, outcome);
+    }
+
+    /// What must be so of everything that a session asks for.
+    fn check(&mut self, op: OpId, action: &Action) {
+        assert!(!self.closed, "{action:?} after the end");
+        assert!(op > self.last_op, "an operation's name is used again");
+        self.last_op = op;
+        match action {
+            Action::Transfer { job, data, .. } => {
+                assert!(self.kept.contains(job), "{action:?} of what is not open");
+                if let DataChannel::Passive(port) = data {
+                    assert!(self.kept.remove(port), "{action:?} on a port that is not open");
+                }
+            }
+            Action::Sync(job) => assert!(self.kept.contains(job), "{action:?} of what is not open"),
+            Action::Commit(job) => {
+                assert!(self.kept.contains(job), "{action:?} of what is not open");
+                assert!(*job > self.spoilt, "{action:?} of an upload that was aborted or lost its client");
+            }
+            _ => {}
+        }
+    }
+
     fn drain(&mut self) {
         loop {
             match self.session.poll_output() {
                 Output::Send(bytes) => self.receive(&bytes),
                 Output::Do(op, action) => {
-                    assert!(!self.closed);
+                    self.check(op, &action);
                     match self.outcome(&action) {
-                        Some(outcome) if !self.hold_all => self.session.handle_outcome(self.now, op, outcome),
+                        Some(outcome) if !self.hold_all => self.end(op, &action, outcome),
                         _ => {
                             self.log.push(format!("* {}", describe(&action)));
                             assert!(self.held.insert(op, action).is_none());
@@ -188,7 +238,10 @@ impl Bench {
                 Output::Cancel(op) => {
                     self.log.push(format!("* cancel {}", self.held.get(&op).map_or("-".into(), describe)))
                 }
-                Output::Release(_) => self.log.push("* release".into()),
+                Output::Release(op) => {
+                    self.kept.remove(&op);
+                    self.log.push("* release".into());
+                }
                 Output::Close => {
                     assert!(!self.closed, "closed twice");
                     self.closed = true;

@@ -1,5 +1,8 @@
 //! What holds for every session, whatever is sent and in whatever order the driver answers.
 
+use std::time::Duration;
+
+use port21_proto::Time;
 use port21_proto::server::{Opened, Outcome, StorageError, TransferError, Transferred};
 use proptest::prelude::*;
 
@@ -46,19 +49,52 @@ const LINES: &[&str] = &[
 
 #[derive(Clone, Debug)]
 enum Step {
-    Say(usize),
+    Say(&'static str),
     /// Answers the oldest held operation; the number says how.
     Answer(u8),
     Connected,
+    Eof,
+    Shutdown,
+    Seconds(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        5 => (0..LINES.len()).prop_map(Step::Say),
+        5 => proptest::sample::select(LINES).prop_map(Step::Say),
         4 => any::<u8>().prop_map(Step::Answer),
         1 => Just(Step::Connected),
     ];
     proptest::collection::vec(step, 0..60)
+}
+
+/// Mostly transfers, and all that can befall them.
+fn steps_to_an_end() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => proptest::sample::select(&["EPSV", "PASV", "RETR readme.txt", "STOR x", "STOU", "LIST"][..]).prop_map(Step::Say),
+        2 => proptest::sample::select(LINES).prop_map(Step::Say),
+        1 => proptest::sample::select(&["ABOR", "QUIT"][..]).prop_map(Step::Say),
+        6 => any::<u8>().prop_map(Step::Answer),
+        1 => prop_oneof![Just(Step::Eof), Just(Step::Shutdown), (1u64..400).prop_map(Step::Seconds)],
+    ];
+    proptest::collection::vec(step, 0..40)
+}
+
+fn take(bench: &mut Bench, step: Step) {
+    match step {
+        Step::Say(line) => bench.say(&format!("{line}\r\n")),
+        Step::Answer(how) => answer(bench, how),
+        Step::Connected => {
+            if let Some(&op) = bench.held.keys().next() {
+                bench.session.handle_connected(bench.now, op);
+            }
+        }
+        Step::Eof => bench.eof(),
+        Step::Shutdown => {
+            bench.session.handle_shutdown(bench.now);
+            bench.say("");
+        }
+        Step::Seconds(seconds) => bench.pass(Duration::from_secs(seconds)),
+    }
 }
 
 fn answer(bench: &mut Bench, how: u8) {
@@ -98,18 +134,8 @@ proptest! {
             if bench.closed {
                 break;
             }
-            match step {
-                Step::Say(line) => {
-                    commands += 1;
-                    bench.say(&format!("{}\r\n", LINES[line]));
-                }
-                Step::Answer(how) => answer(&mut bench, how),
-                Step::Connected => {
-                    if let Some(&op) = bench.held.keys().next() {
-                        bench.session.handle_connected(bench.now, op);
-                    }
-                }
-            }
+            commands += usize::from(matches!(step, Step::Say(_)));
+            take(&mut bench, step);
             // One command at a time: never two operations under way.
             prop_assert!(bench.held.len() <= 1, "{:?}", bench.held);
             count(&mut bench);
@@ -127,6 +153,28 @@ proptest! {
             bench.eof();
         }
         prop_assert!(bench.closed);
+    }
+
+    /// Whatever happens and whenever (the bench looks at each thing that is asked for): in the end nothing is open, and no
+    /// upload was given its name behind an ABOR or the client's end.
+    #[test]
+    fn nothing_is_left_open_and_no_part_is_taken_for_the_whole(
+        steps in steps_to_an_end(),
+        hold in any::<bool>(),
+    ) {
+        let mut bench = Bench::logged_in("root");
+        bench.hold_all = hold;
+        for step in steps {
+            if !bench.closed {
+                take(&mut bench, step);
+            }
+        }
+        while !bench.closed && !bench.held.is_empty() {
+            answer(&mut bench, 3);
+        }
+        prop_assert!(bench.closed || bench.until < Time::MAX, "a wait without an end");
+        bench.say("REIN\r\n");
+        prop_assert!(bench.closed || bench.kept.is_empty(), "{:?}", bench.kept);
     }
 
     #[test]
