@@ -191,15 +191,7 @@ impl Performer {
         form: Form,
     ) -> Result<(Source, Option<u64>), StorageError> {
         let source = storage.open_read(path, from).await?;
-        let len = match &source {
-            Source::File { len, .. } => Some(*len),
-            Source::Reader { len, .. } => *len,
-        };
-        let size = match form {
-            Form::Image => len,
-            // REST does not go with TYPE A: the whole file is sent.
-            Form::Ascii => storage.size(path, form).await.ok(),
-        };
+        let size = source.wire_size(form).await;
         Ok((source, size))
     }
 
