@@ -18,9 +18,6 @@ mod job;
 mod session;
 mod transfer;
 
-#[cfg(test)]
-mod tests;
-
 pub use action::{
     Action, Answer, DataMode, DataState, JobId, Limits, LoginStep, Outcome, Output, Request, Settings, Started,
     Transfer, TransferRequest,

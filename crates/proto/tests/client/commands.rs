@@ -1,0 +1,144 @@
+//! Greeting, login, and the commands that move no data: RFC 959 sections 4.1.1 and 5.4.
+
+use crate::play::{PASSIVE, from_start, transcript};
+
+#[test]
+fn the_reference_session() {
+    from_start(
+        "S: 220 ANY-DOMAIN.COM FTP Service
+        done reply 220 ANY-DOMAIN.COM FTP Service
+        ? user ftp
+        C: USER ftp
+        S: 331 send identity (e-mail name) as password.
+        done password 331 send identity (e-mail name) as password.
+        ? pass me@example.org
+        C: PASS me@example.org
+        S: 230-Welcome
+        S: 230 Anonymous user logged in.
+        done logged in 230 Anonymous user logged in.
+        ? list active
+        do #0 listen
+        > listening #0 192.0.2.9:5001
+        C: PORT 192,0,2,9,19,137
+        S: 200 PORT command successful.
+        C: LIST
+        do #1 accept #0
+        S: 150 Opening ASCII mode data connection for /bin/ls.
+        > connected #1
+        started #1 LIST: 150 Opening ASCII mode data connection for /bin/ls.
+        > ended #1
+        S: 226 Transfer complete.
+        release #1
+        done transferred 226 Transfer complete.
+        ? cwd pub
+        C: CWD pub
+        S: 250 CWD command successful.
+        done reply 250 CWD command successful.
+        ? type a
+        done form nothing
+        ? quit
+        C: QUIT
+        S: 221 Thank you for visiting.
+        > eof
+        done ended 221 Thank you for visiting.
+        close
+        ",
+    );
+}
+
+#[test]
+fn greetings() {
+    from_start("S: 120 in 2 minutes\n S: 220 now\n done reply 220 now");
+    from_start("S: 530 too many\n error greeting: the server answered 530 too many\n close");
+    from_start("S: 421 too many\n error the server closed the session: 421 too many\n close");
+    from_start("> eof\n error greeting: the server closed the control connection\n close");
+    from_start("> after 60\n error greeting: no greeting within 60s\n close");
+    from_start(
+        "S: SSH-2.0-OpenSSH_9.2
+        malformed a reply without a code: SSH-2.0-OpenSSH_9.2
+        error greeting: this is no FTP server: a reply without a code: SSH-2.0-OpenSSH_9.2
+        close",
+    );
+}
+
+#[test]
+fn logins() {
+    transcript("? user x\n C: USER x\n S: 230 in\n done logged in 230 in");
+    transcript("? user x\n C: USER x\n S: 332 account\n done account 332 account");
+    transcript("? pass x\n C: PASS x\n S: 202 superfluous\n done logged in 202 superfluous");
+    transcript("? pass x\n C: PASS x\n S: 332 more\n done account 332 more");
+    transcript("? acct x\n C: ACCT x\n S: 230 in\n done logged in 230 in");
+    transcript("? pass x\n C: PASS x\n S: 530 no\n error PASS: the server answered 530 no");
+    transcript(
+        "? user x\n C: USER x\n S: 421 bye\n error the server closed the session: 421 bye\n close
+        ? user y\n error the server closed the session: 421 bye",
+    );
+}
+
+#[test]
+fn commands_take_any_completion() {
+    transcript("? cwd a\n C: CWD a\n S: 200 fine\n done reply 200 fine");
+    transcript("? cwd a\n C: CWD a\n S: 550 no\n error CWD: the server answered 550 no");
+    transcript("? size a\n C: TYPE I\n S: 200 ok\n C: SIZE a\n S: 213 5\n done reply 213 5\n ? size a\n C: SIZE a");
+    transcript("? size a\n C: TYPE I\n S: 504 no\n error TYPE: the server answered 504 no");
+    transcript("? rename a b\n C: RNFR a\n S: 350 ok\n C: RNTO b\n S: 250 ok\n done reply 250 ok");
+    transcript("? rename a b\n C: RNFR a\n S: 550 none\n error RNFR: the server answered 550 none");
+    transcript("? raw SITE HELP\n C: SITE HELP\n S: 502 no\n done reply 502 no");
+    transcript("? raw type i\n C: type i\n S: 200 ok\n done reply 200 ok\n ? size a\n C: SIZE a");
+    transcript("? cwd a\n C: CWD a\n ? cwd b\n error the session is busy with another call");
+}
+
+#[test]
+fn what_does_not_answer_has_failed() {
+    transcript("? cwd a\n C: CWD a\n > after 59\n > after 1\n error command: no reply to CWD within 60s\n close");
+    transcript(
+        "? quit\n C: QUIT\n > after 10\n error command: the server has not ended the session within 10s\n close",
+    );
+    transcript("? quit\n C: QUIT\n S: 221 bye\n > after 10\n done ended 221 bye\n close");
+    transcript("? quit\n C: QUIT\n > eof\n done ended nothing\n close");
+    transcript("? user x\n C: USER x\n > eof\n error login: the server closed the control connection\n close");
+}
+
+#[test]
+fn probing_sets_what_the_server_has() {
+    transcript(
+        "? probe
+        C: FEAT
+        S: 211-Features:
+        S:  UTF8
+        S: 211-MLST type*;size*;modify;
+        S: 211 End
+        C: OPTS UTF8 ON
+        S: 500 no
+        C: OPTS MLST type;size;modify;
+        S: 200 MLST OPTS type;size;modify;
+        done probed
+        ? entries
+        C: PASV
+        S: 227 ok (192,0,2,1,19,136)
+        do #0 connect 192.0.2.1:5000
+        > connected #0
+        C: MLSD
+        ",
+    );
+    transcript("? probe\n C: FEAT\n S: 502 what?\n done probed\n ? entries\n C: EPSV");
+}
+
+#[test]
+fn replies_that_nobody_asked_for() {
+    let got = format!(
+        "? get f {PASSIVE}\n C: RETR f\n S: 226 ok\n started #0 RETR: nothing\n > ended #0\n release #0\n done transferred 226 ok"
+    );
+    transcript(&format!("{got}\n S: 226 ok\n note the server sent a reply that nobody asked for: 226 ok"));
+    transcript(&format!(
+        "{got}
+        ? cwd a
+        C: CWD a
+        S: 226 ok
+        note the server sent a transfer's final reply twice: 226 ok
+        S: 250 ok
+        done reply 250 ok"
+    ));
+    transcript("S: 421 idle too long\n close\n ? cwd a\n error the server closed the session: 421 idle too long");
+    transcript("? cwd a\n C: CWD a\n S: junk\n malformed a reply without a code: junk\n S: 250 ok\n done reply 250 ok");
+}

@@ -1,0 +1,9 @@
+//! The client's session machine, by transcripts on a virtual clock: no socket, no file, no waiting.
+
+mod aborts;
+mod commands;
+mod data_channels;
+mod events;
+mod play;
+mod properties;
+mod transfers;

@@ -1,0 +1,143 @@
+//! Transfers: their beginning, their two ends, and what goes wrong.
+
+use port21_proto::client::{Output, Phase, SessionError};
+
+use crate::play::{PASSIVE, Play, settings, transcript};
+
+#[test]
+fn data_and_final_reply_come_in_either_order() {
+    for end in ["> ended #0\n S: 226 ok", "S: 226 ok\n > ended #0", "S: 250 ok\n > ended #0"] {
+        let last = if end.contains("250") { "250" } else { "226" };
+        transcript(&format!(
+            "? get f {PASSIVE}
+            C: RETR f
+            S: 150 Opening (5 bytes)
+            started #0 RETR: 150 Opening (5 bytes)
+            {end}
+            release #0
+            done transferred {last} ok"
+        ));
+    }
+}
+
+#[test]
+fn a_missing_mark_is_made_up_for_by_the_data() {
+    transcript(&format!(
+        "? get f {PASSIVE}
+        C: RETR f
+        > begun #0
+        started #0 RETR: nothing
+        > ended #0
+        S: 226 ok
+        release #0
+        done transferred 226 ok"
+    ));
+    transcript(&format!("? get f {PASSIVE}\n C: RETR f\n S: 226 ok\n started #0 RETR: nothing"));
+    transcript(&format!("? put f {PASSIVE}\n C: STOR f\n > after 10\n started #0 STOR: nothing"));
+}
+
+#[test]
+fn refusals_name_their_phase() {
+    let refused =
+        |after: &str| format!("? get f {PASSIVE}\n C: RETR f\n {after}\n release #0\n error RETR: the server answered");
+    transcript(&format!("{} 550 none", refused("S: 550 none")));
+    transcript(&format!("{} 425 cannot", refused("S: 425 cannot")));
+    let mark = "S: 150 go\n started #0 RETR: 150 go";
+    transcript(&format!("{} 426 broken", refused(&format!("{mark}\n S: 426 broken"))));
+    transcript(&format!("{} 451 disk", refused(&format!("{mark}\n > ended #0\n S: 451 disk"))));
+    for (script, phase) in [
+        ("S: 550 none", Phase::Command),
+        ("S: 425 cannot", Phase::DataOpen),
+        ("S: 150 go\n S: 426 broken", Phase::Transfer),
+        ("S: 150 go\n > ended #0\n S: 451 disk", Phase::FinalReply),
+    ] {
+        let mut play = Play::new(settings());
+        play.run(&format!("S: 220 hi\n ? get f {PASSIVE}"));
+        let (last, before) = script.rsplit_once('\n').map_or((script, ""), |(before, last)| (last.trim(), before));
+        play.run(before);
+        play.session.handle_input(play.now, format!("{}\r\n", &last[3..]).as_bytes());
+        let error = std::iter::from_fn(|| Some(play.session.poll_output())).find_map(|out| match out {
+            Output::Done(_, Err(SessionError::Refused { phase, .. })) => Some(phase),
+            _ => None,
+        });
+        assert_eq!(error, Some(phase), "{script}");
+    }
+}
+
+#[test]
+fn offsets_are_sent_last_and_never_ignored() {
+    transcript(&format!(
+        "? get f @100 image
+        C: TYPE I
+        S: 200 ok
+        {}
+        C: REST 100
+        S: 350 ok
+        C: RETR f",
+        PASSIVE.trim()
+    ));
+    transcript(&format!(
+        "? get f @100 {PASSIVE}\n C: REST 100\n S: 502 no\n release #0\n error REST: the server answered 502 no"
+    ));
+}
+
+#[test]
+fn an_offset_that_was_not_used_is_taken_back() {
+    transcript(&format!(
+        "? get f @100 {PASSIVE}
+        C: REST 100
+        S: 350 ok
+        C: RETR f
+        S: 550 none
+        release #0
+        error RETR: the server answered 550 none
+        ? get f
+        C: EPSV
+        S: 229 ok (|||5000|)
+        do #1 connect 192.0.2.1:5000
+        > connected #1
+        C: REST 0
+        S: 501 what?
+        C: RETR f"
+    ));
+}
+
+#[test]
+fn uploads_end_before_they_are_done() {
+    let started = format!("? put f {PASSIVE}\n C: STOR f\n S: 150 go\n started #0 STOR: 150 go");
+    transcript(&format!("{started}\n > ended #0\n S: 226 ok\n release #0\n done transferred 226 ok"));
+    transcript(&format!("{started}\n S: 452 full\n release #0\n error STOR: the server answered 452 full"));
+    transcript(&format!(
+        "{started}\n S: 226 ok\n release #0\n error transfer: the server answered 226 ok before the upload's end"
+    ));
+    transcript(&format!(
+        "{started}\n > broken #0\n S: 552 quota\n release #0\n error STOR: the server answered 552 quota"
+    ));
+    transcript(&format!("{started}\n > broken #0\n S: 226 ok\n release #0\n error transfer: reset"));
+    transcript(&format!("{started}\n > broken #0\n > after 10\n release #0\n error transfer: reset"));
+    transcript(&format!(
+        "{started}\n > ended #0\n > after 300\n release #0\n error final reply: no final reply to STOR within 300s"
+    ));
+}
+
+#[test]
+fn listings_fall_back_and_may_be_empty() {
+    let probed = "? probe\n C: FEAT\n S: 211-x\n S:  EPSV\n S:  MLST type*;size*;modify*;\n S: 211 End\n done probed";
+    transcript(&format!(
+        "{probed}
+        ? entries {PASSIVE}
+        C: MLSD
+        S: 500 what?
+        release #0
+        C: EPSV
+        S: 229 ok (|||5000|)
+        do #1 connect 192.0.2.1:5000
+        > connected #1
+        C: LIST
+        S: 150 go
+        started #1 LIST: 150 go"
+    ));
+    for reply in ["450 No files found", "550 No files found."] {
+        transcript(&format!("? list {PASSIVE}\n C: LIST\n S: {reply}\n release #0\n done transferred {reply}"));
+    }
+}
