@@ -147,7 +147,10 @@ impl Config {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let config = Config::parse(&text).map_err(|e| Fault::usage(format!("{}:{e}", path.display())))?;
-        config.check().map_err(|e| Fault::usage(format!("{}: {e}", path.display())))?;
+        config.check().map_err(|wrong| {
+            let line = wrong.line_in(&text).map(|line| format!("{line}:")).unwrap_or_default();
+            Fault::usage(format!("{}:{line} {wrong}", path.display()))
+        })?;
         Ok(config)
     }
 
@@ -203,7 +206,7 @@ impl Config {
                 listen.0
             )));
         }
-        config.check().map_err(Fault::usage)?;
+        config.check().map_err(|wrong| Fault::usage(wrong.to_string()))?;
         Ok(config)
     }
 
@@ -213,33 +216,56 @@ impl Config {
     }
 
     /// What no type can tell.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Wrong> {
+        let wrong = |key, text: String| Err(Wrong { key, text });
         if self.listen.is_empty() {
-            return Err("`listen` is empty: name an address and port, such as \"127.0.0.1:2121\"".to_owned());
+            return wrong("listen", "name an address and port, such as \"127.0.0.1:2121\"".to_owned());
         }
         if let Some(root) = &self.root
             && !root.is_dir()
         {
-            return Err(format!("`root`: {} is no directory that can be read", root.display()));
+            return wrong("root", format!("{} is no directory: make it, or name another", root.display()));
         }
         if self.greeting.contains(['\r', '\0']) {
-            return Err("`greeting` holds a CR or NUL".to_owned());
+            return wrong("greeting", "it holds a CR or NUL".to_owned());
         }
         for (at, user) in self.users.iter().enumerate() {
             if user.name.is_empty() || user.name.contains(['\r', '\n', '\0']) {
-                return Err("a user's `name` is empty or holds a line end".to_owned());
+                return wrong("user", "a `name` is empty or holds a line end".to_owned());
             }
             if user.password.expose().is_empty() {
-                return Err(format!("the `password` of the user {} is empty", user.name));
+                return wrong("user", format!("the `password` of {} is empty", user.name));
             }
             if self.anonymous && is_guest(&user.name) {
-                return Err(format!("a user cannot be called {} while anybody may log in by that name", user.name));
+                return wrong("user", format!("{} is a guest's name while `anonymous` is on", user.name));
             }
             if self.users.iter().take(at).any(|other| other.name == user.name) {
-                return Err(format!("there are two users of the name {}", user.name));
+                return wrong("user", format!("there are two of the `name` {}", user.name));
             }
         }
         Ok(())
+    }
+}
+
+/// A setting that cannot be as it is.
+#[derive(Debug)]
+struct Wrong {
+    key: &'static str,
+    text: String,
+}
+
+impl Wrong {
+    /// The line that sets it, from 1, where that can be told: users have many.
+    fn line_in(&self, file: &str) -> Option<usize> {
+        let sets =
+            |line: &str| line.trim_start().strip_prefix(self.key).is_some_and(|l| l.trim_start().starts_with('='));
+        file.lines().position(sets).map(|line| line + 1)
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.key, self.text)
     }
 }
 
@@ -348,7 +374,7 @@ mod tests {
     fn users_are_checked_and_their_passwords_not_told() {
         let user = |name: &str| format!("[[user]]\nname = \"{name}\"\npassword = \"hunter2\"\n");
         let config = Config::parse(&(user("a") + &user("a"))).unwrap();
-        assert!(config.check().unwrap_err().contains("two users"));
+        assert!(config.check().unwrap_err().to_string().contains("there are two"));
         assert!(!format!("{config:?}").contains("hunter2"));
         assert!(Config::parse(&user("")).unwrap().check().is_err());
         assert!(Config::parse(&("anonymous = true\n".to_owned() + &user("ftp"))).unwrap().check().is_err());

@@ -25,7 +25,8 @@ impl Place {
     /// Reads a URL. `host/path` is one too, as `ftp://` is the only scheme there is.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Place> {
         let url = if text.contains("://") { text.to_owned() } else { format!("ftp://{text}") };
-        let target = Target::parse(&url).context("write it as ftp://host/path")?;
+        let wrong = |error| Fault::usage(format!("{error}: write it as ftp://user@host/path"));
+        let target = Target::parse(&url).map_err(wrong)?;
         let shown = show(&target);
         Ok(Place { target, shown })
     }

@@ -1,0 +1,10 @@
+//! The binary as its users run it: arguments in; files, output and exit codes out.
+
+mod broken;
+mod commands;
+mod config;
+mod console;
+mod demo;
+mod serve;
+mod support;
+mod trace;
