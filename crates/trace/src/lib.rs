@@ -44,6 +44,7 @@
 
 pub mod drawing;
 pub mod ladder;
+mod mask;
 pub mod recording;
 pub mod render;
 pub mod session;

@@ -1,11 +1,11 @@
 //! From a session's events to rows.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
 use port21_proto::reply::{CodeClass, Text};
-use port21_proto::secret::MASK;
 use port21_proto::server::Form;
 use port21_proto::{Code, SessionEvent, Time, Verb, addr};
 
@@ -13,6 +13,7 @@ use super::{
     Field, Ladder, Lane, LaneId, LaneUse, Mark, Options, Remark, Role, Row, Seen, Shape, Tone, Weight, assemble,
     fields, remarks,
 };
+use crate::mask::masked;
 use crate::session::Session;
 use crate::words::{self, clip, shown};
 
@@ -83,7 +84,8 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn event(&mut self, i: usize, event: &SessionEvent) {
         let at = event.at;
-        match &event.kind {
+        let kind = if self.options.show_secrets { Cow::Borrowed(&event.kind) } else { masked(&event.kind) };
+        match &*kind {
             EventKind::User { text } => self.user(i, at, text),
             EventKind::DnsQuery { connection, id, name, record, recursion_desired } => {
                 self.queries.insert((*connection, *id), *recursion_desired);
@@ -115,8 +117,7 @@ impl Builder<'_> {
             EventKind::Reply { connection, code, lines } => self.reply(i, at, *connection, *code, lines),
             EventKind::Malformed { connection, from, head, why } => {
                 let arrow = self.arrow(*connection, Purpose::Control, *from);
-                let secret = is_secret(head) && !self.options.show_secrets;
-                let head = if secret { MASK.to_owned() } else { safe(head) };
+                let head = safe(head);
                 let text = format!("This is not FTP: {}", safe(why.as_bytes()));
                 let remark = Remark { text, weight: Weight::Notice };
                 self.push(
@@ -238,8 +239,7 @@ impl Builder<'_> {
     fn command(&mut self, i: usize, at: Time, id: ConnectionId, verb: &str, argument: &[u8]) {
         let known = Verb::from_name(verb.as_bytes());
         let verb = clip(&shown(verb.as_bytes()), 24);
-        let secret = is_secret(verb.as_bytes()) && !argument.is_empty() && !self.options.show_secrets;
-        let argument = if secret { MASK.to_owned() } else { safe(argument) };
+        let argument = safe(argument);
         let announced = match known {
             Some(Verb::Port) => addr::parse_port(argument.as_bytes()).ok().map(Into::into),
             Some(Verb::Eprt) => addr::parse_eprt(argument.as_bytes()).ok(),
@@ -408,13 +408,6 @@ fn tone(code: Code) -> Tone {
         CodeClass::Transient => Tone::Transient,
         CodeClass::Permanent => Tone::Permanent,
     }
-}
-
-/// Whether a line begins with a verb that carries a secret.
-fn is_secret(line: &[u8]) -> bool {
-    let word = line.iter().skip_while(|b| !b.is_ascii_alphabetic()).take(4);
-    let word: Vec<u8> = word.map(u8::to_ascii_uppercase).collect();
-    matches!(word.as_slice(), b"PASS" | b"ACCT")
 }
 
 fn safe(bytes: &[u8]) -> String {

@@ -175,8 +175,8 @@ impl From<HeaderLine> for Header {
 }
 
 impl EventLine {
-    pub(super) fn new(session: Option<&str>, event: &SessionEvent) -> EventLine {
-        EventLine { t: Stamp(event.at), session: session.map(str::to_owned), kind: Kind::from(&event.kind) }
+    pub(super) fn new(session: Option<&str>, at: Time, kind: &EventKind) -> EventLine {
+        EventLine { t: Stamp(at), session: session.map(str::to_owned), kind: Kind::from(kind) }
     }
 
     /// The event; nothing where its kind is of a later version; the reason where its values cannot be.

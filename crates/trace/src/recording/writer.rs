@@ -1,14 +1,13 @@
 //! Events to lines.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use port21_proto::SessionEvent;
 use port21_proto::event::EventKind;
-use port21_proto::secret::MASK;
 
 use super::Header;
 use super::line::{EventLine, HeaderLine};
+use crate::mask::masked;
 
 /// Room that a limited recording keeps for the note that says it is full.
 const LAST_WORDS: u64 = 512;
@@ -86,15 +85,15 @@ impl<W: Write> Writer<W> {
             State::Full => return Ok(()),
             State::Broken => return Err(io::Error::other("the recording ended with an earlier error")),
         }
-        let line = serde_json::to_vec(&EventLine::new(session, &masked(event)))?;
+        let line = serde_json::to_vec(&EventLine::new(session, event.at, &masked(&event.kind)))?;
         let after = self.written.saturating_add(line.len() as u64).saturating_add(LAST_WORDS);
         if after <= self.limit {
             return self.put(line);
         }
         self.state = State::Full;
         let text = format!("the recording ends here: its limit of {} bytes is reached", self.limit);
-        let note = SessionEvent { at: event.at, kind: EventKind::Note { connection: None, text } };
-        let line = serde_json::to_vec(&EventLine::new(session, &note))?;
+        let note = EventKind::Note { connection: None, text };
+        let line = serde_json::to_vec(&EventLine::new(session, event.at, &note))?;
         if self.written.saturating_add(line.len() as u64) < self.limit { self.put(line) } else { Ok(()) }
     }
 
@@ -107,28 +106,4 @@ impl<W: Write> Writer<W> {
         }
         done
     }
-}
-
-/// The event without the secrets that it should not hold: those who make events mask them, and a recording does not
-/// depend on it.
-fn masked(event: &SessionEvent) -> Cow<'_, SessionEvent> {
-    let kind = match &event.kind {
-        EventKind::Command { connection, verb, argument }
-            if is_secret(verb.as_bytes()) && !argument.is_empty() && argument != MASK.as_bytes() =>
-        {
-            EventKind::Command { connection: *connection, verb: verb.clone(), argument: MASK.into() }
-        }
-        EventKind::Malformed { connection, from, head, why } if is_secret(head) => {
-            EventKind::Malformed { connection: *connection, from: *from, head: MASK.into(), why: why.clone() }
-        }
-        _ => return Cow::Borrowed(event),
-    };
-    Cow::Owned(SessionEvent { at: event.at, kind })
-}
-
-/// Whether a line begins with a verb that carries a secret, whatever stands before and behind it.
-fn is_secret(line: &[u8]) -> bool {
-    let word = line.iter().skip_while(|b| !b.is_ascii_alphabetic()).take(4);
-    let word: Vec<u8> = word.map(u8::to_ascii_uppercase).collect();
-    matches!(word.as_slice(), b"PASS" | b"ACCT")
 }

@@ -6,6 +6,7 @@ use port21_proto::event::{EventKind, Purpose};
 use port21_proto::{SessionEvent, Verb};
 
 use super::Session;
+use crate::mask::masked;
 use crate::words::{clip, counted, shown};
 
 /// A run of events that belong together.
@@ -267,7 +268,7 @@ fn named(session: &Session, kind: SectionKind, events: Range<usize>) -> Section 
         SectionKind::Settings => {
             let mut verbs: Vec<String> = Vec::new();
             for command in exchanges().filter_map(|x| session.events.get(x.command?)) {
-                if let EventKind::Command { verb, .. } = &command.kind
+                if let EventKind::Command { verb, .. } = &*masked(&command.kind)
                     && !verbs.contains(verb)
                     && verbs.len() < 8
                 {
@@ -302,7 +303,7 @@ fn transfer_title(t: &super::Transfer) -> (String, String) {
 
 /// `CWD pub`.
 fn written(event: &SessionEvent) -> String {
-    match &event.kind {
+    match &*masked(&event.kind) {
         EventKind::Command { verb, argument, .. } if argument.is_empty() => clip(&shown(verb.as_bytes()), 12),
         EventKind::Command { verb, argument, .. } => {
             format!("{} {}", clip(&shown(verb.as_bytes()), 12), clip(&shown(argument), 60))

@@ -92,8 +92,14 @@ proptest! {
             argument: secret.clone().into_bytes(),
         };
         let line = format!("{verb} {secret}");
+        let joined = EventKind::Command {
+            connection: ConnectionId::CONTROL,
+            verb: format!("{verb}\t{secret}"),
+            argument: Vec::new(),
+        };
         let events = [
             bare,
+            joined,
             EventKind::command(ConnectionId::CONTROL, line.as_bytes()),
             EventKind::Malformed {
                 connection: ConnectionId::CONTROL,
