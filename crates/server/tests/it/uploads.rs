@@ -98,7 +98,7 @@ fn by_the_end_of_the_client_while_the_bytes_are_made_to_last() {
 }
 
 #[test]
-fn but_quit_before_the_end_is_no_cut() {
+fn quit_before_the_end_does_not_make_it_whole() {
     let (syncing, is_syncing) = channel();
     let (go_on, may_go_on) = channel();
     let site = Site::over(Site::settings(), |files| Arc::new(SlowSync { files, syncing, gate: gate(may_go_on) }));
@@ -109,8 +109,8 @@ fn but_quit_before_the_end_is_no_cut() {
     drop(raw);
     go_on.send(()).unwrap();
     site.wait_for_the_end();
-    assert_eq!(site.read("file").len(), 700_000);
-    assert_eq!(site.names(), ["file"]);
+    // A client that is killed may have said QUIT before.
+    assert_old(&site);
 }
 
 #[test]
