@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use port21_proto::event::{Closing, ConnectionId, End, EventKind};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 use crate::sink::Recorder;
@@ -67,10 +67,17 @@ impl Control {
 
     /// Reads once: bytes, or nothing at the server's end.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(&[])) };
-        let mut buf = ReadBuf::new(&mut self.input);
-        let result = ready!(Pin::new(stream).poll_read(cx, &mut buf));
-        let read = buf.filled().len();
+        let Some(stream) = &self.stream else { return Poll::Ready(Ok(&[])) };
+        // Not `poll_read`: a read that ends at the mark of urgent data is short, though there is more, and tokio takes
+        // a short read for the last one until something else comes.
+        let result = loop {
+            ready!(stream.poll_read_ready(cx))?;
+            match stream.try_read(&mut self.input) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => break result,
+            }
+        };
+        let read = *result.as_ref().unwrap_or(&0);
         if read == 0 && !std::mem::replace(&mut self.server_ended, true) {
             let how = if result.is_ok() { Closing::Fin } else { Closing::Reset };
             self.recorder.emit(|| EventKind::Closed { connection: self.id, by: End::Server, how });
