@@ -27,4 +27,4 @@ class Port21(Server):
 
     def verbs(self) -> set[str] | None:
         recordings = (path.read_text(encoding="utf-8") for path in (self.scratch / "sessions").glob("*.jsonl"))
-        return {verb for recording in recordings for verb in re.findall(r'"verb":"([A-Z]+)"', recording)}
+        return {verb for recording in recordings for verb in re.findall(r'verb"?: ?"?([A-Za-z]+)', recording)}
