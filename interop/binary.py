@@ -19,7 +19,7 @@ def port21() -> str:
     if given:
         return given
     try:
-        built = subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=REPOSITORY, check=False)
+        built = subprocess.run(["cargo", "build", "--release", "--locked"], cwd=REPOSITORY, check=False)
     except FileNotFoundError:
         raise Missing("cargo is not on the PATH: install Rust first, or name a port21 in PORT21") from None
     if built.returncode != 0:
