@@ -262,6 +262,9 @@ impl ServerSession {
                 _ => wording::refused_target(verb, target, self.peer.ip()),
             };
         }
+        // The unspecified address names no host, so the client itself is meant: lftp offers `::`, which its socket is bound
+        // to, in every EPRT over IPv6.
+        let target = if target.ip().is_unspecified() { SocketAddr::new(self.peer.ip(), target.port()) } else { target };
         if target.ip() != self.peer.ip() || target.port() < 1024 {
             return wording::refused_target(verb, target, self.peer.ip());
         }

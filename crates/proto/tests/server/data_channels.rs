@@ -41,6 +41,23 @@ fn no_bounce() {
 }
 
 #[test]
+fn the_unspecified_address_is_the_client() {
+    for (peer, line, want) in [
+        ("[2001:db8::1]:1175", "EPRT |2|::|5001|", "[2001:db8::1]:5001"),
+        ("192.0.2.1:1175", "PORT 0,0,0,0,19,137", "192.0.2.1:5001"),
+    ] {
+        let mut b = Bench::with(settings(), peer.parse().unwrap());
+        b.say("USER ftp\r\nPASS x\r\n");
+        assert_eq!(b.codes(&line.replace("5001", "80").replace("19,137", "0,80")), [504], "no port below 1024, still");
+        assert_eq!(b.codes(&format!("{line}\r\nRETR readme.txt")), [200, 150]);
+        let Some(Action::Transfer { data: DataChannel::Active(to), .. }) = b.held.values().next() else {
+            panic!("{line}: {:?}", b.held)
+        };
+        assert_eq!(*to, want.parse().unwrap());
+    }
+}
+
+#[test]
 fn a_refused_port_keeps_the_channel_that_was_there() {
     let mut b = Bench::logged_in("ftp");
     assert_eq!(b.codes("EPSV\r\nPORT 192,0,2,99,19,137\r\nRETR readme.txt"), [229, 504, 150]);
