@@ -1,5 +1,6 @@
 //! What is asked of a [`ClientSession`](super::ClientSession), and what it asks of its driver.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -67,9 +68,9 @@ pub enum DataMode {
 pub enum Request {
     /// USER -> [`Answer::Login`]
     User(Text),
-    /// PASS -> [`Answer::Login`]
+    /// PASS, whose argument has no CR, LF and NUL: they would be sent as `?` -> [`Answer::Login`]
     Pass(Secret),
-    /// ACCT -> [`Answer::Login`]
+    /// ACCT, as PASS -> [`Answer::Login`]
     Acct(Secret),
     /// A command that moves no data -> [`Answer::Reply`], a 2yz. For SIZE the form matters, and is set first.
     Command(Command, Option<Form>),
@@ -110,7 +111,6 @@ pub enum Transfer {
 }
 
 /// What a session gives out, in the order in which it is to be done.
-#[derive(Debug)]
 #[must_use]
 pub enum Output {
     /// Send these bytes on the control connection, before anything that follows.
@@ -130,11 +130,29 @@ pub enum Output {
     Done(JobId, Result<Answer, SessionError>),
     /// Something to record.
     Event(SessionEvent),
-    /// Close the control connection. Nothing follows.
+    /// Close the control connection, and let go of all that operations do or hold. Nothing follows, but the answers to
+    /// jobs that are started all the same.
     Close,
     /// There is no more until input, an outcome, or this moment ([`Time::MAX`]: no moment): then call
     /// [`handle_timeout`](super::ClientSession::handle_timeout).
     Wait(Time),
+}
+
+impl fmt::Debug for Output {
+    /// Without the bytes that are sent, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Send(bytes) => write!(f, "Send({} bytes)", bytes.len()),
+            Output::SendUrgent(bytes) => write!(f, "SendUrgent({} bytes)", bytes.len()),
+            Output::Do(op, action) => f.debug_tuple("Do").field(op).field(action).finish(),
+            Output::Release(op) => f.debug_tuple("Release").field(op).finish(),
+            Output::Started(job, started) => f.debug_tuple("Started").field(job).field(started).finish(),
+            Output::Done(job, result) => f.debug_tuple("Done").field(job).field(result).finish(),
+            Output::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Output::Close => f.write_str("Close"),
+            Output::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
+        }
+    }
 }
 
 /// An operation. Each has exactly one [`Outcome`], unless it is released before.

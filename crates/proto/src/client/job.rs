@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::command::{Command, Opts, Text};
+use crate::command::{Command, CommandError, Opts, Text};
 use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::server::Form;
@@ -45,6 +45,7 @@ impl Job {
     pub(super) fn begin(core: &mut Core, now: Time, request: Request) -> (Job, Flow) {
         let job = match request {
             Request::User(name) => {
+                core.doubt_form();
                 core.send(now, Phase::Login, &Command::User(name));
                 Job::Login
             }
@@ -201,18 +202,22 @@ impl Job {
         }
     }
 
-    /// A line that changes what the session believes of the server.
+    /// A line that may change what the session believes of the server.
     fn raw(core: &mut Core, line: &Text) -> Job {
-        match Command::parse(line.as_bytes()) {
-            Ok(Command::Type(form)) => {
-                core.form = None;
-                Job::Raw(Some(form))
-            }
-            Ok(Command::Rein) => {
-                core.features = None;
-                core.form = None;
-                Job::Raw(Some(Form::Ascii))
-            }
+        let command = Command::parse(line.as_bytes());
+        match &command {
+            Ok(Command::User(_)) => core.doubt_form(),
+            Ok(Command::Rest(_)) => core.memory.rest_lingers = true,
+            Ok(Command::Rein) => core.features = None,
+            _ => {}
+        }
+        let verb = command.as_ref().map_or_else(CommandError::verb, |command| Some(command.verb()));
+        if matches!(verb, Some(Verb::Type | Verb::Rein)) {
+            core.form = None;
+        }
+        match command {
+            Ok(Command::Type(form)) => Job::Raw(Some(form)),
+            Ok(Command::Rein) => Job::Raw(Some(Form::Ascii)),
             _ => Job::Raw(None),
         }
     }

@@ -18,7 +18,8 @@ use super::features::Features;
 use super::job::Job;
 use super::transfer::Memory;
 
-/// How many lines that belong to no reply are passed over before the server is given up.
+/// How much that brings nothing is passed over between two final replies before the server is given up: lines that are no
+/// reply, replies that nobody asked for, 1yz replies.
 const MAX_JUNK: u32 = 100;
 
 /// The client's side of one control connection, without the connection.
@@ -59,6 +60,8 @@ pub(super) struct Core {
     last_final: Option<Reply>,
     /// Why nothing more can be done, once that is so.
     ended: Option<SessionError>,
+    /// [`Output::Close`] was given out.
+    close_given: bool,
 }
 
 /// A command whose final reply has not come.
@@ -109,6 +112,7 @@ impl ClientSession {
             memory: Memory::default(),
             last_final: None,
             ended: None,
+            close_given: false,
         };
         core.expect(now, settings.limits.greeting, Phase::Greeting, "no greeting".to_owned());
         ClientSession {
@@ -236,8 +240,13 @@ impl ClientSession {
 
     /// What is to be done next; see [`Output`].
     pub fn poll_output(&mut self) -> Output {
-        let wait = || Output::Wait(self.core.deadline.as_ref().map_or(Time::MAX, |d| d.at));
-        self.core.outputs.pop_front().unwrap_or_else(wait)
+        if let Some(output) = self.core.outputs.pop_front() {
+            return output;
+        }
+        if self.core.closed() && !std::mem::replace(&mut self.core.close_given, true) {
+            return Output::Close;
+        }
+        Output::Wait(self.core.deadline.as_ref().map_or(Time::MAX, |d| d.at))
     }
 
     /// Whether a job may be started: none runs, and no reply is owed.
@@ -271,15 +280,7 @@ impl ClientSession {
             && let Some((id, _)) = self.job.take()
         {
             self.core.deadline = None;
-            // A Close is the last of all outputs: the result goes before it.
-            let close = matches!(self.core.outputs.back(), Some(Output::Close));
-            if close {
-                self.core.outputs.pop_back();
-            }
             self.core.outputs.push_back(Output::Done(id, result));
-            if close {
-                self.core.outputs.push_back(Output::Close);
-            }
         }
     }
 
@@ -291,21 +292,22 @@ impl ClientSession {
         });
         // RFC 959 section 4.2.2: 421 may be the reply to any command, and comes without one too.
         if reply.code() == 421 {
-            let error = SessionError::ServiceClosing { phase: self.phase(), reply };
+            let error = SessionError::ServiceClosing { phase: self.phase(), reply: reply.clone() };
             self.core.close(error.clone());
-            return self.flow(Flow::Done(Err(error)));
+            let quits = matches!(self.job, Some((_, Job::Quit(_))));
+            return self.flow(Flow::Done(if quits { Ok(Answer::Ended(Some(reply))) } else { Err(error) }));
         }
-        let Some(front) = self.core.pending.front().copied() else {
-            return self.core.note(now, || format!("the server sent a reply that nobody asked for: {reply}"));
-        };
-        if !front.transfer && front.verb != "ABOR" && self.core.last_final.as_ref() == Some(&reply) {
-            let transfer_code = reply.code() == 226 || reply.code() == 225 || reply.code() == 426;
-            if transfer_code {
-                self.core.last_final = None;
-                return self.core.note(now, || format!("the server sent a transfer's final reply twice: {reply}"));
+        let front = match self.core.addressee(&reply) {
+            Ok(front) => front,
+            Err(what) => {
+                self.core.note(now, || format!("the server sent {what}: {reply}"));
+                return self.junk(|| format!("the server sends replies without end: {reply}"));
             }
-        }
-        if !reply.code().is_preliminary() {
+        };
+        if reply.code().is_preliminary() {
+            self.junk(|| format!("the server begins {} without end: {reply}", front.verb));
+        } else {
+            self.junk = 0;
             self.core.pending.pop_front();
             self.core.last_final = front.transfer.then(|| reply.clone());
         }
@@ -320,18 +322,50 @@ impl ClientSession {
     /// is plain that this is no FTP server.
     fn no_reply(&mut self, now: Time, line: &[u8], error: &ReplyError) {
         self.core.malformed(now, line, error.to_string());
-        self.junk += 1;
-        let greeting = matches!(self.job, Some((_, Job::Greeting)));
-        if greeting || self.junk > MAX_JUNK || matches!(error, ReplyError::TooLong) {
-            let why = if greeting { format!("this is no FTP server: {error}") } else { error.to_string() };
-            let error = SessionError::Protocol { phase: self.phase(), why };
-            self.core.close(error.clone());
-            self.flow(Flow::Done(Err(error)));
+        if matches!(self.job, Some((_, Job::Greeting))) {
+            self.give_up(format!("this is no FTP server: {error}"));
+        } else if matches!(error, ReplyError::TooLong) {
+            self.give_up(error.to_string());
+        } else {
+            self.junk(|| error.to_string());
         }
+    }
+
+    /// The server has sent what brings nothing.
+    fn junk(&mut self, why: impl FnOnce() -> String) {
+        self.junk += 1;
+        if self.junk > MAX_JUNK {
+            self.give_up(why());
+        }
+    }
+
+    /// The server does not keep to the protocol, and nothing more is expected of it.
+    fn give_up(&mut self, why: String) {
+        let error = SessionError::Protocol { phase: self.phase(), why };
+        self.core.close(error.clone());
+        self.flow(Flow::Done(Err(error)));
     }
 }
 
 impl Core {
+    /// Which command the reply answers; or, where it answers none, what it is.
+    fn addressee(&mut self, reply: &Reply) -> Result<Pending, &'static str> {
+        let code = reply.code();
+        let Some(front) = self.pending.front().copied() else { return Err("a reply that nobody asked for") };
+        // RFC 959 section 5.4: no answer to USER, and a login least of all.
+        if code == 220 && front.verb == Verb::User.name() {
+            return Err("a second greeting");
+        }
+        let of_transfer = code == 225 || code == 226 || code == 426;
+        if of_transfer && !front.transfer && front.verb != Verb::Abor.name() {
+            // Once, and no more.
+            if self.last_final.take_if(|last| last == reply).is_some() {
+                return Err("a transfer's final reply twice");
+            }
+        }
+        Ok(front)
+    }
+
     /// Sends a command and expects its reply in time.
     pub(super) fn send(&mut self, now: Time, phase: Phase, command: &Command) {
         let mut bytes = Vec::new();
@@ -359,7 +393,8 @@ impl Core {
             EventKind::command(connection, line)
         });
         self.outputs.push_back(Output::Send(bytes));
-        self.pending.push_back(Pending { verb, transfer: moves_data(verb), owner: self.job });
+        let transfer = Verb::from_name(verb.as_bytes()).and_then(Verb::moves).is_some();
+        self.pending.push_back(Pending { verb, transfer, owner: self.job });
         self.expect(now, self.settings.limits.reply, phase, format!("no reply to {verb}"));
     }
 
@@ -407,11 +442,15 @@ impl Core {
         self.ended = Some(error);
         self.deadline = None;
         self.pending.clear();
-        self.outputs.push_back(Output::Close);
     }
 
     fn closed(&self) -> bool {
         self.ended.is_some()
+    }
+
+    /// Another login: RFC 959 section 4.1.1 leaves TYPE as it is, but some servers go back to ASCII.
+    pub(super) fn doubt_form(&mut self) {
+        self.form = self.form.filter(|form| *form == Form::Ascii);
     }
 
     pub(super) fn note(&mut self, now: Time, text: impl FnOnce() -> String) {
@@ -432,8 +471,4 @@ impl Core {
             self.outputs.push_back(Output::Event(SessionEvent { at, kind: kind(connection) }));
         }
     }
-}
-
-fn moves_data(verb: &str) -> bool {
-    matches!(verb, "RETR" | "STOR" | "STOU" | "APPE" | "LIST" | "NLST" | "MLSD")
 }

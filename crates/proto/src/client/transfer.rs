@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::addr;
 use crate::command::{Command, Epsv, Listing};
-use crate::reply::Reply;
-use crate::server::{Form, OpId};
+use crate::reply::{CodeClass, Reply};
+use crate::server::{Direction, Form, OpId};
 use crate::time::Time;
 use crate::verb::Verb;
 
@@ -31,8 +31,8 @@ pub(super) struct Memory {
     pasv_broken: bool,
     port_broken: bool,
     mlsd_broken: bool,
-    /// A REST was accepted, and the command after it was not: some servers keep the offset.
-    rest_lingers: bool,
+    /// A REST was sent, and no command has used it up: some servers keep the offset beyond a command that they refuse.
+    pub(super) rest_lingers: bool,
 }
 
 /// A transfer under way.
@@ -49,9 +49,10 @@ pub(super) struct Moving {
     data: Data,
     mark: Option<Reply>,
     last: Option<Reply>,
-    /// When the command itself was sent, and when its 1yz reply came.
+    /// When the command itself was sent, when its first 1yz reply came, and when the data ended.
     sent: Time,
     marked: Time,
+    settled: Time,
     started: bool,
     /// The wait for a 1yz reply to an upload, or for a late connection, is over.
     grace_over: bool,
@@ -65,8 +66,8 @@ enum Step {
     Epsv,
     /// PASV was sent.
     Pasv,
-    /// A passive connection is being opened.
-    Connecting,
+    /// A passive connection is being opened, to where EPSV, or PASV, has led.
+    Connecting { extended: bool },
     /// A port is being opened to listen on.
     Listening,
     /// PORT was sent.
@@ -104,6 +105,7 @@ impl Moving {
             last: None,
             sent: now,
             marked: now,
+            settled: now,
             started: false,
             grace_over: false,
             request,
@@ -161,47 +163,53 @@ impl Moving {
             Step::Form(_) => self.done(core, refused(Phase::Command, reply)),
             Step::Epsv | Step::Pasv => match self.passive_address(core, now, &reply) {
                 Some(to) => {
-                    self.step = Step::Connecting;
+                    self.step = Step::Connecting { extended: self.step == Step::Epsv };
                     self.op = Some(core.begin(Action::Connect(to)));
                     core.look_after(now, core.settings.limits.data_open);
                     Flow::Wait
                 }
                 None => {
-                    let broken = if self.step == Step::Epsv {
-                        &mut core.memory.epsv_broken
-                    } else {
-                        &mut core.memory.pasv_broken
-                    };
-                    *broken = true;
+                    let memory = &mut core.memory;
+                    let broken =
+                        if self.step == Step::Epsv { &mut memory.epsv_broken } else { &mut memory.pasv_broken };
+                    // 4yz: it may well go the next time.
+                    *broken |= reply.code().class() != CodeClass::Transient;
                     let error = if ok { Err(bad_address(&reply)) } else { refused(Phase::DataOpen, reply) };
                     self.passive(core, now, error)
                 }
             },
-            Step::Port(_) | Step::Eprt if ok => self.rest(core, now),
-            Step::Port(addr) if reply.code().is_error() => {
+            Step::Port(_) if ok => self.rest(core, now),
+            Step::Eprt if ok => {
+                // It was tried because PORT does not go, or never would.
                 core.memory.port_broken = true;
+                self.rest(core, now)
+            }
+            Step::Port(addr) if reply.code().is_error() => {
                 self.step = Step::Eprt;
                 core.send(now, Phase::DataOpen, &Command::Eprt(addr));
                 Flow::Wait
             }
             Step::Port(_) | Step::Eprt => self.done(core, refused(Phase::DataOpen, reply)),
             // RFC 959 has 350 here; some servers send a 2yz.
-            Step::Rest if !reply.code().is_error() || self.request.from == 0 => {
-                core.memory.rest_lingers = self.request.from > 0;
-                self.run(core, now)
+            Step::Rest if !reply.code().is_error() || self.request.from == 0 => self.run(core, now),
+            Step::Rest => {
+                core.memory.rest_lingers = false;
+                self.done(core, refused(Phase::Command, reply))
             }
-            Step::Rest => self.done(core, refused(Phase::Command, reply)),
             Step::Running => {
                 if reply.code().is_preliminary() {
-                    self.marked = now;
-                    self.mark.get_or_insert(reply);
+                    // The first one counts: whoever says it again and again gets no more time.
+                    if self.mark.is_none() {
+                        self.marked = now;
+                        self.mark = Some(reply);
+                    }
                 } else {
-                    core.memory.rest_lingers &= reply.code().is_error();
+                    core.memory.rest_lingers &= !ok;
                     self.last = Some(reply);
                 }
                 self.advance(core, now)
             }
-            Step::Connecting | Step::Listening => Flow::Wait,
+            Step::Connecting { .. } | Step::Listening => Flow::Wait,
         }
     }
 
@@ -210,15 +218,16 @@ impl Moving {
             return Flow::Wait;
         }
         match (self.step, outcome) {
-            (Step::Connecting, Outcome::Connected(Ok(()))) => {
+            (Step::Connecting { extended }, Outcome::Connected(Ok(()))) => {
                 self.data = Data::Open;
                 // EPSV was tried first and led nowhere, PASV does: no more EPSV. And the other way round.
                 if self.tried_epsv && self.tried_pasv {
-                    core.memory.epsv_broken |= !core.memory.pasv_broken;
+                    core.memory.epsv_broken = !extended;
+                    core.memory.pasv_broken = extended;
                 }
                 self.rest(core, now)
             }
-            (Step::Connecting, Outcome::Connected(Err(why))) => {
+            (Step::Connecting { .. }, Outcome::Connected(Err(why))) => {
                 self.release(core);
                 self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why }))
             }
@@ -260,11 +269,12 @@ impl Moving {
             DataState::Ended => Data::Ended,
             DataState::Broken(why) => Data::Broken(why),
         };
+        self.settled = now;
         self.advance(core, now)
     }
 
     pub(super) fn look(&mut self, core: &mut Core, now: Time) -> Flow {
-        if self.step == Step::Connecting {
+        if matches!(self.step, Step::Connecting { .. }) {
             self.release(core);
             let after = core.settings.limits.data_open;
             let what = "no data connection".to_owned();
@@ -335,6 +345,7 @@ impl Moving {
             return self.run(core, now);
         }
         self.step = Step::Rest;
+        core.memory.rest_lingers = self.request.from > 0;
         core.send(now, Phase::Command, &Command::Rest(self.request.from));
         Flow::Wait
     }
@@ -351,7 +362,7 @@ impl Moving {
 
     /// Looks at both connections: whether the transfer has begun, is over, or is overdue.
     fn advance(&mut self, core: &mut Core, now: Time) -> Flow {
-        if let Some(last) = self.last.take_if(|last| last.code().is_error()) {
+        if let Some(last) = self.last.take_if(|last| !last.code().is_completion()) {
             return self.failed(core, now, last);
         }
         let sign = match self.data {
@@ -372,23 +383,23 @@ impl Moving {
         match self.last.take() {
             Some(last) => self.concluded(core, now, last),
             None => {
-                self.overdue(core, now);
+                self.overdue(core);
                 Flow::Wait
             }
         }
     }
 
     /// Sets when what is awaited is overdue: the server has yet to give its final reply.
-    fn overdue(&self, core: &mut Core, now: Time) {
+    fn overdue(&self, core: &mut Core) {
         let limits = core.settings.limits;
         let verb = self.command.verb();
         match &self.data {
             Data::Ended => {
-                core.expect(now, limits.final_reply, Phase::FinalReply, format!("no final reply to {verb}"));
+                core.expect(self.settled, limits.final_reply, Phase::FinalReply, format!("no final reply to {verb}"));
             }
             Data::Broken(why) => {
                 let error = SessionError::Data { phase: Phase::Transfer, why: why.clone() };
-                core.fail_after(now, EXPLANATION.min(limits.reply), error);
+                core.fail_after(self.settled, EXPLANATION.min(limits.reply), error);
             }
             // How long the bytes may take is for the driver to say, who sees them.
             _ if self.started => core.no_deadline(),
@@ -437,14 +448,16 @@ impl Moving {
         }
     }
 
-    /// The server has answered with an error.
+    /// The server has answered, and not that it is done.
     fn failed(&mut self, core: &mut Core, now: Time, last: Reply) -> Flow {
         let code = last.code();
-        let entries = matches!(self.request.what, Transfer::Entries(_));
-        if entries && self.command.verb() == Verb::Mlsd && !self.started && is_unknown(&last) {
-            core.memory.mlsd_broken = true;
+        if let (Transfer::Entries(path), Verb::Mlsd, false) = (&self.request.what, self.command.verb(), self.started)
+            && is_unknown(&last)
+        {
+            // RFC 3659 section 7.2.1: 501 is also for what is no directory.
+            core.memory.mlsd_broken |= code != 501;
+            self.command = Command::List(Listing::of(path.clone()));
             self.release(core);
-            self.command = command(core, &self.request.what);
             (self.tried_epsv, self.tried_pasv, self.mark) = (false, false, None);
             return self.open(core, now);
         }
@@ -463,7 +476,7 @@ impl Moving {
     }
 
     fn is_upload(&self) -> bool {
-        matches!(self.command, Command::Stor(_) | Command::Stou(_) | Command::Appe(_))
+        self.command.verb().moves() == Some(Direction::Up)
     }
 
     fn is_listing(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Greeting, login, and the commands that move no data: RFC 959 sections 4.1.1 and 5.4.
 
-use crate::play::{PASSIVE, from_start, transcript};
+use crate::play::{PASSIVE, Play, from_start, settings, transcript};
 
 #[test]
 fn the_reference_session() {
@@ -36,6 +36,20 @@ fn the_reference_session() {
         done reply 250 CWD command successful.
         ? type a
         done form nothing
+        ? get readme.txt active ascii
+        do #2 listen
+        > listening #2 192.0.2.9:5002
+        C: PORT 192,0,2,9,19,138
+        S: 200 PORT command successful.
+        C: RETR readme.txt
+        do #3 accept #2
+        S: 150 Opening ASCII mode data connection for readme.txt(1715 bytes).
+        > connected #3
+        started #3 RETR: 150 Opening ASCII mode data connection for readme.txt(1715 bytes).
+        > ended #3
+        S: 226 Transfer complete.
+        release #3
+        done transferred 226 Transfer complete.
         ? quit
         C: QUIT
         S: 221 Thank you for visiting.
@@ -141,4 +155,68 @@ fn replies_that_nobody_asked_for() {
     ));
     transcript("S: 421 idle too long\n close\n ? cwd a\n error the server closed the session: 421 idle too long");
     transcript("? cwd a\n C: CWD a\n S: junk\n malformed a reply without a code: junk\n S: 250 ok\n done reply 250 ok");
+}
+
+#[test]
+fn quit_is_done_when_the_server_ends_the_session_in_its_own_words() {
+    transcript("? quit\n C: QUIT\n S: 421 timed out just now\n done ended 421 timed out just now\n close");
+}
+
+#[test]
+fn a_second_greeting_is_no_login() {
+    from_start(
+        "S: 220 ProFTPD
+        done reply 220 ProFTPD
+        ? user x
+        C: USER x
+        S: 220 Welcome to our server
+        note the server sent a second greeting: 220 Welcome to our server
+        S: 331 password
+        done password 331 password",
+    );
+}
+
+#[test]
+fn a_new_login_may_have_another_form() {
+    let type_i = "? size a\n C: TYPE I\n S: 200 ok\n C: SIZE a\n S: 213 5\n done reply 213 5";
+    let again = "? user x\n C: USER x\n S: 230 in\n done logged in 230 in";
+    transcript(&format!("{type_i}\n {again}\n ? size a\n C: TYPE I\n S: 200 ok\n C: SIZE a"));
+    transcript(&format!("{type_i}\n ? raw USER x\n C: USER x\n S: 230 in\n done reply 230 in\n ? size a\n C: TYPE I"));
+    transcript(&format!("{type_i}\n ? raw TYPE E\n C: TYPE E\n S: 200 ok\n done reply 200 ok\n ? size a\n C: TYPE I"));
+    transcript(&format!("{again}\n ? type a\n done form nothing"));
+}
+
+#[test]
+fn a_server_that_only_talks_is_given_up() {
+    for (job, line) in [("? cwd a", "150 soon"), ("? cwd a", "junk"), ("", "200 what?"), ("", "junk")] {
+        let mut play = Play::new(settings());
+        play.run(&format!("S: 220 hi\n {job}"));
+        let mut lines = 0;
+        while !play.session.is_closed() && lines < 10_000 {
+            play.run(&format!("S: {line}"));
+            lines += 1;
+        }
+        assert!(play.session.is_closed() && lines < 1000, "{job:?} {line:?} {lines}");
+    }
+}
+
+#[test]
+fn a_server_that_says_too_much_now_and_then_is_not() {
+    let mut play = Play::new(settings());
+    play.run("S: 220 hi");
+    for _ in 0..200 {
+        play.run("? cwd a\n S: junk\n S: 150 soon\n S: 250 ok\n S: 250 ok");
+    }
+    assert!(!play.session.is_closed());
+}
+
+#[test]
+fn blank_lines_are_no_reply() {
+    let mut play = Play::new(settings());
+    play.run("S: 220 hi\n ? cwd a");
+    for _ in 0..60 {
+        play.session.handle_input(play.now, b"\r\n\r\n\r\n");
+        play.run("> after 1");
+    }
+    assert!(play.log.contains("error command: no reply to CWD within 60s"), "{}", play.log);
 }

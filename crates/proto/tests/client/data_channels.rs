@@ -2,7 +2,7 @@
 
 use port21_proto::client::Settings;
 
-use crate::play::{settings, transcript, with_settings};
+use crate::play::{Play, settings, transcript, with_settings};
 
 #[test]
 fn epsv_gives_way_to_pasv_and_is_remembered() {
@@ -133,4 +133,74 @@ fn the_server_opens_no_data_connection() {
         release #1
         error opening the data connection: the server answered 226 done, but there was no data connection"
     ));
+}
+
+#[test]
+fn a_passing_refusal_is_not_remembered() {
+    transcript(
+        "? get f
+        C: EPSV
+        S: 425 no port is free
+        C: PASV
+        S: 425 no port is free
+        error PASV: the server answered 425 no port is free
+        ? get f
+        C: EPSV",
+    );
+}
+
+#[test]
+fn where_only_epsv_leads_somewhere_it_is_remembered() {
+    transcript(
+        "? probe
+        C: FEAT
+        S: 211-x
+        S:  SIZE
+        S: 211 End
+        done probed
+        ? get f
+        C: PASV
+        S: 227 ok (192,0,2,1,19,136)
+        do #0 connect 192.0.2.1:5000
+        > refused #0
+        release #0
+        C: EPSV
+        S: 229 ok (|||5001|)
+        do #1 connect 192.0.2.1:5001
+        > connected #1
+        C: RETR f
+        S: 550 none
+        release #1
+        error RETR: the server answered 550 none
+        ? get f
+        C: EPSV",
+    );
+}
+
+#[test]
+fn port_is_given_up_only_where_eprt_does() {
+    let refused = |op| {
+        format!(
+            "? get f active
+            do #{op} listen
+            > listening #{op} 192.0.2.9:5001
+            C: PORT 192,0,2,9,19,137
+            S: 500 illegal
+            C: EPRT |1|192.0.2.9|5001|
+            S: 500 what?
+            release #{op}
+            error EPRT: the server answered 500 what?\n"
+        )
+    };
+    transcript(&(refused(0) + &refused(1)));
+}
+
+#[test]
+fn a_server_that_only_says_that_it_begins_is_given_up() {
+    let mut play = Play::new(settings());
+    play.run("S: 220 hi\n ? get f active\n > listening #0 192.0.2.9:5001\n S: 200 ok");
+    for _ in 0..2 {
+        play.run("S: 150 go\n > after 10");
+    }
+    assert!(play.log.contains("the server has opened no data connection within 20s"), "{}", play.log);
 }

@@ -36,3 +36,17 @@ fn without_events_none_are_built() {
     });
     assert!(outputs.into_iter().all(|out| !matches!(out, Output::Event(_))));
 }
+
+#[test]
+fn a_session_that_is_shown_shows_no_password() {
+    let mut session = ClientSession::new(Time::ZERO, settings());
+    session.handle_input(Time::ZERO, b"220 hi\r\n");
+    session.start(Time::ZERO, Request::Pass(Secret::new("hunter2")));
+    let bytes = format!("{:?}", b"hunter2");
+    let bytes = bytes.trim_matches(['[', ']']);
+    assert!(!format!("{session:?}").contains(bytes));
+    while let output @ (Output::Send(_) | Output::Done(..) | Output::Event(_)) = session.poll_output() {
+        let shown = format!("{output:?}");
+        assert!(!shown.contains(bytes) && !shown.contains("hunter2"), "{shown}");
+    }
+}

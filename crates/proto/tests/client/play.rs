@@ -64,7 +64,11 @@ impl Play {
         let text = |s: &str| Text::new(s).unwrap();
         let words: Vec<&str> = line.split(' ').collect();
         let mode = if words.contains(&"active") { DataMode::Active } else { DataMode::Passive };
-        let form = words.contains(&"image").then_some(Form::Image);
+        let form = match () {
+            () if words.contains(&"image") => Some(Form::Image),
+            () if words.contains(&"ascii") => Some(Form::Ascii),
+            () => None,
+        };
         let from = words.iter().find_map(|w| w.strip_prefix('@')).map_or(0, |n| n.parse().unwrap());
         let transfer = |what| Request::Transfer(TransferRequest { what, mode, form, from });
         let request = match words.as_slice() {

@@ -141,3 +141,100 @@ fn listings_fall_back_and_may_be_empty() {
         transcript(&format!("? list {PASSIVE}\n C: LIST\n S: {reply}\n release #0\n done transferred {reply}"));
     }
 }
+
+#[test]
+fn only_a_completion_is_the_end_of_a_transfer() {
+    transcript(&format!(
+        "? put f {PASSIVE}\n C: STOR f\n S: 332 account\n release #0\n error STOR: the server answered 332 account"
+    ));
+    let mark = "S: 150 go\n started #0 RETR: 150 go\n > ended #0";
+    transcript(&format!(
+        "? get f {PASSIVE}\n C: RETR f\n {mark}\n S: 350 what?\n release #0\n error RETR: the server answered 350 what?"
+    ));
+}
+
+#[test]
+fn the_final_reply_has_its_time_whatever_else_is_said() {
+    let mut play = Play::new(settings());
+    play.run(&format!("S: 220 hi\n ? get f {PASSIVE}\n S: 150 go\n > ended #0"));
+    for _ in 0..10 {
+        play.run("> after 30\n S: 150 still");
+    }
+    assert!(play.log.contains("error final reply: no final reply to RETR within 300s"), "{}", play.log);
+}
+
+#[test]
+fn a_reply_that_comes_too_late_finds_its_own_command() {
+    transcript(&format!(
+        "? get f {PASSIVE}
+        C: RETR f
+        S: 150 go
+        started #0 RETR: 150 go
+        > ended #0
+        > after 300
+        release #0
+        error final reply: no final reply to RETR within 300s
+        ? cwd a
+        C: CWD a
+        S: 226 at last
+        S: 250 ok
+        done reply 250 ok"
+    ));
+}
+
+#[test]
+fn mlsd_of_a_file_is_no_proof_that_there_is_no_mlsd() {
+    transcript(&format!(
+        "? probe
+        C: FEAT
+        S: 211-x
+        S:  EPSV
+        S:  MLST type*;size*;modify*;
+        S: 211 End
+        done probed
+        ? entries {PASSIVE}
+        C: MLSD
+        S: 501 not a directory
+        release #0
+        C: EPSV
+        S: 229 ok (|||5000|)
+        do #1 connect 192.0.2.1:5000
+        > connected #1
+        C: LIST
+        S: 150 go
+        started #1 LIST: 150 go
+        > ended #1
+        S: 226 ok
+        release #1
+        done transferred 226 ok
+        ? entries
+        C: EPSV
+        S: 229 ok (|||5000|)
+        do #2 connect 192.0.2.1:5000
+        > connected #2
+        C: MLSD"
+    ));
+}
+
+#[test]
+fn an_offset_that_somebody_else_has_set_is_taken_back() {
+    let again = |op| {
+        format!(
+            "? get f
+            C: EPSV
+            S: 229 ok (|||5000|)
+            do #{op} connect 192.0.2.1:5000
+            > connected #{op}
+            C: REST 0
+            S: 350 ok
+            C: RETR f"
+        )
+    };
+    // By hand.
+    transcript(&format!("? raw REST 100\n C: REST 100\n S: 350 ok\n done reply 350 ok\n {}", again(0)));
+    // By a transfer that was stopped before it knew.
+    transcript(&format!(
+        "? get f @100 {PASSIVE}\n C: REST 100\n ? abort\n release #0\n S: 350 ok\n done aborted\n {}",
+        again(1)
+    ));
+}
