@@ -68,7 +68,8 @@ pub(super) fn assemble(session: &Session, options: &Options, lanes: Vec<(Lane, u
         }
         if options.fields && !row.fields.is_empty() {
             let told: Vec<String> = row.fields.iter().map(|f| format!("{} = {}", f.name, f.value)).collect();
-            row.detail = told.join("\n");
+            let size = if row.tone == Tone::Data { row.detail.as_str() } else { "" };
+            row.detail = format!("{size}\n{}", told.join("\n"));
         }
         rows.push(row);
     }

@@ -268,7 +268,8 @@ impl Ladder {
         build::ladder(session, options)
     }
 
-    /// The rows in the simple form of the reference session's table, for checks: arrows alone, in order.
+    /// The rows in the simple form of the reference session's table, for checks: arrows alone, in order. Of a ladder
+    /// that shows fields the parameters are those.
     pub fn plain_rows(&self) -> Vec<PlainRow> {
         plain::rows(self)
     }

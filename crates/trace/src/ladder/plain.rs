@@ -13,7 +13,8 @@ pub struct PlainRow {
     pub to: String,
     /// `USER ftp`, `FTP 220`, `TCP SYN+ACK`, `DNS Query`, `DATA`; an action of the user as it is worded.
     pub label: String,
-    /// What belongs to it: the text of a reply, `syn=1 ack=1`, `1715 bytes, ASCII`.
+    /// What belongs to it: the text of a reply, `syn=1 ack=1`,
+    /// `1,715 bytes in 0.3 ms · ASCII`.
     pub parameters: String,
     /// Whether it was told from what the sockets did, not seen.
     pub inferred: bool,

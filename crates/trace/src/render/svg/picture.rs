@@ -271,7 +271,7 @@ impl Picture<'_> {
             Shape::At(lane) => format!("{}: ", name(lane)),
             Shape::Across => String::new(),
         };
-        let detail = words::clip(&row.detail.replace('\n', ", "), 240);
+        let detail = words::clip(&row.detail.trim_start().replace('\n', ", "), 240);
         let detail = if detail.is_empty() { detail } else { format!(" {detail}") };
         let seen = if row.seen == Seen::Inferred { " (inferred)" } else { "" };
         format!("{} s · {ends}{}{detail}{seen}", self.ladder.seconds(row), row.label)

@@ -9,6 +9,7 @@ use super::canvas::{Ink, Line};
 use super::glyphs::{ASCII, Glyphs, UNICODE};
 use super::layout::Layout;
 use crate::render::wrap::{cells, cells_of, fit, wrap};
+use crate::words;
 
 /// After so many lines a banner has the heads of the lanes again.
 const HEADS_AGAIN: usize = 45;
@@ -94,7 +95,39 @@ impl Page<'_> {
             let opening = self.say(&self.ladder.opening).into_owned();
             self.lines(&opening, Ink::Dim);
         }
+        self.contents();
         self.write(Line::new(width));
+    }
+
+    /// The numbered sections.
+    fn contents(&mut self) {
+        const MOST: usize = 24;
+        let room = self.layout.width.min(110) - 2;
+        let mut line = String::new();
+        let sections = self.ladder.sections.iter();
+        let named = sections.map(|s| format!("{}  {}", numbers(s), self.say(&words::clip(&s.title, 48))));
+        let mut parts: Vec<String> = named.take(MOST).collect();
+        if self.ladder.sections.len() > MOST {
+            parts.push(self.glyphs.ellipsis.to_owned());
+        }
+        if parts.len() < 2 {
+            return;
+        }
+        self.write(Line::new(self.layout.width));
+        for part in parts {
+            if !line.is_empty() && cells(&line) + 4 + cells(&part) > room {
+                self.contents_line(&std::mem::take(&mut line));
+            }
+            line.push_str(if line.is_empty() { "" } else { "    " });
+            line.push_str(&part);
+        }
+        self.contents_line(&line);
+    }
+
+    fn contents_line(&mut self, text: &str) {
+        let mut line = Line::new(self.layout.width);
+        line.put(1, &fit(text, self.layout.width - 2, self.glyphs.ellipsis, &cells_of), Ink::Plain);
+        self.write(line);
     }
 
     /// A paragraph over the whole width.
@@ -186,16 +219,16 @@ impl Page<'_> {
         let mut line = Line::new(self.layout.width);
         let width = self.layout.width;
         line.fill(1..width - 1, self.glyphs.rule, Ink::Faint);
-        let number = match section.through {
-            through if through > section.number => format!("{}-{through}", section.number),
-            _ => section.number.to_string(),
-        };
         let detail = match section.detail.as_str() {
             "" => String::new(),
             detail => format!(" {} {}", self.glyphs.dot, self.say(detail)),
         };
-        let title =
-            fit(&format!("{number}  {}", self.say(&section.title)), width - 10, self.glyphs.ellipsis, &cells_of);
+        let title = fit(
+            &format!("{}  {}", numbers(section), self.say(&section.title)),
+            width - 10,
+            self.glyphs.ellipsis,
+            &cells_of,
+        );
         let detail = if cells(&title) + cells(&detail) + 9 <= width { detail } else { String::new() };
         line.put(4, " ", Ink::Plain);
         line.put(5, &title, Ink::Bold);
@@ -259,5 +292,13 @@ impl Page<'_> {
             }
         }
         Cow::Owned(out)
+    }
+}
+
+/// The number of a section, or those of the sections that it stands for.
+fn numbers(section: &Section) -> String {
+    match section.through {
+        through if through > section.number => format!("{}-{through}", section.number),
+        _ => section.number.to_string(),
     }
 }
