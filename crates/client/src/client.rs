@@ -416,8 +416,13 @@ impl Client {
         }
     }
 
-    /// Brings the session in order after a call that was given up. Every call begins with this.
-    pub(crate) async fn ready(&mut self) -> Result<(), Error> {
+    /// Brings the session in order after a call that was given up: what is left of it is waited for or aborted, and a
+    /// connection that was lost with it is made anew. Every call begins with this; a console calls it at ^C, so that the
+    /// server does not wait for the next command.
+    ///
+    /// # Errors
+    /// Those of [`Client::reconnect`].
+    pub async fn ready(&mut self) -> Result<(), Error> {
         if !self.lost && !self.link.is_in_order().await {
             self.lost = self.link.abort().await.is_err();
         }
