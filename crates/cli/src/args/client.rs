@@ -65,6 +65,9 @@ pub(crate) struct ShellArgs {
     /// Where to go first: a URL, or the name of a host.
     #[arg(value_name = "URL")]
     pub(crate) url: Option<String>,
+    /// The server's port, where a host is given.
+    #[arg(value_name = "PORT", requires = "url")]
+    pub(crate) port: Option<u16>,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
 }

@@ -47,7 +47,8 @@ pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<Exit> {
     let local = std::env::current_dir().context("the local directory cannot be told")?;
     let out = Out::new(std::io::stdout());
     let console = Console::new(args.connect.clone(), recording, local, out, interactive);
-    let first = args.url.as_ref().map(|url| format!("open {}", words::quoted(url)));
+    let port = args.port.map(|port| format!(" {port}")).unwrap_or_default();
+    let first = args.url.as_ref().map(|url| format!("open {}{port}", words::quoted(url)));
     match interactive {
         true => terminal::run(console, first),
         false => script::run(console, first),
@@ -158,6 +159,16 @@ impl Console {
         if !self.was_shown(error) {
             self.out.line(sentence(error));
         }
+    }
+
+    /// Brings the session in order after a line that was given up: its transfer is aborted.
+    async fn recover(&mut self) {
+        if let Some(session) = &mut self.session
+            && let Err(error) = session.client.ready().await
+        {
+            self.out.line(error);
+        }
+        self.notice_loss();
     }
 
     /// Ends the session, if there is one.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use anyhow::Context as _;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
-use rustyline::{Config, Editor};
+use rustyline::{CompletionType, Config, Editor};
 use tokio::runtime::Runtime;
 
 use super::complete::Completion;
@@ -20,7 +20,8 @@ use crate::interrupt::{interrupted, runtime};
 pub(super) fn run(console: Console, first: Option<String>) -> anyhow::Result<Exit> {
     let runtime = Rc::new(runtime()?);
     let console = Rc::new(RefCell::new(console));
-    let config = Config::builder().history_ignore_space(true).max_history_size(1000)?.build();
+    let config = Config::builder().history_ignore_space(true).max_history_size(1000)?;
+    let config = config.completion_type(CompletionType::List).build();
     let mut editor: Editor<Completion, DefaultHistory> =
         Editor::with_config(config).context("cannot edit lines here")?;
     editor.set_helper(Some(Completion::new(console.clone(), runtime.clone())));
@@ -54,7 +55,7 @@ pub(super) fn run(console: Console, first: Option<String>) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// Runs a line; ^C stops it and keeps the session: what was under way is aborted before the next command.
+/// Runs a line; ^C stops it and keeps the session.
 fn run_line(runtime: &Runtime, console: &RefCell<Console>, line: &str) -> Flow {
     let mut console = console.borrow_mut();
     let done = runtime.block_on(async {
@@ -66,7 +67,16 @@ fn run_line(runtime: &Runtime, console: &RefCell<Console>, line: &str) -> Flow {
     match done {
         Some(Ok(flow)) => return flow,
         Some(Err(error)) => console.tell(&error),
-        None => console.out.line("\nInterrupted."),
+        None => {
+            console.out.line("\nInterrupted.");
+            runtime.block_on(async {
+                tokio::select! {
+                    () = console.recover() => {}
+                    // Whoever does not want to wait for that leaves it to the next command.
+                    _ = interrupted() => {}
+                }
+            });
+        }
     }
     Flow::Continue
 }
