@@ -3,18 +3,19 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use port21_proto::client::{Answer, DataMode, Features, LoginStep, Phase, Request};
+use port21_proto::client::{Answer, DataMode, Features, Phase, Request};
 use port21_proto::command::{Command, Site, Text};
 use port21_proto::event::ConnectionId;
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision, parse_facts};
-use port21_proto::path::{FtpPath, PathArg, PathError};
+use port21_proto::path::{FtpPath, PathArg};
 use port21_proto::reply::Reply;
-use port21_proto::{Secret, Verb, stamp};
+use port21_proto::{Verb, stamp};
 
 use crate::Form;
-use crate::builder::{Builder, Credentials};
+use crate::builder::Builder;
 use crate::error::Error;
 use crate::link::Link;
+use crate::login::Login;
 use crate::sink::Recorder;
 use crate::url::Target;
 
@@ -34,23 +35,14 @@ pub struct Client {
     settings: Builder,
     pub(crate) link: Link,
     greeting: Reply,
-    login: Login,
-    trail: Trail,
+    pub(crate) login: Login,
+    pub(crate) trail: Trail,
     /// The session could not be brought in order: the next call begins it anew.
     lost: bool,
 }
 
-/// How the user has logged in: it is done again where the session is begun anew.
-#[derive(Default)]
-struct Login {
-    done: bool,
-    user: Option<Text>,
-    password: Option<Secret>,
-    account: Option<Secret>,
-}
-
 /// The way from the directory of the login to the working directory.
-enum Trail {
+pub(crate) enum Trail {
     Steps(Vec<Command>),
     /// Too many to be remembered.
     Lost,
@@ -75,7 +67,7 @@ impl Client {
         let recorder = Recorder::new(settings.sink.clone(), settings.clock);
         let (link, greeting) = Link::open(&settings, recorder, ConnectionId::CONTROL).await?;
         let greeting = reply(greeting)?;
-        let (login, trail) = (Login::default(), Trail::Steps(Vec::new()));
+        let (login, trail) = (Login::default(), Trail::default());
         Ok(Client { settings, link, greeting, login, trail, lost: false })
     }
 
@@ -89,17 +81,9 @@ impl Client {
         let recorder = self.link.recorder().clone();
         let id = recorder.name();
         let (mut link, greeting) = Link::open(&self.settings, recorder, id).await?;
-        if let (true, Some(user)) = (self.login.done, &self.login.user) {
-            let mut step = login_step(link.run(Request::User(user.clone())).await?)?;
-            if let (LoginStep::Password(_), Some(password)) = (&step, &self.login.password) {
-                step = login_step(link.run(Request::Pass(password.clone())).await?)?;
-            }
-            if let (LoginStep::Account(_), Some(account)) = (&step, &self.login.account) {
-                step = login_step(link.run(Request::Acct(account.clone())).await?)?;
-            }
-            if !matches!(step, LoginStep::Done(_)) {
-                return Err(Error::Usage("the server asks for more than it did at the first login"));
-            }
+        let login = &self.login;
+        if let (true, Some(user)) = (login.done, &login.user) {
+            login.again(&mut link, user).await?;
             let Trail::Steps(steps) = &self.trail else {
                 return Err(Error::Usage("the way to the working directory is not known any more"));
             };
@@ -143,57 +127,6 @@ impl Client {
         self.login.done
     }
 
-    /// Logs in: USER, and PASS and ACCT where the server asks for them.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] in the phase login; another login may be tried. [`Error::Usage`] where the server asks for an
-    /// account and the credentials have none.
-    pub async fn login(&mut self, credentials: &Credentials) -> Result<Reply, Error> {
-        let mut step = self.user(&credentials.user).await?;
-        if let LoginStep::Password(_) = step {
-            step = self.password(&credentials.password).await?;
-        }
-        if let (LoginStep::Account(_), Some(account)) = (&step, &credentials.account) {
-            step = self.account(account).await?;
-        }
-        match step {
-            LoginStep::Done(reply) => Ok(reply),
-            _ => Err(Error::Usage("the server asks for an account, and none was given")),
-        }
-    }
-
-    /// The first step of a login by hand (USER): for a console, which asks its user for a password only when the server
-    /// does.
-    ///
-    /// # Errors
-    /// As [`Client::login`].
-    pub async fn user(&mut self, name: impl AsRef<[u8]>) -> Result<LoginStep, Error> {
-        let name = Text::new(name.as_ref())?;
-        self.login = Login { user: Some(name.clone()), ..Login::default() };
-        self.trail = Trail::Steps(Vec::new());
-        self.log_in(Request::User(name)).await
-    }
-
-    /// The second step of a login by hand (PASS).
-    ///
-    /// # Errors
-    /// As [`Client::login`].
-    pub async fn password(&mut self, password: &Secret) -> Result<LoginStep, Error> {
-        check(password.expose())?;
-        self.login.password = Some(password.clone());
-        self.log_in(Request::Pass(password.clone())).await
-    }
-
-    /// The third step of a login by hand (ACCT).
-    ///
-    /// # Errors
-    /// As [`Client::login`].
-    pub async fn account(&mut self, account: &Secret) -> Result<LoginStep, Error> {
-        check(account.expose())?;
-        self.login.account = Some(account.clone());
-        self.log_in(Request::Acct(account.clone())).await
-    }
-
     /// Changes the working directory (CWD).
     ///
     /// # Errors
@@ -221,7 +154,10 @@ impl Client {
     /// See [`Client`]; [`Error::Protocol`] where the reply holds no path.
     pub async fn pwd(&mut self) -> Result<Vec<u8>, Error> {
         let reply = self.command(Command::Pwd).await?;
-        FtpPath::unquote(reply.text()).ok_or_else(|| unreadable("a path", &reply))
+        // Some servers leave the quotes out.
+        let bare =
+            || reply.text().split(|&b| b == b' ').next().filter(|word| word.starts_with(b"/")).map(<[u8]>::to_vec);
+        FtpPath::unquote(reply.text()).or_else(bare).ok_or_else(|| unreadable("path", &reply))
     }
 
     /// Makes a directory (MKD).
@@ -270,7 +206,7 @@ impl Client {
         let path = self.path(path.as_ref()).await?;
         let reply = reply(self.run(Request::Command(Command::Size(path), Some(self.settings.form))).await?)?;
         let digits = std::str::from_utf8(reply.text().trim_ascii()).ok();
-        digits.and_then(|d| d.parse().ok()).ok_or_else(|| unreadable("a size", &reply))
+        digits.and_then(|d| d.parse().ok()).ok_or_else(|| unreadable("size", &reply))
     }
 
     /// When the file was last changed (MDTM, RFC 3659 section 3).
@@ -280,7 +216,7 @@ impl Client {
     pub async fn mtime(&mut self, path: impl AsRef<[u8]>) -> Result<Timestamp, Error> {
         let path = self.path(path.as_ref()).await?;
         let reply = self.command(Command::Mdtm(path)).await?;
-        stamp::parse(reply.text()).ok_or_else(|| unreadable("a time", &reply))
+        stamp::parse(reply.text()).ok_or_else(|| unreadable("time", &reply))
     }
 
     /// Sets when the file was last changed (MFMT).
@@ -453,7 +389,7 @@ impl Client {
         Ok(())
     }
 
-    async fn run(&mut self, request: Request) -> Result<Answer, Error> {
+    pub(crate) async fn run(&mut self, request: Request) -> Result<Answer, Error> {
         self.ready().await?;
         self.link.run(request).await
     }
@@ -461,17 +397,17 @@ impl Client {
     async fn command(&mut self, command: Command) -> Result<Reply, Error> {
         reply(self.run(Request::Command(command, None)).await?)
     }
-
-    async fn log_in(&mut self, request: Request) -> Result<LoginStep, Error> {
-        let step = login_step(self.run(request).await?)?;
-        self.login.done = matches!(step, LoginStep::Done(_));
-        Ok(step)
-    }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Default for Trail {
+    fn default() -> Trail {
+        Trail::Steps(Vec::new())
     }
 }
 
@@ -489,10 +425,6 @@ impl Trail {
     }
 }
 
-fn check(secret: &[u8]) -> Result<(), Error> {
-    if secret.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) { Err(PathError::Forbidden.into()) } else { Ok(()) }
-}
-
 fn reply(answer: Answer) -> Result<Reply, Error> {
     match answer {
         Answer::Reply(reply) | Answer::Transferred(reply) => Ok(reply),
@@ -500,16 +432,41 @@ fn reply(answer: Answer) -> Result<Reply, Error> {
     }
 }
 
-fn login_step(answer: Answer) -> Result<LoginStep, Error> {
-    match answer {
-        Answer::Login(step) => Ok(step),
-        _ => Err(Error::Usage("the call was answered by another")),
-    }
+fn unreadable(what: &str, reply: &Reply) -> Error {
+    Error::Protocol { phase: Phase::Command, why: format!("no {what} in the reply {reply}") }
 }
 
-fn unreadable(what: &str, reply: &Reply) -> Error {
-    Error::Protocol {
-        phase: Phase::Command,
-        why: format!("no {what} in the reply {reply}", what = what.trim_start_matches("a ")),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sessions are moved between threads, and so are calls under way: a caller may spawn them.
+    #[test]
+    fn calls_can_be_spawned() {
+        fn spawnable<T: Send>(_: T) {}
+        async fn all(client: &mut Client) -> Result<(), Error> {
+            client.list("").await?.next().await;
+            client.download("f", 0).await?.finish().await?;
+            client.get_file("f", "f".as_ref(), &crate::GetOptions::default(), &mut |_| {}).await?;
+            client.put_file("f".as_ref(), "f", &crate::PutOptions::default(), &mut |_| {}).await?;
+            client.reconnect().await
+        }
+        spawnable(async {
+            let mut client = Client::connect("ftp://host.invalid/").await?;
+            all(&mut client).await?;
+            client.quit().await
+        });
+    }
+
+    #[test]
+    fn the_way_to_the_working_directory_is_short() {
+        let mut trail = Trail::default();
+        let cwd = |path: &str| Command::Cwd(PathArg::new(path).unwrap());
+        for command in [cwd("a"), Command::Cdup, cwd("/b"), cwd("c")] {
+            trail.step(command);
+        }
+        assert!(matches!(&trail, Trail::Steps(steps) if *steps == [cwd("/b"), cwd("c")]));
+        (0..=MAX_TRAIL).for_each(|_| trail.step(cwd("d")));
+        assert!(matches!(trail, Trail::Lost));
     }
 }

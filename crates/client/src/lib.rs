@@ -15,7 +15,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `builder` | [`Builder`]: where to, how, and with which limits |
-//! | `client` | [`Client`]: a session and its commands |
+//! | `client`, `login` | [`Client`]: a session and its commands |
 //! | `listing` | [`Entries`], [`Lines`]: directories as streams |
 //! | `download`, `upload` | [`DownloadStream`], [`UploadStream`]: files as byte streams |
 //! | `stream` | what both are made of: bytes in one direction, the control connection watched meanwhile |
@@ -40,6 +40,7 @@ mod file;
 mod get;
 mod link;
 mod listing;
+mod login;
 mod part;
 mod put;
 mod sink;

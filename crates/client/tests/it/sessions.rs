@@ -7,8 +7,7 @@ use port21_proto::event::EventKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-mod common;
-use common::{Log, Server, close};
+use crate::common::{Log, Server, close};
 
 /// Ports that are free now.
 fn free_ports(count: usize) -> Vec<u16> {
