@@ -22,6 +22,10 @@ use super::transfer::Memory;
 /// reply, replies that nobody asked for, 1yz replies.
 const MAX_JUNK: u32 = 100;
 
+/// How many bytes of refused Telnet options are sent in a session: no server proposes so many, and one that reads nothing
+/// must not make them pile up.
+const MAX_TELNET: usize = 1024;
+
 /// The client's side of one control connection, without the connection.
 ///
 /// It begins when the control connection stands, with the job [`JobId::GREETING`]. Jobs are done one after the other:
@@ -38,6 +42,8 @@ pub struct ClientSession {
     lines: LineDecoder,
     replies: ReplyDecoder,
     junk: u32,
+    /// Bytes of Telnet options that were refused.
+    telnet: usize,
 }
 
 /// What all jobs share.
@@ -122,6 +128,7 @@ impl ClientSession {
             lines: LineDecoder::new(MAX_REPLY_LINE),
             replies: ReplyDecoder::default(),
             junk: 0,
+            telnet: 0,
         }
     }
 
@@ -179,7 +186,8 @@ impl ClientSession {
             }
         }
         let answers = self.lines.take_answers();
-        if !answers.is_empty() && !self.core.closed() {
+        self.telnet = self.telnet.saturating_add(answers.len());
+        if !answers.is_empty() && self.telnet <= MAX_TELNET && !self.core.closed() {
             self.core.outputs.push_back(Output::Send(answers));
         }
         input.len() - rest.len()

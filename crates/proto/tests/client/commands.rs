@@ -1,5 +1,8 @@
 //! Greeting, login, and the commands that move no data: RFC 959 sections 4.1.1 and 5.4.
 
+use port21_proto::Time;
+use port21_proto::client::Output;
+
 use crate::play::{PASSIVE, Play, from_start, settings, transcript};
 
 #[test]
@@ -111,6 +114,19 @@ fn what_does_not_answer_has_failed() {
     transcript("? quit\n C: QUIT\n S: 221 bye\n > after 10\n done ended 221 bye\n close");
     transcript("? quit\n C: QUIT\n > eof\n done ended nothing\n close");
     transcript("? user x\n C: USER x\n > eof\n error login: the server closed the control connection\n close");
+}
+
+#[test]
+fn telnet_options_are_not_refused_for_ever() {
+    let mut play = Play::new(settings());
+    let mut sent = 0;
+    for _ in 0..10_000 {
+        play.session.handle_input(Time::ZERO, b"\xff\xfd\x01\xff\xfb\x03");
+        while let Output::Send(bytes) = play.session.poll_output() {
+            sent += bytes.len();
+        }
+    }
+    assert!((6..=1024).contains(&sent), "{sent}");
 }
 
 #[test]
