@@ -82,7 +82,7 @@ impl Link {
         let peer = stream.peer_addr().map_err(transport)?;
         let t = settings.timeouts;
         let session_settings = Settings {
-            peer: peer.ip(),
+            peer,
             limits: Limits {
                 greeting: t.greeting,
                 reply: t.reply,

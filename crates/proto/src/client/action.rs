@@ -1,7 +1,7 @@
 //! What is asked of a [`ClientSession`](super::ClientSession), and what it asks of its driver.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::command::{Command, Text};
@@ -28,7 +28,7 @@ impl JobId {
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The server's address: where passive data connections go, whatever a 227 reply says.
-    pub peer: IpAddr,
+    pub peer: SocketAddr,
     /// How long each phase may take.
     pub limits: Limits,
     /// What the control connection is called in events; nothing where none are wanted: then none are built.

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `session` | [`ClientSession`]: replies are matched to commands, and jobs to their users |
 //! | `job` | the jobs that move no data: login, commands, probing, QUIT |
-//! | `transfer` | the jobs that do: EPSV, PASV, PORT, EPRT, REST, and the end of both connections |
+//! | `transfer` | the jobs that do: REST, the command itself, and the end of both connections |
+//! | `channel` | the ways to a data connection: EPSV, PASV, PORT, EPRT, and from one to the other |
 //! | `abort` | ABOR, and finding back into step |
 //! | `features` | what FEAT has told |
 //! | `action` | [`Request`], [`Output`], [`Outcome`]: what is asked for, and of whom |
@@ -12,6 +13,7 @@
 
 mod abort;
 mod action;
+mod channel;
 mod error;
 mod features;
 mod job;

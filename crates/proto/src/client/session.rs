@@ -13,10 +13,10 @@ use crate::verb::Verb;
 
 use super::abort::Abort;
 use super::action::{Action, Answer, DataState, JobId, Outcome, Output, Request, Settings, Started};
+use super::channel::Memory;
 use super::error::{Phase, SessionError};
 use super::features::Features;
 use super::job::Job;
-use super::transfer::Memory;
 
 /// How much that brings nothing is passed over between two final replies before the server is given up: lines that are no
 /// reply, replies that nobody asked for, 1yz replies.

@@ -1,11 +1,10 @@
-//! The jobs that move data: EPSV, PASV, PORT, EPRT, REST, and the end of both connections.
+//! The jobs that move data: REST, the command itself, and the end of both connections.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::addr;
-use crate::command::{Command, Epsv, Listing};
-use crate::reply::{CodeClass, Reply};
+use crate::command::{Command, Listing};
+use crate::reply::Reply;
 use crate::server::{Direction, Form, OpId};
 use crate::time::Time;
 use crate::verb::Verb;
@@ -23,30 +22,18 @@ const LATE_CONNECTION: Duration = Duration::from_secs(2);
 /// How long the server may explain a broken data connection.
 const EXPLANATION: Duration = Duration::from_secs(10);
 
-/// What has been learned of a server's ways to a data connection. What does not work is not tried again where there is
-/// another way.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Memory {
-    epsv_broken: bool,
-    pasv_broken: bool,
-    port_broken: bool,
-    mlsd_broken: bool,
-    /// A REST was sent, and no command has used it up: some servers keep the offset beyond a command that they refuse.
-    pub(super) rest_lingers: bool,
-}
-
 /// A transfer under way.
 #[derive(Debug)]
 pub(super) struct Moving {
     command: Command,
-    request: TransferRequest,
-    step: Step,
+    pub(super) request: TransferRequest,
+    pub(super) step: Step,
     /// The ways to a passive connection that were tried, in this transfer.
-    tried_epsv: bool,
-    tried_pasv: bool,
+    pub(super) tried_epsv: bool,
+    pub(super) tried_pasv: bool,
     /// The operation that connects, listens or accepts, and then holds the connection.
-    op: Option<OpId>,
-    data: Data,
+    pub(super) op: Option<OpId>,
+    pub(super) data: Data,
     mark: Option<Reply>,
     last: Option<Reply>,
     /// When the command itself was sent, when its first 1yz reply came, and when the data ended.
@@ -59,7 +46,7 @@ pub(super) struct Moving {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// TYPE was sent.
     Form(Form),
     /// EPSV was sent.
@@ -81,7 +68,7 @@ enum Step {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Data {
+pub(super) enum Data {
     /// There is no connection yet.
     None,
     /// It stands.
@@ -161,35 +148,6 @@ impl Moving {
                 self.open(core, now)
             }
             Step::Form(_) => self.done(core, refused(Phase::Command, reply)),
-            Step::Epsv | Step::Pasv => match self.passive_address(core, now, &reply) {
-                Some(to) => {
-                    self.step = Step::Connecting { extended: self.step == Step::Epsv };
-                    self.op = Some(core.begin(Action::Connect(to)));
-                    core.look_after(now, core.settings.limits.data_open);
-                    Flow::Wait
-                }
-                None => {
-                    let memory = &mut core.memory;
-                    let broken =
-                        if self.step == Step::Epsv { &mut memory.epsv_broken } else { &mut memory.pasv_broken };
-                    // 4yz: it may well go the next time.
-                    *broken |= reply.code().class() != CodeClass::Transient;
-                    let error = if ok { Err(bad_address(&reply)) } else { refused(Phase::DataOpen, reply) };
-                    self.passive(core, now, error)
-                }
-            },
-            Step::Port(_) if ok => self.rest(core, now),
-            Step::Eprt if ok => {
-                // It was tried because PORT does not go, or never would.
-                core.memory.port_broken = true;
-                self.rest(core, now)
-            }
-            Step::Port(addr) if reply.code().is_error() => {
-                self.step = Step::Eprt;
-                core.send(now, Phase::DataOpen, &Command::Eprt(addr));
-                Flow::Wait
-            }
-            Step::Port(_) | Step::Eprt => self.done(core, refused(Phase::DataOpen, reply)),
             // RFC 959 has 350 here; some servers send a 2yz.
             Step::Rest if !reply.code().is_error() || self.request.from == 0 => self.run(core, now),
             Step::Rest => {
@@ -209,7 +167,7 @@ impl Moving {
                 }
                 self.advance(core, now)
             }
-            Step::Connecting { .. } | Step::Listening => Flow::Wait,
+            _ => self.channel_reply(core, now, front, reply),
         }
     }
 
@@ -218,37 +176,6 @@ impl Moving {
             return Flow::Wait;
         }
         match (self.step, outcome) {
-            (Step::Connecting { extended }, Outcome::Connected(Ok(()))) => {
-                self.data = Data::Open;
-                // EPSV was tried first and led nowhere, PASV does: no more EPSV. And the other way round.
-                if self.tried_epsv && self.tried_pasv {
-                    core.memory.epsv_broken = !extended;
-                    core.memory.pasv_broken = extended;
-                }
-                self.rest(core, now)
-            }
-            (Step::Connecting { .. }, Outcome::Connected(Err(why))) => {
-                self.release(core);
-                self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why }))
-            }
-            (Step::Listening, Outcome::Listening(Ok(addr))) => {
-                let ip = addr.ip().to_canonical();
-                let v4 = SocketAddr::new(ip, addr.port());
-                match v4 {
-                    SocketAddr::V4(v4) if !core.memory.port_broken => {
-                        self.step = Step::Port(addr);
-                        core.send(now, Phase::DataOpen, &Command::Port(v4));
-                    }
-                    _ => {
-                        self.step = Step::Eprt;
-                        core.send(now, Phase::DataOpen, &Command::Eprt(addr));
-                    }
-                }
-                Flow::Wait
-            }
-            (Step::Listening, Outcome::Listening(Err(why))) => {
-                self.done(core, Err(SessionError::Data { phase: Phase::DataOpen, why }))
-            }
             (Step::Running, Outcome::Connected(Ok(()))) => {
                 self.data = Data::Open;
                 self.advance(core, now)
@@ -256,7 +183,7 @@ impl Moving {
             (Step::Running, Outcome::Connected(Err(why))) => {
                 self.done(core, Err(SessionError::Data { phase: Phase::DataOpen, why }))
             }
-            _ => Flow::Wait,
+            (_, outcome) => self.channel_outcome(core, now, outcome),
         }
     }
 
@@ -275,72 +202,14 @@ impl Moving {
 
     pub(super) fn look(&mut self, core: &mut Core, now: Time) -> Flow {
         if matches!(self.step, Step::Connecting { .. }) {
-            self.release(core);
-            let after = core.settings.limits.data_open;
-            let what = "no data connection".to_owned();
-            return self.passive(core, now, Err(SessionError::Timeout { phase: Phase::DataOpen, what, after }));
+            return self.never_connected(core, now);
         }
         self.grace_over = true;
         self.advance(core, now)
     }
 
-    fn open(&mut self, core: &mut Core, now: Time) -> Flow {
-        match self.request.mode {
-            DataMode::Passive => {
-                self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why: String::new() }))
-            }
-            DataMode::Active => {
-                self.step = Step::Listening;
-                self.op = Some(core.begin(Action::Listen));
-                core.no_deadline();
-                Flow::Wait
-            }
-        }
-    }
-
-    /// Tries the next way to a passive connection; `error` is how the last one failed.
-    fn passive(&mut self, core: &mut Core, now: Time, error: Result<Answer, SessionError>) -> Flow {
-        // RFC 2428 section 3: EPSV serves both families and tells no address, which NAT could have spoilt. PASV is IPv4.
-        let ipv4 = core.settings.peer.to_canonical().is_ipv4();
-        let listed = core.features.as_ref().is_none_or(|f| f.lines().is_empty() || f.has("EPSV"));
-        let pasv = ipv4 && !self.tried_pasv;
-        let epsv = !(self.tried_epsv || ipv4 && core.memory.epsv_broken);
-        if epsv && (listed || !pasv || core.memory.pasv_broken) {
-            self.tried_epsv = true;
-            self.step = Step::Epsv;
-            core.send(now, Phase::DataOpen, &Command::Epsv(Epsv::Same));
-            Flow::Wait
-        } else if pasv {
-            self.tried_pasv = true;
-            self.step = Step::Pasv;
-            core.send(now, Phase::DataOpen, &Command::Pasv);
-            Flow::Wait
-        } else {
-            self.done(core, error)
-        }
-    }
-
-    /// Where the server's reply to EPSV or PASV says to connect to.
-    fn passive_address(&self, core: &mut Core, now: Time, reply: &Reply) -> Option<SocketAddr> {
-        if !reply.code().is_completion() {
-            return None;
-        }
-        let peer = core.settings.peer;
-        if reply.code() != 227
-            && let Ok(port) = addr::parse_epsv(reply.text())
-        {
-            return Some(SocketAddr::new(peer, port));
-        }
-        let told = addr::parse_pasv(reply.text()).ok().filter(|told| told.port() != 0)?;
-        if *told.ip() != peer.to_canonical() {
-            // A server behind NAT does not know its own address, and a hostile one would have us connect to a third.
-            core.note(now, || format!("the server names {}, its own address {peer} is used", told.ip()));
-        }
-        Some(SocketAddr::new(peer, told.port()))
-    }
-
     /// REST last of all before the command: some servers forget it over a PASV.
-    fn rest(&mut self, core: &mut Core, now: Time) -> Flow {
+    pub(super) fn rest(&mut self, core: &mut Core, now: Time) -> Flow {
         if self.request.from == 0 && !core.memory.rest_lingers {
             return self.run(core, now);
         }
@@ -470,7 +339,7 @@ impl Moving {
         self.done(core, Err(SessionError::Refused { phase, verb, reply: last }))
     }
 
-    fn done(&mut self, core: &mut Core, result: Result<Answer, SessionError>) -> Flow {
+    pub(super) fn done(&mut self, core: &mut Core, result: Result<Answer, SessionError>) -> Flow {
         self.release(core);
         Flow::Done(result)
     }
@@ -497,10 +366,6 @@ fn command(core: &Core, what: &Transfer) -> Command {
             }
         }
     }
-}
-
-fn bad_address(reply: &Reply) -> SessionError {
-    SessionError::Protocol { phase: Phase::DataOpen, why: format!("no address to connect to in the reply {reply}") }
 }
 
 /// The verb is not known, or not with these parameters.

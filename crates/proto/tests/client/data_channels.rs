@@ -86,12 +86,18 @@ fn the_address_of_a_227_is_not_trusted() {
 
 #[test]
 fn ipv6_has_no_pasv_and_no_port() {
-    let v6 = Settings { peer: "2001:db8::1".parse().unwrap(), ..settings() };
+    let v6 = Settings { peer: "[2001:db8::1]:21".parse().unwrap(), ..settings() };
     with_settings(v6, "? get f\n C: EPSV\n S: 500 no\n error EPSV: the server answered 500 no");
     with_settings(
         v6,
         "? get f active\n do #0 listen\n > listening #0 [2001:db8::9]:5001\n C: EPRT |2|2001:db8::9|5001|",
     );
+}
+
+#[test]
+fn a_link_local_server_is_connected_to_by_its_own_link() {
+    let local = Settings { peer: "[fe80::1%7]:21".parse().unwrap(), ..settings() };
+    with_settings(local, "? get f\n C: EPSV\n S: 229 ok (|||5000|)\n do #0 connect [fe80::1%7]:5000");
 }
 
 #[test]

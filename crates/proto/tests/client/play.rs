@@ -18,7 +18,7 @@ use port21_proto::{PathArg, Reply, Secret, Time};
 pub(crate) fn settings() -> Settings {
     let secs = Duration::from_secs;
     Settings {
-        peer: "192.0.2.1".parse().unwrap(),
+        peer: "192.0.2.1:21".parse().unwrap(),
         limits: Limits {
             greeting: secs(60),
             reply: secs(60),

@@ -1,0 +1,172 @@
+//! The ways to a data connection: EPSV, PASV, PORT, EPRT, and from one to the other.
+
+use std::net::SocketAddr;
+
+use crate::addr;
+use crate::command::{Command, Epsv};
+use crate::reply::{CodeClass, Reply};
+use crate::time::Time;
+
+use super::action::{Action, Answer, DataMode, Outcome};
+use super::error::{Phase, SessionError};
+use super::session::{Core, Flow, Pending};
+use super::transfer::{Data, Moving, Step};
+
+/// What has been learned of a server's ways. What does not work is not tried again where there is another way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Memory {
+    epsv_broken: bool,
+    pasv_broken: bool,
+    port_broken: bool,
+    pub(super) mlsd_broken: bool,
+    /// A REST was sent, and no command has used it up: some servers keep the offset beyond a command that they refuse.
+    pub(super) rest_lingers: bool,
+}
+
+impl Moving {
+    /// Begins with the way that is to be tried first.
+    pub(super) fn open(&mut self, core: &mut Core, now: Time) -> Flow {
+        match self.request.mode {
+            DataMode::Passive => {
+                self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why: String::new() }))
+            }
+            DataMode::Active => {
+                self.step = Step::Listening;
+                self.op = Some(core.begin(Action::Listen));
+                core.no_deadline();
+                Flow::Wait
+            }
+        }
+    }
+
+    /// Tries the next way to a passive connection; `error` is how the last one failed.
+    fn passive(&mut self, core: &mut Core, now: Time, error: Result<Answer, SessionError>) -> Flow {
+        // RFC 2428 section 3: EPSV serves both families and tells no address, which NAT could have spoilt. PASV is IPv4.
+        let ipv4 = addr::canonical(core.settings.peer).is_ipv4();
+        let listed = core.features.as_ref().is_none_or(|f| f.lines().is_empty() || f.has("EPSV"));
+        let pasv = ipv4 && !self.tried_pasv;
+        let epsv = !(self.tried_epsv || ipv4 && core.memory.epsv_broken);
+        if epsv && (listed || !pasv || core.memory.pasv_broken) {
+            self.tried_epsv = true;
+            self.step = Step::Epsv;
+            core.send(now, Phase::DataOpen, &Command::Epsv(Epsv::Same));
+            Flow::Wait
+        } else if pasv {
+            self.tried_pasv = true;
+            self.step = Step::Pasv;
+            core.send(now, Phase::DataOpen, &Command::Pasv);
+            Flow::Wait
+        } else {
+            self.done(core, error)
+        }
+    }
+
+    /// Takes the reply to EPSV, PASV, PORT or EPRT.
+    pub(super) fn channel_reply(&mut self, core: &mut Core, now: Time, front: Pending, reply: Reply) -> Flow {
+        let ok = reply.code().is_completion();
+        let refused = |phase, reply| Err(SessionError::Refused { phase, verb: front.verb, reply });
+        match self.step {
+            Step::Epsv | Step::Pasv => match self.passive_address(core, now, &reply) {
+                Some(to) => {
+                    self.step = Step::Connecting { extended: self.step == Step::Epsv };
+                    self.op = Some(core.begin(Action::Connect(to)));
+                    core.look_after(now, core.settings.limits.data_open);
+                    Flow::Wait
+                }
+                None => {
+                    let memory = &mut core.memory;
+                    let broken =
+                        if self.step == Step::Epsv { &mut memory.epsv_broken } else { &mut memory.pasv_broken };
+                    // 4yz: it may well go the next time.
+                    *broken |= reply.code().class() != CodeClass::Transient;
+                    let error = if ok { Err(bad_address(&reply)) } else { refused(Phase::DataOpen, reply) };
+                    self.passive(core, now, error)
+                }
+            },
+            Step::Port(_) if ok => self.rest(core, now),
+            Step::Eprt if ok => {
+                // It was tried because PORT does not go, or never would.
+                core.memory.port_broken = true;
+                self.rest(core, now)
+            }
+            Step::Port(addr) if reply.code().is_error() => {
+                self.step = Step::Eprt;
+                core.send(now, Phase::DataOpen, &Command::Eprt(addr));
+                Flow::Wait
+            }
+            Step::Port(_) | Step::Eprt => self.done(core, refused(Phase::DataOpen, reply)),
+            _ => Flow::Wait,
+        }
+    }
+
+    /// Where the server's reply to EPSV or PASV says to connect to.
+    fn passive_address(&self, core: &mut Core, now: Time, reply: &Reply) -> Option<SocketAddr> {
+        if !reply.code().is_completion() {
+            return None;
+        }
+        // The scope stays, where the address is link-local.
+        let mut to = core.settings.peer;
+        if reply.code() != 227
+            && let Ok(port) = addr::parse_epsv(reply.text())
+        {
+            to.set_port(port);
+            return Some(to);
+        }
+        let told = addr::parse_pasv(reply.text()).ok().filter(|told| told.port() != 0)?;
+        let own = to.ip().to_canonical();
+        if *told.ip() != own {
+            // A server behind NAT does not know its own address, and a hostile one would have us connect to a third.
+            core.note(now, || format!("the server names {}, its own address {own} is used", told.ip()));
+        }
+        to.set_port(told.port());
+        Some(to)
+    }
+
+    /// Takes what became of connecting or listening.
+    pub(super) fn channel_outcome(&mut self, core: &mut Core, now: Time, outcome: Outcome) -> Flow {
+        match (self.step, outcome) {
+            (Step::Connecting { extended }, Outcome::Connected(Ok(()))) => {
+                self.data = Data::Open;
+                // EPSV was tried first and led nowhere, PASV does: no more EPSV. And the other way round.
+                if self.tried_epsv && self.tried_pasv {
+                    core.memory.epsv_broken = !extended;
+                    core.memory.pasv_broken = extended;
+                }
+                self.rest(core, now)
+            }
+            (Step::Connecting { .. }, Outcome::Connected(Err(why))) => {
+                self.release(core);
+                self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why }))
+            }
+            (Step::Listening, Outcome::Listening(Ok(addr))) => {
+                match addr::canonical(addr) {
+                    SocketAddr::V4(v4) if !core.memory.port_broken => {
+                        self.step = Step::Port(addr);
+                        core.send(now, Phase::DataOpen, &Command::Port(v4));
+                    }
+                    _ => {
+                        self.step = Step::Eprt;
+                        core.send(now, Phase::DataOpen, &Command::Eprt(addr));
+                    }
+                }
+                Flow::Wait
+            }
+            (Step::Listening, Outcome::Listening(Err(why))) => {
+                self.done(core, Err(SessionError::Data { phase: Phase::DataOpen, why }))
+            }
+            _ => Flow::Wait,
+        }
+    }
+
+    /// The passive connection has not come to stand in time.
+    pub(super) fn never_connected(&mut self, core: &mut Core, now: Time) -> Flow {
+        self.release(core);
+        let after = core.settings.limits.data_open;
+        let what = "no data connection".to_owned();
+        self.passive(core, now, Err(SessionError::Timeout { phase: Phase::DataOpen, what, after }))
+    }
+}
+
+fn bad_address(reply: &Reply) -> SessionError {
+    SessionError::Protocol { phase: Phase::DataOpen, why: format!("no address to connect to in the reply {reply}") }
+}
