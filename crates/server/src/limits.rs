@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// How many connections may be on their way out, and so beyond a limit, at one moment.
+/// How many connections may be on their way out, and so beyond a limit, before newcomers have to wait.
 const MAX_LEAVING: usize = 64;
 
 /// Counts the control connections of a server.
@@ -58,6 +58,12 @@ pub(crate) enum Refused {
 impl Connections {
     pub(crate) fn new(total: usize, per_address: usize) -> Connections {
         Connections { counts: Arc::default(), total, per_address }
+    }
+
+    /// Whether so many are on their way out that newcomers should wait for them to have gone: a flood must not outrun
+    /// those who make room for it. They need a moment, since nothing is waited for.
+    pub(crate) fn is_crowded(&self) -> bool {
+        lock(&self.counts).leaving >= MAX_LEAVING
     }
 
     /// A place for a connection from `ip`; where that takes one, the place of a stranger.
@@ -121,9 +127,6 @@ impl Counts {
     /// Asks the oldest stranger of this kind to go; whether there is one. It is counted until it has gone, so that for
     /// a moment there may be a few more than the limit.
     fn turn_out(&mut self, kind: impl Fn(&Stranger) -> bool) -> bool {
-        if self.leaving >= MAX_LEAVING {
-            return false;
-        }
         let Some(number) = self.strangers.iter().find(|(_, s)| kind(s)).map(|(&number, _)| number) else {
             return false;
         };
@@ -229,10 +232,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_that_outruns_those_who_leave_is_refused() {
+    fn a_flood_waits_for_those_who_leave() {
         let connections = Connections::new(1000, 2);
-        let places: Vec<_> = std::iter::from_fn(|| connections.admit(ip("10.0.0.1")).ok()).take(1000).collect();
+        let admit = || (!connections.is_crowded()).then(|| connections.admit(ip("10.0.0.1")).unwrap());
+        let places: Vec<_> = std::iter::from_fn(admit).take(1000).collect();
         assert_eq!(places.len(), 2 + MAX_LEAVING);
+        drop(places);
+        assert!(!connections.is_crowded());
     }
 
     #[test]

@@ -137,10 +137,11 @@ impl Server {
                         error!(%error, "a session panicked: this is a fault of the server, please report it");
                     }
                 }
-                accepted = accept(&listeners, &mut turn) => match accepted {
+                // Where it is crowded, the end of a session wakes this loop.
+                accepted = accept(&listeners, &mut turn), if !connections.is_crowded() => match accepted {
                     Ok((stream, peer)) => {
                         if let Some(session) = admit(&shared, &connections, stream, canonical(peer), &told) {
-                            sessions.spawn(session.run());
+                            sessions.spawn(session.serve());
                         }
                     }
                     Err(error) if is_of_one_connection(&error) => {}

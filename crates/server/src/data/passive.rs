@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use port21_proto::server::DataError;
@@ -120,6 +120,8 @@ impl Drop for Lease {
 /// others, and strangers who try it are turned away without waiting for a transfer.
 pub(crate) struct Passive {
     addr: SocketAddr,
+    /// Gone once the client has come.
+    listener: Weak<TcpListener>,
     acceptor: JoinHandle<(TcpStream, Option<Tap>)>,
 }
 
@@ -134,11 +136,13 @@ impl Passive {
     ) -> Result<Passive, DataError> {
         let (listener, lease) = ports.listen(local)?;
         let addr = listener.local_addr().map_err(|error| no_port(&error))?;
+        let listener = Arc::new(listener);
+        let closer = Arc::downgrade(&listener);
         let acceptor = tokio::spawn(async move {
             let _lease = lease;
             accept(&listener, peer, events).await
         });
-        Ok(Passive { addr, acceptor })
+        Ok(Passive { addr, listener: closer, acceptor })
     }
 
     /// Where it listens.
@@ -154,6 +158,10 @@ impl Passive {
 
 impl Drop for Passive {
     fn drop(&mut self) {
+        // The task ends a little later; from now on nobody connects.
+        if let Some(listener) = self.listener.upgrade() {
+            let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
+        }
         self.acceptor.abort();
     }
 }
@@ -256,6 +264,14 @@ mod tests {
         assert_eq!(Passive::listen(&ports, loopback(), loopback().ip(), None).err(), Some(DataError::NoPort));
         drop(other);
         assert!(Passive::listen(&ports, loopback(), loopback().ip(), None).is_ok());
+    }
+
+    #[tokio::test]
+    async fn nobody_connects_once_it_is_let_go_of() {
+        let passive = Passive::listen(&PassivePorts::new(None), loopback(), loopback().ip(), None).unwrap();
+        let addr = passive.addr();
+        drop(passive);
+        assert!(TcpStream::connect(addr).await.is_err());
     }
 
     #[tokio::test]

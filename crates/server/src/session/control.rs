@@ -7,7 +7,6 @@ use port21_proto::event::Closing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socket2::SockRef;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -71,9 +70,14 @@ impl Control {
         let out = std::mem::take(&mut self.out);
         let mut rest = out.as_slice();
         while !rest.is_empty() {
-            let write = self.stream.async_io(Interest::WRITABLE, || self.stream.try_write(rest));
-            let written = timeout(self.write_timeout, write).await.map_err(|_| io::ErrorKind::TimedOut)??;
-            rest = rest.get(written..).unwrap_or_default();
+            match self.stream.try_write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // On the heap, for it is rare, and every session would have room for it else.
+                    Box::pin(timeout(self.write_timeout, self.stream.writable())).await??;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -124,7 +128,7 @@ impl Control {
     }
 
     /// A last line for a client that nobody waits for.
-    pub(crate) fn send_last(self, line: &str) {
+    pub(crate) fn send_last(&self, line: &str) {
         // It fits, or the client has left so much unread that it will not read this either.
         let _ = rustix::net::send(&self.stream, format!("{line}\r\n").as_bytes(), SendFlags::DONTWAIT);
     }
@@ -132,7 +136,7 @@ impl Control {
     /// Ends this side, then waits a little for the client to end its own: bytes that arrive at a socket that nobody reads
     /// make the system send a RST, and that may destroy the last reply before the client has read it. How the client
     /// has ended its side, if it has.
-    pub(crate) async fn close(self) -> Option<Closing> {
+    pub(crate) async fn close(&self) -> Option<Closing> {
         if rustix::net::shutdown(&self.stream, Shutdown::Write).is_err() {
             return Some(Closing::Reset);
         }

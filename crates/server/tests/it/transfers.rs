@@ -307,7 +307,8 @@ fn shutdown_has_a_limit() {
 #[test]
 fn the_log_of_events_tells_a_cut_download() {
     let site = Site::new();
-    let (mut raw, data) = stalled(&site);
+    let (mut raw, mut data) = stalled(&site);
+    data.read_exact(&mut [0]).unwrap();
     raw.command("ABOR", 426);
     drop(data);
     let event = site.wait_for(|kind| matches!(kind, EventKind::Data { .. }));
