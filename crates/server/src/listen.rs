@@ -64,7 +64,7 @@ mod tests {
         };
         let client = tokio::net::TcpStream::connect(("127.0.0.1", bound.port())).await.unwrap();
         let (_, from) = listener.accept().await.unwrap();
-        assert_eq!(crate::session::canonical(from), client.local_addr().unwrap());
+        assert_eq!(port21_proto::addr::canonical(from), client.local_addr().unwrap());
     }
 
     #[tokio::test]

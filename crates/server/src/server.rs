@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_proto::Time;
+use port21_proto::addr::canonical;
 use port21_proto::server::SessionSettings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -22,7 +23,7 @@ use crate::data::passive::PassivePorts;
 use crate::events::{EventSink, EventSinks, Events, NewSession};
 use crate::limits::{Accounts, Connections, Refused};
 use crate::listen::{self, ListenError};
-use crate::session::{Session, canonical};
+use crate::session::Session;
 use crate::settings::Settings;
 
 /// The pause after an error of accept that will come again at once: mostly the process has no descriptor left, and only
@@ -140,8 +141,8 @@ impl Server {
                 // Where it is crowded, the end of a session wakes this loop.
                 accepted = accept(&listeners, &mut turn), if !connections.is_crowded() => match accepted {
                     Ok((stream, peer)) => {
-                        if let Some(session) = admit(&shared, &connections, stream, canonical(peer), &told) {
-                            sessions.spawn(session.serve());
+                        if let Some(mut session) = admit(&shared, &connections, stream, canonical(peer), &told) {
+                            sessions.spawn(async move { session.run().await });
                         }
                     }
                     Err(error) if is_of_one_connection(&error) => {}

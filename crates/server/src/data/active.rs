@@ -164,6 +164,7 @@ impl Drop for Opening {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -180,6 +181,26 @@ mod tests {
         let (_, from) = client.accept().await.unwrap();
         assert_eq!(from, data_port);
         assert!(tap.is_none());
+    }
+
+    /// The data port's last connection to the very same address lingers in TIME_WAIT, as when a demonstration with fixed
+    /// ports is run again at once.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn waits_for_the_data_port_to_be_free_again() {
+        let client = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let target = client.local_addr().unwrap();
+        let data_port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+        let control = with_port(data_port, data_port.port() + 1);
+        let active = Active::default();
+        for _ in 0..2 {
+            let (stream, _) = active.connect(target, control, target, None).await.unwrap();
+            let (mut other, from) = client.accept().await.unwrap();
+            assert_eq!(from, data_port);
+            // Whoever closes first is the one that lingers.
+            drop(stream);
+            assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,10 @@ use std::time::Duration;
 use port21_proto::Time;
 use port21_proto::event::{Closing, ConnectionId, End, EventKind};
 use port21_proto::server::TransferError;
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -60,31 +64,46 @@ impl DataConnection {
     /// Sends all of `bytes`.
     pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
         while !bytes.is_empty() {
-            let stream = &self.stream;
-            let sent = stream.async_io(Interest::WRITABLE, || stream.try_write(bytes)).await.map_err(broken)?;
+            let stream = &*self.stream;
+            let write = || Ok(rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
+            let sent = stream.async_io(Interest::WRITABLE, write).await.map_err(broken)?;
             self.count(sent);
             bytes = bytes.get(sent..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Waits for bytes of the client and reads them behind those that `buffer` has: how many; 0 where the client has ended
-    /// its side in order.
+    /// Waits for bytes of the client and appends them to `buffer`, up to its capacity: how many; 0 where the client has
+    /// ended its side in order.
     pub(crate) async fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        loop {
-            self.stream.readable().await?;
-            match self.try_receive(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return other,
-            }
-        }
-    }
-
-    /// As [`DataConnection::receive`], with [`io::ErrorKind::WouldBlock`] where nothing has come yet.
-    pub(crate) fn try_receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        let received = self.stream.try_read_buf(buffer)?;
+        let stream = &*self.stream;
+        let read = || Ok(rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::DONTWAIT)?);
+        let (_, received) = stream.async_io(Interest::READABLE, read).await?;
         self.count(received);
         Ok(received)
+    }
+
+    /// As [`DataConnection::receive`], from a thread that may block: [`io::ErrorKind::WouldBlock`] where nothing comes
+    /// for as long as `patience`.
+    pub(crate) fn receive_now(&mut self, buffer: &mut Vec<u8>, patience: Duration) -> io::Result<usize> {
+        let mut waited = false;
+        loop {
+            // Not by the runtime's leave: it does not know yet of what has come since it was here.
+            match rustix::net::recv(&*self.stream, spare_capacity(buffer), RecvFlags::DONTWAIT) {
+                Ok((_, received)) => {
+                    self.count(received);
+                    return Ok(received);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if !waited => {
+                    let mut fds = [PollFd::new(&*self.stream, PollFlags::IN)];
+                    // What interrupts it or goes wrong with it, the next look will show.
+                    let _ = poll(&mut fds, Timespec::try_from(patience).ok().as_ref());
+                    waited = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The client has ended its side; so does this one.

@@ -122,6 +122,7 @@ mod zero_copy {
     use port21_proto::server::{Form, TransferError};
     use rustix::io::{Errno, ReadWriteFlags};
     use tokio::io::Interest;
+    use tokio::task::yield_now;
 
     use super::{cannot_read, cut_short, in_pool, send_file};
     use crate::data::connection::{DataConnection, broken};
@@ -140,6 +141,8 @@ mod zero_copy {
         while at < end {
             let chunk = (end - at).min(CHUNK);
             if at + chunk > cached_to {
+                // A reader that is as fast as the file must not hold this thread for the whole of it.
+                yield_now().await;
                 load(&file, at, chunk).await?;
                 cached_to = at + chunk;
             }

@@ -1,6 +1,9 @@
 //! The data connection to a file.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use port21_proto::ascii::FromWire;
 use port21_proto::server::{Form, StorageError, TransferError};
@@ -9,18 +12,26 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::data::connection::{DataConnection, broken};
-use crate::storage::{Sink, Upload};
+use crate::storage::{Sink, Upload, storage_error};
 
-/// How much is received before it is written, where the client is fast. Two such buffers serve a transfer: one is
-/// written while the other fills. Measured against splice through a pipe, which moves 64 KiB a call and on common file
-/// systems copies as well: the same throughput, and this works for every file and both types.
+/// The most that is received and written at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// A slow client's bytes are written once there are so many of them, or at its end.
-const ENOUGH: usize = BUFFER / 2;
+/// A client that sends nothing for so long gives its thread back.
+const IDLE: Duration = Duration::from_millis(10);
+
+/// So long a transfer keeps a thread at a time: others wait for one where all are taken.
+const TURN: Duration = Duration::from_millis(250);
 
 /// Ends when a transfer is to be stopped.
 pub(crate) type Cancel = oneshot::Receiver<()>;
+
+/// An upload of which all that came is written.
+pub(crate) struct Received {
+    pub(crate) upload: Box<dyn Upload>,
+    /// Whether the client ended it in order.
+    pub(crate) result: Result<(), TransferError>,
+}
 
 /// Receives all that the client sends, unless it is cancelled. What came before an error or that is written too: where
 /// the upload is in place, it is what the client resumes from.
@@ -30,75 +41,149 @@ pub(crate) async fn upload(
     mut data: DataConnection,
     upload: Box<dyn Upload>,
     form: Form,
-    mut cancel: Cancel,
+    cancel: Cancel,
 ) -> Result<Received, TransferError> {
     data.receives();
     let mut target = Target { upload, ascii: (form == Form::Ascii).then(Default::default) };
-    let mut filling = Vec::with_capacity(BUFFER);
-    let mut full = Vec::new();
-    loop {
-        let (end, spent);
-        // A write that fails ends the transfer at once, however slow the client is.
-        (end, (target, spent)) = tokio::try_join!(fill(&mut data, &mut filling, &mut cancel), target.write(full))?;
-        full = std::mem::replace(&mut filling, spent);
-        if filling.capacity() == 0 && matches!(end, End::Full) {
-            filling.reserve_exact(BUFFER);
-        }
-        let result = match end {
-            End::Full => continue,
-            End::InOrder => Ok(()),
-            End::Broken(error) => Err(broken(error)),
-            End::Cancelled => Err(TransferError::Cancelled),
-        };
-        (target, _) = target.write(full).await?;
-        let upload = target.finish().await?;
-        if result.is_ok() {
-            data.received_all();
-        }
-        return Ok(Received { upload, result });
+    match target.upload.sink() {
+        Sink::File(_) => to_file(data, target, cancel).await,
+        Sink::Writer(_) => to_writer(data, target, cancel).await,
     }
 }
 
-/// An upload of which all that came is written.
-pub(crate) struct Received {
-    pub(crate) upload: Box<dyn Upload>,
-    /// Whether the client ended it in order.
-    pub(crate) result: Result<(), TransferError>,
-}
-
-/// Why [`fill`] ended.
+/// Why no more is received.
 enum End {
-    Full,
     InOrder,
     Broken(io::Error),
     Cancelled,
 }
 
-/// Receives until the buffer is full, or has enough in it and nothing more has come yet.
-async fn fill(data: &mut DataConnection, buffer: &mut Vec<u8>, cancel: &mut Cancel) -> Result<End, TransferError> {
+/// Waits for bytes here, and moves them in the blocking pool for as long as they come without a pause.
+///
+/// A write can wait for the disk, so no worker of the runtime may do it. To hand over each buffer costs more than to
+/// copy it; so while the client is fast one thread receives and writes, as in a server with a process for each client,
+/// and a client that pauses costs no thread.
+async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Result<Received, TransferError> {
+    let stop = Stop::default();
+    let mut pump = Pump { data, target, buffer: Vec::with_capacity(BUFFER), stop: stop.0.clone() };
     loop {
-        let received = tokio::select! {
+        let end = tokio::select! {
             biased;
-            _ = &mut *cancel => return Ok(End::Cancelled),
-            received = data.receive(buffer) => received,
+            _ = &mut cancel => Some(End::Cancelled),
+            received = pump.data.receive(&mut pump.buffer) => end_of(received),
         };
-        match received {
-            Ok(0) => return Ok(End::InOrder),
-            Ok(_) => {}
-            Err(error) => return Ok(End::Broken(error)),
-        }
-        while buffer.len() < buffer.capacity() {
-            match data.try_receive(buffer) {
-                Ok(0) => return Ok(End::InOrder),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Ok(End::Broken(error)),
+        let is_last = end.is_some();
+        let mut moving = spawn_blocking(move || pump.run(end));
+        let moved = tokio::select! {
+            moved = &mut moving => moved,
+            _ = &mut cancel, if !is_last => {
+                stop.now();
+                moving.await
             }
-        }
-        if buffer.len() >= ENOUGH {
-            return Ok(End::Full);
+        };
+        let end;
+        (pump, end) = moved.map_err(|error| StorageError::Io(error.to_string()))??;
+        if let Some(end) = end {
+            return Ok(received(pump.data, pump.target, end));
         }
     }
+}
+
+/// The part of a transfer that may block.
+struct Pump {
+    data: DataConnection,
+    target: Target,
+    buffer: Vec<u8>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Pump {
+    /// Writes what is in the buffer and all that follows, until the end, a pause of the client, or the end of its turn.
+    fn run(mut self, mut end: Option<End>) -> Result<(Pump, Option<End>), TransferError> {
+        let until = Instant::now() + TURN;
+        loop {
+            self.target.write(&self.buffer)?;
+            self.buffer.clear();
+            if end.is_some() {
+                self.target.write_rest()?;
+                return Ok((self, end));
+            }
+            end = match self.data.receive_now(&mut self.buffer, IDLE) {
+                _ if self.stop.load(Ordering::Relaxed) => Some(End::Cancelled),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((self, None)),
+                received => end_of(received),
+            };
+            if end.is_none() && Instant::now() >= until {
+                self.target.write(&self.buffer)?;
+                self.buffer.clear();
+                return Ok((self, None));
+            }
+        }
+    }
+}
+
+/// Tells a [`Pump`] to stop; also when the transfer that waits for it is dropped.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
+
+async fn to_writer(
+    mut data: DataConnection,
+    mut target: Target,
+    mut cancel: Cancel,
+) -> Result<Received, TransferError> {
+    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut local = Vec::new();
+    loop {
+        let end = tokio::select! {
+            biased;
+            _ = &mut cancel => Some(End::Cancelled),
+            received = data.receive(&mut buffer) => end_of(received),
+        };
+        local.clear();
+        target.convert(&buffer, end.is_some(), &mut local);
+        buffer.clear();
+        if let Sink::Writer(writer) = target.upload.sink() {
+            writer.write_all(&local).await.map_err(cannot_write)?;
+            if end.is_some() {
+                writer.flush().await.map_err(cannot_write)?;
+            }
+        }
+        if let Some(end) = end {
+            return Ok(received(data, target, end));
+        }
+    }
+}
+
+fn end_of(received: io::Result<usize>) -> Option<End> {
+    match received {
+        Ok(0) => Some(End::InOrder),
+        Ok(_) => None,
+        Err(error) => Some(End::Broken(error)),
+    }
+}
+
+fn received(data: DataConnection, target: Target, end: End) -> Received {
+    let result = match end {
+        End::InOrder => {
+            data.received_all();
+            Ok(())
+        }
+        End::Broken(error) => Err(broken(error)),
+        End::Cancelled => Err(TransferError::Cancelled),
+    };
+    Received { upload: target.upload, result }
 }
 
 /// Where the bytes go.
@@ -108,67 +193,48 @@ struct Target {
 }
 
 impl Target {
-    /// Writes all of `buffer` and gives it back, empty.
-    ///
-    /// A file is written in the blocking pool, by a closure that owns the upload meanwhile: it is never let go of under
-    /// a write.
-    async fn write(mut self, mut buffer: Vec<u8>) -> Result<(Target, Vec<u8>), TransferError> {
-        if buffer.is_empty() {
-            return Ok((self, buffer));
-        }
-        if matches!(self.upload.sink(), Sink::File(_)) {
-            let written = spawn_blocking(move || {
-                let bytes = local(&mut self.ascii, &buffer);
-                let result = match self.upload.sink() {
-                    Sink::File(file) => (&*file).write_all(bytes),
-                    Sink::Writer(_) => Err(io::ErrorKind::Unsupported.into()),
-                };
-                buffer.clear();
-                (self, buffer, result)
-            });
-            let (target, buffer, result) = written.await.map_err(|e| StorageError::Io(e.to_string()))?;
-            result.map_err(cannot_write)?;
-            return Ok((target, buffer));
-        }
-        let bytes = local(&mut self.ascii, &buffer);
-        if let Sink::Writer(writer) = self.upload.sink() {
-            writer.write_all(bytes).await.map_err(cannot_write)?;
-        }
-        buffer.clear();
-        Ok((self, buffer))
+    /// Writes bytes as they came from the wire to the file.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        let local = match &mut self.ascii {
+            None => bytes,
+            Some((converter, local)) => {
+                local.clear();
+                converter.convert(bytes, local);
+                local
+            }
+        };
+        write_to_file(&mut *self.upload, local)
     }
 
-    /// Writes what is left once no more will come.
-    async fn finish(mut self) -> Result<Box<dyn Upload>, TransferError> {
+    /// Writes what was held back, once nothing more will come.
+    fn write_rest(&mut self) -> Result<(), TransferError> {
         let mut rest = Vec::new();
-        if let Some((mut converter, _)) = self.ascii.take() {
-            converter.finish(&mut rest);
+        self.convert(&[], true, &mut rest);
+        write_to_file(&mut *self.upload, &rest)
+    }
+
+    /// Appends bytes as they came from the wire to `local`, as the file has them.
+    fn convert(&mut self, bytes: &[u8], is_last: bool, local: &mut Vec<u8>) {
+        match &mut self.ascii {
+            None => local.extend_from_slice(bytes),
+            Some((converter, _)) => {
+                converter.convert(bytes, local);
+                if is_last {
+                    converter.finish(local);
+                }
+            }
         }
-        let (mut target, _) = self.write(rest).await?;
-        if let Sink::Writer(writer) = target.upload.sink() {
-            writer.flush().await.map_err(cannot_write)?;
-        }
-        Ok(target.upload)
     }
 }
 
-/// The bytes as the file has them.
-fn local<'a>(ascii: &'a mut Option<(FromWire, Vec<u8>)>, bytes: &'a [u8]) -> &'a [u8] {
-    match ascii {
-        None => bytes,
-        Some((converter, out)) => {
-            out.clear();
-            converter.convert(bytes, out);
-            out
-        }
+fn write_to_file(upload: &mut dyn Upload, bytes: &[u8]) -> Result<(), TransferError> {
+    match upload.sink() {
+        _ if bytes.is_empty() => Ok(()),
+        Sink::File(file) => (&*file).write_all(bytes).map_err(cannot_write),
+        Sink::Writer(_) => Err(StorageError::Io("the upload has become something else".into()).into()),
     }
 }
 
 fn cannot_write(error: io::Error) -> TransferError {
-    match error.kind() {
-        io::ErrorKind::StorageFull => StorageError::NoSpace,
-        io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StorageError::OverQuota,
-        _ => StorageError::Io(format!("writing: {error}")),
-    }
-    .into()
+    storage_error(&error).into()
 }

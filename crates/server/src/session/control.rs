@@ -6,7 +6,7 @@ use std::time::Duration;
 use port21_proto::event::Closing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -18,6 +18,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// At most this many bytes are thrown away meanwhile.
 const MAX_LINGER: usize = 256 * 1024;
+
+/// A connection that is silent for so long is probed. Common NATs keep one for five minutes or more, some for two.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A control connection: bytes out in one write each time that the session waits, bytes in when there are some.
 #[derive(Debug)]
@@ -47,8 +50,9 @@ impl Control {
         // ABOR comes with urgent data (RFC 959 section 4.1.3): the byte must stay in its place in the stream, or the Telnet
         // DM is lost and what follows is misread.
         SockRef::from(&stream).set_out_of_band_inline(true)?;
-        // A client whose machine was switched off never ends its side.
-        SockRef::from(&stream).set_keepalive(true)?;
+        // A client whose machine was switched off never ends its side, and a NAT on the way forgets a connection that
+        // is silent while a transfer runs.
+        SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
         Ok(Control { stream, out: Vec::new(), write_timeout })
     }
 

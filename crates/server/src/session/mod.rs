@@ -15,11 +15,11 @@ mod log;
 mod perform;
 mod work;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use port21_proto::Time;
+use port21_proto::addr::canonical;
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
 use port21_proto::server::{Outcome, Output, ServerSession};
 use tokio::net::TcpStream;
@@ -55,7 +55,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session over a connection that was let in. Nothing happens before [`Session::serve`].
+    /// A session over a connection that was let in. Nothing happens before [`Session::run`].
     ///
     /// # Errors
     /// Where the connection is gone already.
@@ -81,12 +81,8 @@ impl Session {
         Ok(Session { machine, control, pending: Vec::new(), ended: false, work, shared, events, place, shutdown })
     }
 
-    /// Serves the client to the end. (An `async fn` that takes `self` would have room for it twice.)
-    pub(crate) fn serve(mut self) -> impl Future<Output = ()> + Send {
-        async move { self.run().await }
-    }
-
-    async fn run(&mut self) {
+    /// Serves the client to the end. (Were it to take `self`, its future would have room for that twice.)
+    pub(crate) async fn run(&mut self) {
         self.work.log().connected();
         let place = self.place.clone();
         // The deadline mostly moves away, command by command: the timer is only set where it comes nearer, and looks
@@ -317,17 +313,6 @@ fn hand_in(machine: &mut ServerSession, pending: &mut Vec<u8>, now: Time, bytes:
     pending.extend_from_slice(bytes.get(taken..).unwrap_or_default());
 }
 
-/// An IPv4 address mapped into IPv6, as sockets for both families have them, as the IPv4 address that it is.
-pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
-    match addr {
-        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {
-            SocketAddr::new(addr.ip().to_canonical(), addr.port())
-        }
-        // The scope of a link-local address stays.
-        addr => addr,
-    }
-}
-
 fn control_connection(client: SocketAddr, server: SocketAddr) -> Connection {
     Connection {
         id: ConnectionId::CONTROL,
@@ -344,9 +329,10 @@ mod tests {
     /// Thousands of sessions wait most of the time: what is rare belongs on the heap.
     #[test]
     fn a_session_is_small() {
-        fn size<A, F: Future>(_: fn(A) -> F) -> usize {
+        fn size<F: Future>(_: impl FnOnce(Session) -> F) -> usize {
             size_of::<F>()
         }
-        assert!(size(Session::serve) <= 1600, "{} bytes", size(Session::serve));
+        let task = size(|mut session| async move { session.run().await });
+        assert!(task <= 1600, "{task} bytes");
     }
 }

@@ -1,7 +1,7 @@
 //! A server on loopback with a directory of its own, and a client that speaks raw lines.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -49,8 +49,19 @@ impl Site {
         Site::over(settings, |files| files)
     }
 
+    /// At the address of IPv6; nothing where there is none.
+    pub(crate) fn over_ipv6() -> Option<Site> {
+        let loopback = (Ipv6Addr::LOCALHOST, 0).into();
+        TcpListener::bind(loopback).ok()?;
+        Some(Site::at(loopback, Site::settings(), |files| files))
+    }
+
     /// `wrap` may put something between the sessions and the files.
     pub(crate) fn over(settings: Settings, wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>) -> Site {
+        Site::at((Ipv4Addr::LOCALHOST, 0).into(), settings, wrap)
+    }
+
+    fn at(addr: SocketAddr, settings: Settings, wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         std::fs::create_dir(&root).unwrap();
@@ -70,7 +81,7 @@ impl Site {
                         Some(Arc::new(move |event| drop(sink.send(event))) as EventSink)
                     })
                     .build();
-                bound.send(server.listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap()).unwrap();
+                bound.send(server.listen(addr).unwrap()).unwrap();
                 server.run(async { drop(stopped.await) }).await;
             });
         });

@@ -1,9 +1,10 @@
 //! Transfers watched, stopped, pipelined and stalled.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use port21_proto::event::EventKind;
+use port21_server::Settings;
 use rustix::net::{SendFlags, send};
 
 use crate::site::{PATIENCE, Raw, Site, noise};
@@ -124,6 +125,20 @@ fn quit_lets_an_upload_end() {
     raw.expect(226);
     raw.expect(221);
     assert_eq!(site.read("file"), b"whole");
+}
+
+#[test]
+fn a_client_that_has_said_quit_and_nothing_more_gets_its_file() {
+    let site = Site::new();
+    let (mut raw, mut data) = stalled(&site);
+    raw.send("QUIT\r\n");
+    raw.socket().shutdown(Shutdown::Write).unwrap();
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len(), LARGE);
+    drop(data);
+    raw.expect(226);
+    raw.expect(221);
 }
 
 #[test]
@@ -272,6 +287,39 @@ fn active_data_comes_from_the_control_connections_address() {
     drop(data);
     assert_eq!(bytes, b"x");
     raw.expect(226);
+}
+
+#[test]
+fn over_ipv6() {
+    let Some(site) = Site::over_ipv6() else { return };
+    site.write("file", "hello");
+    let mut raw = site.login();
+    let text = raw.command("PASV", 425);
+    assert!(text.contains("EPSV"), "{text}");
+    assert_eq!(raw.fetch("RETR file"), b"hello");
+    let listener = TcpListener::bind((site.addr.ip(), 0)).unwrap();
+    raw.command(&format!("EPRT {}", port21_proto::addr::write_eprt(listener.local_addr().unwrap())), 200);
+    raw.command("RETR file", 150);
+    let (mut data, _) = listener.accept().unwrap();
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    drop(data);
+    raw.expect(226);
+    assert_eq!(bytes, b"hello");
+}
+
+#[test]
+fn the_advertised_address_is_for_those_outside() {
+    let outside = [(Vec::new(), "192.0.2.7"), (port21_server::Network::private(), "127.0.0.1")];
+    for (local_networks, told) in outside {
+        let settings = Settings { advertise: Some("192.0.2.7".parse().unwrap()), local_networks, ..Site::settings() };
+        let site = Site::with(settings);
+        let mut raw = site.login();
+        let text = raw.command("PASV", 227);
+        let addr = port21_proto::addr::parse_pasv(text.as_bytes()).unwrap();
+        assert_eq!(addr.ip().to_string(), told);
+        raw.passive();
+    }
 }
 
 #[test]

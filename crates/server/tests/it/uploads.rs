@@ -97,8 +97,9 @@ fn by_the_end_of_the_client_while_the_bytes_are_made_to_last() {
     assert_old(&site);
 }
 
+/// Who was killed may have sent QUIT before.
 #[test]
-fn quit_before_the_end_does_not_make_it_whole() {
+fn by_the_end_of_a_client_that_has_said_quit() {
     let (syncing, is_syncing) = channel();
     let (go_on, may_go_on) = channel();
     let site = Site::over(Site::settings(), |files| Arc::new(SlowSync { files, syncing, gate: gate(may_go_on) }));
@@ -109,7 +110,6 @@ fn quit_before_the_end_does_not_make_it_whole() {
     drop(raw);
     go_on.send(()).unwrap();
     site.wait_for_the_end();
-    // A client that is killed may have said QUIT before.
     assert_old(&site);
 }
 
