@@ -165,7 +165,6 @@ impl Config {
             Some(path) => Config::read(path)?,
             None => Config::default(),
         };
-        let chosen = args.root.is_some() || config.root.is_some();
         if let Some(root) = &args.root {
             config.root = Some(root.clone());
         }
@@ -196,13 +195,12 @@ impl Config {
             }
             config.anonymous = true;
         }
-        if !chosen
-            && args.config.is_none()
+        if config.root.is_none()
             && let Some(listen) = config.listen.iter().find(|listen| listen.is_beyond_loopback())
         {
             bail!(Fault::usage(format!(
                 "{} can be reached from other machines: say which directory to serve there, as in `port21 serve DIR \
-                 --listen {0}`",
+                 --listen {0}`, or by `root` in the file",
                 listen.0
             )));
         }

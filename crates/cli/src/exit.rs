@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use port21_client::{Blame, Error, Phase};
+use port21_proto::text::Shown;
 
 /// How a command ended. Scripts depend on the numbers: they never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +116,8 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     exit
 }
 
-/// The chain of causes as one sentence. A cause that its effect already quotes is not said twice.
+/// The chain of causes as one sentence. A cause that its effect already quotes is not said twice. Names that a server
+/// chose may be in it: what could steer a terminal is shown, not obeyed.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut out = String::new();
     for cause in error.chain() {
@@ -127,7 +129,7 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
             out.push_str(&text);
         }
     }
-    out
+    Shown(out.as_bytes()).to_string()
 }
 
 #[cfg(test)]
@@ -144,6 +146,7 @@ mod tests {
         assert_eq!(Exit::of(&error), Exit::Login);
         assert_eq!(sentence(&error), "ftp://h/: login refused");
         assert_eq!(Exit::of(&anyhow::anyhow!("disk full")), Exit::Local);
+        assert_eq!(sentence(&anyhow::anyhow!("\x1b[2J")), "\\x1b[2J");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Fault};
 
 /// Whether somebody can be asked.
 pub(crate) fn is_possible() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
+    io::stdin().is_terminal()
 }
 
 /// Asks for a line that may be seen.

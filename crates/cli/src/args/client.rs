@@ -61,6 +61,10 @@ pub(crate) struct ConnectArgs {
 
 /// Arguments of `shell`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Without a terminal the commands come from standard input. The first that fails ends the script, with its exit code: what \
+follows a failed `cd` must not be done in the wrong place. A line that begins with - may fail; one that begins with # is a \
+remark. The commands: echo help | port21 shell")]
 pub(crate) struct ShellArgs {
     /// Where to go first: a URL, or the name of a host.
     #[arg(value_name = "URL")]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
-use port21_client::{Client, Listed};
+use port21_client::{Client, Error, Listed};
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::text::Shown;
 use serde_json::{Map, Value, json};
@@ -36,13 +36,14 @@ pub(super) async fn run(args: &LsArgs) -> anyhow::Result<Exit> {
 
 /// Writes each entry as it comes: a listing may be longer than memory.
 async fn list(client: &mut Client, place: &Place, args: &LsArgs) -> anyhow::Result<()> {
-    let mut entries = client.list(place.path()).await?;
+    let mut entries = match client.list(place.path()).await {
+        Ok(entries) => entries,
+        Err(refused) => return file(client, place, args, refused).await,
+    };
     let mut unreadable = 0;
     while let Some(listed) = entries.next().await {
         match listed? {
-            Listed::Entry(entry) if args.json => write_line(json(&entry))?,
-            Listed::Entry(entry) if args.names => write_line(Shown(&entry.name))?,
-            Listed::Entry(entry) => write_line(long(&entry))?,
+            Listed::Entry(entry) => write_entry(&entry, args)?,
             Listed::Unreadable(line) => {
                 unreadable += 1;
                 tracing::warn!("a line of the listing that cannot be read: {}", Shown(&line));
@@ -54,6 +55,28 @@ async fn list(client: &mut Client, place: &Place, args: &LsArgs) -> anyhow::Resu
         bail!(Fault::new(Exit::Refused, format!("{unreadable} {lines} of the server's listing could not be read")));
     }
     Ok(())
+}
+
+/// A file is listed as itself: some servers do that, others refuse to list what is no directory.
+async fn file(client: &mut Client, place: &Place, args: &LsArgs, refused: Error) -> anyhow::Result<()> {
+    if !matches!(refused, Error::Refused { .. }) {
+        return Err(refused.into());
+    }
+    match client.stat(place.path()).await {
+        Ok(entry) if !entry.is_directory() => {
+            let name = place.file_name().unwrap_or_default().to_vec();
+            write_entry(&Entry { name, ..entry }, args)
+        }
+        _ => Err(refused.into()),
+    }
+}
+
+fn write_entry(entry: &Entry, args: &LsArgs) -> anyhow::Result<()> {
+    match (args.json, args.names) {
+        (true, _) => write_line(json(entry)),
+        (_, true) => write_line(Shown(&entry.name)),
+        _ => write_line(long(entry)),
+    }
 }
 
 fn write_line(line: impl std::fmt::Display) -> anyhow::Result<()> {

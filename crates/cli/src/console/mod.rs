@@ -23,6 +23,7 @@ mod terminal;
 mod transfer;
 mod words;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -42,7 +43,7 @@ use crate::record::{Recording, SessionLog};
 
 /// Runs the console: at a terminal with line editing, else as a script.
 pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<Exit> {
-    let interactive = prompt::is_possible();
+    let interactive = prompt::is_possible() && std::io::stdout().is_terminal();
     let recording = Recording::begin(args.connect.trace.as_deref(), Recorder::Client)?;
     let local = std::env::current_dir().context("the local directory cannot be told")?;
     let out = Out::new(std::io::stdout());
@@ -139,7 +140,7 @@ impl Console {
         if command.needs == Needs::Session && self.session.is_none() {
             bail!(Fault::usage("Not connected."));
         }
-        if let (Some(session), Needs::Session) = (&self.session, command.needs) {
+        if let (Some(session), Needs::Session | Needs::Either) = (&self.session, command.needs) {
             session.log.user(&without_secrets(command.name, &words));
         }
         let done = (command.run)(self, &words).await;

@@ -1,7 +1,7 @@
 //! Commands about this side: the form and mode of transfers, the local directory, help, and commands of the shell.
 
 use std::path::PathBuf;
-use std::process::Command as Process;
+use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context as _, bail};
 use port21_client::{DataMode, Form};
@@ -157,6 +157,10 @@ pub(super) fn local_command(console: &Console, command: &str) -> anyhow::Result<
     let mut process = Process::new(if command.trim().is_empty() { shell } else { "/bin/sh".into() });
     if !command.trim().is_empty() {
         process.args(["-c", command]);
+    }
+    if !console.interactive {
+        // Standard input holds the rest of the script.
+        process.stdin(Stdio::null());
     }
     let status = process.current_dir(&console.local).status().context("cannot run a shell")?;
     match status.success() {

@@ -47,6 +47,8 @@ pub(super) enum Needs {
     Nothing,
     /// A session with a server. Such commands are recorded.
     Session,
+    /// Nothing, but where there is a session the server is told. Such commands are recorded too.
+    Either,
 }
 
 type Done<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Flow>> + 'a>>;
@@ -128,9 +130,9 @@ commands! {
     "rename" [], "FROM TO" 2..=2, Session, [Remote], files::rename, "give a file of the server another name";
     "size" [], "PATH" 1..=1, Session, [Remote], files::size, "tell the size of a file of the server";
     "modtime" [], "PATH" 1..=1, Session, [Remote], files::modtime, "tell when a file of the server was changed";
-    "ascii" [], "" 0..=0, Nothing, [], settings::ascii, "transfer text: line ends become those of this system";
-    "binary" ["image"], "" 0..=0, Nothing, [], settings::binary, "transfer bytes as they are";
-    "type" [], "[ascii|binary]" 0..=1, Nothing, [Other], settings::form, "show or choose the form of transfers";
+    "ascii" [], "" 0..=0, Either, [], settings::ascii, "transfer text: line ends become those of this system";
+    "binary" ["image"], "" 0..=0, Either, [], settings::binary, "transfer bytes as they are";
+    "type" [], "[ascii|binary]" 0..=1, Either, [Other], settings::form, "show or choose the form of transfers";
     "passive" [], "[on|off]" 0..=1, Nothing, [Other], settings::passive,
         "who opens data connections: we do (on), or the server does (off)";
     "hash" [], "" 0..=0, Nothing, [], settings::hash, "print # for each 1024 bytes transferred, or do not";

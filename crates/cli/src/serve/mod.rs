@@ -29,6 +29,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     if !args.user.is_empty() {
         tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
     }
+    if config.write && config.users.is_empty() {
+        tracing::warn!("--write changes nothing: guests never write, and there is no --user");
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let done = runtime.block_on(serve(&config));

@@ -91,6 +91,8 @@ fn ls_for_people_and_programs() {
     let json = site.run(&["ls", "--json", "--active", &site.guest("pub/")]).ok();
     let sizes: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(sizes.iter().any(|e| e["name"] == "readme.txt" && e["size"] == 8 && e["type"] == "file"), "{json}");
+    assert_eq!(site.run(&["ls", "-1", &site.guest("pub/readme.txt")]).ok(), "readme.txt\n");
+    site.run(&["ls", &site.guest("missing")]).fails(5);
     let plain = site.run(&["ls", "-1", "--no-probe", &site.guest("pub")]).ok();
     assert_eq!(plain.lines().count(), 2);
 }
