@@ -1,7 +1,8 @@
-//! The client against servers: one that others have written, and ones that do what a test says.
+//! The client against servers: port21's own, one that others have written, and ones that do what a test says.
 
 mod common;
 mod files;
 mod names;
+mod own;
 mod sessions;
 mod unftp;
