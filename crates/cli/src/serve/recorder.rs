@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use port21_proto::SessionEvent;
@@ -21,10 +21,13 @@ const WAITING: usize = 65_536;
 /// The most bytes of one recording.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
+/// How long the end of the server waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The thread that writes; dropped, it ends when all is written.
 pub(super) struct Recorder {
-    sender: Option<SyncSender<Message>>,
-    thread: Option<JoinHandle<()>>,
+    sender: SyncSender<Message>,
+    ended: Receiver<()>,
     dir: Arc<Path>,
 }
 
@@ -32,6 +35,7 @@ enum Message {
     Begin(u64, PathBuf, Header),
     Event(u64, SessionEvent),
     End(u64),
+    Stop,
 }
 
 impl Recorder {
@@ -45,32 +49,42 @@ impl Recorder {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.with_context(|| format!("cannot make {}", dir.display()))?;
         let (sender, messages) = sync_channel(WAITING);
+        let (tell, ended) = sync_channel(1);
         let thread = std::thread::Builder::new().name("recorder".to_owned());
-        let thread = thread.spawn(move || write(&messages)).context("cannot start a thread")?;
-        Ok(Recorder { sender: Some(sender), thread: Some(thread), dir: Arc::from(dir) })
+        let run = move || {
+            write(&messages);
+            // Nobody may be waiting any more.
+            let _ = tell.send(());
+        };
+        thread.spawn(run).context("cannot start a thread")?;
+        Ok(Recorder { sender, ended, dir: Arc::from(dir) })
     }
 
     /// What gives each session its sink.
     pub(super) fn sinks(&self) -> impl Fn(&NewSession) -> Option<EventSink> + Send + Sync + use<> {
         let (sender, dir) = (self.sender.clone(), self.dir.clone());
         move |session| {
-            let sender = sender.clone()?;
             let number = session.number;
             let begin = Message::Begin(number, dir.join(file_name(session)), Header::new(By::Server, session.at));
-            sender.try_send(begin).ok()?;
-            let end = Arc::new(End { sender, number, lost: AtomicBool::new(false) });
+            if sender.try_send(begin).is_err() {
+                tracing::warn!(
+                    session = number,
+                    "the disk is too slow for the recordings: there is none of this session"
+                );
+                return None;
+            }
+            let end = Arc::new(End { sender: sender.clone(), number, lost: AtomicBool::new(false) });
             Some(Arc::new(move |event| end.event(event)))
         }
     }
 }
 
 impl Drop for Recorder {
+    /// A session that was cut off may still hold its end of the channel, on a thread that waits for a file system: the
+    /// recorder does not wait for that.
     fn drop(&mut self) {
-        self.sender = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the recorder panicked: this is a fault of the server, please report it");
+        if self.sender.try_send(Message::Stop).is_err() || self.ended.recv_timeout(PATIENCE).is_err() {
+            tracing::warn!("the disk is too slow for the recordings: their ends are lost");
         }
     }
 }
@@ -123,6 +137,7 @@ fn write(messages: &Receiver<Message>) {
                 }
             }
             Message::End(number) => drop(files.remove(&number)),
+            Message::Stop => break,
         }
     }
 }
