@@ -11,10 +11,12 @@ mod recorder;
 use std::future::Future;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use port21_proto::server::SessionSettings;
+use port21_server::storage::{LocalFs, LocalSettings};
 use port21_server::{Server, ServerBuilder, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,6 +55,7 @@ async fn serve(config: &Config) -> anyhow::Result<Exit> {
         bound.push(server.listen(listen.0).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
     }
     announce(config, &bound)?;
+    tokio::spawn(collect_leftovers(config.root()));
     let (first, second) = signals()?;
     tokio::select! {
         () = server.run(first) => {}
@@ -60,6 +63,19 @@ async fn serve(config: &Config) -> anyhow::Result<Exit> {
     }
     drop(recorder);
     Ok(Exit::Done)
+}
+
+/// Removes what uploads left aside when an earlier server was killed, beside serving: it reads every directory.
+async fn collect_leftovers(root: PathBuf) {
+    let collected = match LocalFs::open(&root, LocalSettings::default()) {
+        Ok(files) => files.collect_stale().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match collected {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed left-overs of uploads that an earlier server did not finish"),
+        Err(error) => tracing::warn!(%error, "cannot look for left-overs of uploads"),
+    }
 }
 
 /// A server with these settings that listens nowhere yet.
