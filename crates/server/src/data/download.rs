@@ -131,6 +131,9 @@ mod zero_copy {
     /// few hundred KiB, so this only bounds how long one transfer can hold its thread: about 0.1 ms.
     const CHUNK: u64 = 1024 * 1024;
 
+    /// No page of the cache is smaller.
+    const PAGE: u64 = 4096;
+
     /// Sends `len` bytes from the file's position on.
     pub(super) async fn send(data: &mut DataConnection, mut file: File, len: u64) -> Result<(), TransferError> {
         let mut at = file.stream_position().map_err(cannot_read)?;
@@ -177,7 +180,7 @@ mod zero_copy {
     /// this thread. Mostly it is there, which two reads of a byte each tell without waiting; else it is read in the
     /// blocking pool. Where the file system cannot tell (EOPNOTSUPP) it is taken to be fast.
     async fn load(file: &Arc<File>, at: u64, chunk: u64) -> Result<(), TransferError> {
-        if !would_wait(file, at) && !would_wait(file, at + chunk - 1) {
+        if !would_wait(file, at) && (chunk <= PAGE || !would_wait(file, at + chunk - 1)) {
             return Ok(());
         }
         let file = file.clone();

@@ -170,11 +170,7 @@ async fn accept(listener: &TcpListener, peer: IpAddr, events: Option<Arc<Events>
     loop {
         match listener.accept().await {
             Ok((stream, from)) if from.ip().to_canonical() == peer => {
-                let server = stream.local_addr().or_else(|_| listener.local_addr());
-                let tap = match (events, server) {
-                    (Some(events), Ok(server)) => Some(Tap::accepted(events, from, server)),
-                    _ => None,
-                };
+                let tap = events.and_then(|events| Some(Tap::accepted(events, from, stream.local_addr().ok()?)));
                 return (stream, tap);
             }
             Ok((_, from)) => {

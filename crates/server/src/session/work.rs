@@ -1,9 +1,11 @@
-//! The operations of a session: each a task beside it, with exactly one outcome.
+//! The operations of a session: each with exactly one outcome, and each a task beside it unless it is done at once.
 
+use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use port21_proto::FtpPath;
@@ -32,6 +34,8 @@ pub(crate) struct Work {
     held: Vec<(OpId, Held)>,
     running: Vec<Running>,
     tasks: JoinSet<Done>,
+    /// What ended at once.
+    ended: VecDeque<Happened>,
 }
 
 /// What an operation has opened and a later one uses.
@@ -61,14 +65,19 @@ impl From<Outcome> for Done {
     }
 }
 
-/// An operation that has not ended.
-struct Running {
+/// An operation.
+struct Operation {
     op: OpId,
     kind: Kind,
-    task: AbortHandle,
     /// Under which operation's name it holds what it gives back: an upload stays under that which has created it.
     holder: OpId,
     transfer: Option<Transfer>,
+}
+
+/// An operation that has not ended.
+struct Running {
+    operation: Operation,
+    task: AbortHandle,
 }
 
 /// A transfer as the session sees it.
@@ -96,47 +105,53 @@ pub(crate) enum Kind {
 
 impl Work {
     pub(crate) fn new(performer: Performer) -> Work {
-        let performer = Arc::new(performer);
-        Work { performer, login: None, held: Vec::new(), running: Vec::new(), tasks: JoinSet::new() }
+        Work {
+            performer: Arc::new(performer),
+            login: None,
+            held: Vec::new(),
+            running: Vec::new(),
+            tasks: JoinSet::new(),
+            ended: VecDeque::new(),
+        }
     }
 
     /// Begins an operation.
     pub(crate) fn start(&mut self, op: OpId, action: Action) {
-        let kind = Kind::of(&action);
+        let operation = Operation { op, kind: Kind::of(&action), holder: op, transfer: None };
         let performer = self.performer.clone();
         match action {
             Action::Authenticate { user, password } => {
                 // The account that USER or REIN has left.
                 self.login = None;
-                self.spawn(op, kind, async move { performer.authenticate(&user, &password).await });
+                self.spawn(operation, async move { performer.authenticate(&user, &password).await });
             }
-            Action::Listen { ipv4 } => self.spawn(op, kind, async move { performer.listen(ipv4) }),
-            Action::Transfer { job, data, form, direction: _ } => self.transfer(op, job, data, form),
+            Action::Listen { ipv4 } => self.spawn(operation, async move { performer.listen(ipv4) }),
+            Action::Transfer { job, data, form, direction: _ } => self.transfer(operation, job, data, form),
             Action::Sync(job) => match self.take(job) {
                 Some(Held::Upload(upload)) => {
-                    self.spawn(op, kind, async move { Performer::sync(upload).await });
-                    self.hold_as(op, job);
+                    let operation = Operation { holder: job, ..operation };
+                    self.spawn(operation, async move { Performer::sync(upload).await });
                 }
-                _ => self.refuse(op, kind, NOTHING_HELD),
+                _ => self.refuse(operation, NOTHING_HELD),
             },
             Action::Commit(job) => match self.take(job) {
-                Some(Held::Upload(upload)) => self.spawn(op, kind, async move { performer.commit(upload).await }),
-                _ => self.refuse(op, kind, NOTHING_HELD),
+                Some(Held::Upload(upload)) => self.spawn(operation, async move { performer.commit(upload).await }),
+                _ => self.refuse(operation, NOTHING_HELD),
             },
             action => match &self.login {
                 Some(login) => {
                     let storage = login.account.storage.clone();
-                    self.spawn(op, kind, async move { performer.on_storage(&*storage, action).await });
+                    self.spawn(operation, async move { performer.on_storage(&*storage, action).await });
                 }
                 // The session asks for no file before a login.
-                None => self.refuse(op, kind, "nobody is logged in"),
+                None => self.refuse(operation, "nobody is logged in"),
             },
         }
     }
 
     /// Stops an operation, where that leaves no doubt about its outcome, which still comes.
     pub(crate) fn cancel(&mut self, op: OpId) {
-        self.running.iter_mut().filter(|running| running.op == op).for_each(Running::stop);
+        self.running.iter_mut().filter(|running| running.operation.op == op).for_each(Running::stop);
     }
 
     /// Lets go of what an operation holds.
@@ -144,19 +159,22 @@ impl Work {
         drop(self.take(op));
     }
 
-    /// Whether any operation runs.
+    /// Whether any operation runs, or has an outcome that was not given out.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.tasks.is_empty()
+        !self.tasks.is_empty() || !self.ended.is_empty()
     }
 
-    /// The next thing that happens to an operation; only while one runs. May be dropped and called again.
+    /// The next thing that happens to an operation; only while it is busy. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Happened {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// The transfers that run, and how far each has come.
     pub(crate) fn progress(&self) -> impl Iterator<Item = (OpId, u64)> {
-        self.running.iter().filter_map(|running| Some((running.op, running.transfer.as_ref()?.meter.progress())))
+        self.running.iter().filter_map(|Running { operation, .. }| {
+            let transfer = operation.transfer.as_ref()?;
+            Some((operation.op, transfer.meter.progress()))
+        })
     }
 
     pub(crate) fn log(&self) -> &Log {
@@ -173,45 +191,40 @@ impl Work {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        if let Some(ended) = self.ended.pop_front() {
+            return Poll::Ready(ended);
+        }
         while let Poll::Ready(Some(joined)) = self.tasks.poll_join_next_with_id(cx) {
             let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
             if let Some(at) = self.running.iter().position(|running| running.task.id() == id) {
-                let running = self.running.swap_remove(at);
-                return Poll::Ready(self.ended(running, joined.map(|(_, done)| done)));
+                let Running { operation, .. } = self.running.swap_remove(at);
+                let result = match joined {
+                    Ok((_, done)) => Ok(done),
+                    Err(error) if error.is_cancelled() => Err(Lost::Cancelled),
+                    Err(_) => Err(Lost::Panicked),
+                };
+                return Poll::Ready(self.settle(operation, result));
             }
         }
         self.poll_connected(cx)
     }
 
-    fn ended(&mut self, mut running: Running, result: Result<Done, JoinError>) -> Happened {
-        let done = result.unwrap_or_else(|error| running.lost(&error).into());
-        if let Some(held) = done.held {
-            self.held.push((running.holder, held));
-        }
-        if let Some(login) = done.login {
-            self.login = Some(login);
-        }
-        let connected = running.transfer.as_mut().and_then(|transfer| transfer.connected.take());
-        let stood = connected.is_some_and(|mut connected| connected.try_recv().is_ok());
-        Happened::Ended { op: running.op, kind: running.kind, stood, outcome: done.outcome }
-    }
-
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
-        for running in &mut self.running {
-            let Some(transfer) = &mut running.transfer else { continue };
+        for Running { operation, .. } in &mut self.running {
+            let Some(transfer) = &mut operation.transfer else { continue };
             let Some(connected) = &mut transfer.connected else { continue };
             if let Poll::Ready(result) = Pin::new(connected).poll(cx) {
                 transfer.connected = None;
                 // Else it ends without having stood.
                 if result.is_ok() {
-                    return Poll::Ready(Happened::Connected(running.op));
+                    return Poll::Ready(Happened::Connected(operation.op));
                 }
             }
         }
         Poll::Pending
     }
 
-    fn transfer(&mut self, op: OpId, job: OpId, data: DataChannel, form: Form) {
+    fn transfer(&mut self, operation: Operation, job: OpId, data: DataChannel, form: Form) {
         let channel = match data {
             DataChannel::Active(addr) => Some(Channel::Active(addr)),
             DataChannel::Passive(listen) => match self.take(listen) {
@@ -220,36 +233,55 @@ impl Work {
             },
         };
         let (Some(channel), Some(source)) = (channel, self.take(job)) else {
-            return self.refuse(op, Kind::Transfer, NOTHING_HELD);
+            return self.refuse(operation, NOTHING_HELD);
         };
         let (performer, meter) = (self.performer.clone(), Arc::new(Meter::default()));
         let (stands, connected) = oneshot::channel();
         let (cancel, cancelled) = oneshot::channel();
         let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };
-        self.spawn(op, Kind::Transfer, async move {
+        self.spawn(Operation { holder: job, transfer: Some(transfer), ..operation }, async move {
             performer.transfer(source, channel, form, meter, stands, cancelled).await
         });
-        self.hold_as(op, job);
-        if let Some(running) = self.running.last_mut() {
-            running.transfer = Some(transfer);
-        }
     }
 
-    fn spawn(&mut self, op: OpId, kind: Kind, work: impl Future<Output = Done> + Send + 'static) {
-        let task = self.tasks.spawn(work);
-        self.running.push(Running { op, kind, task, holder: op, transfer: None });
-    }
-
-    /// What `op` gives back is held under `holder`'s name.
-    fn hold_as(&mut self, op: OpId, holder: OpId) {
-        if let Some(running) = self.running.iter_mut().find(|running| running.op == op) {
-            running.holder = holder;
-        }
+    /// Begins the work here and now: much of it is done at once (a port that listens, a file that is in the system's
+    /// caches), and then needs no task, which would wake another thread. What has to wait goes on in a task.
+    fn spawn(&mut self, operation: Operation, work: impl Future<Output = Done> + Send + 'static) {
+        let mut work = Box::pin(work);
+        // Its task polls it again, with a waker of its own.
+        let mut cx = Context::from_waker(Waker::noop());
+        let first = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut cx)));
+        let result = match first {
+            Ok(Poll::Pending) => {
+                let task = self.tasks.spawn(work);
+                return self.running.push(Running { operation, task });
+            }
+            Ok(Poll::Ready(done)) => Ok(done),
+            Err(_) => Err(Lost::Panicked),
+        };
+        let ended = self.settle(operation, result);
+        self.ended.push_back(ended);
     }
 
     /// An operation that cannot even begin still has its outcome, in its turn.
-    fn refuse(&mut self, op: OpId, kind: Kind, why: &'static str) {
-        self.spawn(op, kind, async move { kind.failed(StorageError::Io(why.into()), 0).into() });
+    fn refuse(&mut self, operation: Operation, why: &'static str) {
+        let outcome = operation.kind.failed(StorageError::Io(why.into()), 0);
+        let ended = self.settle(operation, Ok(outcome.into()));
+        self.ended.push_back(ended);
+    }
+
+    /// Keeps what an operation has given back, and tells its outcome.
+    fn settle(&mut self, mut operation: Operation, result: Result<Done, Lost>) -> Happened {
+        let done = result.unwrap_or_else(|lost| operation.lost(lost).into());
+        if let Some(held) = done.held {
+            self.held.push((operation.holder, held));
+        }
+        if let Some(login) = done.login {
+            self.login = Some(login);
+        }
+        let connected = operation.transfer.as_mut().and_then(|transfer| transfer.connected.take());
+        let stood = connected.is_some_and(|mut connected| connected.try_recv().is_ok());
+        Happened::Ended { op: operation.op, kind: operation.kind, stood, outcome: done.outcome }
     }
 
     fn take(&mut self, op: OpId) -> Option<Held> {
@@ -274,25 +306,34 @@ pub(crate) enum Happened {
     },
 }
 
+/// Why an operation did not come to its end.
+enum Lost {
+    Cancelled,
+    Panicked,
+}
+
 impl Running {
     fn stop(&mut self) {
-        match &mut self.transfer {
+        match &mut self.operation.transfer {
             // It ends itself: an upload first waits for the write that is under way, and nobody else may write to the
             // file before that.
             Some(transfer) => drop(transfer.cancel.take()),
-            None if self.kind.is_stoppable() => self.task.abort(),
+            None if self.operation.kind.is_stoppable() => self.task.abort(),
             None => {}
         }
     }
+}
 
-    /// The outcome of a task that did not come to its end.
-    fn lost(&self, why: &JoinError) -> Outcome {
+impl Operation {
+    fn lost(&self, why: Lost) -> Outcome {
         let bytes = self.transfer.as_ref().map_or(0, |transfer| transfer.meter.bytes());
-        if why.is_cancelled() {
-            return self.kind.failed(StorageError::Cancelled, bytes);
+        match why {
+            Lost::Cancelled => self.kind.failed(StorageError::Cancelled, bytes),
+            Lost::Panicked => {
+                error!(kind = ?self.kind, "an operation panicked: this is a fault of the server, please report it");
+                self.kind.failed(StorageError::Io("it panicked".into()), bytes)
+            }
         }
-        error!(kind = ?self.kind, "an operation panicked: this is a fault of the server, please report it");
-        self.kind.failed(StorageError::Io("it panicked".into()), bytes)
     }
 }
 
