@@ -269,3 +269,12 @@ impl Drop for Tap {
         }
     }
 }
+
+/// A data connection over loopback and the client's end of it, for tests.
+#[cfg(test)]
+pub(crate) async fn loopback() -> (DataConnection, TcpStream) {
+    let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    (DataConnection::new(server, Arc::default(), None), client)
+}

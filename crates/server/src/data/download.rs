@@ -204,3 +204,81 @@ mod zero_copy {
         rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+    use crate::data::connection::loopback;
+
+    /// What a client gets, and how it ended.
+    async fn fetch(source: Source, form: Form) -> (Vec<u8>, Result<(), TransferError>) {
+        let (data, mut client) = loopback().await;
+        let mut bytes = Vec::new();
+        let (result, read) = tokio::join!(download(data, source, form), async {
+            let read = client.read_to_end(&mut bytes).await;
+            drop(client);
+            read
+        });
+        read.unwrap();
+        (bytes, result)
+    }
+
+    fn file(bytes: &[u8], from: u64) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.seek(SeekFrom::Start(from)).unwrap();
+        file
+    }
+
+    fn reader(bytes: &[u8], len: Option<u64>) -> Source {
+        Source::Reader { reader: Box::new(std::io::Cursor::new(bytes.to_vec())), len }
+    }
+
+    #[tokio::test]
+    async fn from_the_files_position_as_many_as_were_promised() {
+        let bytes: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
+        let file = file(&bytes, 5);
+        // On file systems that have a cache of their own to lose, the disk is waited for in the pool.
+        #[cfg(target_os = "linux")]
+        {
+            file.sync_all().unwrap();
+            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+        let len = bytes.len() as u64 - 10;
+        let (got, result) = fetch(Source::File { file, len }, Form::Image).await;
+        result.unwrap();
+        assert!(got == bytes[5..bytes.len() - 5]);
+    }
+
+    #[tokio::test]
+    async fn fewer_than_were_promised_are_an_error() {
+        for form in [Form::Image, Form::Ascii] {
+            let (got, result) = fetch(Source::File { file: file(b"short", 0), len: 6 }, form).await;
+            assert_eq!(got, b"short");
+            assert!(matches!(result, Err(TransferError::Storage(_))), "{result:?}");
+            let (got, result) = fetch(reader(b"short", Some(6)), form).await;
+            assert_eq!(got, b"short");
+            assert!(matches!(result, Err(TransferError::Storage(_))), "{result:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn from_a_reader_in_both_forms() {
+        for (form, want) in [(Form::Image, &b"a\nb\n"[..]), (Form::Ascii, b"a\r\nb\r\n")] {
+            for len in [None, Some(4)] {
+                let (got, result) = fetch(reader(b"a\nb\n", len), form).await;
+                result.unwrap();
+                assert_eq!(got, want);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_a_whole_file_too() {
+        let (got, result) = fetch(Source::File { file: file(b"", 0), len: 0 }, Form::Image).await;
+        result.unwrap();
+        assert!(got.is_empty());
+    }
+}

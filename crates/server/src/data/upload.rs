@@ -238,3 +238,116 @@ fn write_to_file(upload: &mut dyn Upload, bytes: &[u8]) -> Result<(), TransferEr
 fn cannot_write(error: io::Error) -> TransferError {
     storage_error(&error).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Seek};
+
+    use port21_proto::FtpPath;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::data::connection::loopback;
+    use crate::storage::Answer;
+
+    /// An upload to a file, or to whatever takes bytes.
+    struct Into<W> {
+        path: FtpPath,
+        writer: W,
+        file: Option<Arc<File>>,
+    }
+
+    impl<W: tokio::io::AsyncWrite + Send + Unpin> Upload for Into<W> {
+        fn path(&self) -> &FtpPath {
+            &self.path
+        }
+
+        fn sink(&mut self) -> Sink<'_> {
+            match &self.file {
+                Some(file) => Sink::File(file.clone()),
+                None => Sink::Writer(&mut self.writer),
+            }
+        }
+
+        fn sync(&mut self) -> Answer<'_, ()> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn commit(self: Box<Self>) -> Answer<'static, ()> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    /// What is written to a file, and how it ends, when the client does this. It is cancelled unless that is given back.
+    async fn receive(
+        form: Form,
+        client: impl AsyncFnOnce(TcpStream, oneshot::Sender<()>) -> Option<oneshot::Sender<()>>,
+    ) -> (Vec<u8>, Result<(), TransferError>) {
+        let mut file = tempfile::tempfile().unwrap();
+        let to = Arc::new(file.try_clone().unwrap());
+        let target = Into { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
+        let (data, stream) = loopback().await;
+        let (cancel, cancelled) = oneshot::channel();
+        let (received, _kept) = tokio::join!(upload(data, Box::new(target), form, cancelled), client(stream, cancel));
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        (bytes, received.unwrap().result)
+    }
+
+    #[tokio::test]
+    async fn every_byte_until_the_end() {
+        let bytes: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
+        let (got, result) = receive(Form::Image, async |mut client, cancel| {
+            client.write_all(&bytes).await.unwrap();
+            Some(cancel)
+        })
+        .await;
+        result.unwrap();
+        assert!(got == bytes);
+    }
+
+    #[tokio::test]
+    async fn text_that_ends_with_half_a_line_end() {
+        let (got, result) = receive(Form::Ascii, async |mut client, cancel| {
+            client.write_all(b"a\r\nb\rc\r").await.unwrap();
+            Some(cancel)
+        })
+        .await;
+        result.unwrap();
+        assert_eq!(got, b"a\nb\rc\r");
+    }
+
+    #[tokio::test]
+    async fn what_came_before_it_was_cancelled_is_written() {
+        let (got, result) = receive(Form::Image, async |mut client, cancel| {
+            client.write_all(b"so far").await.unwrap();
+            // The transfer ends before the client does.
+            drop(cancel);
+            assert_eq!(tokio::io::AsyncReadExt::read(&mut client, &mut [0]).await.unwrap_or(0), 0);
+            None
+        })
+        .await;
+        assert!(matches!(result, Err(TransferError::Cancelled)), "{result:?}");
+        assert!(b"so far".starts_with(&got));
+    }
+
+    #[tokio::test]
+    async fn to_a_writer_in_both_forms() {
+        for (form, want) in [(Form::Image, &b"a\r\nb\r"[..]), (Form::Ascii, b"a\nb\r")] {
+            let (writer, mut read) = tokio::io::duplex(64);
+            let target = Into { path: FtpPath::root(), writer, file: None };
+            let (data, mut client) = loopback().await;
+            let (_cancel, cancelled) = oneshot::channel();
+            client.write_all(b"a\r\nb\r").await.unwrap();
+            drop(client);
+            let received = upload(data, Box::new(target), form, cancelled).await.unwrap();
+            received.result.unwrap();
+            drop(received.upload);
+            let mut got = Vec::new();
+            tokio::io::AsyncReadExt::read_to_end(&mut read, &mut got).await.unwrap();
+            assert_eq!(got, want);
+        }
+    }
+}
