@@ -252,13 +252,13 @@ mod tests {
     use crate::storage::Answer;
 
     /// An upload to a file, or to whatever takes bytes.
-    struct Into<W> {
+    struct Plain<W> {
         path: FtpPath,
         writer: W,
         file: Option<Arc<File>>,
     }
 
-    impl<W: tokio::io::AsyncWrite + Send + Unpin> Upload for Into<W> {
+    impl<W: tokio::io::AsyncWrite + Send + Unpin> Upload for Plain<W> {
         fn path(&self) -> &FtpPath {
             &self.path
         }
@@ -286,7 +286,7 @@ mod tests {
     ) -> (Vec<u8>, Result<(), TransferError>) {
         let mut file = tempfile::tempfile().unwrap();
         let to = Arc::new(file.try_clone().unwrap());
-        let target = Into { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
+        let target = Plain { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
         let (data, stream) = loopback().await;
         let (cancel, cancelled) = oneshot::channel();
         let (received, _kept) = tokio::join!(upload(data, Box::new(target), form, cancelled), client(stream, cancel));
@@ -337,7 +337,7 @@ mod tests {
     async fn to_a_writer_in_both_forms() {
         for (form, want) in [(Form::Image, &b"a\r\nb\r"[..]), (Form::Ascii, b"a\nb\r")] {
             let (writer, mut read) = tokio::io::duplex(64);
-            let target = Into { path: FtpPath::root(), writer, file: None };
+            let target = Plain { path: FtpPath::root(), writer, file: None };
             let (data, mut client) = loopback().await;
             let (_cancel, cancelled) = oneshot::channel();
             client.write_all(b"a\r\nb\r").await.unwrap();
