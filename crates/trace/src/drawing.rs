@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::ladder::{self, Ladder};
+use crate::ladder::{self, Ladder, LaneName};
 use crate::recording::{RecordedSession, Recording};
 use crate::render::{self, SvgOptions, TextOptions};
 use crate::session::Session;
@@ -71,6 +71,14 @@ pub enum DrawError {
     /// It holds several, and none was chosen; or all were, for a form that holds one.
     #[error("the recording holds {0} sessions: choose one with --session N (--list shows them)")]
     Several(usize),
+    /// Nothing passes the lane that alone was to be drawn.
+    #[error("nothing passes {asked} in this session: its lanes are {}", .there.join(", "))]
+    NoSuchLane {
+        /// The lane that was asked for.
+        asked: LaneName,
+        /// The names of those that are there.
+        there: Vec<String>,
+    },
 }
 
 impl Drawing {
@@ -82,13 +90,12 @@ impl Drawing {
         let chosen = self.chosen(recording)?;
         match self.format {
             Format::Svg => match chosen.as_slice() {
-                [one] => Ok(render::svg(&self.ladder(one), &self.svg)),
+                [one] => Ok(render::svg(&self.checked(one)?, &self.svg)),
                 several => Err(DrawError::Several(several.len())),
             },
             Format::Text => {
-                let drawn: Vec<String> =
-                    chosen.iter().map(|session| render::text(&self.ladder(session), &self.text)).collect();
-                Ok(drawn.join("\n"))
+                let drawn = chosen.iter().map(|session| Ok(render::text(&self.checked(session)?, &self.text)));
+                Ok(drawn.collect::<Result<Vec<String>, DrawError>>()?.join("\n"))
             }
         }
     }
@@ -99,6 +106,20 @@ impl Drawing {
         let mut options = self.ladder.clone();
         options.title = options.title.or_else(|| recorded.header.title.clone());
         Ladder::new(&session, &options)
+    }
+
+    /// As [`Drawing::ladder`], but an empty drawing of one lane is an error that names the others.
+    fn checked(&self, recorded: &RecordedSession) -> Result<Ladder, DrawError> {
+        let ladder = self.ladder(recorded);
+        match self.ladder.only {
+            Some(asked) if ladder.lanes.is_empty() => {
+                let mut all = self.clone();
+                all.ladder.only = None;
+                let there = all.ladder(recorded).lanes.iter().map(|lane| lane.name().to_string()).collect();
+                Err(DrawError::NoSuchLane { asked, there })
+            }
+            _ => Ok(ladder),
+        }
     }
 
     fn chosen<'a>(&self, recording: &'a Recording) -> Result<Vec<&'a RecordedSession>, DrawError> {

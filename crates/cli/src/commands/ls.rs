@@ -34,22 +34,36 @@ pub(super) async fn run(args: &LsArgs) -> anyhow::Result<Exit> {
     Ok(outcome.0)
 }
 
-/// Writes each entry as it comes: a listing may be longer than memory.
+/// At most so many entries are kept to be sorted; those behind them are written as they come, for a listing may be longer
+/// than memory.
+const SORTED: usize = 16 * 1024;
+
+/// Writes the entries by name: MLSD has them in the order of the server's disk.
 async fn list(client: &mut Client, place: &Place, args: &LsArgs) -> anyhow::Result<()> {
     let mut entries = match client.list(place.path()).await {
         Ok(entries) => entries,
         Err(refused) => return file(client, place, args, refused).await,
     };
     let mut unreadable = 0;
+    let mut sorted = Vec::new();
+    let mut is_full = false;
     while let Some(listed) = entries.next().await {
         match listed? {
-            Listed::Entry(entry) => write_entry(&entry, args)?,
+            Listed::Entry(entry) if is_full => write_entry(&entry, args)?,
+            Listed::Entry(entry) => {
+                sorted.push(entry);
+                if sorted.len() == SORTED {
+                    is_full = true;
+                    write_sorted(std::mem::take(&mut sorted), args)?;
+                }
+            }
             Listed::Unreadable(line) => {
                 unreadable += 1;
                 tracing::warn!("a line of the listing that cannot be read: {}", Shown(&line));
             }
         }
     }
+    write_sorted(sorted, args)?;
     if unreadable > 0 {
         let lines = if unreadable == 1 { "line" } else { "lines" };
         bail!(Fault::new(Exit::Refused, format!("{unreadable} {lines} of the server's listing could not be read")));
@@ -69,6 +83,11 @@ async fn file(client: &mut Client, place: &Place, args: &LsArgs, refused: Error)
         }
         _ => Err(refused.into()),
     }
+}
+
+fn write_sorted(mut entries: Vec<Box<Entry>>, args: &LsArgs) -> anyhow::Result<()> {
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries.iter().try_for_each(|entry| write_entry(entry, args))
 }
 
 fn write_entry(entry: &Entry, args: &LsArgs) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use port21_proto::event::{ConnectionId, End, EventKind};
 use port21_proto::{SessionEvent, Time};
 use port21_trace::drawing::{self, DrawError, Drawing, Which};
+use port21_trace::ladder;
 use port21_trace::recording::{Header, ReadError, Reader, Recorder, Recording, Writer};
 use proptest::prelude::*;
 
@@ -202,4 +203,16 @@ proptest! {
         let text = format!("{HEADER}\n{}", lines.join("\n"));
         let _ = read(&text);
     }
+}
+
+#[test]
+fn a_lane_that_is_not_there_is_an_error_that_names_those_that_are() {
+    let recording = Recording::read(REFERENCE).unwrap();
+    let only = |lane: &str| {
+        let ladder = ladder::Options { only: Some(lane.parse().unwrap()), ..Default::default() };
+        Drawing { ladder, ..Drawing::default() }.draw(&recording)
+    };
+    assert!(only("server:21").unwrap().contains("Port_21 Interfaces"));
+    let error = only("server:2121").unwrap_err().to_string();
+    assert!(error.contains("server:2121") && error.contains("server:20, server:21"), "{error}");
 }
