@@ -51,7 +51,7 @@ async fn list(client: &mut Client, place: &Place, args: &LsArgs) -> anyhow::Resu
         match listed? {
             Listed::Entry(entry) if is_full => write_entry(&entry, args)?,
             Listed::Entry(entry) => {
-                sorted.push(entry);
+                sorted.push(*entry);
                 if sorted.len() == SORTED {
                     is_full = true;
                     write_sorted(std::mem::take(&mut sorted), args)?;
@@ -85,7 +85,7 @@ async fn file(client: &mut Client, place: &Place, args: &LsArgs, refused: Error)
     }
 }
 
-fn write_sorted(mut entries: Vec<Box<Entry>>, args: &LsArgs) -> anyhow::Result<()> {
+fn write_sorted(mut entries: Vec<Entry>, args: &LsArgs) -> anyhow::Result<()> {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries.iter().try_for_each(|entry| write_entry(entry, args))
 }
