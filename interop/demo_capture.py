@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import struct
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -50,37 +52,56 @@ OFFSET = 10000
 
 
 def scenarios() -> list[Scenario]:
-    return [Scenario("demo", "", _demo), Scenario("demo, again", "", _demo)]
+    return [Scenario("demo", "", _twice)]
 
 
-def _demo(scenario: Scenario) -> None:
+def _twice(scenario: Scenario) -> None:
+    """Once, and again at once: ports that the first has used are in nobody's way."""
+    offset = 0 if _are_free() else OFFSET
+    for scenario.mode in ("", "again"):
+        _demo(scenario, offset)
+
+
+def _demo(scenario: Scenario, offset: int) -> None:
     try:
         capture = Capture()
     except PermissionError:
         raise Skip("a packet capture needs root") from None
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         with capture:
             ended = run([port21(), "demo", "--out", folder], env={**os.environ, "COLUMNS": "160"})
-        if ended.returncode != 0:
-            raise Failure(f"the demo ended with status {ended.returncode}", ended.stdout)
-        seen = _Seen(capture.packets)
-        scenario.mode = "own ports" if seen.offset == 0 else f"ports + {seen.offset}"
+
+        def ended_well() -> None:
+            if ended.returncode != 0:
+                raise Failure(f"exit status {ended.returncode}", ended.stdout)
+
+        scenario.check("judges itself whole", ended_well)
+        seen = _Seen(capture.packets, offset)
         for check, action in seen.checks().items():
             scenario.check(check, action)
         for name in ("session.jsonl", "session.txt", "session.svg"):
             scenario.check(f"wrote {name}", lambda name=name: _is_drawn(Path(folder) / name))
 
 
+def _are_free() -> bool:
+    """Whether the document's own ports can be had: nothing on this machine holds 53, 20 or 21 at every address."""
+    try:
+        for kind, port in ((socket.SOCK_DGRAM, DNS), (socket.SOCK_STREAM, DATA), (socket.SOCK_STREAM, FTP)):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind == socket.SOCK_STREAM))
+                probe.bind(("127.0.21.21", port))
+    except OSError:
+        return False
+    return True
+
+
 class _Seen:
     """The packets of the demo's connections, found by the ports of the servers."""
 
-    def __init__(self, packets: list[Packet]):
-        self.packets = packets
-        self.offset = next((o for o in (0, OFFSET) if self._between(FTP + o, CONTROL_CLIENT + o)), None)
-        if self.offset is None:
-            raise Failure(f"no packet passed between ports {FTP} and {CONTROL_CLIENT}, nor between those + {OFFSET}")
+    def __init__(self, packets: list[Packet], offset: int):
+        self.packets, self.offset = packets, offset
+        if not self._between(FTP + offset, CONTROL_CLIENT + offset):
+            raise Failure(f"no packet passed between ports {FTP + offset} and {CONTROL_CLIENT + offset}")
 
     def checks(self) -> dict[str, Callable[[], None]]:
         return {

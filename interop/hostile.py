@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -86,12 +87,12 @@ def _cut_uploads(scenario: Scenario) -> None:
             expect_gone(server.site / "never-whole.bin", "")
 
         def server_killed() -> None:
-            """The server itself is stopped in mid-upload."""
-            with _old_file(server.site / "stopped.bin") as old, _upload(server, "stopped.bin") as (_control, data):
+            """The server itself is killed in mid-upload: what it leaves aside has another name."""
+            old = write(server.site / "stopped.bin", PAYLOAD)
+            with _upload(server, "stopped.bin"):
                 _until("the upload is under way", lambda: _uploading(server, old, len(PAYLOAD)))
                 os.kill(server.pid, signal.SIGKILL)
                 server.stop()
-                data.close()
             expect(old, PAYLOAD, "")
 
         scenario.check("upload, kill -9 of curl", killed_curl)
@@ -110,6 +111,7 @@ def _cut_network(scenario: Scenario) -> None:
     if os.geteuid() != 0:
         raise Skip("cutting a network needs root")
     with _link() as link, Port21Beyond(link.server_address) as server:
+
         def upload() -> None:
             with _old_file(server.site / "cut.bin") as old:
                 with link.inside():
@@ -368,7 +370,6 @@ def _link() -> Iterator[_Link]:
 
 
 def _setns(descriptor: int) -> None:
-    import ctypes
-
+    # os.setns came with Python 3.12.
     if ctypes.CDLL(None, use_errno=True).setns(descriptor, 0) != 0:
         raise OSError(ctypes.get_errno(), "setns")

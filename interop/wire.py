@@ -58,14 +58,10 @@ class Control:
         found = re.search(r"\(\|\|\|(\d+)\|\)", reply)
         if not found:
             raise Failure(f"no port in {reply!r}")
-        return socket.create_connection((self.host, int(found[1])), self.socket.gettimeout())
-
-    def pasv(self) -> socket.socket:
-        """A data connection by PASV, for servers or measurements without EPSV."""
-        found = re.search(r"(\d+),(\d+)\)", self.command("PASV", "227"))
-        if not found:
-            raise Failure("no port in the reply to PASV")
-        return socket.create_connection((self.host, int(found[1]) * 256 + int(found[2])), self.socket.gettimeout())
+        # From the address of the control connection: servers drop data connections from any other.
+        return socket.create_connection(
+            (self.host, int(found[1])), self.socket.gettimeout(), (self.socket.getsockname()[0], 0)
+        )
 
     def _line(self) -> str:
         while b"\n" not in self._rest:
