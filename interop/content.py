@@ -16,9 +16,10 @@ def payload(size: int = 300_000, seed: int = 959) -> bytes:
 
 
 PAYLOAD = payload()
-# What an interrupted transfer has left behind. Its bytes are not the payload's: after a true resume they still stand at
-# the start, and after a transfer that began again they do not. So the bytes alone tell the two apart.
-PART = b"\x5a" * 100_000
+# What an interrupted transfer has left behind. It does not begin as the payload does: after a true resume that still stands,
+# and after a transfer that began anew it does not, so the bytes alone tell the two apart. It ends as the payload goes on,
+# for clients that compare the end of what they have with the server's before they add to it.
+PART = b"\x5a" * 50_000 + PAYLOAD[50_000:100_000]
 RESUMED = PART + PAYLOAD[len(PART) :]
 
 # Names that have to arrive on disk as they were given.

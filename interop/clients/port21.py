@@ -99,9 +99,9 @@ class Port21(_Ours):
             expect(local, b"as it was", said)
 
         def wrong_password() -> None:
-            url = self._url("/site/").replace(self.server.password, "wrong")
-            if self.server.name == "vsftpd":
-                url = url.replace(f"{self.server.user}:", "nobody-here:")  # its user is the anonymous one
+            # vsftpd's user is the anonymous one, whose password may be anything.
+            user = "nobody-here" if self.server.name == "vsftpd" else self.server.user
+            url = f"ftp://{user}:wrong@{self.server.url_host}:{self.server.port}/site/"
             said = self._port21("ls", url, status=4)
             if "wrong" in said.replace(url, ""):
                 raise Failure("the password is in what it said", said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..binary import port21
+from ..report import Skip
 from .base import Server
 
 
@@ -14,6 +15,8 @@ class Port21(Server):
     extra: tuple[str, ...] = ()
 
     def command(self) -> list[str]:
+        if not self.epsv:
+            raise Skip("port21 cannot be told to refuse EPSV")
         first, last = self.ports.passive
         command = [
             *(port21(), "serve", str(self.root)),
