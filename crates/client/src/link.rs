@@ -40,6 +40,8 @@ pub(crate) struct Link {
     data: Data,
     /// Which way the bytes of the transfer go.
     direction: Direction,
+    /// The data connection of a download has ended in order, and without a byte.
+    came_empty: bool,
     bind_data: bool,
     /// What the session has given out and nobody has taken yet.
     started: Option<(JobId, Started)>,
@@ -103,6 +105,7 @@ impl Link {
             next_active: 0,
             data: Data::None,
             direction: Direction::Down,
+            came_empty: false,
             bind_data: settings.bind_ip.is_some(),
             started: None,
             done: None,
@@ -189,6 +192,7 @@ impl Link {
         direction: Direction,
     ) -> Result<(JobId, Result<Started, Answer>), Error> {
         self.direction = direction;
+        self.came_empty = false;
         let job = self.start(Request::Transfer(request));
         poll_fn(|cx| self.poll(cx, |link| link.started.is_some() || matches!(&link.done, Some((id, _)) if *id == job)))
             .await;
@@ -201,6 +205,12 @@ impl Link {
             }
             None => Ok((job, Err(self.finish(job).await?))),
         }
+    }
+
+    /// Whether the download that has begun has ended as well, with nothing to read. Its connection may be gone already:
+    /// a server's 150 and 226 can come as one.
+    pub(crate) fn came_empty(&self) -> bool {
+        self.came_empty
     }
 
     /// The data connection, while one stands.
@@ -382,6 +392,7 @@ impl Link {
                 let Poll::Ready(first) = connection.poll_first(cx) else { return false };
                 *usage = Use::Stream;
                 let op = *op;
+                self.came_empty = matches!(first, Ok(false));
                 let state = match first {
                     Ok(true) => DataState::Begun,
                     Ok(false) => DataState::Ended,

@@ -46,7 +46,8 @@ impl<'a> Flow<'a> {
             Err(answer) => (None, Some(final_reply(answer))),
         };
         let over = started.is_none();
-        Ok(Flow { client, job, ended: over, started, verdict, over, stall, bytes: 0 })
+        let ended = over || client.link.came_empty();
+        Ok(Flow { client, job, ended, started, verdict, over, stall, bytes: 0 })
     }
 
     /// Bytes that have gone over the data connection.

@@ -107,6 +107,30 @@ async fn the_final_reply_may_come_before_the_end_of_the_data() {
 }
 
 #[tokio::test]
+async fn an_empty_file_may_be_over_before_it_is_announced() {
+    let server = Server::start().await;
+    let serve = async {
+        let mut peer = server.login().await;
+        peer.answer("TYPE I", "200 ok").await;
+        let data = peer.passive().await;
+        peer.hear("RETR f").await;
+        close(data).await;
+        peer.say("150 go\r\n226 done").await;
+        peer.quit().await;
+    };
+    let play = async {
+        let mut client = server.client().open().await.unwrap();
+        let mut stream = client.download("f", 0).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        assert!(bytes.is_empty());
+        stream.finish().await.unwrap();
+        client.quit().await.unwrap();
+    };
+    tokio::join!(serve, play);
+}
+
+#[tokio::test]
 async fn a_server_without_1yz_and_with_a_foreign_address() {
     let server = Server::start().await;
     let log = Log::default();
