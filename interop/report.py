@@ -68,16 +68,16 @@ class Scenario:
 
 
 class Report:
-    """Runs scenarios, several at a time, and prints their lines in the order in which they were given."""
+    """Runs scenarios, `workers` at a time, and prints their lines in the order in which they were given."""
 
     def __init__(self, workers: int):
-        self._workers = workers
+        self.workers = workers
         self._count = {"ok": 0, "FAIL": 0, "skip": 0}
         self._lock = threading.Lock()
 
     def run(self, title: str, scenarios: Iterable[Scenario]) -> None:
         print(f"\n# {title}", flush=True)
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(self.workers) as pool:
             for results in pool.map(Scenario.run, list(scenarios)):
                 for result in results:
                     self._count[result.verdict] += 1
