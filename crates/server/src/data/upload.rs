@@ -1,8 +1,10 @@
 //! The data connection to a file.
 
 use std::io::{self, Write};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use port21_proto::ascii::FromWire;
@@ -23,8 +25,25 @@ const IDLE: Duration = Duration::from_millis(10);
 /// So long a transfer keeps a thread at a time: others wait for one where all are taken.
 const TURN: Duration = Duration::from_millis(250);
 
-/// Ends when a transfer is to be stopped.
-pub(crate) type Cancel = oneshot::Receiver<()>;
+/// Ends when a transfer is to be stopped, and has ended from then on: it may be asked again, as whoever moves the bytes
+/// may be done with its turn at the moment in which it is stopped.
+pub(crate) struct Cancel(oneshot::Receiver<()>);
+
+impl Cancel {
+    /// Ends when the sender of `told` is dropped.
+    pub(crate) fn new(told: oneshot::Receiver<()>) -> Cancel {
+        Cancel(told)
+    }
+}
+
+impl Future for Cancel {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // A receiver that has given its answer panics when it is asked for another.
+        if self.0.is_terminated() { Poll::Ready(()) } else { Pin::new(&mut self.0).poll(cx).map(drop) }
+    }
+}
 
 /// An upload of which all that came is written.
 pub(crate) struct Received {
@@ -69,14 +88,14 @@ async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Re
     loop {
         let end = tokio::select! {
             biased;
-            _ = &mut cancel => Some(End::Cancelled),
+            () = &mut cancel => Some(End::Cancelled),
             received = pump.data.receive(&mut pump.buffer) => end_of(received),
         };
         let is_last = end.is_some();
         let mut moving = spawn_blocking(move || pump.run(end));
         let moved = tokio::select! {
             moved = &mut moving => moved,
-            _ = &mut cancel, if !is_last => {
+            () = &mut cancel, if !is_last => {
                 stop.now();
                 moving.await
             }
@@ -148,7 +167,7 @@ async fn to_writer(
     loop {
         let end = tokio::select! {
             biased;
-            _ = &mut cancel => Some(End::Cancelled),
+            () = &mut cancel => Some(End::Cancelled),
             received = data.receive(&mut buffer) => end_of(received),
         };
         local.clear();
@@ -289,7 +308,8 @@ mod tests {
         let target = Plain { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
         let (data, stream) = loopback().await;
         let (cancel, cancelled) = oneshot::channel();
-        let (received, _kept) = tokio::join!(upload(data, Box::new(target), form, cancelled), client(stream, cancel));
+        let (received, _kept) =
+            tokio::join!(upload(data, Box::new(target), form, Cancel::new(cancelled)), client(stream, cancel));
         let mut bytes = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
@@ -334,6 +354,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_transfer_that_was_stopped_stays_so() {
+        let (cancel, cancelled) = oneshot::channel();
+        let mut cancelled = Cancel::new(cancelled);
+        drop(cancel);
+        (&mut cancelled).await;
+        (&mut cancelled).await;
+    }
+
+    #[tokio::test]
     async fn to_a_writer_in_both_forms() {
         for (form, want) in [(Form::Image, &b"a\r\nb\r"[..]), (Form::Ascii, b"a\nb\r")] {
             let (writer, mut read) = tokio::io::duplex(64);
@@ -342,7 +371,7 @@ mod tests {
             let (_cancel, cancelled) = oneshot::channel();
             client.write_all(b"a\r\nb\r").await.unwrap();
             drop(client);
-            let received = upload(data, Box::new(target), form, cancelled).await.unwrap();
+            let received = upload(data, Box::new(target), form, Cancel::new(cancelled)).await.unwrap();
             received.result.unwrap();
             drop(received.upload);
             let mut got = Vec::new();

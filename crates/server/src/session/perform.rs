@@ -235,7 +235,7 @@ async fn unless<T>(
 ) -> Result<T, TransferError> {
     tokio::select! {
         biased;
-        _ = cancel => Err(TransferError::Cancelled),
+        () = cancel => Err(TransferError::Cancelled),
         result = work => result,
     }
 }

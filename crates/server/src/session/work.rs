@@ -20,6 +20,7 @@ use tracing::error;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::passive::Passive;
+use crate::data::upload::Cancel;
 use crate::session::log::Log;
 use crate::session::perform::{Channel, Login, Performer};
 use crate::storage::{Source, Upload};
@@ -240,7 +241,7 @@ impl Work {
         let (cancel, cancelled) = oneshot::channel();
         let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };
         self.spawn(Operation { holder: job, transfer: Some(transfer), ..operation }, async move {
-            performer.transfer(source, channel, form, meter, stands, cancelled).await
+            performer.transfer(source, channel, form, meter, stands, Cancel::new(cancelled)).await
         });
     }
 
