@@ -71,10 +71,12 @@ impl Connections {
         let address = counted_as(ip);
         let mut counts = lock(&self.counts);
         let from_here = counts.by_address.get(&address).copied().unwrap_or(0);
-        if from_here >= self.per_address && !counts.turn_out(|stranger| stranger.address == address) {
-            return Err(Refused::PerAddress);
-        }
-        if counts.total >= self.total && !counts.turn_out(|_| true) {
+        // One that comes costs one at the most its place: whoever goes for the one limit makes room under the other too.
+        if from_here >= self.per_address {
+            if !counts.turn_out(|stranger| stranger.address == address) {
+                return Err(Refused::PerAddress);
+            }
+        } else if counts.total >= self.total && !counts.turn_out(|_| true) {
             return Err(Refused::Total);
         }
         counts.total += 1;
@@ -229,6 +231,16 @@ mod tests {
         drop(second);
         assert!(connections.admit(ip("10.0.0.1")).is_ok());
         assert_eq!(lock(&connections.counts).leaving, 0);
+    }
+
+    #[test]
+    fn who_comes_costs_one_at_the_most_its_place() {
+        let connections = Connections::new(2, 1);
+        let _other = connections.admit(ip("10.0.0.1")).unwrap();
+        let _first = connections.admit(ip("10.0.0.2")).unwrap();
+        let _second = connections.admit(ip("10.0.0.2")).unwrap();
+        let counts = lock(&connections.counts);
+        assert_eq!((counts.leaving, counts.strangers.len()), (1, 2));
     }
 
     #[test]
