@@ -170,6 +170,8 @@ mod zero_copy {
                     file.seek(std::io::SeekFrom::Start(at)).map_err(cannot_read)?;
                     return send_file(data, file, end - at, Form::Image).await;
                 }
+                // Of the two it is the disk: a socket has no such error.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Err(cannot_read(error)),
                 Err(error) => return Err(broken(error)),
             }
         }
