@@ -55,10 +55,9 @@ impl Client {
         }
         let size = if options.resume { self.size_if_told(remote).await? } else { None };
         let mut part = Part::open(to, size, options.resume)?;
-        let mut began = false;
-        let mut done = match self.fetch(remote, &mut part, size, &mut began, progress).await {
+        let mut done = match self.fetch(remote, &mut part, size, progress).await {
             Ok(done) => done,
-            Err(error) => return Err(part.keep(began, error)),
+            Err(error) => return Err(part.keep(error)),
         };
         if options.keep_time
             && let Ok(at) = self.mtime(remote).await
@@ -74,7 +73,6 @@ impl Client {
         remote: &[u8],
         part: &mut Part,
         size: Option<u64>,
-        began: &mut bool,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
         if part.len <= OVERLAP {
@@ -84,7 +82,7 @@ impl Client {
             let from = part.len - OVERLAP;
             let mut stream = self.download(remote, from).await?;
             if same(&mut stream, &tail).await? {
-                *began = true;
+                part.began = true;
                 return save(stream, part, from, size, progress).await;
             }
             // Where that fails the download that follows begins the session anew.
@@ -92,7 +90,7 @@ impl Client {
             part.start_anew()?;
         }
         let stream = self.download(remote, 0).await?;
-        *began = true;
+        part.began = true;
         let size = stream.size_hint().or(size);
         save(stream, part, 0, size, progress).await
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,7 +11,8 @@ use rustix::fs::FlockOperation;
 use crate::error::Error;
 use crate::file::{PART, local};
 
-/// A file that is being fetched. Dropped, it leaves what is there for a resumption, and nothing where nothing is.
+/// A file that is being fetched. Dropped, it leaves what is there for a resumption, and nothing where nothing is; the
+/// file itself, where that had taken the part's place and nothing has come, is back under its name.
 pub(crate) struct Part {
     pub(crate) file: File,
     /// How many bytes are there already.
@@ -22,6 +23,8 @@ pub(crate) struct Part {
     whole: Option<PathBuf>,
     /// It was the whole file before, and has taken its place: an attempt that brings nothing puts it back.
     moved: bool,
+    /// The server sends it: what is there is a part.
+    pub(crate) began: bool,
 }
 
 impl Part {
@@ -41,7 +44,7 @@ impl Part {
         }
         if facts.as_ref().is_some_and(|f| !f.is_file()) {
             let file = OpenOptions::new().write(true).open(path).map_err(local(path))?;
-            return Ok(Part { file, len: 0, path: path.to_owned(), whole: None, moved: false });
+            return Ok(Part { file, len: 0, path: path.to_owned(), whole: None, moved: false, began: false });
         }
         // A link stays a link: the file behind it is replaced.
         let whole = if facts.is_some() { fs::canonicalize(path).map_err(local(path))? } else { path.to_owned() };
@@ -51,11 +54,8 @@ impl Part {
         if moved {
             fs::rename(&whole, &aside).map_err(local(&whole))?;
         }
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
-        let file = options.open(&aside).map_err(local(&aside))?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|error| local(&aside)(io::Error::new(error.kind(), "another transfer is writing this file")))?;
-        let mut part = Part { file, len: 0, path: aside, whole: Some(whole), moved };
+        let file = open_locked(&aside).map_err(local(&aside))?;
+        let mut part = Part { file, len: 0, path: aside, whole: Some(whole), moved, began: false };
         part.len = part.file.metadata().map_err(local(&part.path))?.len();
         if !keep || resume.is_some_and(|size| part.len > size) {
             part.start_anew()?;
@@ -92,33 +92,60 @@ impl Part {
     }
 
     /// The file is whole: gives it its name.
-    pub(crate) fn commit(self) -> Result<(), Error> {
-        let Some(whole) = &self.whole else { return Ok(()) };
+    pub(crate) fn commit(mut self) -> Result<(), Error> {
+        let Some(whole) = self.whole.take() else { return Ok(()) };
         if !self.moved
-            && let Ok(facts) = fs::metadata(whole)
+            && let Ok(facts) = fs::metadata(&whole)
         {
             // The new file stands in for the old one, as far as that is allowed.
             let _ = self.file.set_permissions(facts.permissions());
         }
-        fs::rename(&self.path, whole).map_err(local(whole))
+        fs::rename(&self.path, &whole).map_err(local(&whole))
     }
 
     /// The file did not become whole: leaves what is there aside, and says so.
-    pub(crate) fn keep(self, began: bool, error: Error) -> Error {
+    pub(crate) fn keep(self, error: Error) -> Error {
         let bytes = self.file.metadata().map_or(0, |facts| facts.len());
-        let Some(whole) = &self.whole else { return error };
-        if self.moved && !began {
-            // That it fails leaves the file aside, where a resumption finds it.
-            let _ = fs::rename(&self.path, whole);
-            error
-        } else if bytes == 0 {
-            let _ = fs::remove_file(&self.path);
-            error
-        } else if began {
-            Error::Partial { bytes, kept: Some(self.path), source: Box::new(error) }
-        } else {
-            error
+        if self.whole.is_none() || !self.began || bytes == 0 {
+            return error;
         }
+        Error::Partial { bytes, kept: Some(self.path.clone()), source: Box::new(error) }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let Some(whole) = &self.whole else { return };
+        // Where either fails the file stays aside, and a resumption finds it.
+        if self.moved && !self.began {
+            let _ = fs::rename(&self.path, whole);
+        } else if self.file.metadata().is_ok_and(|facts| facts.len() == 0) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens the file aside, and locks it for as long as it is open.
+fn open_locked(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| io::Error::new(error.kind(), "another transfer is writing this file"))?;
+        // Who held the lock may have finished in between, and given the file its name: it is whole then, and not to be
+        // written.
+        if is_at(&file, path)? {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether this is the file that the path leads to.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let opened = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(facts) => Ok((facts.dev(), facts.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -158,11 +185,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         let part = Part::open(&path, None, false).unwrap();
-        assert!(matches!(part.keep(true, Error::Usage("x")), Error::Usage(_)));
+        assert!(matches!(part.keep(Error::Usage("x")), Error::Usage(_)));
         assert!(names(dir.path()).is_empty());
         let mut part = Part::open(&path, None, false).unwrap();
+        part.began = true;
         part.file.write_all(b"12345").unwrap();
-        assert!(matches!(part.keep(true, Error::Usage("x")), Error::Partial { bytes: 5, .. }));
+        assert!(matches!(part.keep(Error::Usage("x")), Error::Partial { bytes: 5, .. }));
         let mut part = Part::open(&path, Some(9), true).unwrap();
         assert_eq!((part.len, part.tail(2).unwrap()), (5, b"45".to_vec()));
         assert_eq!(Part::open(&path, Some(4), true).map(|p| p.len).ok(), None, "it is locked");
@@ -177,10 +205,37 @@ mod tests {
         fs::write(&path, b"123").unwrap();
         let part = Part::open(&path, Some(9), true).unwrap();
         assert_eq!((part.len, names(dir.path())), (3, vec!["a.port21-part".to_owned()]));
-        assert!(matches!(part.keep(false, Error::Usage("x")), Error::Usage(_)));
+        assert!(matches!(part.keep(Error::Usage("x")), Error::Usage(_)));
         assert_eq!(fs::read(&path).unwrap(), b"123");
         let part = Part::open(&path, Some(2), true).unwrap();
         assert_eq!((part.len, fs::read(&path).unwrap()), (0, b"123".to_vec()));
+    }
+
+    #[test]
+    fn an_attempt_that_is_given_up_leaves_no_less_than_there_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        drop(Part::open(&path, None, false).unwrap());
+        assert!(names(dir.path()).is_empty());
+        fs::write(&path, b"123").unwrap();
+        drop(Part::open(&path, Some(9), true).unwrap());
+        assert_eq!(names(dir.path()), ["a"]);
+        let mut part = Part::open(&path, Some(9), true).unwrap();
+        part.began = true;
+        drop(part);
+        assert_eq!(names(dir.path()), ["a.port21-part"]);
+    }
+
+    #[test]
+    fn a_file_that_has_got_its_name_is_no_part_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let (aside, whole) = (dir.path().join("a.port21-part"), dir.path().join("a"));
+        let file = open_locked(&aside).unwrap();
+        assert!(is_at(&file, &aside).unwrap());
+        fs::rename(&aside, &whole).unwrap();
+        assert!(!is_at(&file, &aside).unwrap());
+        fs::write(&aside, b"another").unwrap();
+        assert!(!is_at(&file, &aside).unwrap());
     }
 
     #[test]
