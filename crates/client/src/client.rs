@@ -310,8 +310,8 @@ impl Client {
     }
 
     /// Sends a line as it is, and gives the reply whatever it says. The line's secrets (PASS, ACCT) are masked in
-    /// events. For commands that move no data and change nothing that this type keeps in mind; others are refused with
-    /// [`Error::Usage`].
+    /// events. Commands that move data, and AUTH, are refused with [`Error::Usage`]. A change of the working directory is
+    /// kept in mind; a login is not, and after one the session cannot be begun anew (see [`Client::reconnect`]).
     ///
     /// # Errors
     /// [`Error::Name`] for a CR, LF or NUL; never [`Error::Refused`].
@@ -326,7 +326,16 @@ impl Client {
         {
             return Err(Error::Usage("a command that moves data cannot be sent by hand: use get, put or ls"));
         }
-        reply(self.run(Request::Raw(line)).await?)
+        let command = Command::parse(line.as_bytes());
+        let reply = reply(self.run(Request::Raw(line)).await?)?;
+        match command {
+            _ if reply.code().is_error() => {}
+            Ok(command @ (Command::Cwd(_) | Command::Cdup)) => self.trail.step(command),
+            // Another user's directory: the way there is not the one that was gone.
+            Ok(Command::User(_) | Command::Rein) => self.trail = Trail::Lost,
+            _ => {}
+        }
+        Ok(reply)
     }
 
     /// Keeps the session alive (NOOP).

@@ -313,6 +313,8 @@ async fn a_session_that_cannot_be_brought_in_order_is_begun_anew() {
         let mut peer = server.login().await;
         peer.answer("CWD /pub", "250 ok").await;
         peer.answer("CWD sub", "250 ok").await;
+        peer.answer("cwd deep", "250 ok").await;
+        peer.answer("CWD none", "550 no").await;
         let mut data = peer.passive().await;
         peer.answer("LIST", "150 go").await;
         data.write_all(b"one\r\n").await.unwrap();
@@ -321,6 +323,7 @@ async fn a_session_that_cannot_be_brought_in_order_is_begun_anew() {
         let mut again = server.login().await;
         again.answer("CWD /pub", "250 ok").await;
         again.answer("CWD sub", "250 ok").await;
+        again.answer("CWD deep", "250 ok").await;
         again.answer("NOOP", "200 ok").await;
         again.quit().await;
     };
@@ -330,11 +333,32 @@ async fn a_session_that_cannot_be_brought_in_order_is_begun_anew() {
         let mut client = builder.open().await.unwrap();
         client.cwd("/pub").await.unwrap();
         client.cwd("sub").await.unwrap();
+        client.quote("cwd deep").await.unwrap();
+        client.quote("CWD none").await.unwrap();
         let mut lines = client.list_lines("", Default::default()).await.unwrap();
         assert_eq!(lines.next().await.unwrap().unwrap(), b"one");
         drop(lines);
         client.noop().await.unwrap();
         client.quit().await.unwrap();
+    };
+    tokio::join!(serve, play);
+}
+
+/// Else files would be written where nobody meant them to be.
+#[tokio::test]
+async fn a_session_whose_user_was_changed_by_hand_is_not_begun_anew_as_another() {
+    let server = Server::start().await;
+    let serve = async {
+        let mut peer = server.login().await;
+        peer.answer("USER bob", "230 in").await;
+        server.login().await
+    };
+    let play = async {
+        let mut client = server.client().open().await.unwrap();
+        client.quote("USER bob").await.unwrap();
+        let error = client.reconnect().await.unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+        assert!(!client.is_connected());
     };
     tokio::join!(serve, play);
 }
