@@ -20,7 +20,7 @@ pub(super) async fn open(console: &mut Console, words: &Words) -> anyhow::Result
     }
     let (place, is_url) = place(&words.list)?;
     let log = console.recording.session();
-    log.user(&if is_url { format!("open {place}") } else { format!("open {}", words.list.join(" ")) });
+    log.user(&told(&place, is_url, words));
     let (replies, host, events) = (console.replies.clone(), place.target.host.clone(), log.clone());
     let sink = Arc::new(move |event: port21_proto::SessionEvent| {
         events.write(&event);
@@ -38,6 +38,14 @@ pub(super) async fn open(console: &mut Console, words: &Words) -> anyhow::Result
         console.client()?.cwd(place.path()).await?;
     }
     Ok(Flow::Continue)
+}
+
+/// The line for a recording: as it was written, unless a password may stand in it.
+fn told(place: &Place, is_url: bool, words: &Words) -> String {
+    match is_url || place.target.credentials.is_some() {
+        true => format!("open {place}"),
+        false => format!("open {}", words.list.join(" ")),
+    }
 }
 
 /// `HOST`, `HOST PORT` or a URL.
@@ -192,6 +200,20 @@ fn answered(console: &Console, reply: &Reply) -> anyhow::Result<Flow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_password_is_recorded() {
+        for (line, want) in [
+            ("open h 2121", "open h 2121"),
+            ("open ftp://bob:hunter2@h/pub", "open ftp://bob@h/pub"),
+            ("open bob:hunter2@h", "open ftp://bob@h/"),
+            ("open bob:hunter2@h 2121", "open ftp://bob@h:2121/"),
+        ] {
+            let words: Vec<String> = line.split(' ').skip(1).map(str::to_owned).collect();
+            let (place, is_url) = place(&words).unwrap();
+            assert_eq!(told(&place, is_url, &Words { list: words, rest: String::new() }), want);
+        }
+    }
 
     #[test]
     fn places_to_open() {
