@@ -94,6 +94,7 @@ fn start_log(args: &Args) {
     if long_running { log.init() } else { log.without_time().init() }
 }
 
+/// Writes a text to standard output, whole.
 fn print(text: &str) -> anyhow::Result<Exit> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();

@@ -1,7 +1,7 @@
 //! `port21 trace`: recordings to drawings.
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal as _, Write as _};
+use std::io::{self, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -12,6 +12,7 @@ use port21_trace::render::TextOptions;
 
 use crate::args::trace::TraceArgs;
 use crate::exit::{Exit, Fault};
+use crate::print;
 
 /// The formats, by the endings that ask for them.
 const FORMATS: &str = ".txt and .svg";
@@ -122,12 +123,6 @@ fn read_all(inputs: &[PathBuf]) -> anyhow::Result<Recording> {
         all.notes.extend(recording.notes.into_iter().map(|note| format!("{}: {note}", path.display())));
     }
     Ok(all)
-}
-
-fn print(text: &str) -> anyhow::Result<Exit> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
-    Ok(Exit::Done)
 }
 
 #[cfg(test)]
