@@ -29,7 +29,7 @@ use port21_trace::render::{self, SvgOptions, TextOptions};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
-use self::ports::Places;
+use self::ports::{Chosen, Places};
 use crate::args::client::ConnectArgs;
 use crate::args::trace::DemoArgs;
 use crate::config::Config;
@@ -47,14 +47,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
-    let (places, moved) = Places::choose(args.port_offset)?;
+    let Chosen { places, dns, moved } = Places::choose(args.port_offset)?;
     let out = Out::new(std::io::stdout());
     if let Some(why) = moved {
         out.line(format_args!("{why}.\n"));
     }
     let jsonl = args.out.join("session.jsonl");
     run_until_interrupted(async {
-        match tokio::time::timeout(PATIENCE, session(&places, &jsonl, &out)).await {
+        match tokio::time::timeout(PATIENCE, session(&places, dns, &jsonl, &out)).await {
             Ok(done) => done.map(|()| Exit::Done),
             Err(_) => bail!(Fault::new(Exit::Interrupted, format!("the session did not end within {PATIENCE:?}"))),
         }
@@ -63,12 +63,12 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
 }
 
 /// Runs the session, from the DNS query to the last FIN, and compares the file that it fetched.
-async fn session(places: &Places, jsonl: &Path, out: &Out) -> anyhow::Result<()> {
+async fn session(places: &Places, dns: std::net::UdpSocket, jsonl: &Path, out: &Out) -> anyhow::Result<()> {
     let site = site::make().context("cannot make the server's files")?;
     let here = tempfile::tempdir().context("cannot make a directory to download into")?;
 
-    let socket = UdpSocket::bind(places.dns()).await.with_context(|| places.dns().to_string())?;
-    let dns = tokio::spawn(dns::serve(socket, places.server_host()));
+    dns.set_nonblocking(true).context("the name server's socket")?;
+    let dns = tokio::spawn(dns::serve(UdpSocket::from_std(dns)?, places.server_host()));
     let mut server = crate::serve::server(&server_settings(places, site.path())).await?;
     server.listen(places.server()).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
     let (stop, stopped) = oneshot::channel::<()>();

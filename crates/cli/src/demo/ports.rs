@@ -22,25 +22,32 @@ pub(super) struct Places {
     pub(super) offset: u16,
 }
 
+/// The places of a run, and the name server's socket. It is bound from the choice to the end of the run: who chooses
+/// meanwhile, such as a second demo, finds these places taken.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) places: Places,
+    pub(super) dns: UdpSocket,
+    /// Why the ports are not the reference's own.
+    pub(super) moved: Option<String>,
+}
+
 impl Places {
-    /// Chooses: the reference's own ports, or all of them moved, where one is not permitted or taken. Says why.
+    /// Chooses: the reference's own ports, or all of them moved, where one is not permitted or taken.
     ///
     /// # Errors
     /// Where the ports cannot be had: exit code 1, or 2 for an offset that leads nowhere.
-    pub(super) fn choose(offset: Option<u16>) -> anyhow::Result<(Places, Option<String>)> {
-        if let Some(offset) = offset {
-            let places = Places::at(offset)?;
-            match places.obstacle() {
-                None => return Ok((places, None)),
-                Some(why) => bail!(Fault::new(Exit::Local, format!("{why}: choose another --port-offset"))),
-            }
-        }
-        let places = Places::at(0)?;
-        let Some(first) = places.obstacle() else { return Ok((places, None)) };
+    pub(super) fn choose(offset: Option<u16>) -> anyhow::Result<Chosen> {
+        let places = Places::at(offset.unwrap_or(0))?;
+        let first = match (places.take(), offset) {
+            (Ok(dns), _) => return Ok(Chosen { places, dns, moved: None }),
+            (Err(why), Some(_)) => bail!(Fault::new(Exit::Local, format!("{why}: choose another --port-offset"))),
+            (Err(why), None) => why,
+        };
         let places = Places::at(OFFSET)?;
-        match places.obstacle() {
-            None => Ok((places, Some(format!("{first}: every port is moved by {OFFSET}")))),
-            Some(second) => {
+        match places.take() {
+            Ok(dns) => Ok(Chosen { places, dns, moved: Some(format!("{first}: every port is moved by {OFFSET}")) }),
+            Err(second) => {
                 bail!(Fault::new(Exit::Local, format!("{first}, and {second}: choose a --port-offset")))
             }
         }
@@ -89,16 +96,25 @@ impl Places {
         SocketAddr::new(host.into(), self.port(reference))
     }
 
-    /// The first port that cannot be had, and why.
-    fn obstacle(&self) -> Option<String> {
-        let udp = [self.dns(), self.address(self.client_host, 1030)].into_iter().map(|at| (at, bind_udp(at)));
-        let client = [1175, 5001, 5002].map(|port| self.address(self.client_host, port));
-        let tcp = [self.server(), self.address(self.server_host, 20)].into_iter().chain(client);
-        let tcp = tcp.map(|at| (at, bind_tcp(at)));
-        udp.chain(tcp).find_map(|(at, bound)| bound.err().map(|error| Obstacle { at, error }.to_string()))
+    /// Binds the name server's port, and tries all others; fails at the first that cannot be had.
+    fn take(&self) -> Result<UdpSocket, Obstacle> {
+        let dns = had(self.dns(), UdpSocket::bind)?;
+        had(self.address(self.client_host, 1030), UdpSocket::bind)?;
+        for at in [self.server(), self.address(self.server_host, 20)] {
+            had(at, try_tcp)?;
+        }
+        for reference in [1175, 5001, 5002] {
+            had(self.address(self.client_host, reference), try_tcp)?;
+        }
+        Ok(dns)
     }
 }
 
+fn had<T>(at: SocketAddr, bind: impl Fn(SocketAddr) -> io::Result<T>) -> Result<T, Obstacle> {
+    bind(at).map_err(|error| Obstacle { at, error })
+}
+
+#[derive(Debug)]
 struct Obstacle {
     at: SocketAddr,
     error: io::Error,
@@ -114,12 +130,8 @@ impl fmt::Display for Obstacle {
     }
 }
 
-fn bind_udp(at: SocketAddr) -> io::Result<()> {
-    UdpSocket::bind(at).map(drop)
-}
-
 /// As those who use the port will: what lingers in TIME_WAIT from an earlier run is in nobody's way.
-fn bind_tcp(at: SocketAddr) -> io::Result<()> {
+fn try_tcp(at: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&at.into())
@@ -138,8 +150,18 @@ mod tests {
         if let Ok(places) = Places::at(offset) {
             let error = Places::choose(Some(offset)).unwrap_err();
             assert_eq!(Exit::of(&error), Exit::Local);
-            assert!(places.obstacle().is_some());
+            assert!(places.take().is_err());
         }
+    }
+
+    #[test]
+    fn what_one_run_has_chosen_is_taken_until_it_ends() {
+        let chosen = (0..40).find_map(|n| Places::choose(Some(15_000 + n * 1021)).ok()).expect("some ports are free");
+        let offset = chosen.places.offset;
+        let error = Places::choose(Some(offset)).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} is taken: choose another --port-offset", chosen.places.dns()));
+        drop(chosen);
+        Places::choose(Some(offset)).unwrap();
     }
 
     #[test]
