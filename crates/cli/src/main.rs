@@ -9,7 +9,9 @@
 //! | [`serve`], [`config`] | the server, and its settings |
 //! | [`trace`] | recordings to drawings |
 //! | [`demo`] | the reference session |
+//! | [`remote`], [`record`] | from a URL and the flags to a session, and the recording of it |
 //! | [`netrc`], [`prompt`], [`progress`], [`units`] | logins, questions, progress, sizes in words |
+//! | [`interrupt`] | ^C and SIGTERM |
 #![forbid(unsafe_code)]
 
 mod args;

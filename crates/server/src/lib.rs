@@ -2,12 +2,12 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`Server`] (`server`) | listeners, limits, sessions, shutdown |
+//! | [`Server`] (`server`), `listen` | listeners, limits, sessions, shutdown; the listening sockets |
 //! | [`settings`], [`network`] | what an operator sets |
 //! | `session` | one control connection: its task, its operations |
 //! | `data` | data connections: passive, active, down, up, listings |
 //! | `limits` | who is let in |
-//! | [`events`] | what a server tells of its sessions |
+//! | [`events`], `clock` | what a server tells of its sessions, and when |
 //! | [`storage`] | where an account's files are: the trait, and what it hands out |
 //! | [`account`] | who may log in, and what that gives |
 

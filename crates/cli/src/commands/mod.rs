@@ -1,4 +1,4 @@
-//! The URL commands: one file each.
+//! The URL commands, one file each: `ls cat get put mkdir rm mv stat`.
 
 mod cat;
 mod get;

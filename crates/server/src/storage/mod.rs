@@ -2,6 +2,11 @@
 //!
 //! A [`Storage`] does exactly what [`Action`](port21_proto::server::Action) asks for. Its errors are semantic
 //! ([`StorageError`]); proto's one table turns them into replies. One box is made an operation, none a byte.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `local` | the files of this machine |
+//! | `glob` | patterns of names, for listings |
 
 mod glob;
 mod local;

@@ -1,6 +1,15 @@
 //! The drawing before it has a form: lanes, sections, rows, remarks. Every renderer draws from this and nothing else.
 //!
 //! All text in it is safe to show: what a peer chose has been through [`port21_proto::text::Shown`], and is clipped.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `build` | from a session's events to rows |
+//! | `remarks`, `codes`, `fields` | what is said beside a row; what codes mean; values under display-filter names |
+//! | `assemble`, `fold` | from rows to the ladder; what repeats is folded |
+//! | `lanes` | lifelines, and the columns that they share |
+//! | `opening` | what stands before the rows |
+//! | `plain` | rows in the form of the reference's table |
 
 mod assemble;
 mod build;

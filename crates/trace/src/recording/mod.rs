@@ -18,6 +18,12 @@
 //! - **Later versions**: a kind of event that a reader does not know is passed over with a note, a field that it does
 //!   not know is ignored. What would be misread gets a new version number, and is refused by those who do not know it.
 //! - A file that was **cut off** in its last line is drawn as far as it goes.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `line` | the lines as JSON: the one place that knows the format's shapes |
+//! | `reader`, `writer` | lines to events, and events to lines |
+//! | `whole` | a file as a whole, parted into its sessions |
 
 mod line;
 mod reader;

@@ -3,6 +3,12 @@
 //! A command belongs to its replies, PORT, EPRT, PASV and EPSV to the very data connection that they announced, that
 //! connection to the transfer it was for, and each event to a section: the address of the server, the login, a
 //! transfer, a change of directory, the end.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `link` | which reply answers which command |
+//! | `transfer` | transfers, and the data connections that carried them |
+//! | `section` | the parts that a person would name |
 
 mod link;
 mod section;

@@ -1,4 +1,10 @@
 //! The ladder as SVG: stands alone and in a page, light and dark, without fonts or scripts of its own.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `picture` | the picture from its heading to its legend |
+//! | `layout`, `measure` | where the columns stand; how wide text is, without the font |
+//! | `style`, `write` | the colours; elements as text |
 
 mod layout;
 mod measure;

@@ -1,4 +1,10 @@
 //! The ladder as text, for a terminal or a plain file.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `page`, `rows` | the page from its heading to its legend, and the rows on it |
+//! | `layout` | where everything stands in the width that there is |
+//! | `canvas`, `glyphs` | cells with colours, and the characters that lines are drawn with |
 
 mod canvas;
 mod glyphs;
