@@ -1,6 +1,5 @@
 //! From a session's events to rows.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use port21_proto::server::Form;
 use port21_proto::{Code, SessionEvent, Time, Verb, addr};
 
 use super::{
-    Field, Ladder, Lane, LaneId, LaneUse, Mark, Options, Remark, Role, Row, Seen, Shape, Tone, Weight, assemble,
-    fields, remarks,
+    Field, Ladder, Lane, LaneId, LaneUse, Options, Remark, Role, Row, Seen, Shape, Tone, Weight, assemble, fields,
+    remarks,
 };
 use crate::mask::masked;
 use crate::session::Session;
@@ -49,7 +48,6 @@ struct Run {
 pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
     let mut builder = Builder {
         session,
-        options,
         lanes: Vec::new(),
         places: HashMap::new(),
         drafts: Vec::new(),
@@ -70,7 +68,6 @@ pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
 
 struct Builder<'a> {
     session: &'a Session,
-    options: &'a Options,
     lanes: Vec<(Lane, u8)>,
     places: HashMap<(Role, LaneUse, Option<u16>), usize>,
     drafts: Vec<Draft>,
@@ -84,8 +81,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn event(&mut self, i: usize, event: &SessionEvent) {
         let at = event.at;
-        let kind = if self.options.show_secrets { Cow::Borrowed(&event.kind) } else { masked(&event.kind) };
-        match &*kind {
+        match &*masked(&event.kind) {
             EventKind::User { text } => self.user(i, at, text),
             EventKind::DnsQuery { connection, id, name, record, recursion_desired } => {
                 self.queries.insert((*connection, *id), *recursion_desired);
@@ -183,7 +179,6 @@ impl Builder<'_> {
             (Shape::At(self.side(id, purpose, opener)), "no connection")
         };
         let mut row = row(at, shape, Tone::Permanent, label, if refused { String::new() } else { why });
-        row.marks.push(Mark::Failed);
         row.seen = if refused { Seen::Inferred } else { Seen::Observed };
         self.push(Some(id), row.with(vec![], remark));
     }
@@ -196,7 +191,7 @@ impl Builder<'_> {
             (Closing::Reset, _) => {
                 let arrow = self.arrow(id, c.purpose, by);
                 let mut row = row(at, arrow, Tone::Permanent, "RST", String::new());
-                (row.seen, row.marks) = (Seen::Inferred, vec![Mark::Reset]);
+                row.seen = Seen::Inferred;
                 let fields = self.ports(c, by, &[("tcp.flags.reset", "1")]);
                 self.push(Some(id), row.with(fields, Some(remarks::reset(by))));
             }
@@ -384,7 +379,6 @@ pub(super) fn row(at: Time, shape: Shape, tone: Tone, label: &str, detail: Strin
         fields: Vec::new(),
         remark: None,
         seen: Seen::Observed,
-        marks: Vec::new(),
     }
 }
 

@@ -46,9 +46,6 @@ pub struct Options {
     pub product: String,
     /// Parameters under the names that display filters know them by: `ftp.response.code = 220`. Default: no.
     pub fields: bool,
-    /// Whether arguments of PASS and ACCT that are not masked already are shown. Recordings of port21 hold none.
-    /// Default: no.
-    pub show_secrets: bool,
     /// Whether the sections in the middle of a long run of like sections are folded into one row. Default: yes.
     pub fold: bool,
 }
@@ -62,7 +59,6 @@ impl Default for Options {
             date: None,
             product: crate::PRODUCT.to_owned(),
             fields: false,
-            show_secrets: false,
             fold: true,
         }
     }
@@ -139,8 +135,6 @@ pub struct Row {
     pub remark: Option<Remark>,
     /// Whether it was seen on the wire or told from what the sockets did.
     pub seen: Seen,
-    /// What is out of the ordinary.
-    pub marks: Vec<Mark>,
 }
 
 /// What is drawn in a row.
@@ -193,44 +187,6 @@ pub enum Seen {
     Observed,
     /// It must have been: a connection that stands has had its handshake. Drawn dashed.
     Inferred,
-}
-
-/// What is out of the ordinary in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Mark {
-    /// The connection was broken off.
-    Reset,
-    /// No connection came to stand.
-    Failed,
-    /// A segment that was sent again.
-    Retransmission,
-    /// A frame that the capture holds twice.
-    Duplicate,
-    /// A segment that overtook another.
-    OutOfOrder,
-    /// The receiver had no room.
-    ZeroWindow,
-    /// The capture begins after the connection did.
-    MissingStart,
-    /// The recording ends before the session did.
-    TruncatedEnd,
-}
-
-impl Mark {
-    /// The mark as a word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Mark::Reset => "reset",
-            Mark::Failed => "failed",
-            Mark::Retransmission => "sent again",
-            Mark::Duplicate => "duplicate",
-            Mark::OutOfOrder => "out of order",
-            Mark::ZeroWindow => "zero window",
-            Mark::MissingStart => "start not seen",
-            Mark::TruncatedEnd => "end not seen",
-        }
-    }
 }
 
 /// A value of a row under the name that display filters know it by.

@@ -59,12 +59,12 @@ proptest! {
     fn anything_can_be_drawn(
         events in proptest::collection::vec(event(), 0..25),
         width in 0usize..200,
-        (tcp, fields, fold, show_secrets) in any::<(bool, bool, bool, bool)>(),
+        (tcp, fields, fold) in any::<(bool, bool, bool)>(),
         title in proptest::option::of(text()),
         only in proptest::option::of(prop_oneof![Just("server"), Just("client:5001"), Just("user")]),
     ) {
         let only = only.map(|name| name.parse().unwrap());
-        let options = Options { tcp, fields, fold, show_secrets, title, only, ..Options::default() };
+        let options = Options { tcp, fields, fold, title, only, ..Options::default() };
         let ladder = Ladder::new(&Session::from_events(events), &options);
         let rows: usize = ladder.sections.iter().map(|s| s.rows.len()).sum();
         prop_assert_eq!(rows, ladder.rows.len());

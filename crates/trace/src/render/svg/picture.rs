@@ -374,9 +374,7 @@ fn numbers(section: &Section) -> String {
 /// A row's words: those on the arrow, and those under it. The text of a reply stands under it always, a command's
 /// argument only where it has no room beside the verb.
 fn parted(row: &Row, room: i64) -> (String, String) {
-    let marks = row.marks.iter().map(|m| m.word()).filter(|_| row.tone != Tone::Permanent);
-    let marks: String = marks.map(|word| format!(" ({word})")).collect();
-    let label = format!("{}{marks}", row.label);
+    let label = row.label.clone();
     let joins = row.tone == Tone::Command && !row.detail.is_empty() && !row.detail.contains('\n');
     let whole = if joins { format!("{label} {}", row.detail) } else { label.clone() };
     if LABEL.width(&whole) <= room {

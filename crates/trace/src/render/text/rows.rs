@@ -126,9 +126,7 @@ impl Page<'_> {
 
     /// A row's words: those on the arrow, and those that have no room there.
     fn parted(&self, row: &Row, room: usize) -> (String, String) {
-        let marks = row.marks.iter().map(|m| m.word()).filter(|_| !matches!(row.tone, Tone::Permanent));
-        let marks: String = marks.map(|word| format!(" ({word})")).collect();
-        let label = format!("{}{marks}", self.say(&row.label));
+        let label = self.say(&row.label).into_owned();
         let detail = self.say(&row.detail);
         let whole = if detail.is_empty() { label.clone() } else { format!("{label} {detail}") };
         if cells(&whole) <= room && !whole.contains('\n') {
