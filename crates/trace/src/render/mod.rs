@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `text` | lines for a terminal or a file |
 //! | `svg` | a picture |
-//! | `wrap` | text measured and broken, for both |
+//! | `wrap`, `busiest` | for both: text measured and broken; the columns that most is said between |
 
+mod busiest;
 mod svg;
 mod text;
 mod wrap;

@@ -1,8 +1,9 @@
 //! Where the columns of the picture stand.
 
-use crate::ladder::{Columns, Ladder, Role, Row, Shape};
+use crate::ladder::{Columns, Ladder, Role, Row};
 
 use super::measure::{LABEL, SMALL};
+use crate::render::busiest::busiest;
 
 /// The blank edge.
 pub(super) const MARGIN: i64 = 24;
@@ -40,7 +41,7 @@ impl Layout {
                 heads.max(if a.role == b.role { GAP } else { HOST_GAP })
             })
             .collect();
-        if let Some((first, last, longest)) = busiest(ladder, &columns) {
+        if let Some((first, last, longest)) = busiest(ladder, &columns, wants) {
             let inner = gaps.get_mut(first..last).unwrap_or_default();
             let more = (longest.min(WIDEST) - inner.iter().sum::<i64>()).max(0);
             let parts = i64::try_from(inner.len()).unwrap_or(1).max(1);
@@ -73,26 +74,7 @@ impl Layout {
     }
 }
 
-/// The columns that most rows are between, and the distance that their text wants: that a label has its room on the
-/// arrow, and most texts under it one line.
-fn busiest(ladder: &Ladder, columns: &Columns) -> Option<(usize, usize, i64)> {
-    let mut spans: Vec<((usize, usize), usize, i64)> = Vec::new();
-    for row in &ladder.rows {
-        let Shape::Arrow { from, to } = row.shape else { continue };
-        let (a, b) = (columns.of(from), columns.of(to));
-        let key = (a.min(b), a.max(b));
-        let wants = wants(row);
-        let room = spans.len() < 64;
-        match spans.iter_mut().find(|(k, ..)| *k == key) {
-            Some((_, count, widest)) => (*count, *widest) = (*count + 1, (*widest).max(wants)),
-            None if room => spans.push((key, 1, wants)),
-            None => {}
-        }
-    }
-    let most = spans.into_iter().max_by_key(|&((a, b), count, _)| (count, std::cmp::Reverse((a, b))))?;
-    Some((most.0.0, most.0.1, most.2))
-}
-
+/// The distance that a row's text wants: that a label has its room on the arrow, and most texts under it one line.
 fn wants(row: &Row) -> i64 {
     let under = row.detail.split('\n').map(|line| SMALL.width(line)).max().unwrap_or(0);
     (LABEL.width(&row.label) + 60).max(under + 24)

@@ -1,7 +1,8 @@
 //! Where everything stands in the width that there is.
 
-use crate::ladder::{Columns, Ladder, Role, Row, Shape};
+use crate::ladder::{Columns, Ladder, Role, Row};
 
+use crate::render::busiest::busiest;
 use crate::render::wrap::cells;
 
 /// The least distance of two lanes.
@@ -63,7 +64,7 @@ impl Layout {
             spare -= LEAST_REMARKS + 3;
         }
         // The lanes that most is said between come apart, so that it has room on the arrow.
-        let busiest = busiest(ladder, &columns);
+        let busiest = busiest(ladder, &columns, wants);
         for (span, beside) in [(38, 44), (60, MOST_REMARKS)] {
             if let Some((first, last, longest)) = busiest {
                 let inner = gaps.get_mut(first..last).unwrap_or_default();
@@ -138,29 +139,9 @@ fn needed(columns: &Columns, gaps: &[usize]) -> usize {
     gaps.iter().sum::<usize>() + ends + 1
 }
 
-/// The pair of columns that most rows are between, and the distance that their longest text wants.
-fn busiest(ladder: &Ladder, columns: &Columns) -> Option<(usize, usize, usize)> {
-    let mut spans: Vec<((usize, usize), usize, usize)> = Vec::new();
-    for row in &ladder.rows {
-        let Shape::Arrow { from, to } = row.shape else { continue };
-        let (a, b) = (columns.of(from), columns.of(to));
-        let key = (a.min(b), a.max(b));
-        let wants = words(row) + 6;
-        let room = spans.len() < 64;
-        match spans.iter_mut().find(|(k, ..)| *k == key) {
-            Some((_, count, widest)) => (*count, *widest) = (*count + 1, (*widest).max(wants)),
-            None if room => spans.push((key, 1, wants)),
-            None => {}
-        }
-    }
-    spans
-        .into_iter()
-        .max_by_key(|&((a, b), count, _)| (count, std::cmp::Reverse((a, b))))
-        .map(|((a, b), _, w)| (a, b, w))
-}
-
-fn words(row: &Row) -> usize {
-    cells(&row.label) + if row.detail.is_empty() { 0 } else { 1 + cells(&row.detail) }
+/// The distance that a row's text wants: all of it on the arrow.
+fn wants(row: &Row) -> usize {
+    cells(&row.label) + if row.detail.is_empty() { 0 } else { 1 + cells(&row.detail) } + 6
 }
 
 /// Gives the gaps so much more, in even parts; says how much it was.
