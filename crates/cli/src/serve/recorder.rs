@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -27,9 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The thread that writes; dropped, it ends when all is written.
 pub(super) struct Recorder {
     sender: SyncSender<Message>,
+    unsaid: Unsaid,
     ended: Receiver<()>,
     dir: Arc<Path>,
 }
+
+/// Sessions whose end found no room in the channel: their files are closed once what waits there is written.
+type Unsaid = Arc<Mutex<Vec<u64>>>;
 
 enum Message {
     Begin(u64, PathBuf, Header),
@@ -50,19 +54,21 @@ impl Recorder {
         made.with_context(|| format!("cannot make {}", dir.display()))?;
         let (sender, messages) = sync_channel(WAITING);
         let (tell, ended) = sync_channel(1);
+        let unsaid = Unsaid::default();
+        let of_thread = unsaid.clone();
         let thread = std::thread::Builder::new().name("recorder".to_owned());
         let run = move || {
-            write(&messages);
+            write(&messages, &of_thread);
             // Nobody may be waiting any more.
             let _ = tell.send(());
         };
         thread.spawn(run).context("cannot start a thread")?;
-        Ok(Recorder { sender, ended, dir: Arc::from(dir) })
+        Ok(Recorder { sender, unsaid, ended, dir: Arc::from(dir) })
     }
 
     /// What gives each session its sink.
     pub(super) fn sinks(&self) -> impl Fn(&NewSession) -> Option<EventSink> + Send + Sync + use<> {
-        let (sender, dir) = (self.sender.clone(), self.dir.clone());
+        let (sender, unsaid, dir) = (self.sender.clone(), self.unsaid.clone(), self.dir.clone());
         move |session| {
             let number = session.number;
             let begin = Message::Begin(number, dir.join(file_name(session)), Header::new(By::Server, session.at));
@@ -73,7 +79,8 @@ impl Recorder {
                 );
                 return None;
             }
-            let end = Arc::new(End { sender: sender.clone(), number, lost: AtomicBool::new(false) });
+            let end =
+                Arc::new(End { sender: sender.clone(), unsaid: unsaid.clone(), number, lost: AtomicBool::new(false) });
             Some(Arc::new(move |event| end.event(event)))
         }
     }
@@ -99,6 +106,7 @@ fn file_name(session: &NewSession) -> String {
 /// One session's end of the channel. It is dropped with the session's sink, and then the file is closed.
 struct End {
     sender: SyncSender<Message>,
+    unsaid: Unsaid,
     number: u64,
     lost: AtomicBool,
 }
@@ -115,31 +123,68 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        // Where the channel is full or closed, the file is closed with the thread.
-        let _ = self.sender.try_send(Message::End(self.number));
+        // Where the channel is closed, so are the files.
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::End(self.number)) {
+            lock(&self.unsaid).push(self.number);
+        }
     }
 }
 
-fn write(messages: &Receiver<Message>) {
-    let mut files: HashMap<u64, Writer<File>> = HashMap::new();
-    for message in messages {
+fn write(messages: &Receiver<Message>, unsaid: &Unsaid) {
+    let mut files = Files::default();
+    loop {
+        let message = match messages.try_recv() {
+            Err(TryRecvError::Empty) if files.close_ended(unsaid) => continue,
+            Err(TryRecvError::Empty) => messages.recv().ok(),
+            message => message.ok(),
+        };
+        match message {
+            None | Some(Message::Stop) => break,
+            Some(message) => files.take(message),
+        }
+    }
+}
+
+/// The recordings that are being written.
+#[derive(Default)]
+struct Files {
+    open: HashMap<u64, Writer<File>>,
+    /// Sessions that have ended, of which something may still be on its way.
+    ending: Vec<u64>,
+}
+
+impl Files {
+    fn take(&mut self, message: Message) {
         match message {
             Message::Begin(number, path, header) => match begin(&path, &header) {
-                Ok(file) => drop(files.insert(number, file)),
+                Ok(file) => drop(self.open.insert(number, file)),
                 Err(error) => tracing::warn!("cannot record into {}: {error}", path.display()),
             },
             Message::Event(number, event) => {
-                if let Some(file) = files.get_mut(&number)
+                if let Some(file) = self.open.get_mut(&number)
                     && let Err(error) = file.write(&event)
                 {
                     tracing::warn!(session = number, "the recording ends here: {error}");
-                    files.remove(&number);
+                    self.open.remove(&number);
                 }
             }
-            Message::End(number) => drop(files.remove(&number)),
-            Message::Stop => break,
+            Message::End(number) => drop(self.open.remove(&number)),
+            Message::Stop => {}
         }
     }
+
+    /// Nothing is on its way at this moment: closes the files of sessions that were known to have ended, for all that
+    /// they have said is written, and takes note of further ones. Whether there were any: then it is to be asked again.
+    fn close_ended(&mut self, unsaid: &Unsaid) -> bool {
+        self.ending.drain(..).for_each(|number| drop(self.open.remove(&number)));
+        self.ending.append(&mut lock(unsaid));
+        !self.ending.is_empty()
+    }
+}
+
+/// A list of numbers stays true whatever panicked while it was held.
+fn lock(unsaid: &Unsaid) -> MutexGuard<'_, Vec<u64>> {
+    unsaid.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Never over a file that is there: the number begins anew with each start of the server.
@@ -147,4 +192,33 @@ fn begin(path: &Path, header: &Header) -> io::Result<Writer<File>> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     Writer::with_limit(file, header, MAX_FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use port21_proto::Time;
+    use port21_proto::event::EventKind;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_closed_though_its_end_found_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1");
+        let (sender, messages) = sync_channel(2);
+        let unsaid = Unsaid::default();
+        let end = End { sender: sender.clone(), unsaid: unsaid.clone(), number: 1, lost: AtomicBool::new(false) };
+        sender.send(Message::Begin(1, path.clone(), Header::new(By::Server, Time::ZERO))).unwrap();
+        end.event(SessionEvent { at: Time::ZERO, kind: EventKind::User { text: "last words".to_owned() } });
+        // The channel is full.
+        drop(end);
+        let mut files = Files::default();
+        // It was empty before all this, when the thread looked.
+        assert!(files.close_ended(&unsaid));
+        messages.try_iter().for_each(|message| files.take(message));
+        assert_eq!(files.open.len(), 1);
+        assert!(!files.close_ended(&unsaid));
+        assert!(files.open.is_empty());
+        assert!(std::fs::read_to_string(path).unwrap().contains("last words"));
+    }
 }
