@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use port21_proto::SessionEvent;
 use port21_proto::event::{EventKind, Purpose};
+use port21_proto::reply::Text;
 use port21_proto::text::Shown;
+use port21_proto::{Code, SessionEvent};
 
 /// The output of a console. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +38,19 @@ impl Out {
         let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
         if to.write_all(bytes).and_then(|()| to.flush()).is_err() {
             self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes a reply as it was on the wire, escapes shown and not obeyed.
+    pub(crate) fn reply(&self, code: Code, lines: &[Text]) {
+        let last = lines.len().saturating_sub(1);
+        for (at, line) in lines.iter().enumerate() {
+            let line = Shown(line);
+            match at {
+                at if at == last => self.line(format_args!("{code} {line}")),
+                0 => self.line(format_args!("{code}-{line}")),
+                _ => self.line(line),
+            }
         }
     }
 
@@ -81,17 +95,7 @@ impl Replies {
             EventKind::Opened(connection) if connection.purpose == Purpose::Control => {
                 self.out.line(format_args!("Connected to {}.", Shown(host.as_bytes())));
             }
-            EventKind::Reply { code, lines, .. } => {
-                let last = lines.len().saturating_sub(1);
-                for (at, line) in lines.iter().enumerate() {
-                    let line = Shown(line);
-                    match at {
-                        at if at == last => self.out.line(format_args!("{code} {line}")),
-                        0 => self.out.line(format_args!("{code}-{line}")),
-                        _ => self.out.line(line),
-                    }
-                }
-            }
+            EventKind::Reply { code, lines, .. } => self.out.reply(*code, lines),
             EventKind::Note { text, .. } => self.out.line(format_args!("({text})")),
             _ => {}
         }
@@ -100,8 +104,8 @@ impl Replies {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use port21_proto::Time;
     use port21_proto::event::ConnectionId;
-    use port21_proto::{Code, Time};
 
     use super::*;
 

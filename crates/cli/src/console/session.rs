@@ -190,9 +190,7 @@ fn answered(console: &Console, reply: &Reply) -> anyhow::Result<Flow> {
         bail!(Fault::new(Exit::Refused, reply.to_string()));
     }
     if !console.replies.is_on() {
-        for line in reply.lines() {
-            console.out.line(format_args!("{} {}", reply.code(), Shown(line)));
-        }
+        console.out.reply(reply.code(), reply.lines());
     }
     Ok(Flow::Continue)
 }

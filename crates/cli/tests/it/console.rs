@@ -45,6 +45,13 @@ fn a_session_from_standard_input() {
 }
 
 #[test]
+fn a_reply_that_was_asked_for_is_shown_as_on_the_wire() {
+    let site = Site::start();
+    let out = site.feed(&["shell", &site.guest("pub/")], "site HELP\nquote NOOP\n").ok();
+    assert!(out.starts_with("214-SITE commands:\n") && out.contains("\n214 End of help.\n200 "), "{out}");
+}
+
+#[test]
 fn the_first_line_that_fails_ends_a_script_and_is_named() {
     let site = Site::start();
     let script = "cd nowhere\nget readme.txt\n";
