@@ -15,22 +15,38 @@ use port21_proto::{Code, SessionEvent};
 pub(crate) struct Out {
     to: Arc<Mutex<dyn Write + Send>>,
     failed: Arc<AtomicBool>,
+    /// Hash marks stand at the end, on a line that has no end yet.
+    marked: Arc<AtomicBool>,
 }
 
 impl Out {
     /// Writes to `to`.
     pub(crate) fn new(to: impl Write + Send + 'static) -> Out {
-        Out { to: Arc::new(Mutex::new(to)), failed: Arc::default() }
+        Out { to: Arc::new(Mutex::new(to)), failed: Arc::default(), marked: Arc::default() }
     }
 
-    /// Writes a line.
+    /// Writes a line; behind hash marks it begins one of its own.
     pub(crate) fn line(&self, line: impl fmt::Display) {
+        self.end_marks();
         self.write(format_args!("{line}\n"));
     }
 
     /// Writes a text that ends no line.
     pub(crate) fn write(&self, text: fmt::Arguments<'_>) {
         self.bytes(text.to_string().as_bytes());
+    }
+
+    /// Writes this many hash marks, which the next line or [`Out::end_marks`] ends.
+    pub(crate) fn marks(&self, count: usize) {
+        self.write(format_args!("{}", "#".repeat(count)));
+        self.marked.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the line of hash marks, where there is one.
+    pub(crate) fn end_marks(&self) {
+        if self.marked.swap(false, Ordering::Relaxed) {
+            self.write(format_args!("\n"));
+        }
     }
 
     /// Writes bytes as they are.

@@ -182,17 +182,15 @@ impl Watch {
             // A line of a terminal at a time, however far the transfer has come.
             while *printed < marks {
                 let n = (marks - *printed).min(80);
-                out.write(format_args!("{}", "#".repeat(usize::try_from(n).unwrap_or(80))));
+                out.marks(usize::try_from(n).unwrap_or(80));
                 *printed += n;
             }
         }
     }
 
     fn end(self) {
-        if let Some((out, printed)) = self.hashes
-            && printed > 0
-        {
-            out.line("");
+        if let Some((out, _)) = self.hashes {
+            out.end_marks();
         }
     }
 }
@@ -273,7 +271,9 @@ mod tests {
         for done in [0, 1023, 1024, 200 * 1024] {
             watch.update(Progress { done, total: None });
         }
+        // The final reply comes before the transfer's own end.
+        console.out.line("226 Transfer complete.");
         watch.end();
-        assert_eq!(memory.text(), format!("{}\n", "#".repeat(200)));
+        assert_eq!(memory.text(), format!("{}\n226 Transfer complete.\n", "#".repeat(200)));
     }
 }
