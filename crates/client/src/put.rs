@@ -59,7 +59,7 @@ impl Client {
         if options.aside && options.how != Upload::Whole {
             return Err(Error::Usage("only a whole file can be sent aside and renamed"));
         }
-        let file = File::open(from).map_err(local(from))?;
+        let file = open(from).await.map_err(local(from))?;
         let facts = file.metadata().map_err(local(from))?;
         if facts.is_dir() {
             return Err(local(from)(io::ErrorKind::IsADirectory.into()));
@@ -145,5 +145,34 @@ impl Client {
         let sent = stream.sent();
         let reply = stream.finish().await.map_err(|error| partial(sent, error))?;
         Ok(Transferred { bytes: sent, from: source.from, reply, unique_name, time_kept: false })
+    }
+}
+
+/// Opens a file on a thread that may wait: a FIFO waits for its other end, and the caller may give up before.
+async fn open(path: &Path) -> io::Result<File> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || File::open(path)).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fifo_without_its_other_end_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let opened = {
+            let mut opening = std::pin::pin!(open(&path));
+            poll_fn(|cx| std::task::Poll::Ready(opening.as_mut().poll(cx).is_ready())).await
+        };
+        assert!(!opened);
+        // The thread may go now.
+        drop(OpenOptions::new().read(true).write(true).open(&path).unwrap());
     }
 }
