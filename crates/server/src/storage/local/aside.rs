@@ -30,6 +30,10 @@ const PREFIX: &[u8] = b".port21-upload-";
 /// next start.
 const MOST: usize = 1_000_000;
 
+/// The most bytes of names of directories that are still to be looked at: whoever may make directories may make many, each
+/// with a long path.
+const PENDING: usize = 16 << 20;
+
 /// Whether a name is of a file aside: no session sees or says it.
 pub(super) fn is_aside(name: &[u8]) -> bool {
     name.starts_with(PREFIX)
@@ -102,22 +106,32 @@ pub(super) fn random_letters<const N: usize>() -> Result<[u8; N], Failure> {
 pub(super) fn collect(tree: &Tree, age: Duration, go_on: impl Fn() -> bool) -> Result<usize, Failure> {
     let root = tree.open(&FtpPath::root(), OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Lookup::Full)?;
     let mut todo: Vec<Vec<u8>> = vec![b".".to_vec()];
-    let (mut removed, mut seen) = (0, 0);
+    let (mut removed, mut seen, mut pending, mut cut) = (0, 0, 1, false);
     while let Some(relative) = todo.pop().filter(|_| go_on()) {
+        pending -= relative.len();
         // A directory that has gone, or that we may not see into, has nothing of ours.
         let Ok(entries) = tree.open_below(&root, &relative).and_then(Dir::new) else { continue };
         removed += collect_from(entries, age, |name, kind| {
             seen += 1;
             // A directory of unknown type is found out by opening it.
             if matches!(kind, FileType::Directory | FileType::Unknown) {
-                todo.push([relative.as_slice(), b"/", name].concat());
+                let path = [relative.as_slice(), b"/", name].concat();
+                if pending + path.len() > PENDING {
+                    cut = true;
+                } else {
+                    pending += path.len();
+                    todo.push(path);
+                }
             }
             seen < MOST
         })?;
         if seen >= MOST {
-            tracing::warn!("too many files to look for unfinished uploads in all of them");
+            cut = true;
             break;
         }
+    }
+    if cut {
+        tracing::warn!("too many files to look for unfinished uploads in all of them");
     }
     Ok(removed)
 }
