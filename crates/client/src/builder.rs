@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use port21_proto::Secret;
 use port21_proto::client::DataMode;
 
 use crate::Form;
 use crate::client::Client;
+use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::sink::{Clock, EventSink};
 use crate::url::Target;
@@ -31,17 +31,6 @@ pub struct Builder {
     pub(crate) probe: bool,
     pub(crate) clock: Clock,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
-}
-
-/// Who logs in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user's name.
-    pub user: String,
-    /// The password: sent when the server asks for one.
-    pub password: Secret,
-    /// The account: sent when the server asks for one (332).
-    pub account: Option<Secret>,
 }
 
 /// Which addresses of a name are asked for and tried.
@@ -94,18 +83,6 @@ impl Default for Timeouts {
             abort: secs(10),
             quit: secs(10),
         }
-    }
-}
-
-impl Credentials {
-    /// Of a user with a password.
-    pub fn new(user: impl Into<String>, password: impl Into<Vec<u8>>) -> Credentials {
-        Credentials { user: user.into(), password: Secret::new(password), account: None }
-    }
-
-    /// Of an anonymous guest (RFC 1635), who gives no address of a real person.
-    pub fn anonymous() -> Credentials {
-        Credentials::new("anonymous", "anonymous@")
     }
 }
 

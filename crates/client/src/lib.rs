@@ -15,7 +15,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `builder` | [`Builder`]: where to, how, and with which limits |
-//! | `client`, `login` | [`Client`]: a session and its commands |
+//! | `client`, `login`, `credentials` | [`Client`]: a session and its commands; who logs in |
 //! | `listing` | [`Entries`], [`Lines`]: directories as streams |
 //! | `download`, `upload` | [`DownloadStream`], [`UploadStream`]: files as byte streams |
 //! | `stream` | what both are made of: bytes in one direction, the control connection watched meanwhile |
@@ -31,6 +31,7 @@ mod builder;
 mod client;
 mod connect;
 mod control;
+mod credentials;
 mod data;
 mod disk;
 mod dns;
@@ -48,8 +49,9 @@ mod stream;
 mod upload;
 mod url;
 
-pub use builder::{Builder, Credentials, IpFamily, Timeouts};
+pub use builder::{Builder, IpFamily, Timeouts};
 pub use client::Client;
+pub use credentials::Credentials;
 pub use download::DownloadStream;
 pub use error::Error;
 pub use file::{Progress, Transferred};

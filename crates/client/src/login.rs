@@ -6,8 +6,8 @@ use port21_proto::command::Text;
 use port21_proto::path::PathError;
 use port21_proto::reply::Reply;
 
-use crate::builder::Credentials;
 use crate::client::{Client, Trail};
+use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::link::Link;
 

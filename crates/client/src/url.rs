@@ -4,7 +4,7 @@ use port21_proto::Secret;
 use url::{Host, Url};
 
 use crate::Form;
-use crate::builder::Credentials;
+use crate::credentials::Credentials;
 
 /// What an FTP URL names.
 #[derive(Clone, Debug, PartialEq, Eq)]
