@@ -48,7 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let Chosen { places, dns, moved } = Places::choose(args.port_offset)?;
-    let out = Out::new(std::io::stdout());
+    // With -q only what went wrong is said.
+    let out =
+        if tracing::enabled!(tracing::Level::WARN) { Out::new(std::io::stdout()) } else { Out::new(std::io::sink()) };
     if let Some(why) = moved {
         out.line(format_args!("{why}.\n"));
     }
@@ -162,18 +164,12 @@ fn draw_and_check(places: &Places, args: &DemoArgs, jsonl: &Path, out: &Out) -> 
     out.write(format_args!("{}", render::text(&ladder, &terminal_text(None, false))));
     out.line("");
     let differences = reference::compare(&ladder.plain_rows(), places.offset);
-    for difference in &differences {
-        out.line(difference);
-    }
     let dir = args.out.display();
     out.line(format_args!("Recorded and drawn: {dir}/session.jsonl, {dir}/session.txt, {dir}/session.svg"));
     out.check()?;
     if !differences.is_empty() {
-        let n = differences.len();
-        bail!(Fault::new(
-            Exit::Verification,
-            format!("this was not the reference session: {n} messages differ, see above")
-        ));
+        let (n, all) = (differences.len(), differences.iter().map(|d| format!("\n{d}")).collect::<String>());
+        bail!(Fault::new(Exit::Verification, format!("this was not the reference session: {n} messages differ{all}")));
     }
     let all = reference::messages().len();
     out.line(format_args!(
