@@ -81,7 +81,7 @@ mod tests {
         {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "s", "-1s", "1y", "1", "1 parsec"].into_iter().filter(|t| *t != "1") {
+        for text in ["", "s", "-1s", "1y", "1 parsec"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

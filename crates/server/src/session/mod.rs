@@ -322,6 +322,7 @@ fn control_connection(client: SocketAddr, server: SocketAddr) -> Connection {
         server: Some(server),
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
