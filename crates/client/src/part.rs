@@ -1,7 +1,9 @@
 //! The place of a file that is being fetched: aside until it is whole.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -149,11 +151,29 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// `NAME.port21-part` beside `NAME`; nothing where the path has no name at its end.
+/// The most bytes that a name has on the file systems in use.
+const NAME_MAX: usize = 255;
+
+/// `NAME.port21-part` beside `NAME`; nothing where the path has no name at its end. Where that would be too long a name
+/// a hash stands for its end: two long names that begin alike have a part each.
 fn aside(path: &Path) -> Option<PathBuf> {
-    let mut name = path.file_name()?.to_owned();
-    name.push(PART);
-    Some(path.with_file_name(name))
+    let name = path.file_name()?.as_bytes();
+    let mut part = name.to_vec();
+    if part.len() + PART.len() > NAME_MAX {
+        let mark = format!("-{:016x}", fnv1a(name));
+        let most = NAME_MAX - PART.len() - mark.len();
+        // Between two characters, for the file systems that take nothing but UTF-8.
+        let cut = (0..=most).rev().find(|at| name.get(*at).is_some_and(|byte| byte & 0xc0 != 0x80));
+        part.truncate(cut.unwrap_or(most));
+        part.extend_from_slice(mark.as_bytes());
+    }
+    part.extend_from_slice(PART.as_bytes());
+    Some(path.with_file_name(OsStr::from_bytes(&part)))
+}
+
+/// Fowler, Noll and Vo's hash: the same in every version, so that a part is found again.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -196,6 +216,22 @@ mod tests {
         assert_eq!(Part::open(&path, Some(4), true).map(|p| p.len).ok(), None, "it is locked");
         drop(part);
         assert_eq!(Part::open(&path, Some(4), true).unwrap().len, 0, "longer than the server's");
+    }
+
+    #[test]
+    fn the_longest_names_have_a_part_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |last: &str| dir.path().join(format!("{}{last}", "\u{e9}".repeat(127)));
+        for name in [name("a"), name("b")] {
+            let mut part = Part::open(&name, None, false).unwrap();
+            part.file.write_all(b"x").unwrap();
+            part.began = true;
+            drop(part);
+            assert_eq!(Part::open(&name, Some(9), true).unwrap().len, 1, "it is found again");
+        }
+        assert_eq!(names(dir.path()).len(), 2);
+        Part::open(&name("a"), Some(9), true).unwrap().commit().unwrap();
+        assert!(name("a").exists() && !name("b").exists());
     }
 
     #[test]
