@@ -6,7 +6,7 @@
 //! | `write_unix`, `write_mlsx` | LIST and NLST, MLST and MLSD as they are written |
 //! | `read` | bytes to lines to entries; which dialect a listing is in |
 //! | `read_mlsx`, `read_unix`, `read_dos` | one dialect each: a line to an entry |
-//! | `when`, `size`, `put` | what they share: dates and sizes read, numbers and names written |
+//! | `columns`, `when`, `size`, `put` | what they share: columns, dates and sizes read, numbers and names written |
 //!
 //! Writers append to a buffer and allocate nothing for an entry. `now` is a time of the calendar, as the wall clock
 //! tells it: lines of LIST leave out the year of what is recent.
@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::text::Shown;
 
+mod columns;
 mod facts;
 mod options;
 mod put;

@@ -1,6 +1,6 @@
 //! LIST as IIS and other servers on Windows send it: lines like those of `dir`.
 
-use super::read::{Columns, NoEntry};
+use super::columns::{Columns, NoEntry};
 use super::size::Size;
 use super::when::{self, Clock};
 use super::{Entry, EntryKind};

@@ -1,6 +1,6 @@
 //! MLSD and MLST as they are read: facts and a name (RFC 3659 section 7).
 
-use super::read::NoEntry;
+use super::columns::NoEntry;
 use super::{Entry, EntryKind, Modified, Precision, Unreadable};
 use crate::stamp;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::read::{Columns, NoEntry};
+use super::columns::{Columns, NoEntry};
 use super::size::Size;
 use super::when;
 use super::{Entry, EntryKind};
