@@ -80,14 +80,42 @@ pub(super) async fn delete(console: &mut Console, words: &Words) -> anyhow::Resu
 pub(super) async fn mdelete(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
     let names = matches(console.client()?, &words.list).await?;
     let mut asking = Asking::new(console, "mdelete");
+    let mut refusals = Refusals::default();
     for name in names {
         match asking.about(&name)? {
-            Answer::Yes => drop(console.client()?.remove(&name).await?),
+            Answer::Yes => refusals.note(console.client()?.remove(&name).await.map(drop).map_err(Into::into))?,
             Answer::No => {}
             Answer::Stop => break,
         }
     }
-    Ok(Flow::Continue)
+    refusals.end()
+}
+
+/// What the server refused of a command over many files: one of them does not keep back the others. Each is told of, and
+/// the command has failed.
+#[derive(Default)]
+pub(super) struct Refusals {
+    last: Option<anyhow::Error>,
+}
+
+impl Refusals {
+    /// Keeps a refusal for the end; any other error ends the command.
+    pub(super) fn note(&mut self, done: anyhow::Result<()>) -> anyhow::Result<()> {
+        match done {
+            Err(error) if Exit::of(&error) == Exit::Refused => {
+                if let Some(earlier) = self.last.replace(error) {
+                    tracing::warn!("{earlier:#}");
+                }
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// The end of the command.
+    pub(super) fn end(self) -> anyhow::Result<Flow> {
+        self.last.map_or(Ok(Flow::Continue), Err)
+    }
 }
 
 pub(super) async fn mkdir(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {

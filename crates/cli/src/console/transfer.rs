@@ -10,7 +10,7 @@ use port21_client::{GetOptions, Progress, PutOptions, Upload};
 use port21_proto::text::Shown;
 use tokio::io::AsyncReadExt as _;
 
-use super::files::{Answer, Asking, is_pattern, matcher, matches};
+use super::files::{Answer, Asking, Refusals, is_pattern, matcher, matches};
 use super::output::Out;
 use super::words::Words;
 use super::{Console, Flow};
@@ -48,17 +48,18 @@ async fn fetch_words(console: &mut Console, words: &Words, resume: bool) -> anyh
 pub(super) async fn mget(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
     let names = matches(console.client()?, &words.list).await?;
     let mut asking = Asking::new(console, "mget");
+    let mut refusals = Refusals::default();
     for name in names {
         match asking.about(&name)? {
             Answer::Yes => {
                 let local = console.local.join(base_name(&name)?);
-                fetch(console, &name, &local, false).await?;
+                refusals.note(fetch(console, &name, &local, false).await)?;
             }
             Answer::No => {}
             Answer::Stop => break,
         }
     }
-    Ok(Flow::Continue)
+    refusals.end()
 }
 
 pub(super) async fn put(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
@@ -89,15 +90,16 @@ pub(super) async fn mput(console: &mut Console, words: &Words) -> anyhow::Result
         }
     }
     let mut asking = Asking::new(console, "mput");
+    let mut refusals = Refusals::default();
     for file in files {
         let name = file_name(&file)?;
         match asking.about(&name)? {
-            Answer::Yes => send(console, &file, &name, Upload::Whole).await?,
+            Answer::Yes => refusals.note(send(console, &file, &name, Upload::Whole).await)?,
             Answer::No => {}
             Answer::Stop => break,
         }
     }
-    Ok(Flow::Continue)
+    refusals.end()
 }
 
 async fn fetch(console: &mut Console, remote: &[u8], local: &Path, resume: bool) -> anyhow::Result<()> {

@@ -45,6 +45,18 @@ fn a_session_from_standard_input() {
 }
 
 #[test]
+fn one_file_that_is_refused_does_not_keep_back_the_others() {
+    let site = Site::start();
+    for name in ["m1.txt", "m2\n.txt", "m3.txt"] {
+        std::fs::write(site.remote("pub").join(name), name).unwrap();
+    }
+    // The server shows a line end in a name as `?`: no such file can be had.
+    let error = site.feed(&["shell", &site.guest("pub/")], "mget m*.txt\n").fails(5);
+    assert!(error.contains("line 1: mget") && error.contains("550 m2?.txt"), "{error}");
+    assert!(site.local("m1.txt").exists() && site.local("m3.txt").exists());
+}
+
+#[test]
 fn a_reply_that_was_asked_for_is_shown_as_on_the_wire() {
     let site = Site::start();
     let out = site.feed(&["shell", &site.guest("pub/")], "site HELP\nquote NOOP\n").ok();
