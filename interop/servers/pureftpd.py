@@ -34,6 +34,7 @@ class PureFtpd(Server):
             "-E",  # no anonymous user
             "-H",  # no reverse look-ups
             *("-c", "4000", "-C", "4000"),
+            *("-L", "100000:5"),  # listings longer than 10,000 lines are cut short else
             *("-u", "1", "-U", "022:022"),
             *("-f", "none"),  # no syslog
         ]
