@@ -64,8 +64,8 @@ def markdown(table: list[Row], servers: list[str], repetitions: int) -> str:
     rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
     rows += [line for row in table for line in row.lines(servers)]
     intro = (
-        f"Medians of {repetitions} repetitions, on {os.cpu_count()} cores shared with the load. In the last column, more than 1 is "
-        "better for port21, whatever the unit."
+        f"Medians of {repetitions} repetitions, on {os.cpu_count()} cores shared with the load. Compare within a row: in the last "
+        "column, more than 1 is better for port21, whatever the unit."
     )
     return "\n".join([intro, "", *(f"| {' | '.join(row)} |" for row in rows)])
 

@@ -26,8 +26,8 @@ class Port21(Server):
             *("--passive-ports", f"{first}-{last}"),
             *self.extra,
         ]
-        return command if self.quiet else [*command, "--record", str(self.scratch / "sessions")]
+        return [*command, "--quiet"] if self.quiet else [*command, "--record", str(self.scratch / "sessions")]
 
     def verbs(self) -> set[str] | None:
         recordings = (path.read_text(encoding="utf-8") for path in (self.scratch / "sessions").glob("*.jsonl"))
-        return {verb for recording in recordings for verb in re.findall(r'verb"?: ?"?([A-Za-z]+)', recording)}
+        return {verb for recording in recordings for verb in re.findall(r'"verb":"([A-Z]+)"', recording)}
