@@ -76,17 +76,27 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error in one sentence, with the exit code that it leads to.
+/// An error in one sentence, or several errors with one each, and the exit code that they lead to.
 #[derive(Debug)]
 pub(crate) struct Fault {
     exit: Exit,
-    text: String,
+    texts: Vec<String>,
 }
 
 impl Fault {
     /// An error of this kind.
     pub(crate) fn new(exit: Exit, text: impl Into<String>) -> Fault {
-        Fault { exit, text: text.into() }
+        Fault::each(exit, vec![text.into()])
+    }
+
+    /// Several errors, each to be told on a line of its own.
+    pub(crate) fn each(exit: Exit, texts: Vec<String>) -> Fault {
+        Fault { exit, texts }
+    }
+
+    /// What is wrong, each in one sentence.
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// What was asked for cannot be done, and trying again changes nothing.
@@ -97,13 +107,13 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.texts.join("; "))
     }
 }
 
 impl std::error::Error for Fault {}
 
-/// Tells the user what went wrong, in one line on standard error, and gives the exit code. A reader of our output who
+/// Tells the user what went wrong, each fault in one line on standard error, and gives the exit code. A reader of our output who
 /// has gone (`port21 ls ... | head`) is told nothing.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
     let gone = |cause: &(dyn std::error::Error + 'static)| {
@@ -111,9 +121,17 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     };
     let exit = Exit::of(error);
     if exit != Exit::Local || !error.chain().any(gone) {
-        eprintln!("port21: {}", sentence(error));
+        sentences(error).iter().for_each(|line| eprintln!("port21: {line}"));
     }
     exit
+}
+
+/// What went wrong, in one sentence for each fault.
+pub(crate) fn sentences(error: &anyhow::Error) -> Vec<String> {
+    match error.downcast_ref::<Fault>() {
+        Some(fault) => fault.texts().iter().map(|text| Shown(text.as_bytes()).to_string()).collect(),
+        None => vec![sentence(error)],
+    }
 }
 
 /// The chain of causes as one sentence. A cause that its effect already quotes is not said twice. Names that a server

@@ -31,8 +31,9 @@ use tokio::sync::oneshot;
 
 use self::ports::{Chosen, Places};
 use crate::args::client::ConnectArgs;
+use crate::args::serve::ListenAddr;
 use crate::args::trace::DemoArgs;
-use crate::config::Config;
+use crate::config::{Anonymous, Config, Listen, Site};
 use crate::console::{Console, Flow, Out};
 use crate::exit::{Exit, Fault};
 use crate::interrupt::run_until_interrupted;
@@ -113,11 +114,13 @@ async fn play(console: &mut Console, places: &Places, out: &Out) -> anyhow::Resu
 /// As a configuration file would have it.
 fn server_settings(places: &Places, root: &Path) -> Config {
     Config {
-        listen: vec![crate::args::serve::ListenAddr(places.server())],
-        root: Some(root.to_owned()),
-        anonymous: true,
-        greeting: "ANY-DOMAIN.COM FTP Service".to_owned(),
-        host_name: Some("ftp.any-domain.com".to_owned()),
+        listen: vec![Listen::at(ListenAddr(places.server()))],
+        site: Site {
+            root: Some(root.to_owned()),
+            greeting: "ANY-DOMAIN.COM FTP Service".to_owned(),
+            host_name: Some("ftp.any-domain.com".to_owned()),
+        },
+        anonymous: Anonymous { enabled: true },
         ..Config::default()
     }
 }

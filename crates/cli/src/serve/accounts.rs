@@ -24,10 +24,10 @@ pub(super) fn open(config: &Config) -> anyhow::Result<FirstOf> {
             Some(home) => below(&root, Path::new(home))?,
             None => root.clone(),
         };
-        users.add(user.password.clone(), account(&user.name, &home, user.write.unwrap_or(config.write))?);
+        users.add(user.password.clone(), account(&user.name, &home, user.write.unwrap_or(config.accounts.write))?);
     }
     let mut all: Vec<Arc<dyn Authenticator>> = vec![Arc::new(users)];
-    if config.anonymous {
+    if config.anonymous.enabled {
         all.push(Arc::new(Anonymous::new(account("anonymous", &root, false)?)));
     }
     Ok(FirstOf::new(all))
@@ -59,7 +59,7 @@ mod tests {
     use port21_server::Attempt;
 
     use super::*;
-    use crate::config::User;
+    use crate::config::{self, Site, User};
 
     async fn login(accounts: &FirstOf, user: &str, password: &str) -> Result<Account, LoginError> {
         let password = Secret::new(password);
@@ -77,9 +77,9 @@ mod tests {
             write,
         };
         let config = Config {
-            root: Some(dir.path().to_owned()),
-            anonymous: true,
-            write: true,
+            site: Site { root: Some(dir.path().to_owned()), ..Site::default() },
+            anonymous: config::Anonymous { enabled: true },
+            accounts: config::Accounts { write: true },
             users: vec![user("alice", Some("/alice"), None), user("bob", None, Some(false))],
             ..Config::default()
         };

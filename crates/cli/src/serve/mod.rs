@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use port21_proto::server::SessionSettings;
 use port21_server::storage::{LocalFs, LocalSettings};
 use port21_server::{Server, ServerBuilder, Settings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     if !args.user.is_empty() {
         tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
     }
-    if config.write && config.users.is_empty() {
+    if config.accounts.write && config.users.is_empty() {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
     }
     let runtime =
@@ -45,14 +44,14 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
 async fn serve(config: &Config) -> anyhow::Result<Exit> {
     let limit = port21_server::raise_descriptor_limit();
     tracing::debug!(?limit, "file descriptors");
-    let recorder = config.record.as_deref().map(Recorder::start).transpose()?;
+    let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
     let mut server = match &recorder {
         Some(recorder) => builder(config).await?.events(recorder.sinks()).build(),
         None => builder(config).await?.build(),
     };
     let mut bound = Vec::new();
     for listen in &config.listen {
-        bound.push(server.listen(listen.0).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
+        bound.push(server.listen(listen.address.0).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
     }
     announce(config, &bound)?;
     tokio::spawn(collect_leftovers(config.root()));
@@ -110,36 +109,11 @@ fn signals() -> anyhow::Result<(impl Future<Output = ()>, impl Future<Output = (
 }
 
 async fn settings(config: &Config) -> anyhow::Result<Settings> {
-    let default = SessionSettings::default();
-    let session = SessionSettings {
-        greeting: config.greeting.clone(),
-        host: config.host_name.clone().unwrap_or_else(machine_name),
-        anonymous: config.anonymous,
-        login_timeout: config.timeouts.login,
-        idle_timeout: config.timeouts.idle,
-        data_open_timeout: config.timeouts.data_open,
-        stall_timeout: config.timeouts.stall,
-        ..default
+    let advertise = match &config.passive.advertise {
+        Some(host) => Some(resolve(host).await?),
+        None => None,
     };
-    Ok(Settings {
-        session,
-        max_connections: config.limits.connections,
-        max_connections_per_address: config.limits.connections_per_address,
-        passive_ports: Some(config.passive_ports.clone()),
-        advertise: match &config.advertise {
-            Some(host) => Some(resolve(host).await?),
-            None => None,
-        },
-        local_networks: config.local_networks.clone(),
-        commit: config.commit,
-        shutdown_grace: config.timeouts.shutdown,
-        ..Settings::default()
-    })
-}
-
-fn machine_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "localhost".to_owned() } else { name }
+    Ok(Settings { advertise, ..config.settings() })
 }
 
 /// The IPv4 address of `advertise`: PASV has room for no other.
@@ -169,7 +143,7 @@ fn announce(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<()> {
         return Ok(());
     }
     let ports: Vec<String> = bound.iter().map(|addr| addr.port().to_string()).collect();
-    let (first, last) = (config.passive_ports.start(), config.passive_ports.end());
+    let (first, last) = (config.passive.ports.start(), config.passive.ports.end());
     let ports = ports.join(", ");
     tracing::info!(
         "a firewall has to let in: nft add rule inet filter input tcp dport {{ {ports}, {first}-{last} }} accept"
@@ -181,11 +155,11 @@ fn announce(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<()> {
 /// `anybody (read-only) and alice (read and write)`.
 fn audience(config: &Config) -> String {
     let mut who = Vec::new();
-    if config.anonymous {
+    if config.anonymous.enabled {
         who.push("anybody (read-only)".to_owned());
     }
     for user in &config.users {
-        let may = if user.write.unwrap_or(config.write) { "read and write" } else { "read-only" };
+        let may = if user.write.unwrap_or(config.accounts.write) { "read and write" } else { "read-only" };
         who.push(format!("{} ({may})", user.name));
     }
     match who.len() {
@@ -197,14 +171,19 @@ fn audience(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::User;
+    use crate::config::{Accounts, Anonymous, User};
     use port21_proto::Secret;
 
     #[test]
     fn for_whom() {
         let user = |name: &str, write| User { name: name.to_owned(), password: Secret::new("x"), home: None, write };
         let users = vec![user("alice", None), user("bob", Some(false))];
-        let config = Config { anonymous: true, write: true, users, ..Config::default() };
+        let config = Config {
+            anonymous: Anonymous { enabled: true },
+            accounts: Accounts { write: true },
+            users,
+            ..Config::default()
+        };
         assert_eq!(audience(&config), "anybody (read-only) and alice (read and write) and bob (read-only)");
     }
 

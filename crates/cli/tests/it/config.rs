@@ -24,7 +24,7 @@ fn the_default_passes_the_check_and_a_mistake_does_not() {
     assert!(error.contains("`write`"), "{error}");
     let line = default.lines().position(|line| line.starts_with("root")).unwrap() + 1;
     let error = check(&default.replace("root = \"", "root = \"/nowhere")).fails(2);
-    assert!(error.contains(&format!("port21.toml:{line}: `root`: /nowhere")), "{error}");
+    assert!(error.contains(&format!("port21.toml:{line}: `site.root`: /nowhere")), "{error}");
     run(&["config", "check", "/nowhere/port21.toml"]).fails(1);
 }
 

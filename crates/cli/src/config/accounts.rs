@@ -1,0 +1,53 @@
+//! `[accounts]` and `[[user]]`: who may log in by a name of their own.
+
+use port21_proto::Secret;
+use serde::{Deserialize, Deserializer};
+
+use super::mistake::Found;
+use crate::exit::Fault;
+
+/// The keys of the section; `accounts.toml` explains each.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Accounts {
+    pub(crate) write: bool,
+}
+
+/// The keys of a table `[[user]]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct User {
+    pub(crate) name: String,
+    #[serde(deserialize_with = "deserialize_secret")]
+    pub(crate) password: Secret,
+    #[serde(default)]
+    pub(crate) home: Option<String>,
+    /// As the setting for all users, where it is nothing.
+    #[serde(default)]
+    pub(crate) write: Option<bool>,
+}
+
+impl User {
+    /// Reads `NAME:PASSWORD`.
+    pub(super) fn from_flag(text: &Secret) -> Result<User, Fault> {
+        let wrong = || Fault::usage("--user: write it as NAME:PASSWORD, neither of them empty");
+        let colon = text.expose().iter().position(|&b| b == b':').ok_or_else(wrong)?;
+        let (name, password) = text.expose().split_at(colon);
+        let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()).ok_or_else(wrong)?;
+        let password = password.get(1..).filter(|password| !password.is_empty()).ok_or_else(wrong)?;
+        Ok(User { name: name.to_owned(), password: Secret::new(password), home: None, write: None })
+    }
+
+    pub(super) fn check(&self, found: &mut Found<'_>) {
+        if self.name.is_empty() || self.name.contains(['\r', '\n', '\0']) {
+            found.at("name", "it is empty or holds a line end");
+        }
+        if self.password.expose().is_empty() {
+            found.at("password", "it is empty");
+        }
+    }
+}
+
+fn deserialize_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    String::deserialize(from).map(Secret::new)
+}

@@ -1,0 +1,27 @@
+//! `[[listen]]`: where to listen, a table for each place.
+
+use serde::Deserialize;
+
+use super::deserialize_from_str;
+use crate::args::serve::ListenAddr;
+
+/// The keys of one table; `listen.toml` explains each.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Listen {
+    #[serde(deserialize_with = "deserialize_from_str")]
+    pub(crate) address: ListenAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Listen {
+        Listen { address: ListenAddr::DEFAULT }
+    }
+}
+
+impl Listen {
+    /// A place with nothing but its address.
+    pub(crate) fn at(address: ListenAddr) -> Listen {
+        Listen { address }
+    }
+}

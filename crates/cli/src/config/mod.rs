@@ -1,0 +1,281 @@
+//! The server's configuration: its file (TOML), its defaults, and what the command line says over it.
+//!
+//! A section of the file is a file here, and its part of the documented default stands beside it (`limits.rs`,
+//! `limits.toml`). A further key is a field of the section's struct, its line in [`Default`], its `check` where a type
+//! cannot tell all, its line in `apply`, and its key in the `.toml` with meaning, cost, default and danger.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`site`] | what is served, and the greeting |
+//! | [`listen`] | where |
+//! | [`anonymous`], [`accounts`] | for whom |
+//! | [`uploads`] | how uploads become files |
+//! | [`passive`] | data connections in passive mode |
+//! | [`timeouts`], [`limits`] | how long, how much |
+//! | [`record`] | recordings of sessions |
+//! | [`mistake`] | what is wrong in a file, with line and key |
+
+pub(crate) mod accounts;
+pub(crate) mod anonymous;
+pub(crate) mod limits;
+pub(crate) mod listen;
+pub(crate) mod mistake;
+pub(crate) mod passive;
+pub(crate) mod record;
+pub(crate) mod site;
+pub(crate) mod timeouts;
+pub(crate) mod uploads;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use port21_server::Settings;
+use port21_server::storage::CommitMode;
+use serde::{Deserialize, Deserializer};
+
+pub(crate) use self::accounts::{Accounts, User};
+pub(crate) use self::anonymous::Anonymous;
+pub(crate) use self::limits::Limits;
+pub(crate) use self::listen::Listen;
+use self::mistake::{Document, Found, Mistake};
+pub(crate) use self::passive::Passive;
+pub(crate) use self::record::Record;
+pub(crate) use self::site::Site;
+pub(crate) use self::timeouts::Timeouts;
+pub(crate) use self::uploads::Uploads;
+use crate::args::serve::ServeArgs;
+use crate::exit::{Exit, Fault};
+use crate::remote::is_guest;
+
+/// The default as a file, with every setting explained.
+pub(crate) const DEFAULT_FILE: &str = concat!(
+    include_str!("head.toml"),
+    include_str!("site.toml"),
+    include_str!("listen.toml"),
+    include_str!("anonymous.toml"),
+    include_str!("accounts.toml"),
+    include_str!("uploads.toml"),
+    include_str!("passive.toml"),
+    include_str!("timeouts.toml"),
+    include_str!("limits.toml"),
+    include_str!("record.toml"),
+);
+
+/// All settings of `serve`, a field for each section. The file explains each: see [`DEFAULT_FILE`].
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Config {
+    pub(crate) site: Site,
+    pub(crate) listen: Vec<Listen>,
+    pub(crate) anonymous: Anonymous,
+    pub(crate) accounts: Accounts,
+    #[serde(rename = "user")]
+    pub(crate) users: Vec<User>,
+    pub(crate) uploads: Uploads,
+    pub(crate) passive: Passive,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: Limits,
+    pub(crate) record: Record,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            site: Site::default(),
+            listen: vec![Listen::default()],
+            anonymous: Anonymous::default(),
+            accounts: Accounts::default(),
+            users: Vec::new(),
+            uploads: Uploads::default(),
+            passive: Passive::default(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            record: Record::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// All that is wrong, each in one sentence with the file, the line and the key: exit code 2.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = path.display().to_string();
+        let wrong = |mistakes: Vec<Mistake>| {
+            Fault::each(Exit::Usage, mistakes.iter().map(|mistake| mistake.in_file(&file)).collect())
+        };
+        Ok(Config::parse(&text).map_err(wrong)?)
+    }
+
+    fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+        let document = Document::parse(text)?;
+        let (config, mut mistakes) = document.settings::<Config>();
+        let checked = config.as_ref().map(Config::check).unwrap_or_default();
+        mistakes.extend(checked.into_iter().map(|mistake| document.locate(mistake)));
+        mistakes.sort_by_key(Mistake::line);
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(mistakes),
+        }
+    }
+
+    /// What the settings of the file and the flags are together. A directory and nothing else is served to anybody, to
+    /// read.
+    pub(crate) fn with_flags(args: &ServeArgs) -> anyhow::Result<Config> {
+        let mut config = match &args.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        if let Some(root) = &args.root {
+            config.site.root = Some(root.clone());
+        }
+        if !args.listen.is_empty() {
+            config.listen = args.listen.iter().copied().map(Listen::at).collect();
+        }
+        config.anonymous.enabled |= args.anonymous;
+        config.accounts.write |= args.write;
+        config.uploads.commit = args.commit.map_or(config.uploads.commit, CommitMode::from);
+        if let Some(ports) = &args.passive_ports {
+            config.passive.ports = ports.clone();
+        }
+        if let Some(networks) = &args.local_networks {
+            config.passive.local_networks.clone_from(networks);
+        }
+        if let Some(greeting) = &args.greeting {
+            config.site.greeting.clone_from(greeting);
+        }
+        config.passive.advertise = args.advertise.clone().or(config.passive.advertise);
+        config.record.directory = args.record.clone().or(config.record.directory);
+        config.site.host_name = args.host_name.clone().or(config.site.host_name);
+        for user in &args.user {
+            config.users.push(User::from_flag(user)?);
+        }
+        if !config.anonymous.enabled && config.users.is_empty() {
+            if args.config.is_some() {
+                bail!(Fault::usage("nobody could log in: set `enabled = true` in [anonymous] or add a [[user]]"));
+            }
+            config.anonymous.enabled = true;
+        }
+        if config.site.root.is_none()
+            && let Some(listen) = config.listen.iter().find(|listen| listen.address.is_beyond_loopback())
+        {
+            bail!(Fault::usage(format!(
+                "{} can be reached from other machines: say which directory to serve there, as in `port21 serve DIR \
+                 --listen {0}`, or by `root` in the file",
+                listen.address.0
+            )));
+        }
+        let mistakes = config.check();
+        if !mistakes.is_empty() {
+            bail!(Fault::each(Exit::Usage, mistakes.iter().map(ToString::to_string).collect()));
+        }
+        Ok(config)
+    }
+
+    /// The directory that is served.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.site.root.clone().unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    /// As the library takes them; `advertise` is not resolved.
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        self.site.apply(&mut settings);
+        self.anonymous.apply(&mut settings);
+        self.uploads.apply(&mut settings);
+        self.passive.apply(&mut settings);
+        self.timeouts.apply(&mut settings);
+        self.limits.apply(&mut settings);
+        settings
+    }
+
+    /// What no type can tell: of each section, and of sections together.
+    fn check(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        let mut found = Found::new(&mut mistakes);
+        self.site.check(&mut found.within("site"));
+        if self.listen.is_empty() {
+            found.at("listen", "name an address and port, such as \"127.0.0.1:2121\"");
+        }
+        for (at, user) in self.users.iter().enumerate() {
+            let mut found = found.nth("user", at);
+            user.check(&mut found);
+            if self.anonymous.enabled && is_guest(&user.name) {
+                found.at("name", format!("{} is a guest's name while [anonymous] is enabled", user.name));
+            }
+            if self.users.iter().take(at).any(|other| other.name == user.name) {
+                found.at("name", format!("there are two users of the name {}", user.name));
+            }
+        }
+        mistakes
+    }
+}
+
+/// A value that is written as text.
+fn deserialize_from_str<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// A list of values that are written as text.
+fn deserialize_each<'de, D, T>(from: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+#[cfg(test)]
+mod keys;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file without what names a directory that is not on every machine.
+    fn default_file() -> String {
+        DEFAULT_FILE.replace("/srv/ftp", "/")
+    }
+
+    #[test]
+    fn the_default_file_is_the_default() {
+        let file = Config::parse(&default_file()).unwrap();
+        let mut want = Config { listen: vec![Listen::at(":21".parse().unwrap())], ..Config::default() };
+        want.site.root = Some("/".into());
+        want.anonymous.enabled = true;
+        assert_eq!(file, want);
+    }
+
+    #[test]
+    fn the_settings_without_a_default_parse_too() {
+        let text: String = default_file()
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => format!("{rest}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let config = Config::parse(&text).unwrap();
+        assert_eq!(config.users.len(), 1);
+        assert!(config.passive.advertise.is_some() && config.record.directory.is_some());
+    }
+
+    #[test]
+    fn users_are_checked_and_their_passwords_not_told() {
+        let user = |name: &str| format!("[[user]]\nname = \"{name}\"\npassword = \"hunter2\"\n");
+        let told = |text: &str| format!("{:?}", Config::parse(text));
+        assert!(told(&(user("a") + &user("a"))).contains("there are two"));
+        assert!(!told(&user("a")).contains("hunter2") && told(&user("a")).starts_with("Ok"));
+        assert!(told(&user("")).starts_with("Err"));
+        assert!(told(&("[anonymous]\nenabled = true\n".to_owned() + &user("ftp"))).starts_with("Err"));
+    }
+}
