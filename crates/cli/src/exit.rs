@@ -129,8 +129,10 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
 /// What went wrong, in one sentence for each fault.
 pub(crate) fn sentences(error: &anyhow::Error) -> Vec<String> {
     match error.downcast_ref::<Fault>() {
-        Some(fault) => fault.texts().iter().map(|text| Shown(text.as_bytes()).to_string()).collect(),
-        None => vec![sentence(error)],
+        Some(fault) if fault.texts().len() > 1 => {
+            fault.texts().iter().map(|text| Shown(text.as_bytes()).to_string()).collect()
+        }
+        _ => vec![sentence(error)],
     }
 }
 

@@ -243,11 +243,7 @@ mod tests {
             ("timeouts = 3\n", "f:1: `timeouts`: ", ""),
             ("a = = b", "f:1: ", ""),
             ("[[user]]\nname = \"a\"\n", "f:1: ", "`password`"),
-            (
-                "[passive]\nlocal-networks = [\n  \"10.0.0.0/8\",\n  \"x\",\n]\n",
-                "f:2: `passive.local-networks`: ",
-                "x",
-            ),
+            ("[passive]\nlocal-networks = [\n  \"10.0.0.0/8\",\n  \"x\",\n]\n", "f:2: `passive.local-networks`: ", "x"),
         ] {
             let told = mistakes(text);
             assert_eq!(told.len(), 1, "{told:?}");

@@ -21,10 +21,16 @@ fn the_default_passes_the_check_and_a_mistake_does_not() {
     let error = check(&default.replace("idle =", "idel =")).fails(2);
     assert!(error.contains(&format!("port21.toml:{line}: ")) && error.contains("`idel`"), "{error}");
     let error = check(&default.replace("write = false", "write = \"no\"")).fails(2);
-    assert!(error.contains("`write`"), "{error}");
+    assert!(error.contains("`accounts.write`"), "{error}");
     let line = default.lines().position(|line| line.starts_with("root")).unwrap() + 1;
     let error = check(&default.replace("root = \"", "root = \"/nowhere")).fails(2);
     assert!(error.contains(&format!("port21.toml:{line}: `site.root`: /nowhere")), "{error}");
+    // All mistakes at once, in the order of the file.
+    let both = default.replace("root = \"", "root = \"/nowhere").replace("connections = 2000", "connections = -1");
+    let ran = check(&both);
+    let told: Vec<&str> = ran.err.lines().collect();
+    assert!(ran.code == Some(2) && told.len() == 2, "{ran:?}");
+    assert!(told[0].contains("`site.root`") && told[1].contains("`limits.connections`"), "{told:?}");
     run(&["config", "check", "/nowhere/port21.toml"]).fails(1);
 }
 
