@@ -186,6 +186,10 @@ verbs! {
     Noop "NOOP" Nothing Nothing, Overtake, None, [], "", "do nothing, and say so", "RFC 959 4.1.3";
     Feat "FEAT" Nothing Nothing, Wait, None, [], "", "list the extensions", "RFC 2389 3";
     Opts "OPTS" Required Nothing, Wait, None, [], "UTF8 ON|MLST FACTS", "set an option of a verb", "RFC 2389 4";
+    Auth "AUTH" Required Nothing, Wait, Some("AUTH TLS"), [], "TLS|TLS-C|TLS-P|SSL", "protect the control connection", "RFC 4217 4";
+    Pbsz "PBSZ" Required Nothing, Wait, Some("PBSZ"), [], "0", "size of protected blocks, before PROT", "RFC 4217 9";
+    Prot "PROT" Required Nothing, Wait, Some("PROT"), [], "C|P", "clear or private data connections", "RFC 4217 9";
+    Ccc "CCC" Nothing Login, Wait, Some("CCC"), [], "", "take the protection off the control connection", "RFC 4217 12";
     Clnt "CLNT" Required Nothing, Wait, Some("CLNT"), [], "NAME", "name the client's software", "in use, no RFC";
 }
 
@@ -199,6 +203,11 @@ impl Verb {
                     || f.aliases.iter().any(|a| a.as_bytes().eq_ignore_ascii_case(name))
             })
             .map(|f| f.verb)
+    }
+
+    /// Whether the verb is about TLS: not there where that is not offered.
+    pub const fn is_about_tls(self) -> bool {
+        matches!(self, Verb::Auth | Verb::Pbsz | Verb::Prot | Verb::Ccc)
     }
 
     /// Which way the verb moves data over a data connection, if it does.

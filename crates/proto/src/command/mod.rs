@@ -98,8 +98,35 @@ pub enum Command {
     Feat,
     /// `OPTS NAME [VALUE]`.
     Opts(Opts),
+    /// `AUTH TLS` and its like.
+    Auth(Mechanism),
+    /// `PBSZ SIZE`: TLS has blocks of its own, and the answer is always 0.
+    Pbsz(u32),
+    /// `PROT C`, `PROT P`.
+    Prot(Protection),
+    /// `CCC`.
+    Ccc,
     /// `CLNT NAME`.
     Clnt(Text),
+}
+
+/// The mechanisms of AUTH, which are all TLS and differ in what holds for data connections until PROT says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    /// `TLS`, and `TLS-C`, its older name: data stays clear until PROT (RFC 4217 section 17).
+    Tls,
+    /// `SSL`, and `TLS-P`, its older name: data is private at once, as clients that send it take for granted.
+    Ssl,
+}
+
+/// How a data connection is protected (RFC 2228 section 3, PROT).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protection {
+    /// `C`: not at all.
+    #[default]
+    Clear,
+    /// `P`: TLS.
+    Private,
 }
 
 /// A word or more in a command: bytes without CR, LF and NUL.
@@ -192,6 +219,9 @@ pub enum CommandError {
     /// The name cannot be a name.
     #[error("Bad name: {1}")]
     Name(Verb, PathError),
+    /// PROT with a level that TLS does not have.
+    #[error("TLS has no such protection: {0} {syntax}", syntax = .0.facts().syntax)]
+    Level(Verb),
     /// EPRT or EPSV with an unknown protocol.
     #[error("Network protocol not supported, use (1,2)")]
     Protocol(Verb),
@@ -206,6 +236,7 @@ impl CommandError {
             | CommandError::Argument(verb)
             | CommandError::Parameter(verb)
             | CommandError::Name(verb, _)
+            | CommandError::Level(verb)
             | CommandError::Protocol(verb) => Some(*verb),
         }
     }
@@ -255,6 +286,10 @@ impl Command {
             Command::Noop => Verb::Noop,
             Command::Feat => Verb::Feat,
             Command::Opts(_) => Verb::Opts,
+            Command::Auth(_) => Verb::Auth,
+            Command::Pbsz(_) => Verb::Pbsz,
+            Command::Prot(_) => Verb::Prot,
+            Command::Ccc => Verb::Ccc,
             Command::Clnt(_) => Verb::Clnt,
         }
     }
@@ -289,6 +324,11 @@ impl Command {
             Command::Epsv(Epsv::V4) => b"1".to_vec(),
             Command::Epsv(Epsv::V6) => b"2".to_vec(),
             Command::Epsv(Epsv::All) => b"ALL".to_vec(),
+            Command::Auth(Mechanism::Tls) => b"TLS".to_vec(),
+            Command::Auth(Mechanism::Ssl) => b"SSL".to_vec(),
+            Command::Pbsz(n) => n.to_string().into_bytes(),
+            Command::Prot(Protection::Clear) => b"C".to_vec(),
+            Command::Prot(Protection::Private) => b"P".to_vec(),
             Command::Rest(n) | Command::Allo(n) => n.to_string().into_bytes(),
             Command::Mfmt(at, p) => [stamp::write(*at).as_bytes(), b" ", p.as_bytes()].concat(),
             Command::Cwd(p)
@@ -323,6 +363,7 @@ impl Command {
             | Command::Abor
             | Command::Syst
             | Command::Noop
+            | Command::Ccc
             | Command::Feat => Vec::new(),
         }
     }
@@ -407,12 +448,16 @@ mod tests {
             (0u32..=0o777, name()).prop_map(|(m, n)| Command::Site(Site::Chmod(m, n))),
             any::<bool>().prop_map(|on| Command::Opts(Opts::Utf8(on))),
             Just(Command::Opts(Opts::Mlst(b"SIZE;TYPE;".to_vec()))),
+            prop_oneof![Just(Mechanism::Tls), Just(Mechanism::Ssl)].prop_map(Command::Auth),
+            any::<u32>().prop_map(Command::Pbsz),
+            prop_oneof![Just(Protection::Clear), Just(Protection::Private)].prop_map(Command::Prot),
             proptest::option::of(word()).prop_map(Command::Help),
             prop_oneof![
                 Just(Command::Pwd),
                 Just(Command::Abor),
                 Just(Command::Stru),
                 Just(Command::Mode),
+                Just(Command::Ccc),
                 Just(Command::Quit)
             ],
         ]

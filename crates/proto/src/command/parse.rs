@@ -1,6 +1,6 @@
 //! From a line to a command.
 
-use super::{Command, CommandError, Epsv, Listing, Opts, Site, Text};
+use super::{Command, CommandError, Epsv, Listing, Mechanism, Opts, Protection, Site, Text};
 use crate::addr::{self, AddrError};
 use crate::path::PathArg;
 use crate::secret::Secret;
@@ -102,6 +102,20 @@ fn parse_argument(verb: Verb, arg: &[u8]) -> Result<Command, CommandError> {
         Verb::Noop => Command::Noop,
         Verb::Feat => Command::Feat,
         Verb::Opts => Command::Opts(parse_opts(arg)?),
+        Verb::Auth => Command::Auth(match word.to_ascii_uppercase().as_slice() {
+            b"TLS" | b"TLS-C" => Mechanism::Tls,
+            b"SSL" | b"TLS-P" => Mechanism::Ssl,
+            _ => return Err(CommandError::Parameter(verb)),
+        }),
+        Verb::Pbsz => Command::Pbsz(number(word).and_then(|n| n.try_into().ok()).ok_or_else(bad)?),
+        Verb::Prot => Command::Prot(match word.to_ascii_uppercase().as_slice() {
+            b"C" => Protection::Clear,
+            b"P" => Protection::Private,
+            // Safe and confidential are levels of other mechanisms (RFC 4217 section 9).
+            b"S" | b"E" => return Err(CommandError::Level(verb)),
+            _ => return Err(CommandError::Parameter(verb)),
+        }),
+        Verb::Ccc => Command::Ccc,
         Verb::Clnt => Command::Clnt(text()?),
     })
 }

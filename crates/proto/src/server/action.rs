@@ -1,9 +1,11 @@
 //! What a [`ServerSession`](super::ServerSession) asks of its driver, and what the driver answers.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use crate::command::Protection;
 use crate::event::SessionEvent;
 use crate::listing::Entry;
 pub use crate::listing::{FactSet, ListOptions};
@@ -92,7 +94,16 @@ pub enum Action {
         data: DataChannel,
         /// The representation type.
         form: Form,
+        /// Whether TLS is spoken on the connection, in which the server is the TLS server whoever connects.
+        protection: Protection,
     },
+    /// Begin TLS on the control connection, as its server: all that was given out before is sent in clear, and whatever
+    /// was read from the client and not taken yet is thrown away, for it came in clear and would be taken for protected.
+    /// -> [`Outcome::Secured`]
+    StartTls,
+    /// End TLS on the control connection with close_notify, behind all that was given out before, and go on in clear
+    /// behind the client's close_notify. -> [`Outcome::Cleared`]
+    StopTls,
     /// Make a held upload's bytes last, as the commit mode asks. Before its outcome is handed in, the driver hands in
     /// all that the control connection holds, its end too: a client that was killed also ends its data connection in
     /// order, and then this session must know it. -> [`Outcome::Done`]
@@ -213,6 +224,10 @@ pub enum Outcome {
     Created(Result<FtpPath, StorageError>),
     /// Of [`Action::Transfer`].
     Transferred(Transferred),
+    /// Of [`Action::StartTls`].
+    Secured(Result<Secured, TlsError>),
+    /// Of [`Action::StopTls`].
+    Cleared(Result<(), TlsError>),
     /// Of [`Action::Stat`].
     Entry(Result<Box<Entry>, StorageError>),
     /// Of [`Action::Size`].
@@ -250,12 +265,46 @@ pub enum TransferError {
     /// The data connection broke.
     #[error("the data connection broke: {0}")]
     Broken(String),
+    /// TLS on the data connection: it did not come to stand, is not the client's, or did not end as it must.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The file could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// It was stopped by [`Output::Cancel`].
     #[error("cancelled")]
     Cancelled,
+}
+
+/// TLS that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secured {
+    /// Version and cipher suite, for people: `TLS 1.3, TLS13_AES_256_GCM_SHA384`.
+    pub description: String,
+}
+
+/// What went wrong with TLS. The peer erred, or somebody between.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The handshake failed: why, for people.
+    #[error("TLS handshake failed: {0}")]
+    Handshake(String),
+    /// The handshake did not end in time.
+    #[error("no TLS handshake within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The session of a data connection is not that of its control connection: it may be anybody's.
+    #[error("the data connection's TLS session is not the control connection's")]
+    NotResumed,
+    /// A data connection came with another client certificate than its control connection.
+    #[error("the data connection's client certificate is not the control connection's")]
+    OtherClient,
+    /// The connection ended without close_notify: whether all has come cannot be known. Whatever came was written.
+    #[error("the connection ended without close_notify")]
+    Truncated,
+    /// Anything else: a record that cannot be read, an alert.
+    #[error("TLS: {0}")]
+    Broken(String),
 }
 
 /// Why there is no data connection.
@@ -283,6 +332,9 @@ pub enum LoginError {
     /// Unknown name, wrong password, or not from here: one answer for all.
     #[error("login incorrect")]
     Refused,
+    /// The account is not let in in clear. Told only to who knows the password.
+    #[error("this account needs TLS")]
+    NeedsTls,
     /// Not now: too many sessions of this account.
     #[error("too many sessions for this account")]
     TooMany,

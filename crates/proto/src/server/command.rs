@@ -31,6 +31,9 @@ impl ServerSession {
 
     /// Why the command may not be done now, by the verb table.
     fn gate(&self, command: &Command) -> Option<Reply> {
+        if let Some(refusal) = self.tls_gate(command) {
+            return Some(refusal);
+        }
         let needs = match command {
             // MLST and STAT of a path tell what a listing tells.
             Command::Stat(Some(_)) => Needs::May(Permission::List),
@@ -58,12 +61,15 @@ impl ServerSession {
             Command::User(name) => Some(self.user(now, name.as_bytes())),
             Command::Pass(password) => self.pass(password),
             Command::Rein => {
-                self.log_out(now, None);
-                self.form = Form::default();
-                self.facts = FactSet::default();
-                self.epsv_all = false;
-                Some(wording::greeting(&self.settings))
+                self.reinitialise(now);
+                self.greet(now);
+                self.end_tls_for_rein(now);
+                None
             }
+            Command::Auth(mechanism) => self.auth(now, mechanism),
+            Command::Pbsz(_) => Some(self.pbsz()),
+            Command::Prot(protection) => Some(self.prot(protection)),
+            Command::Ccc => self.ccc(now),
             Command::Quit => {
                 self.reply(now, wording::farewell(&self.settings));
                 self.close();
@@ -206,7 +212,7 @@ impl ServerSession {
                 None => say(501, "No help on that: not a command of this server."),
             }),
             Command::Noop => Some(say(200, "NOOP command successful.")),
-            Command::Feat => Some(wording::features(self.facts.feature())),
+            Command::Feat => Some(wording::features(self.facts.feature(), self.tls.mode, self.settings.tls.allow_ccc)),
             Command::Opts(Opts::Utf8(true)) => Some(say(200, "UTF8 is on.")),
             // RFC 2640 section 2.2: names are bytes here, and nothing is converted that could be switched off.
             Command::Opts(Opts::Utf8(false)) => Some(say(504, "UTF8 stays on: names are never converted.")),
@@ -247,6 +253,14 @@ impl ServerSession {
         self.cwd = FtpPath::root();
         self.restart = 0;
         self.announced = None;
+    }
+
+    /// Forgets all that the client has said.
+    pub(super) fn reinitialise(&mut self, now: Time) {
+        self.log_out(now, None);
+        self.form = Form::default();
+        self.facts = FactSet::default();
+        self.epsv_all = false;
     }
 
     /// PORT and EPRT. RFC 2577 section 3: only to where the client is, and to no well-known port, or the server could be
@@ -297,6 +311,7 @@ impl ServerSession {
             format!("Connected from {}", self.peer.ip()),
             format!("Logged in as {user}"),
             format!("TYPE {}, STRU F, MODE S", if self.form == Form::Ascii { "A" } else { "I" }),
+            self.tls_status(),
         ];
         all.push(match (self.transfer_status(), self.data) {
             (Some(transfer), _) => transfer,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `session` | input to commands, their queue, time, the end |
 //! | `command` | what each command does: the gate and one arm a verb |
+//! | `tls` | AUTH, PBSZ, PROT, CCC: what is protected, and when that changes |
 //! | `transfer` | the life of RETR, STOR, LIST and their like, from its opening to its last reply |
 //! | `outcome` | how the outcomes of all other operations are answered |
 //! | `wording` | the text of replies; the one table from storage errors to reply codes |
@@ -19,9 +20,10 @@ mod command;
 mod outcome;
 mod session;
 mod settings;
+mod tls;
 mod transfer;
 mod wording;
 
 pub use action::*;
 pub use session::ServerSession;
-pub use settings::SessionSettings;
+pub use settings::{SessionSettings, TlsMode, TlsSettings};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::action::{DataChannel, Grant, LoginError, OpId, Outcome, StorageError};
+use super::action::{DataChannel, Grant, LoginError, OpId, Outcome, Protection, StorageError};
 use super::session::{Login, ServerSession};
 use super::wording::{self, say};
 use crate::listing::{Entry, EntryKind, write_facts};
@@ -19,6 +19,10 @@ pub(super) enum Pending {
     Login { user: Vec<u8> },
     /// PASV, EPSV.
     Listen { extended: bool },
+    /// AUTH, or the beginning of an implicit session: what holds for data connections afterwards.
+    StartTls { since: Time, protection: Protection },
+    /// CCC, REIN.
+    StopTls { since: Time },
     /// CWD, CDUP.
     Enter { verb: Verb, path: FtpPath, name: Vec<u8> },
     /// MLST.
@@ -45,6 +49,11 @@ impl ServerSession {
     pub(super) fn conclude(&mut self, now: Time, op: OpId, pending: Pending, outcome: Outcome) {
         let reply = match (pending, outcome) {
             (Pending::Login { user }, Outcome::Login(result)) => return self.logged_in(now, user, result),
+            (Pending::StartTls { protection, .. }, Outcome::Secured(result)) => {
+                return self.secured(now, protection, result);
+            }
+            (Pending::StopTls { .. }, Outcome::Cleared(result)) => return self.cleared(result),
+            (Pending::StartTls { .. } | Pending::StopTls { .. }, _) => return self.close(),
             (Pending::Listen { extended }, Outcome::Listening(Ok(addr))) => self.listening(op, extended, addr),
             (Pending::Listen { .. }, Outcome::Listening(Err(error))) => wording::data_error(&error),
             (Pending::Enter { verb, path, .. }, Outcome::Done(Ok(()))) => {
@@ -82,6 +91,8 @@ impl ServerSession {
                     self.reply(now, say(530, "Login incorrect."));
                 }
             }
+            // RFC 4217 section 10.1 leaves the code open. The password was right, so this is no failed try.
+            Err(LoginError::NeedsTls) => self.reply(now, wording::needs_tls()),
             Err(error @ (LoginError::TooMany | LoginError::Unavailable)) => {
                 self.reply(now, say(421, format!("Not now: {error}; try again later.")));
                 self.close();
@@ -119,7 +130,7 @@ impl ServerSession {
 impl Pending {
     fn name(&self) -> &[u8] {
         match self {
-            Pending::Login { .. } | Pending::Listen { .. } => b"",
+            Pending::Login { .. } | Pending::Listen { .. } | Pending::StartTls { .. } | Pending::StopTls { .. } => b"",
             Pending::Enter { name, .. }
             | Pending::Facts { name, .. }
             | Pending::Size { name }

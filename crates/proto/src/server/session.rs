@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::action::{Action, DataChannel, Direction, FactSet, Form, Grant, OpId, Outcome, Output};
 use super::outcome::Pending;
-use super::settings::SessionSettings;
+use super::settings::{SessionSettings, TlsMode};
+use super::tls::Tls;
 use super::transfer::Transfer;
 use super::wording;
 use crate::addr;
@@ -47,6 +48,7 @@ pub struct ServerSession {
     pub(super) facts: FactSet,
     pub(super) data: Option<DataChannel>,
     pub(super) epsv_all: bool,
+    pub(super) tls: Tls,
     /// REST, until a transfer or a listing, or ABOR.
     pub(super) restart: u64,
     /// ALLO, until the same.
@@ -104,8 +106,8 @@ enum Ending {
 }
 
 impl ServerSession {
-    /// A session with the client at `peer`, which begins with the greeting.
-    pub fn new(settings: Arc<SessionSettings>, peer: SocketAddr, now: Time) -> ServerSession {
+    /// A session with the client at `peer`, which begins with the greeting; under [`TlsMode::Implicit`] with TLS.
+    pub fn new(settings: Arc<SessionSettings>, tls: TlsMode, peer: SocketAddr, now: Time) -> ServerSession {
         let peer = addr::canonical(peer);
         let mut session = ServerSession {
             decoder: LineDecoder::new(settings.max_line),
@@ -123,6 +125,7 @@ impl ServerSession {
             facts: FactSet::default(),
             data: None,
             epsv_all: false,
+            tls: Tls::new(tls),
             restart: 0,
             announced: None,
             rename_from: None,
@@ -131,8 +134,11 @@ impl ServerSession {
             ending: Ending::No,
             settings,
         };
-        let greeting = wording::greeting(&session.settings);
-        session.reply(now, greeting);
+        if tls == TlsMode::Implicit {
+            session.begin_implicit_tls(now);
+        } else {
+            session.greet(now);
+        }
         session
     }
 
@@ -179,10 +185,13 @@ impl ServerSession {
         taken
     }
 
-    /// Whether more input would be taken now.
+    /// Whether more input would be taken now. Nothing is behind a command that changes how the control connection is
+    /// protected, until that is done: what follows it comes, or should come, under the new protection.
     pub fn takes_input(&self) -> bool {
         let open = matches!(self.ending, Ending::No | Ending::Shutdown);
-        open && self.queue.len() < self.settings.max_queued && self.unsent < MAX_UNSENT
+        let barred =
+            self.tls_changes() || self.queue.back().is_some_and(|last| last.verb.is_some_and(|v| self.bars(v)));
+        open && !barred && self.queue.len() < self.settings.max_queued && self.unsent < MAX_UNSENT
     }
 
     /// The client has ended its side of the control connection, or the connection broke. Uploads end here: whoever is
@@ -251,6 +260,10 @@ impl ServerSession {
             }
             return;
         }
+        // RFC 4217 section 10.1: in what state the connection is then, nobody knows.
+        if self.tls_changes() {
+            return self.close();
+        }
         let reply = match self.login {
             Login::Out { since, .. } if now >= since + self.settings.login_timeout => {
                 wording::login_timeout(&self.settings)
@@ -277,7 +290,10 @@ impl ServerSession {
         match (&self.running, &self.login) {
             _ if self.ending == Ending::Closed => Time::MAX,
             (Some(Running::Transfer(transfer)), _) => transfer.deadline(settings),
-            (Some(Running::Single { .. }), _) => Time::MAX,
+            (Some(Running::Single { pending, .. }), _) => match pending {
+                Pending::StartTls { since, .. } | Pending::StopTls { since } => *since + settings.tls.handshake_timeout,
+                _ => Time::MAX,
+            },
             (None, Login::Out { since, .. }) => {
                 (*since + settings.login_timeout).min(self.last_activity + settings.idle_timeout)
             }
@@ -307,7 +323,8 @@ impl ServerSession {
                 Ok(_) if next.aborted => self.skip_transfer(now),
                 Ok(command) => self.run(now, command, rename_from),
                 Err(error) => {
-                    let reply = wording::command_error(&error);
+                    let known = !next.verb.is_some_and(|verb| self.hides(verb));
+                    let reply = wording::command_error(if known { &error } else { &CommandError::Unknown });
                     self.reply(now, reply);
                 }
             }
@@ -378,6 +395,16 @@ impl ServerSession {
         }
     }
 
+    pub(super) fn greet(&mut self, now: Time) {
+        let greeting = wording::greeting(&self.settings);
+        self.reply(now, greeting);
+    }
+
+    /// What comes next comes from somebody new, as far as is known: a browser may be it again.
+    pub(super) fn begin_afresh(&mut self) {
+        self.fresh = true;
+    }
+
     pub(super) fn reply(&mut self, now: Time, reply: Reply) {
         let mut bytes = Vec::with_capacity(64);
         reply.encode(&mut bytes);
@@ -407,7 +434,7 @@ impl ServerSession {
         }
     }
 
-    fn event(&mut self, now: Time, kind: Option<EventKind>) {
+    pub(super) fn event(&mut self, now: Time, kind: Option<EventKind>) {
         if let Some(kind) = kind {
             self.outputs.push_back(Output::Event(SessionEvent { at: now, kind }));
         }

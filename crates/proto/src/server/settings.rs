@@ -30,6 +30,8 @@ pub struct SessionSettings {
     /// How many commands may wait behind a running one. Default 64. No more is read from the connection while they
     /// wait, so a client that sends ahead is slowed down, not cut off.
     pub max_queued: usize,
+    /// What is offered and demanded of TLS.
+    pub tls: TlsSettings,
     /// Whether [`Output::Event`](super::Output::Event)s are given out. Default no: they cost an allocation each.
     pub events: bool,
 }
@@ -47,7 +49,43 @@ impl Default for SessionSettings {
             login_tries: 3,
             max_line: MAX_COMMAND_LINE,
             max_queued: 64,
+            tls: TlsSettings::default(),
             events: false,
         }
+    }
+}
+
+/// What is done about TLS on one control connection: each listening address has its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// There is none: AUTH and its like are unknown. Names, passwords and files cross the network for all to read.
+    #[default]
+    Off,
+    /// AUTH TLS is taken, and so is who does without.
+    Offer,
+    /// No login without AUTH TLS before it.
+    Require,
+    /// TLS from the first byte on, before the greeting (`ftps://`, port 990).
+    Implicit,
+}
+
+/// The settings of TLS that sessions know of. Certificates are the driver's.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Whether who has TLS on the control connection must have it on data connections too: else 521. Default none: it is
+    /// demanded under [`TlsMode::Require`] and [`TlsMode::Implicit`]. Not demanded, a client that forgets PROT P sends
+    /// its files in clear.
+    pub protect_data: Option<bool>,
+    /// Whether CCC is permitted: after the login the control connection goes on in clear, so that NATs and firewalls can
+    /// read addresses in it. Default no: whoever stands between can then say commands in the client's name.
+    pub allow_ccc: bool,
+    /// From the reply to AUTH, or an implicit connection, to the handshake's end; and how long the client may take for
+    /// its close_notify after CCC. Default 30 s.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for TlsSettings {
+    fn default() -> TlsSettings {
+        TlsSettings { protect_data: None, allow_ccc: false, handshake_timeout: Duration::from_secs(30) }
     }
 }

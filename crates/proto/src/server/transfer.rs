@@ -7,8 +7,8 @@
 //! Whatever goes wrong on the way ends in one reply, and an upload that does not come to its commit never happened.
 
 use super::action::{
-    Action, DataChannel, Direction, Form, ListRequest, OpId, Opened, Outcome, Placement, StorageError, TransferError,
-    Transferred,
+    Action, DataChannel, Direction, Form, ListRequest, OpId, Opened, Outcome, Placement, Protection, StorageError,
+    TransferError, Transferred,
 };
 use super::session::{Running, ServerSession};
 use super::settings::SessionSettings;
@@ -28,6 +28,7 @@ pub(super) struct Transfer {
     kind: Kind,
     form: Form,
     data: DataChannel,
+    protection: Protection,
     phase: Phase,
     /// The operation that is waited for.
     op: OpId,
@@ -98,6 +99,9 @@ impl ServerSession {
         let Some(data) = self.data else {
             return Some(say(425, "No data connection: send EPSV, PASV, EPRT or PORT first."));
         };
+        if let Some(refusal) = self.refuse_clear_data() {
+            return Some(refusal);
+        }
         let listing = matches!(plan.what, What::Listing(_));
         // Line ends make an offset in a text mean different things at both ends; nobody's files are worth the guess.
         if from > 0 && self.form == Form::Ascii && !listing {
@@ -124,6 +128,7 @@ impl ServerSession {
             kind,
             form,
             data,
+            protection: self.tls.protection,
             phase: Phase::Opening,
             op,
             job: op,
@@ -209,10 +214,10 @@ impl ServerSession {
             return self.reply(now, reply);
         }
         self.reply(now, opening);
-        let Transfer { job, data, form, .. } = transfer;
+        let Transfer { job, data, form, protection, .. } = transfer;
         transfer.phase = Phase::Moving;
         transfer.last_progress = now;
-        transfer.op = self.start(Action::Transfer { job, direction: transfer.direction(), data, form });
+        transfer.op = self.start(Action::Transfer { job, direction: transfer.direction(), data, form, protection });
         self.running = Some(Running::Transfer(Box::new(transfer)));
     }
 

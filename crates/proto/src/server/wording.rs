@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use super::action::{DataError, Form, StorageError, TransferError};
-use super::settings::SessionSettings;
+use super::action::{DataError, Form, StorageError, TlsError, TransferError};
+use super::settings::{SessionSettings, TlsMode};
 use crate::addr;
 use crate::command::CommandError;
 use crate::path::FtpPath;
@@ -86,6 +86,7 @@ pub(super) fn command_error(error: &CommandError) -> Reply {
         CommandError::Missing(_) | CommandError::Argument(_) => 501,
         CommandError::Name(..) => 501,
         CommandError::Parameter(_) => 504,
+        CommandError::Level(_) => 536,
         CommandError::Protocol(_) => 522,
     };
     say(code, error.to_string())
@@ -180,9 +181,34 @@ pub(super) fn transfer_error(error: &TransferError, name: &[u8]) -> Reply {
     match error {
         TransferError::Data(error) => data_error(error),
         TransferError::Broken(why) => say(426, format!("The data connection broke: {why}.")),
+        TransferError::Tls(error) => tls_error(error),
         TransferError::Storage(error) => storage_error(error, name),
         TransferError::Cancelled => aborted(),
     }
+}
+
+/// RFC 4217 section 10.2: 522 where the server does not like how TLS on the data connection was agreed on.
+fn tls_error(error: &TlsError) -> Reply {
+    match error {
+        TlsError::Handshake(_) | TlsError::TimedOut(_) | TlsError::OtherClient => {
+            say(522, format!("No data connection: {error}."))
+        }
+        TlsError::NotResumed => say(
+            522,
+            "No data connection: its TLS session must resume the control connection's (session-reuse = \"require\" here).",
+        ),
+        TlsError::Truncated => {
+            say(426, "The data connection ended without TLS close_notify: part of the file may be missing.")
+        }
+        TlsError::Broken(_) => say(426, format!("The data connection broke: {error}.")),
+    }
+}
+
+/// RFC 4217 section 10.1 lets a server deny USER in clear and names no code. Of the replies that RFC 959 section 5.4 has
+/// for USER, 530 is the one that says "not like this": clients take it for a login that was refused. 533 and 534 (RFC 2228
+/// section 4) are for commands that are protected and for AUTH.
+pub(super) fn needs_tls() -> Reply {
+    say(530, "This server takes logins over TLS only: send AUTH TLS first.")
 }
 
 pub(super) fn data_error(error: &DataError) -> Reply {
@@ -215,8 +241,15 @@ pub(super) fn complete() -> Reply {
 }
 
 /// RFC 2389 section 3.2: each feature on a line of its own, after one space; which [`Reply::encode`] puts there.
-pub(super) fn features(facts: String) -> Reply {
-    let own = VERBS.iter().filter_map(|f| f.feature).map(str::to_owned);
+///
+/// RFC 4217 section 6: of TLS only what is offered. Behind implicit TLS there is nothing left to be asked for by AUTH.
+pub(super) fn features(facts: String, tls: TlsMode, ccc: bool) -> Reply {
+    let is_offered = |verb: Verb| match verb {
+        Verb::Auth => matches!(tls, TlsMode::Offer | TlsMode::Require),
+        Verb::Ccc => tls != TlsMode::Off && ccc,
+        verb => tls != TlsMode::Off || !verb.is_about_tls(),
+    };
+    let own = VERBS.iter().filter(|f| is_offered(f.verb)).filter_map(|f| f.feature).map(str::to_owned);
     let others = [facts, "TVFS".into(), "UTF8".into()];
     let mut all: Vec<String> = own.chain(others).collect();
     all.sort_unstable();

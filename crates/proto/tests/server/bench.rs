@@ -10,7 +10,7 @@ use port21_proto::line::{Line, LineDecoder};
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::server::{
     Action, DataChannel, Direction, Grant, LoginError, OpId, Opened, Outcome, Output, ServerSession, SessionSettings,
-    StorageError, TransferError, Transferred,
+    StorageError, TlsMode, TransferError, Transferred,
 };
 use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, Time};
@@ -53,9 +53,13 @@ impl Bench {
     }
 
     pub(crate) fn with(settings: SessionSettings, peer: SocketAddr) -> Bench {
+        Bench::under(TlsMode::Off, settings, peer)
+    }
+
+    pub(crate) fn under(tls: TlsMode, settings: SessionSettings, peer: SocketAddr) -> Bench {
         let now = Time::from_unix_secs(1_000_000);
         let mut bench = Bench {
-            session: ServerSession::new(Arc::new(settings), peer, now),
+            session: ServerSession::new(Arc::new(settings), tls, peer, now),
             now,
             log: Vec::new(),
             held: BTreeMap::new(),
@@ -314,6 +318,8 @@ fn describe(action: &Action) -> String {
         Action::Create { path, placement, .. } => format!("create {path} {placement:?}"),
         Action::List(request) => format!("list {}", request.path),
         Action::Transfer { direction, .. } => format!("transfer {direction:?}"),
+        Action::StartTls => "start TLS".into(),
+        Action::StopTls => "stop TLS".into(),
         Action::Sync(_) => "sync".into(),
         Action::Commit(_) => "commit".into(),
         other => format!("{other:?}"),

@@ -9,3 +9,4 @@ mod order;
 mod properties;
 mod secrets;
 mod time;
+mod tls;

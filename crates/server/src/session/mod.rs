@@ -21,7 +21,7 @@ use std::sync::Arc;
 use port21_proto::Time;
 use port21_proto::addr::canonical;
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
-use port21_proto::server::{Outcome, Output, ServerSession};
+use port21_proto::server::{Outcome, Output, ServerSession, TlsMode};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
@@ -74,7 +74,7 @@ impl Session {
             events.tell_at(now, EventKind::Opened(control_connection(peer, local)));
         }
         let settings = if events.is_some() { &shared.watched_session } else { &shared.session };
-        let machine = ServerSession::new(settings.clone(), peer, now);
+        let machine = ServerSession::new(settings.clone(), TlsMode::Off, peer, now);
         let log = Log::new(place.number(), peer);
         let work = Work::new(Performer { shared: shared.clone(), local, peer, events: events.clone(), log });
         let place = Arc::new(place);

@@ -127,7 +127,9 @@ impl Work {
                 self.spawn(operation, async move { performer.authenticate(&user, &password).await });
             }
             Action::Listen { ipv4 } => self.spawn(operation, async move { performer.listen(ipv4) }),
-            Action::Transfer { job, data, form, direction: _ } => self.transfer(operation, job, data, form),
+            Action::Transfer { job, data, form, direction: _, protection: _ } => {
+                self.transfer(operation, job, data, form)
+            }
             Action::Sync(job) => match self.take(job) {
                 Some(Held::Upload(upload)) => {
                     let operation = Operation { holder: job, ..operation };
@@ -351,7 +353,9 @@ impl Kind {
             Action::Stat(_) => Kind::Entry,
             Action::Size { .. } => Kind::Size,
             Action::Enter(_) => Kind::Enter,
-            Action::Commit(_)
+            Action::StartTls
+            | Action::StopTls
+            | Action::Commit(_)
             | Action::Rename { .. }
             | Action::RemoveFile(_)
             | Action::RemoveDirectory(_)
