@@ -1,6 +1,7 @@
 mod changes;
 mod confinement;
 mod listings;
+mod quotas;
 mod reading;
 mod uploads;
 
@@ -41,7 +42,8 @@ impl Place {
 
     /// The same root, without openat2.
     fn walking(&self) -> LocalFs {
-        LocalFs { tree: Arc::new(Tree::walking(&self.root())), settings: Arc::clone(&self.fs.settings) }
+        let tree = Arc::new(Tree::walking(&self.root()));
+        LocalFs { tree, settings: Arc::clone(&self.fs.settings), ledger: None }
     }
 
     fn root(&self) -> std::path::PathBuf {
