@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use port21_proto::Time;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// Tells [`Time`]. Setting the machine's clock neither ends a session nor keeps one alive.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,15 @@ impl Clock {
 
     pub(crate) fn now(&self) -> Time {
         self.wall + self.start.elapsed()
+    }
+
+    /// Waits until `time`; not at all where it has passed.
+    pub(crate) async fn reach(&self, time: Time) {
+        if time > self.now()
+            && let Some(instant) = self.instant(time)
+        {
+            sleep_until(instant).await;
+        }
     }
 
     /// The same moment for a timer; nothing for [`Time::MAX`] and what is too far away to be waited for.
@@ -41,5 +50,15 @@ mod tests {
         let instant = clock.instant(clock.wall + Duration::from_secs(5)).unwrap();
         assert_eq!(instant - clock.start, Duration::from_secs(5));
         assert_eq!(clock.instant(Time::MAX), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_is_reached_and_not_passed_by() {
+        let clock = Clock::start();
+        let moment = clock.now() + Duration::from_millis(25);
+        clock.reach(moment).await;
+        assert_eq!(clock.now(), moment);
+        clock.reach(clock.wall).await;
+        assert_eq!(clock.now(), moment);
     }
 }

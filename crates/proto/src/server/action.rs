@@ -107,7 +107,12 @@ pub enum Action {
     /// Make a held upload's bytes last, as the commit mode asks. Before its outcome is handed in, the driver hands in
     /// all that the control connection holds, its end too: a client that was killed also ends its data connection in
     /// order, and then this session must know it. -> [`Outcome::Done`]
-    Sync(OpId),
+    Sync {
+        /// The operation that holds the upload.
+        job: OpId,
+        /// The outcome comes no earlier: the two connections of a client that was killed do not end in one moment.
+        until: Time,
+    },
     /// Give a held upload its name. It is let go of. -> [`Outcome::Done`]
     Commit(OpId),
     /// A listing as text, for STAT with a path; bounded. -> [`Outcome::Text`]

@@ -6,6 +6,8 @@
 //! ```
 //! Whatever goes wrong on the way ends in one reply, and an upload that does not come to its commit never happened.
 
+use std::time::Duration;
+
 use super::action::{
     Action, DataChannel, Direction, Form, ListRequest, OpId, Opened, Outcome, Placement, Protection, StorageError,
     TransferError, Transferred,
@@ -18,6 +20,13 @@ use crate::reply::Reply;
 use crate::text::Shown;
 use crate::time::Time;
 use crate::verb::{Permission, Verb};
+
+/// An upload waits for its name for this part of the time that it took, one eighth, up to
+/// [`SessionSettings::upload_grace`].
+const GRACE_PART: u32 = 8;
+
+/// A shorter wait is none: timers are no finer, and uploads of so few milliseconds come by the thousand.
+const MIN_GRACE: Duration = Duration::from_millis(2);
 
 /// A transfer that is running.
 #[derive(Debug)]
@@ -37,6 +46,10 @@ pub(super) struct Transfer {
     /// Why it was cancelled, once it was.
     cancelled: Option<Why>,
     bytes: u64,
+    /// ALLO: how many bytes the client has said there would be.
+    announced: Option<u64>,
+    /// When the client was told to begin.
+    began: Time,
     /// When the data connection was asked for, when it stood, or when it last carried something.
     last_progress: Time,
     stands: bool,
@@ -134,6 +147,8 @@ impl ServerSession {
             job: op,
             cancelled: None,
             bytes: 0,
+            announced,
+            began: Time::ZERO,
             last_progress: Time::ZERO,
             stands: false,
         })));
@@ -171,7 +186,8 @@ impl ServerSession {
             (Phase::Opening, Outcome::Created(Ok(path))) => self.created(now, transfer, &path),
             (Phase::Moving, Outcome::Transferred(end)) => self.moved(now, transfer, end),
             (Phase::Syncing, Outcome::Done(Ok(()))) if transfer.cancelled.is_none() => {
-                self.next_phase(transfer, Phase::Committing, Action::Commit);
+                let commit = Action::Commit(transfer.job);
+                self.next_phase(transfer, Phase::Committing, commit);
             }
             (Phase::Committing, Outcome::Done(Ok(()))) => self.reply(now, wording::complete()),
             (phase, outcome) => {
@@ -216,6 +232,7 @@ impl ServerSession {
         self.reply(now, opening);
         let Transfer { job, data, form, protection, .. } = transfer;
         transfer.phase = Phase::Moving;
+        transfer.began = now;
         transfer.last_progress = now;
         transfer.op = self.start(Action::Transfer { job, direction: transfer.direction(), data, form, protection });
         self.running = Some(Running::Transfer(Box::new(transfer)));
@@ -227,7 +244,8 @@ impl ServerSession {
         let reply = match end.result {
             // Who sends ABOR often ends the data connection in order just before: for an upload that is no success.
             Ok(()) if is_upload && transfer.cancelled.is_none() => {
-                return self.next_phase(transfer, Phase::Syncing, Action::Sync);
+                let sync = Action::Sync { job: transfer.job, until: now + transfer.grace(now, &self.settings) };
+                return self.next_phase(transfer, Phase::Syncing, sync);
             }
             Ok(()) if !is_upload => wording::complete(),
             Ok(()) | Err(TransferError::Cancelled) => transfer.cancelled_reply(&self.settings),
@@ -239,9 +257,9 @@ impl ServerSession {
         self.reply(now, reply);
     }
 
-    fn next_phase(&mut self, mut transfer: Transfer, phase: Phase, action: fn(OpId) -> Action) {
+    fn next_phase(&mut self, mut transfer: Transfer, phase: Phase, action: Action) {
         transfer.phase = phase;
-        transfer.op = self.start(action(transfer.job));
+        transfer.op = self.start(action);
         self.running = Some(Running::Transfer(Box::new(transfer)));
     }
 
@@ -308,6 +326,17 @@ impl Transfer {
         }
         self.cancelled = Some(Why::Abort);
         (self.phase != Phase::Syncing).then_some(self.op)
+    }
+
+    /// How long an upload whose data connection has ended in order waits for its name.
+    ///
+    /// A client that is killed ends both connections in order, one after the other, and on a busy machine milliseconds lie
+    /// between them; in those it cannot be told from one that is done. The longer an upload runs, the likelier it is that
+    /// whatever ended it was no success, and the less a short wait adds to it: it is a part of the time that the upload
+    /// took. Who announced the size and sent it has told that it is done.
+    fn grace(&self, now: Time, settings: &SessionSettings) -> Duration {
+        let grace = (now.since(self.began) / GRACE_PART).min(settings.upload_grace);
+        if self.announced == Some(self.bytes) || grace < MIN_GRACE { Duration::ZERO } else { grace }
     }
 
     fn cancelled_reply(&self, settings: &SessionSettings) -> Reply {

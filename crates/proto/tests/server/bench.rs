@@ -216,7 +216,7 @@ impl Bench {
                     assert!(self.kept.remove(port), "{action:?} on a port that is not open");
                 }
             }
-            Action::Sync(job) => assert!(self.kept.contains(job), "{action:?} of what is not open"),
+            Action::Sync { job, .. } => assert!(self.kept.contains(job), "{action:?} of what is not open"),
             Action::Commit(job) => {
                 assert!(self.kept.contains(job), "{action:?} of what is not open");
                 assert!(*job > self.spoilt, "{action:?} of an upload that was aborted or lost its client");
@@ -320,7 +320,7 @@ fn describe(action: &Action) -> String {
         Action::Transfer { direction, .. } => format!("transfer {direction:?}"),
         Action::StartTls => "start TLS".into(),
         Action::StopTls => "stop TLS".into(),
-        Action::Sync(_) => "sync".into(),
+        Action::Sync { .. } => "sync".into(),
         Action::Commit(_) => "commit".into(),
         other => format!("{other:?}"),
     }

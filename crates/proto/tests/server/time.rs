@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port21_proto::server::TransferError;
+use port21_proto::server::{Action, TransferError};
 
 use crate::bench::Bench;
 
@@ -141,6 +141,35 @@ fn while_going_down_an_upload_can_still_be_aborted_or_lost() {
         assert!(!b.take().contains(&"* sync".to_owned()), "{last:?}");
         assert!(b.closed);
     }
+}
+
+/// How long a driver has to wait with the outcome of an upload's sync: `took` long, with or without the right ALLO.
+fn grace(took: Duration, allo: &str) -> Duration {
+    let mut b = Bench::logged_in("root");
+    b.codes(allo);
+    b.codes("EPSV\r\nSTOR new");
+    let op = b.only();
+    b.session.handle_connected(b.now, op);
+    b.pass(took);
+    b.complete(4096);
+    match &b.held[&b.only()] {
+        Action::Sync { until, .. } => until.since(b.now),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_longer_an_upload_took_the_longer_its_client_has_to_stand() {
+    let ms = Duration::from_millis;
+    assert_eq!(grace(ms(80), "NOOP"), ms(10));
+    assert_eq!(grace(ms(2000), "NOOP"), ms(25), "never longer than is set");
+    assert_eq!(grace(ms(15), "NOOP"), ms(0), "no timer is so fine");
+}
+
+#[test]
+fn who_has_sent_what_was_announced_is_done() {
+    assert_eq!(grace(Duration::from_secs(2), "ALLO 4096"), Duration::ZERO);
+    assert_eq!(grace(Duration::from_secs(2), "ALLO 4097"), Duration::from_millis(25));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use port21_proto::server::{
     Action, DataError, Form, LoginError, Opened, Outcome, StorageError, TransferError, Transferred,
 };
-use port21_proto::{FtpPath, Secret};
+use port21_proto::{FtpPath, Secret, Time};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -131,8 +131,9 @@ impl Performer {
         }
     }
 
-    pub(super) async fn sync(mut upload: Box<dyn Upload>) -> Done {
+    pub(super) async fn sync(&self, mut upload: Box<dyn Upload>, until: Time) -> Done {
         let outcome = Outcome::Done(upload.sync().await);
+        self.shared.clock.reach(until).await;
         Done::holding(outcome, Held::Upload(upload))
     }
 

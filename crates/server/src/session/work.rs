@@ -130,10 +130,10 @@ impl Work {
             Action::Transfer { job, data, form, direction: _, protection: _ } => {
                 self.transfer(operation, job, data, form)
             }
-            Action::Sync(job) => match self.take(job) {
+            Action::Sync { job, until } => match self.take(job) {
                 Some(Held::Upload(upload)) => {
                     let operation = Operation { holder: job, ..operation };
-                    self.spawn(operation, async move { Performer::sync(upload).await });
+                    self.spawn(operation, async move { performer.sync(upload, until).await });
                 }
                 _ => self.refuse(operation, NOTHING_HELD),
             },
@@ -348,7 +348,7 @@ impl Kind {
             Action::Open { .. } | Action::List(_) => Kind::Open,
             Action::Create { .. } => Kind::Create,
             Action::Transfer { .. } => Kind::Transfer,
-            Action::Sync(_) => Kind::Sync,
+            Action::Sync { .. } => Kind::Sync,
             Action::Describe(_) => Kind::Text,
             Action::Stat(_) => Kind::Entry,
             Action::Size { .. } => Kind::Size,
