@@ -21,9 +21,9 @@ use crate::text::Shown;
 use crate::time::Time;
 use crate::verb::{Permission, Verb};
 
-/// An upload waits for its name for this part of the time that it took, one eighth, up to
+/// An upload waits for its name for this part of the time that it took, a quarter, up to
 /// [`SessionSettings::upload_grace`].
-const GRACE_PART: u32 = 8;
+const GRACE_PART: u32 = 4;
 
 /// A shorter wait is none: timers are no finer, and uploads of so few milliseconds come by the thousand.
 const MIN_GRACE: Duration = Duration::from_millis(2);

@@ -161,15 +161,15 @@ fn grace(took: Duration, allo: &str) -> Duration {
 #[test]
 fn the_longer_an_upload_took_the_longer_its_client_has_to_stand() {
     let ms = Duration::from_millis;
-    assert_eq!(grace(ms(80), "NOOP"), ms(10));
-    assert_eq!(grace(ms(2000), "NOOP"), ms(25), "never longer than is set");
-    assert_eq!(grace(ms(15), "NOOP"), ms(0), "no timer is so fine");
+    assert_eq!(grace(ms(80), "NOOP"), ms(20));
+    assert_eq!(grace(ms(2000), "NOOP"), ms(30), "never longer than is set");
+    assert_eq!(grace(ms(7), "NOOP"), ms(0), "no timer is so fine");
 }
 
 #[test]
 fn who_has_sent_what_was_announced_is_done() {
     assert_eq!(grace(Duration::from_secs(2), "ALLO 4096"), Duration::ZERO);
-    assert_eq!(grace(Duration::from_secs(2), "ALLO 4097"), Duration::from_millis(25));
+    assert_eq!(grace(Duration::from_secs(2), "ALLO 4097"), Duration::from_millis(30));
 }
 
 #[test]
