@@ -173,7 +173,6 @@ async fn to_writer(
         local.clear();
         target.convert(&buffer, end.is_some(), &mut local);
         buffer.clear();
-        target.upload.admit(local.len() as u64)?;
         if let Sink::Writer(writer) = target.upload.sink() {
             writer.write_all(&local).await.map_err(cannot_write)?;
             if end.is_some() {
@@ -248,11 +247,8 @@ impl Target {
 }
 
 fn write_to_file(upload: &mut dyn Upload, bytes: &[u8]) -> Result<(), TransferError> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    upload.admit(bytes.len() as u64)?;
     match upload.sink() {
+        _ if bytes.is_empty() => Ok(()),
         Sink::File(file) => (&*file).write_all(bytes).map_err(cannot_write),
         Sink::Writer(_) => Err(StorageError::Io("the upload has become something else".into()).into()),
     }

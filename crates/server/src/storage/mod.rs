@@ -7,10 +7,8 @@
 //! |---|---|
 //! | `local` | the files of this machine |
 //! | `glob` | patterns of names, for listings |
-//! | `ledger` | what an account holds, against its quota |
 
 mod glob;
-mod ledger;
 mod local;
 
 use std::fs::File;
@@ -27,7 +25,6 @@ use port21_proto::listing::Entry;
 use port21_proto::server::{Form, ListRequest, Placement, StorageError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use ledger::{Quota, Used};
 pub use local::{LocalFs, LocalSettings, storage_error};
 
 /// A future on the heap, as a trait object's methods return it.
@@ -223,16 +220,6 @@ pub enum CommitMode {
 pub trait Upload: Send {
     /// The file's path; of [`Placement::Unique`] the one that was chosen.
     fn path(&self) -> &FtpPath;
-
-    /// May so many bytes more be written? To be asked before each write to the sink, of the bytes as the file has them.
-    /// What was admitted and not written is still counted until the upload ends.
-    ///
-    /// # Errors
-    /// [`StorageError::OverQuota`]: they must not be written, and the upload is over.
-    fn admit(&mut self, bytes: u64) -> Result<(), StorageError> {
-        let _ = bytes;
-        Ok(())
-    }
 
     /// Where the bytes go, one after the other.
     fn sink(&mut self) -> Sink<'_>;

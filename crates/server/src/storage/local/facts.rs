@@ -30,16 +30,6 @@ impl Facts {
         FileType::from_raw_mode(self.mode)
     }
 
-    /// Whether both are of one file.
-    pub(super) fn is_same(&self, other: &Facts) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-
-    /// What it counts for in a quota: only files have bytes.
-    pub(super) fn bytes(&self) -> u64 {
-        if self.is_file() { self.size } else { 0 }
-    }
-
     pub(super) fn is_file(&self) -> bool {
         self.kind() == FileType::RegularFile
     }

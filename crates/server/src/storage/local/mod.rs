@@ -7,7 +7,6 @@
 //! | `upload` | uploads: written aside and renamed, or in place |
 //! | `aside`, `writers` | the hidden files of uploads; one writer a file |
 //! | `listing` | directories, in batches |
-//! | `count` | what a tree holds, for quotas |
 //! | `rename` | renames, those that replace and those that must not |
 //! | `facts`, `failure` | what the system tells of files, and its errors |
 //!
@@ -19,7 +18,6 @@
 //! pool.
 
 mod aside;
-mod count;
 mod facts;
 mod failure;
 mod listing;
@@ -50,7 +48,6 @@ use self::facts::{Facts, Rights};
 use self::failure::Failure;
 use self::tree::{CAREFUL, LOOK, Lookup, Tree};
 use self::upload::Begin;
-use super::ledger::{Ledger, Quota, Used};
 use super::{Answer, Listing, Source, Storage, Upload, UploadRequest};
 
 pub use self::failure::storage_error;
@@ -74,9 +71,6 @@ pub struct LocalSettings {
     pub recursive_entries: usize,
     /// How deep a recursive listing goes. Default 32.
     pub recursive_depth: usize,
-    /// How much may be held below the root. Default no limit, which costs nothing; with one, the tree is counted when it
-    /// is first used and every six hours (a second for 200,000 files), and each change looks at what it replaces.
-    pub quota: Quota,
     /// How old a left-over of an upload must be before it is removed, if no upload holds it. Default 1 hour.
     pub stale_after: Duration,
 }
@@ -90,7 +84,6 @@ impl Default for LocalSettings {
             sorted: 16_384,
             recursive_entries: 100_000,
             recursive_depth: 32,
-            quota: Quota::default(),
             stale_after: Duration::from_secs(3600),
         }
     }
@@ -100,8 +93,6 @@ impl Default for LocalSettings {
 pub struct LocalFs {
     tree: Arc<Tree>,
     settings: Arc<LocalSettings>,
-    /// Where there is a quota.
-    ledger: Option<Ledger>,
 }
 
 impl LocalFs {
@@ -111,39 +102,7 @@ impl LocalFs {
     /// # Errors
     /// Where it cannot be opened or is no directory.
     pub fn open(root: impl AsRef<Path>, settings: LocalSettings) -> io::Result<LocalFs> {
-        let tree = Arc::new(Tree::new(root.as_ref())?);
-        let ledger = match settings.quota.is_limited() {
-            true => Some(Ledger::open(tree.identity()?, settings.quota)),
-            false => None,
-        };
-        Ok(LocalFs { tree, settings: Arc::new(settings), ledger })
-    }
-
-    /// What there is below the root, as far as it was counted, and what there may be; nothing where there is no quota. It
-    /// costs nothing.
-    pub fn used(&self) -> Option<(Used, Quota)> {
-        self.ledger.as_ref().map(|ledger| (ledger.used().0, ledger.quota()))
-    }
-
-    /// Begins to count what there is below the root, where that is due, without waiting for it: to be called when an
-    /// account is first used, within a tokio runtime.
-    pub fn begin_count(&self) {
-        if let Some(ledger) = &self.ledger {
-            let tree = Arc::downgrade(&self.tree);
-            ledger.count(move || {
-                let Some(held) = tree.upgrade() else { return Err(StorageError::Cancelled) };
-                // Ours alone: nobody uses the account any more.
-                settle(count::count(&held, || Arc::strong_count(&held) > 1))
-            });
-        }
-    }
-
-    /// The books, once the tree was counted.
-    async fn ledger(&self) -> Option<Ledger> {
-        let ledger = self.ledger.as_ref()?;
-        self.begin_count();
-        ledger.counted().await;
-        Some(ledger.clone())
+        Ok(LocalFs { tree: Arc::new(Tree::new(root.as_ref())?), settings: Arc::new(settings) })
     }
 
     /// Removes what uploads left behind when the server was killed, in the whole tree. Tells how many files. To be done
@@ -203,14 +162,10 @@ impl Storage for LocalFs {
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>> {
         let UploadRequest { path, placement, overwrite, announced, commit } = request;
         let mode = self.mode(0o666);
-        Box::pin(async move {
-            let ledger = self.ledger().await;
-            self.change(path, StorageError::BadName, move |tree, path| {
-                let begin = Begin { path: path.clone(), placement, overwrite, announced, commit, mode, ledger };
-                Ok(Box::new(begin.begin(tree)?) as Box<dyn Upload>)
-            })
-            .await
-        })
+        Box::pin(self.change(path, StorageError::BadName, move |tree, path| {
+            let begin = Begin { path: path.clone(), placement, overwrite, announced, commit, mode };
+            Ok(Box::new(begin.begin(tree)?) as Box<dyn Upload>)
+        }))
     }
 
     fn list<'a>(&'a self, request: &'a ListRequest) -> Answer<'a, Box<dyn Listing>> {
@@ -261,68 +216,41 @@ impl Storage for LocalFs {
             if aside::has_aside(to) {
                 return Err(StorageError::BadName);
             }
-            let ledger = self.ledger.clone();
-            self.change(from, StorageError::NotFound, move |tree, from| {
-                let replaced = rename::rename(tree, from, &new, overwrite)?;
-                if let (Some(ledger), Some(replaced)) = (ledger, replaced) {
-                    ledger.removed(replaced.bytes());
-                }
-                Ok(())
-            })
-            .await
+            self.change(from, StorageError::NotFound, move |tree, from| rename::rename(tree, from, &new, overwrite))
+                .await
         })
     }
 
     fn remove_file<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
-        let ledger = self.ledger.clone();
-        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
+        Box::pin(self.change(path, StorageError::NotFound, |tree, path| {
             let place = tree.parent(path)?;
-            let facts = ledger.as_ref().and_then(|_| upload::look(&place).ok().flatten());
-            unlinkat(&place.dir, place.name, AtFlags::empty())?;
-            if let (Some(ledger), Some(facts)) = (ledger, facts) {
-                ledger.removed(facts.bytes());
-            }
-            Ok(())
+            Ok(unlinkat(&place.dir, place.name, AtFlags::empty())?)
         }))
     }
 
     fn remove_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
         let age = self.settings.stale_after;
-        let ledger = self.ledger.clone();
         Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
             let place = tree.parent(path)?;
             let remove = || unlinkat(&place.dir, place.name.as_slice(), AtFlags::REMOVEDIR);
-            let answer = match remove() {
+            match remove() {
                 // What the client cannot see must not keep it from removing what it sees as empty.
                 Err(Errno::NOTEMPTY | Errno::EXIST) if collect_left_overs(&place, age) => Ok(remove()?),
                 Err(Errno::EXIST) => Err(StorageError::NotEmpty.into()),
                 answer => Ok(answer?),
-            };
-            if let (Some(ledger), Ok(())) = (ledger, &answer) {
-                ledger.removed(0);
             }
-            answer
         }))
     }
 
     fn make_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
         let mode = self.mode(0o777);
-        Box::pin(async move {
-            let ledger = self.ledger().await;
-            self.change(path, StorageError::BadName, move |tree, path| {
-                if path.is_root() {
-                    return Err(StorageError::Exists.into());
-                }
-                let place = tree.parent(path)?;
-                let charge = ledger.map(|ledger| ledger.charge_name()).transpose()?;
-                mkdirat(&place.dir, place.name, mode)?;
-                if let Some(mut charge) = charge {
-                    charge.settle();
-                }
-                Ok(())
-            })
-            .await
-        })
+        Box::pin(self.change(path, StorageError::BadName, move |tree, path| {
+            if path.is_root() {
+                return Err(StorageError::Exists.into());
+            }
+            let place = tree.parent(path)?;
+            Ok(mkdirat(&place.dir, place.name, mode)?)
+        }))
     }
 
     fn set_modified<'a>(&'a self, path: &'a FtpPath, at: Timestamp) -> Answer<'a, ()> {

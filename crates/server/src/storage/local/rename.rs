@@ -11,8 +11,8 @@ use super::failure::Failure;
 use super::tree::Tree;
 
 /// Gives a file, a directory or a link another name. What is there under it is replaced only if `overwrite` says so, and
-/// a directory never is. Tells what was replaced.
-pub(super) fn rename(tree: &Tree, from: &FtpPath, to: &FtpPath, overwrite: bool) -> Result<Option<Facts>, Failure> {
+/// a directory never is.
+pub(super) fn rename(tree: &Tree, from: &FtpPath, to: &FtpPath, overwrite: bool) -> Result<(), Failure> {
     let (from, to) = (tree.parent(from)?, tree.parent(to)?);
     match rename_new(&from.dir, &from.name, &to.dir, &to.name) {
         Err(Errno::EXIST) if overwrite => {
@@ -20,12 +20,9 @@ pub(super) fn rename(tree: &Tree, from: &FtpPath, to: &FtpPath, overwrite: bool)
             if there.is_directory() {
                 return Err(Errno::EXIST.into());
             }
-            let moved = statat(&from.dir, from.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)?;
-            renameat(&from.dir, from.name, &to.dir, to.name)?;
-            // Two names of one file: the system leaves both where they are.
-            Ok((!moved.is_same(&there)).then_some(there))
+            Ok(renameat(&from.dir, from.name, &to.dir, to.name)?)
         }
-        answer => Ok(answer.map(|()| None)?),
+        answer => Ok(answer?),
     }
 }
 

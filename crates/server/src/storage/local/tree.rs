@@ -14,7 +14,7 @@ use std::path::Path;
 use port21_proto::FtpPath;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
-use rustix::fs::{fstat, fstatfs, open, openat, openat2, readlinkat};
+use rustix::fs::{fstatfs, open, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 /// An account's files, from its root down.
@@ -76,12 +76,6 @@ impl Tree {
     #[cfg(test)]
     pub(super) fn walking(root: &Path) -> Tree {
         Tree { kernel: false, quick: false, ..Tree::new(root).unwrap() }
-    }
-
-    /// Which directory the root is: its file system and inode.
-    pub(super) fn identity(&self) -> Result<(u64, u64), Errno> {
-        let stat = fstat(&self.root)?;
-        Ok((stat.st_dev, stat.st_ino))
     }
 
     /// Whether [`Lookup::Cached`] is worth a try.

@@ -17,7 +17,6 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::super::ledger::{Charge, Charged, Ledger};
 use super::super::{Answer, CommitMode, Sink, Upload};
 use super::aside::{Aside, random_letters};
 use super::facts::Facts;
@@ -43,8 +42,6 @@ pub(super) struct Begin {
     pub(super) commit: CommitMode,
     /// The permissions of a new file.
     pub(super) mode: Mode,
-    /// The books, where there is a quota.
-    pub(super) ledger: Option<Ledger>,
 }
 
 impl Begin {
@@ -64,10 +61,6 @@ impl Begin {
             accessat(&place.dir, place.name.as_slice(), Access::WRITE_OK, AtFlags::EACCESS)?;
             claim.and_file(facts)?;
         }
-        let mut charge = self.ledger.take().map(|ledger| ledger.charge(charged(self.placement, &there))).transpose()?;
-        if let (Some(charge), Some(bytes)) = (&charge, self.announced) {
-            charge.fits(bytes)?;
-        }
         let (file, end) = match (self.placement, &there) {
             (Placement::At(from), Some(facts)) if from > 0 => in_place(&place, facts, from)?,
             (Placement::At(from), None) if from > 0 => return Err(StorageError::BadOffset.into()),
@@ -75,9 +68,6 @@ impl Begin {
             _ if self.commit == CommitMode::Direct => direct(&place, &mut claim, self.mode, self.overwrite)?,
             _ => aside(place, there.as_ref(), self.mode, self.overwrite)?,
         };
-        if let (Some(charge), End::Stay) = (&mut charge, &end) {
-            charge.stays();
-        }
         let reserved = match self.announced {
             Some(bytes) => reserve(&file, bytes)?,
             None => false,
@@ -85,7 +75,7 @@ impl Begin {
         let trims = reserved || matches!(end, End::Cut { .. });
         let file = Arc::new(file.into());
         let Begin { path, commit, .. } = self;
-        Ok(LocalUpload { end, file, trims, path, commit, synced: None, charge, _claim: claim })
+        Ok(LocalUpload { end, file, trims, path, commit, synced: None, _claim: claim })
     }
 }
 
@@ -99,8 +89,6 @@ pub(super) struct LocalUpload {
     commit: CommitMode,
     /// What the disk said, once it was asked.
     synced: Option<Result<(), StorageError>>,
-    /// Its place in the quota, where there is one.
-    charge: Option<Charge>,
     _claim: Claim,
 }
 
@@ -122,17 +110,6 @@ enum End {
 impl Upload for LocalUpload {
     fn path(&self) -> &FtpPath {
         &self.path
-    }
-
-    fn admit(&mut self, bytes: u64) -> Result<(), StorageError> {
-        let cuts = self.cuts();
-        let Some(charge) = &mut self.charge else { return Ok(()) };
-        charge.add(bytes)?;
-        // Until its first byte the file is as it was.
-        if cuts {
-            charge.stays();
-        }
-        Ok(())
     }
 
     fn sink(&mut self) -> Sink<'_> {
@@ -192,12 +169,10 @@ impl LocalUpload {
                 rename_new(dir, aside.name(), dir, name)?;
             }
             aside.keep();
-            settle_charge(&mut self.charge);
             if durable {
                 sync_directory(aside.dir(), &self.file)?;
             }
         }
-        settle_charge(&mut self.charge);
         Ok(())
     }
 }
@@ -255,25 +230,7 @@ fn target(tree: &Tree, path: &FtpPath) -> Result<(Place, Option<Facts>), Failure
     }
 }
 
-/// What was written is there.
-fn settle_charge(charge: &mut Option<Charge>) {
-    if let Some(charge) = charge {
-        charge.settle();
-    }
-}
-
-/// What an upload is booked with.
-fn charged(placement: Placement, there: &Option<Facts>) -> Charged {
-    let Some(facts) = there else { return Charged { credit: 0, new: true } };
-    let credit = match placement {
-        Placement::Whole | Placement::Unique => facts.size,
-        Placement::At(from) => facts.size.saturating_sub(from),
-        Placement::End => 0,
-    };
-    Charged { credit, new: false }
-}
-
-pub(super) fn look(place: &Place) -> Result<Option<Facts>, Errno> {
+fn look(place: &Place) -> Result<Option<Facts>, Errno> {
     match statat(&place.dir, place.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat.into())),
         Err(Errno::NOENT) => Ok(None),

@@ -1,7 +1,6 @@
 mod changes;
 mod confinement;
 mod listings;
-mod quotas;
 mod reading;
 mod uploads;
 
@@ -42,8 +41,7 @@ impl Place {
 
     /// The same root, without openat2.
     fn walking(&self) -> LocalFs {
-        let tree = Arc::new(Tree::walking(&self.root()));
-        LocalFs { tree, settings: Arc::clone(&self.fs.settings), ledger: None }
+        LocalFs { tree: Arc::new(Tree::walking(&self.root())), settings: Arc::clone(&self.fs.settings) }
     }
 
     fn root(&self) -> std::path::PathBuf {
