@@ -59,9 +59,11 @@ impl Pattern {
     /// Whether the whole name matches. A dot at its beginning is matched by a dot alone, as in a shell.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         let first_is_dot = matches!(self.items.first(), Some(Item::Is(c)) if *c == u32::from('.'));
-        if name.starts_with(b".") && !first_is_dot {
-            return false;
-        }
+        (first_is_dot || !name.starts_with(b".")) && self.matches_hidden(name)
+    }
+
+    /// The same, where a dot at the beginning is nothing special.
+    pub(super) fn matches_hidden(&self, name: &[u8]) -> bool {
         let (mut item, mut rest) = (0, name);
         // Where the last `*` stands, and the bytes that it does not yet cover.
         let mut star: Option<(usize, &[u8])> = None;

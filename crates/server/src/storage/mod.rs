@@ -6,10 +6,13 @@
 //! | module | what it is |
 //! |---|---|
 //! | `local` | the files of this machine |
+//! | `guarded`, [`rules`] | a storage in which not everything may be done everywhere |
 //! | `glob` | patterns of names, for listings |
 
 mod glob;
+mod guarded;
 mod local;
+pub mod rules;
 
 use std::fs::File;
 use std::future::Future;
@@ -25,6 +28,7 @@ use port21_proto::listing::Entry;
 use port21_proto::server::{Form, ListRequest, Placement, StorageError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use guarded::Guarded;
 pub use local::{LocalFs, LocalSettings, storage_error};
 
 /// A future on the heap, as a trait object's methods return it.
