@@ -7,27 +7,34 @@
 //! | `session` | one control connection: its task, its operations |
 //! | `data` | data connections: passive, active, down, up, listings |
 //! | `limits` | who is let in |
-//! | [`events`], `clock` | what a server tells of its sessions, and when |
+//! | `handle`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
+//! | [`events`], [`activity`], `clock` | what a server tells of its sessions, and when |
 //! | [`storage`] | where an account's files are: the trait, and what it hands out |
 //! | [`account`] | who may log in, and what that gives |
 
 pub mod account;
+pub mod activity;
 mod clock;
 mod data;
 pub mod events;
+mod handle;
 mod limits;
 mod listen;
 pub mod network;
+mod registry;
 mod server;
 mod session;
 pub mod settings;
 pub mod storage;
 
 pub use account::{Account, Anonymous, Attempt, Authenticator, FirstOf, Users};
+pub use activity::{Activity, ActivitySink, Deed, Direction};
 pub use events::{EventSink, NewSession};
+pub use handle::{ReloadError, Reloaded, ServerHandle};
 pub use limits::raise_descriptor_limit;
-pub use listen::ListenError;
+pub use listen::{Listen, ListenError};
 pub use network::Network;
+pub use registry::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
 pub use server::{Server, ServerBuilder};
 pub use settings::Settings;
 pub use storage::{LocalFs, LocalSettings, Storage};

@@ -60,6 +60,11 @@ impl Connections {
         Connections { counts: Arc::default(), total, per_address }
     }
 
+    /// Other limits from now on, for those who come: nobody who is there goes.
+    pub(crate) fn with_limits(&self, total: usize, per_address: usize) -> Connections {
+        Connections { counts: self.counts.clone(), total, per_address }
+    }
+
     /// Whether so many are on their way out that newcomers should wait for them to have gone: a flood must not outrun
     /// those who make room for it. They need a moment, since nothing is waited for.
     pub(crate) fn is_crowded(&self) -> bool {
@@ -93,6 +98,11 @@ impl Place {
     /// The number of the connection, counted from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What [`Place::wanted`] waits for.
+    pub(crate) fn call(&self) -> Arc<Notify> {
+        self.make_room.clone()
     }
 
     /// From now on this connection keeps its place, unless it was asked to go already.

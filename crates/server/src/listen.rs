@@ -6,6 +6,56 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+/// A place to listen at, and what is set for it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Listen {
+    /// The address and port; port 0 is any that is free.
+    pub addr: SocketAddr,
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(addr: SocketAddr) -> Listen {
+        Listen { addr }
+    }
+}
+
+/// A listener of a server.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// As it was asked for: a reload that asks for the same keeps it.
+    pub(crate) wanted: Listen,
+    pub(crate) bound: SocketAddr,
+    pub(crate) socket: TcpListener,
+}
+
+impl Listener {
+    /// Whether IPv4 is taken by another listener of this port, so that `[::]` cannot have it.
+    pub(crate) fn takes_ipv4_of(&self, addr: SocketAddr) -> bool {
+        addr.port() != 0 && self.bound.is_ipv4() && self.bound.port() == addr.port()
+    }
+
+    /// Listens at `wanted`, beside `others`.
+    pub(crate) fn open<'a>(
+        wanted: Listen,
+        mut others: impl Iterator<Item = &'a Listener>,
+        backlog: u32,
+    ) -> Result<Listener, ListenError> {
+        let only_v6 = others.any(|other| other.takes_ipv4_of(wanted.addr));
+        let (socket, bound) = listen(wanted.addr, only_v6, backlog)?;
+        Ok(Listener { wanted, bound, socket })
+    }
+
+    /// A socket that listens already.
+    pub(crate) fn adopt(wanted: Listen, socket: std::net::TcpListener) -> Result<Listener, ListenError> {
+        let other = |error| ListenError::Other(wanted.addr, error);
+        socket.set_nonblocking(true).map_err(other)?;
+        let socket = TcpListener::from_std(socket).map_err(other)?;
+        let bound = socket.local_addr().map_err(other)?;
+        Ok(Listener { wanted, bound, socket })
+    }
+}
+
 /// Why a server cannot listen at an address.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

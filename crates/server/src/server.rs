@@ -2,27 +2,31 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_proto::Time;
 use port21_proto::addr::canonical;
 use port21_proto::server::SessionSettings;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use crate::account::Authenticator;
+use crate::activity::{Activity, ActivitySink};
 use crate::clock::Clock;
 use crate::data::active::Active;
 use crate::data::passive::PassivePorts;
 use crate::events::{EventSink, EventSinks, Events, NewSession};
+use crate::handle::{Order, ReloadError, Reloaded, ServerHandle};
 use crate::limits::{Accounts, Connections, Refused};
-use crate::listen::{self, ListenError};
+use crate::listen::{Listen, ListenError, Listener};
+use crate::registry::{Refusal, Registry};
 use crate::session::Session;
 use crate::settings::Settings;
 
@@ -33,6 +37,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long sessions have to end once they were cut off: for writes that are under way.
 const CUT_OFF: Duration = Duration::from_secs(2);
 
+/// So many orders of handles may wait.
+const MAX_ORDERS: usize = 8;
+
+/// So many connections that wait at a listener are served yet when it is closed.
+const MAX_DRAINED: usize = 1024;
+
 /// An FTP server.
 ///
 /// ```no_run
@@ -40,14 +50,16 @@ const CUT_OFF: Duration = Duration::from_secs(2);
 /// # use port21_server::{Authenticator, Server, Settings};
 /// # async fn example(authenticator: Arc<dyn Authenticator>) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut server = Server::builder(authenticator).settings(Settings::default()).build();
-/// server.listen("[::]:2121".parse()?)?;
+/// server.listen("[::]:2121".parse::<std::net::SocketAddr>()?)?;
 /// server.run(async { /* until a signal comes */ }).await;
 /// # Ok(())
 /// # }
 /// ```
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
+    handle: ServerHandle,
+    orders: mpsc::Receiver<Order>,
 }
 
 /// Makes a [`Server`].
@@ -55,6 +67,7 @@ pub struct ServerBuilder {
     authenticator: Arc<dyn Authenticator>,
     settings: Settings,
     sinks: Option<EventSinks>,
+    activities: Option<ActivitySink>,
 }
 
 impl ServerBuilder {
@@ -73,49 +86,83 @@ impl ServerBuilder {
         self
     }
 
+    /// Takes the activities of all sessions: logins, transfers, removals. Default: nobody does.
+    #[must_use]
+    pub fn activities(mut self, sink: impl Fn(&Activity) + Send + Sync + 'static) -> ServerBuilder {
+        self.activities = Some(Arc::new(sink));
+        self
+    }
+
     /// The server. It listens nowhere yet.
     pub fn build(self) -> Server {
-        let ServerBuilder { authenticator, settings, sinks } = self;
-        let session = SessionSettings { events: false, ..settings.session.clone() };
-        let watched_session = SessionSettings { events: true, ..settings.session.clone() };
-        let shared = Shared {
-            authenticator,
-            session: Arc::new(session),
-            watched_session: Arc::new(watched_session),
-            sinks,
-            clock: Clock::start(),
-            passive_ports: PassivePorts::new(settings.passive_ports.clone()),
-            active: Active::default(),
-            accounts: Accounts::default(),
-            settings,
+        let registry = Arc::<Registry>::default();
+        let shared = Shared::new(
+            self,
+            Lasting {
+                clock: Clock::start(),
+                passive_ports: PassivePorts::new(None, registry.clone()),
+                active: Arc::default(),
+                accounts: Arc::default(),
+                advertised: Arc::default(),
+                registry,
+            },
+        );
+        let (sender, orders) = mpsc::channel(MAX_ORDERS);
+        let handle = ServerHandle {
+            registry: shared.registry.clone(),
+            advertised: shared.advertised.clone(),
+            passive: shared.passive_ports.in_use(),
+            orders: sender,
         };
-        Server { shared: Arc::new(shared), listeners: Vec::new() }
+        Server { shared: Arc::new(shared), listeners: Vec::new(), handle, orders }
     }
 }
 
 impl Server {
     /// A server whose logins are decided by `authenticator`.
     pub fn builder(authenticator: Arc<dyn Authenticator>) -> ServerBuilder {
-        ServerBuilder { authenticator, settings: Settings::default(), sinks: None }
+        ServerBuilder { authenticator, settings: Settings::default(), sinks: None, activities: None }
     }
 
-    /// Listens at `addr` too; port 0 is any that is free. `[::]` takes IPv4 as well, unless this server already listens
-    /// at an IPv4 address with the same port. Clients that connect wait until [`Server::run`]. Call it within a tokio
-    /// runtime.
+    /// Listens at this place too. `[::]` takes IPv4 as well, unless this server already listens at an IPv4 address with the
+    /// same port. Clients that connect wait until [`Server::run`]. Call it within a tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`] names the address.
-    pub fn listen(&mut self, addr: SocketAddr) -> Result<SocketAddr, ListenError> {
-        let only_v6 = addr.port() != 0 && self.local_addrs().iter().any(|l| l.is_ipv4() && l.port() == addr.port());
-        let (listener, bound) = listen::listen(addr, only_v6, self.shared.settings.backlog)?;
+    pub fn listen(&mut self, place: impl Into<Listen>) -> Result<SocketAddr, ListenError> {
+        let listener = Listener::open(place.into(), self.listeners.iter(), self.shared.settings.backlog)?;
+        Ok(self.add(listener))
+    }
+
+    /// Takes a socket that listens already, opened by whoever has started this process, for this place. Call it within a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError::Other`] where it is no such socket.
+    pub fn adopt(
+        &mut self,
+        place: impl Into<Listen>,
+        socket: std::net::TcpListener,
+    ) -> Result<SocketAddr, ListenError> {
+        let listener = Listener::adopt(place.into(), socket)?;
+        Ok(self.add(listener))
+    }
+
+    fn add(&mut self, listener: Listener) -> SocketAddr {
+        let bound = listener.bound;
         info!(addr = %bound, "listening");
         self.listeners.push(listener);
-        Ok(bound)
+        bound
     }
 
     /// Where the server listens, in the order of the calls of [`Server::listen`].
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners.iter().map(|listener| listener.bound).collect()
+    }
+
+    /// Looks at the server and tells it what to do while it runs.
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
     }
 
     /// Serves until `shutdown` ends: then nobody new is let in, running transfers end (for
@@ -123,9 +170,10 @@ impl Server {
     ///
     /// Dropped, all sessions are cut off.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Server { shared, listeners } = self;
+        // The handle stays: while one is there, nobody who waits for an order has to ask whether any can come.
+        let Server { mut shared, mut listeners, handle: _handle, mut orders } = self;
         let settings = &shared.settings;
-        let connections = Connections::new(settings.max_connections, settings.max_connections_per_address);
+        let mut connections = Connections::new(settings.max_connections, settings.max_connections_per_address);
         let (tell, told) = watch::channel(Phase::Serving);
         let mut sessions = JoinSet::new();
         let mut turn = 0;
@@ -137,6 +185,25 @@ impl Server {
                     if let Err(error) = ended {
                         error!(%error, "a session panicked: this is a fault of the server, please report it");
                     }
+                }
+                Some(Order::Reload(new, wanted, answer)) = orders.recv() => {
+                    let backlog = new.settings.backlog;
+                    let result = relisten(&mut listeners, &wanted, backlog).map(|(reloaded, closed)| {
+                        // Whoever has connected there before it was closed is served yet.
+                        for (stream, peer) in closed.iter().flat_map(drain) {
+                            if let Some(mut session) = admit(&shared, &connections, stream, canonical(peer), &told) {
+                                sessions.spawn(async move { session.run().await });
+                            }
+                        }
+                        shared = Arc::new(Shared::new(*new, shared.lasting()));
+                        let settings = &shared.settings;
+                        connections =
+                            connections.with_limits(settings.max_connections, settings.max_connections_per_address);
+                        info!(opened = ?reloaded.opened, closed = ?reloaded.closed, "new settings");
+                        reloaded
+                    });
+                    // Whoever has asked may have gone.
+                    let _ = answer.send(result);
                 }
                 // Where it is crowded, the end of a session wakes this loop.
                 accepted = accept(&listeners, &mut turn), if !connections.is_crowded() => match accepted {
@@ -157,7 +224,7 @@ impl Server {
         info!(sessions = sessions.len(), "shutting down");
         // No session is left to hear it: all have ended.
         let _ = tell.send(Phase::Ending);
-        if !all_end(&mut sessions, settings.shutdown_grace).await {
+        if !all_end(&mut sessions, shared.settings.shutdown_grace).await {
             warn!(sessions = sessions.len(), "cutting off the sessions that are left");
             let _ = tell.send(Phase::Over);
             if !all_end(&mut sessions, CUT_OFF).await {
@@ -183,7 +250,7 @@ async fn all_end(sessions: &mut JoinSet<()>, patience: Duration) -> bool {
     timeout(patience, async { while sessions.join_next().await.is_some() {} }).await.is_ok()
 }
 
-/// What all sessions of a server share.
+/// What all sessions share that have begun under the same settings.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) authenticator: Arc<dyn Authenticator>,
@@ -191,18 +258,115 @@ pub(crate) struct Shared {
     pub(crate) session: Arc<SessionSettings>,
     pub(crate) watched_session: Arc<SessionSettings>,
     sinks: Option<EventSinks>,
+    pub(crate) activities: Option<ActivitySink>,
     pub(crate) clock: Clock,
     pub(crate) passive_ports: PassivePorts,
-    pub(crate) active: Active,
-    pub(crate) accounts: Accounts,
+    pub(crate) active: Arc<Active>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) advertised: Arc<Advertised>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+/// What of that is the same whatever the settings are.
+struct Lasting {
+    clock: Clock,
+    passive_ports: PassivePorts,
+    active: Arc<Active>,
+    accounts: Arc<Accounts>,
+    advertised: Arc<Advertised>,
+    registry: Arc<Registry>,
 }
 
 impl Shared {
+    fn new(builder: ServerBuilder, lasting: Lasting) -> Shared {
+        let ServerBuilder { authenticator, settings, sinks, activities } = builder;
+        let Lasting { clock, passive_ports, active, accounts, advertised, registry } = lasting;
+        advertised.set(settings.advertise);
+        Shared {
+            authenticator,
+            session: Arc::new(SessionSettings { events: false, ..settings.session.clone() }),
+            watched_session: Arc::new(SessionSettings { events: true, ..settings.session.clone() }),
+            sinks,
+            activities,
+            clock,
+            passive_ports: passive_ports.with_range(settings.passive_ports.clone()),
+            active,
+            accounts,
+            advertised,
+            registry,
+            settings,
+        }
+    }
+
+    fn lasting(&self) -> Lasting {
+        Lasting {
+            clock: self.clock,
+            passive_ports: self.passive_ports.with_range(None),
+            active: self.active.clone(),
+            accounts: self.accounts.clone(),
+            advertised: self.advertised.clone(),
+            registry: self.registry.clone(),
+        }
+    }
+
     /// The events of a session that begins, where somebody watches it.
     pub(crate) fn watch(&self, number: u64, peer: SocketAddr, local: SocketAddr, at: Time) -> Option<Arc<Events>> {
         let sink = self.sinks.as_ref()?(&NewSession { number, peer, local, at })?;
         Some(Arc::new(Events::new(sink, self.clock)))
     }
+}
+
+/// The address that PASV tells to peers outside of the local networks; 0.0.0.0 stands for none.
+#[derive(Debug, Default)]
+pub(crate) struct Advertised(AtomicU32);
+
+impl Advertised {
+    pub(crate) fn set(&self, address: Option<Ipv4Addr>) {
+        self.0.store(address.unwrap_or(Ipv4Addr::UNSPECIFIED).to_bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Option<Ipv4Addr> {
+        Some(Ipv4Addr::from_bits(self.0.load(Ordering::Relaxed))).filter(|address| !address.is_unspecified())
+    }
+}
+
+/// Opens what is new and takes out what is not wanted any more, or changes nothing.
+fn relisten(
+    listeners: &mut Vec<Listener>,
+    wanted: &[Listen],
+    backlog: u32,
+) -> Result<(Reloaded, Vec<Listener>), ReloadError> {
+    let mut opened = Vec::<Listener>::new();
+    for place in wanted {
+        if listeners.iter().chain(&opened).any(|listener| listener.wanted == *place) {
+            continue;
+        }
+        let goes = |listener: &&Listener| !wanted.contains(&listener.wanted);
+        let leaving = listeners.iter().filter(goes).any(|listener| listener.bound.port() == place.addr.port());
+        let stay = listeners.iter().filter(|listener| !goes(listener)).chain(&opened);
+        match Listener::open(*place, stay, backlog) {
+            Ok(listener) => opened.push(listener),
+            Err(ListenError::Taken(addr)) if leaving => return Err(ReloadError::Overlaps(addr)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (stay, closed): (Vec<_>, Vec<_>) =
+        std::mem::take(listeners).into_iter().partition(|listener| wanted.contains(&listener.wanted));
+    let bound = |listeners: &[Listener]| listeners.iter().map(|listener| listener.bound).collect();
+    let reloaded = Reloaded { opened: bound(&opened), closed: bound(&closed) };
+    listeners.extend(stay);
+    listeners.extend(opened);
+    Ok((reloaded, closed))
+}
+
+/// The connections that wait at a listener which is about to be closed.
+fn drain(listener: &Listener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    std::iter::from_fn(move || match listener.socket.poll_accept(&mut cx) {
+        Poll::Ready(accepted) => accepted.ok(),
+        Poll::Pending => None,
+    })
+    .take(MAX_DRAINED)
 }
 
 /// A session for a connection, where the limits allow one.
@@ -221,6 +385,10 @@ fn admit(
                 Refused::Total => "421 Too many connections, try again later.\r\n",
                 Refused::PerAddress => "421 Too many connections from your address, try again later.\r\n",
             };
+            shared.registry.refused(match refused {
+                Refused::Total => Refusal::Connections,
+                Refused::PerAddress => Refusal::Address,
+            });
             warn!(%peer, ?refused, "refused a connection");
             // An empty send buffer takes this at once. A flood must not cost more than that.
             let _ = rustix::net::send(&stream, why.as_bytes(), rustix::net::SendFlags::DONTWAIT);
@@ -230,19 +398,19 @@ fn admit(
 }
 
 /// The next connection of any listener, each in its turn first.
-async fn accept(listeners: &[TcpListener], turn: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listeners: &[Listener], turn: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
     std::future::poll_fn(|cx| poll_accept(listeners, turn, cx)).await
 }
 
 fn poll_accept(
-    listeners: &[TcpListener],
+    listeners: &[Listener],
     turn: &mut usize,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
     *turn = turn.wrapping_add(1);
     let (behind, ahead) = listeners.split_at(turn.checked_rem(listeners.len()).unwrap_or(0));
     for listener in ahead.iter().chain(behind) {
-        if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+        if let Poll::Ready(accepted) = listener.socket.poll_accept(cx) {
             return Poll::Ready(accepted);
         }
     }

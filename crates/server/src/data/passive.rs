@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
 use crate::events::Events;
+use crate::registry::{Refusal, Registry};
 
 /// Connections of strangers may come first; so many of all wait in the system to be looked at.
 const BACKLOG: u32 = 16;
@@ -37,6 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct PassivePorts {
     range: Option<RangeInclusive<u16>>,
     state: Arc<Mutex<State>>,
+    registry: Arc<Registry>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,19 @@ struct State {
     resting: VecDeque<u16>,
     rests: HashSet<u16>,
     max_resting: usize,
+    /// How many ports there are, where that is set.
+    size: Option<usize>,
+}
+
+/// How many ports are in use, and how many there are.
+#[derive(Clone, Debug)]
+pub(crate) struct InUse(Arc<Mutex<State>>);
+
+impl InUse {
+    pub(crate) fn count(&self) -> (usize, Option<usize>) {
+        let state = lock(&self.0);
+        (state.held.len(), state.size)
+    }
 }
 
 /// A port that is held; it rests when this is dropped.
@@ -57,10 +72,22 @@ struct Lease {
 
 impl PassivePorts {
     /// The ports of `range`; any that the system has free where there is none.
-    pub(crate) fn new(range: Option<RangeInclusive<u16>>) -> PassivePorts {
-        let size = range.as_ref().map_or(0, ExactSizeIterator::len);
-        let state = State { max_resting: size / 2, ..State::default() };
-        PassivePorts { range, state: Arc::new(Mutex::new(state)) }
+    pub(crate) fn new(range: Option<RangeInclusive<u16>>, registry: Arc<Registry>) -> PassivePorts {
+        PassivePorts { range: None, state: Arc::default(), registry }.with_range(range)
+    }
+
+    /// Other ports from now on. Those that are in use stay so, and none is given twice.
+    pub(crate) fn with_range(&self, range: Option<RangeInclusive<u16>>) -> PassivePorts {
+        let size = range.as_ref().map(ExactSizeIterator::len);
+        let mut state = lock(&self.state);
+        (state.max_resting, state.size) = (size.unwrap_or(0) / 2, size);
+        drop(state);
+        PassivePorts { range, state: self.state.clone(), registry: self.registry.clone() }
+    }
+
+    /// Who wants to know how many are in use.
+    pub(crate) fn in_use(&self) -> InUse {
+        InUse(self.state.clone())
     }
 
     /// Listens at `local`'s address.
@@ -80,6 +107,7 @@ impl PassivePorts {
                 Err(error) => return Err(no_port(&error)),
             }
         }
+        self.registry.refused(Refusal::NoPort);
         warn!(?range, "no passive port is free: use a larger range");
         Err(DataError::NoPort)
     }
@@ -93,7 +121,11 @@ impl PassivePorts {
             let port = range.start().checked_add(u16::try_from(start.checked_rem(size)?).ok()?)?;
             (!state.held.contains(&port) && !state.rests.contains(&port)).then_some(port)
         });
-        let port = free.or_else(|| state.resting.pop_front())?;
+        // Those that rest may be of a range that was given up.
+        let port = free.or_else(|| {
+            let rested = state.resting.iter().position(|port| range.contains(port))?;
+            state.resting.remove(rested)
+        })?;
         state.rests.remove(&port);
         state.held.insert(port);
         Some(Lease { state: self.state.clone(), port })
@@ -138,9 +170,10 @@ impl Passive {
         let addr = listener.local_addr().map_err(|error| no_port(&error))?;
         let listener = Arc::new(listener);
         let closer = Arc::downgrade(&listener);
+        let registry = ports.registry.clone();
         let acceptor = tokio::spawn(async move {
             let _lease = lease;
-            accept(&listener, peer, events).await
+            accept(&listener, peer, events, &registry).await
         });
         Ok(Passive { addr, listener: closer, acceptor })
     }
@@ -166,7 +199,12 @@ impl Drop for Passive {
     }
 }
 
-async fn accept(listener: &TcpListener, peer: IpAddr, events: Option<Arc<Events>>) -> (TcpStream, Option<Tap>) {
+async fn accept(
+    listener: &TcpListener,
+    peer: IpAddr,
+    events: Option<Arc<Events>>,
+    registry: &Registry,
+) -> (TcpStream, Option<Tap>) {
     loop {
         match listener.accept().await {
             Ok((stream, from)) if from.ip().to_canonical() == peer => {
@@ -174,6 +212,7 @@ async fn accept(listener: &TcpListener, peer: IpAddr, events: Option<Arc<Events>
                 return (stream, tap);
             }
             Ok((_, from)) => {
+                registry.refused(Refusal::Stranger);
                 warn!(%from, %peer, "a stranger connected to a data port and was dropped");
                 if let Some(events) = &events {
                     events
@@ -229,7 +268,7 @@ mod tests {
     #[test]
     fn a_port_rests_while_others_are_free() {
         let range = 40000..=40003;
-        let ports = PassivePorts::new(Some(range.clone()));
+        let ports = PassivePorts::new(Some(range.clone()), Arc::default());
         let first = ports.hold(&range).unwrap().port;
         for _ in 0..50 {
             // Dropped at once: it rests behind the first, and of four ports two rest.
@@ -247,7 +286,7 @@ mod tests {
     #[test]
     fn ports_are_not_in_order() {
         let range = 40000..=49999;
-        let ports = PassivePorts::new(Some(range.clone()));
+        let ports = PassivePorts::new(Some(range.clone()), Arc::default());
         let held: Vec<_> = (0..20).map_while(|_| ports.hold(&range)).collect();
         assert!(held.windows(2).any(|pair| pair[1].port != pair[0].port.wrapping_add(1)));
     }
@@ -256,7 +295,7 @@ mod tests {
     async fn a_port_of_another_program_is_passed_over() {
         let other = TcpListener::bind(loopback()).await.unwrap();
         let port = other.local_addr().unwrap().port();
-        let ports = PassivePorts::new(Some(port..=port));
+        let ports = PassivePorts::new(Some(port..=port), Arc::default());
         assert_eq!(Passive::listen(&ports, loopback(), loopback().ip(), None).err(), Some(DataError::NoPort));
         drop(other);
         assert!(Passive::listen(&ports, loopback(), loopback().ip(), None).is_ok());
@@ -264,7 +303,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_connects_once_it_is_let_go_of() {
-        let passive = Passive::listen(&PassivePorts::new(None), loopback(), loopback().ip(), None).unwrap();
+        let passive =
+            Passive::listen(&PassivePorts::new(None, Arc::default()), loopback(), loopback().ip(), None).unwrap();
         let addr = passive.addr();
         drop(passive);
         assert!(TcpStream::connect(addr).await.is_err());
@@ -272,7 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stranger_is_dropped_and_the_client_still_served() {
-        let ports = PassivePorts::new(None);
+        let ports = PassivePorts::new(None, Arc::default());
         let client: IpAddr = "127.0.0.9".parse().unwrap();
         let passive = Passive::listen(&ports, loopback(), client, None).unwrap();
         let addr = passive.addr();

@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::events::Events;
 use crate::limits::Place;
+use crate::registry::Seat;
 use crate::server::{Phase, Shared};
 use control::{Control, Read};
 use log::Log;
@@ -51,6 +52,7 @@ pub(crate) struct Session {
     shared: Arc<Shared>,
     events: Option<Arc<Events>>,
     place: Arc<Place>,
+    seat: Seat,
     shutdown: watch::Receiver<Phase>,
 }
 
@@ -75,10 +77,12 @@ impl Session {
         }
         let settings = if events.is_some() { &shared.watched_session } else { &shared.session };
         let machine = ServerSession::new(settings.clone(), TlsMode::Off, peer, now);
-        let log = Log::new(place.number(), peer);
-        let work = Work::new(Performer { shared: shared.clone(), local, peer, events: events.clone(), log });
+        let number = place.number();
+        let seat = shared.registry.enter(number, (peer, local), now, place.call());
+        let log = Log::new(number, peer, shared.clone());
+        let work = Work::new(Performer { shared: shared.clone(), number, local, peer, events: events.clone(), log });
         let place = Arc::new(place);
-        Ok(Session { machine, control, pending: Vec::new(), ended: false, work, shared, events, place, shutdown })
+        Ok(Session { machine, control, pending: Vec::new(), ended: false, work, shared, events, place, seat, shutdown })
     }
 
     /// Serves the client to the end. (Were it to take `self`, its future would have room for that twice.)
@@ -93,7 +97,7 @@ impl Session {
         loop {
             let deadline = tokio::select! {
                 biased;
-                () = place.wanted() => return self.turn_out(),
+                () = place.wanted() => return Box::pin(self.leave()).await,
                 deadline = self.perform() => deadline,
             };
             // The end is on the heap, as all that is rare: the task of a session that waits stays small.
@@ -112,14 +116,14 @@ impl Session {
             let reads = self.reads();
             tokio::select! {
                 biased;
-                () = place.wanted() => return self.turn_out(),
+                () = place.wanted() => return Box::pin(self.leave()).await,
                 happened = self.work.next(), if self.work.is_busy() => self.happened(happened),
                 () = self.control.readable(), if reads => {
                     self.read();
                 }
                 Ok(()) = self.shutdown.changed() => {
                     if *self.shutdown.borrow_and_update() == Phase::Over {
-                        return Box::pin(self.cut_off()).await;
+                        return Box::pin(self.cut_off("421 The server has shut down.")).await;
                     }
                     self.machine.handle_shutdown(self.shared.clock.now());
                 }
@@ -226,7 +230,10 @@ impl Session {
 
     fn was_read(&mut self, read: Read) -> bool {
         match read {
-            Read::Some(_) => return true,
+            Read::Some(_) => {
+                self.seat.heard(self.shared.clock.now());
+                return true;
+            }
             Read::Nothing => {}
             Read::End => self.end(Closing::Fin),
             Read::Broken => self.end(Closing::Reset),
@@ -269,6 +276,18 @@ impl Session {
         }
     }
 
+    /// Is wanted to leave: by the operator, or by another connection.
+    async fn leave(&mut self) {
+        if self.seat.is_kicked() {
+            self.work.log().kicked();
+            if let Some(events) = &self.events {
+                events.note(Some(ConnectionId::CONTROL), "ended by the operator".into());
+            }
+            return self.cut_off("421 The operator has ended this session.").await;
+        }
+        self.turn_out();
+    }
+
     /// Gives its place to another connection.
     fn turn_out(&self) {
         let text = "421 Too many connections, and this one has not logged in.";
@@ -281,10 +300,11 @@ impl Session {
     }
 
     /// Ends whatever runs: an upload that was not complete never happened.
-    async fn cut_off(&mut self) {
+    async fn cut_off(&mut self, why: &str) {
         self.work.end().await;
+        self.work.log().disconnected();
         self.tell_closed(End::Server, Closing::Fin);
-        self.control.send_last("421 The server has shut down.");
+        self.control.send_last(why);
     }
 
     async fn close(&mut self) {

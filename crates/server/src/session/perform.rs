@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::account::{Account, Attempt};
+use crate::activity::Direction;
 use crate::data::connection::{DataConnection, Tap};
 use crate::data::download::download;
 use crate::data::listing::OpenListing;
@@ -21,13 +22,14 @@ use crate::data::upload::{Cancel, Received, upload};
 use crate::events::Events;
 use crate::limits::AccountPlace;
 use crate::server::Shared;
-use crate::session::log::Log;
+use crate::session::log::{Carried, Log};
 use crate::session::work::{Done, Held};
 use crate::storage::{Source, Storage, Upload, UploadRequest};
 
 /// What the operations of one session need.
 pub(crate) struct Performer {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) number: u64,
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
     pub(crate) events: Option<Arc<Events>>,
@@ -54,7 +56,7 @@ impl Performer {
             let place = self.shared.accounts.admit(&account.name, account.max_sessions).ok_or(LoginError::TooMany)?;
             Ok(Login { account, _place: place })
         });
-        self.log.login(user, result.as_ref().map(|login| login.account.name.as_str()));
+        self.log.login(user, result.as_ref().map(|login| &login.account));
         match result {
             Ok(login) => {
                 let outcome = Outcome::Login(Ok(login.account.grant()));
@@ -80,7 +82,7 @@ impl Performer {
         let passive = Passive::listen(&shared.passive_ports, self.local, self.peer.ip(), self.events.clone())?;
         let mut told = passive.addr();
         let is_local = shared.settings.local_networks.iter().any(|network| network.contains(self.peer.ip()));
-        if let Some(ip) = shared.settings.advertise
+        if let Some(ip) = shared.advertised.get()
             && ipv4
             && !is_local
         {
@@ -100,12 +102,13 @@ impl Performer {
         mut cancel: Cancel,
     ) -> Done {
         let began = self.shared.clock.now();
-        let (what, path) = match &held {
-            Held::Source(_, path) => ("download", path.clone()),
-            Held::Listing(_, path) => ("listing", path.clone()),
-            Held::Upload(upload) => ("upload", upload.path().clone()),
-            Held::Passive(_) => ("nothing", FtpPath::root()),
+        let (direction, path) = match &held {
+            Held::Source(_, path) => (Direction::Down, path.clone()),
+            Held::Listing(_, path) => (Direction::List, path.clone()),
+            Held::Upload(upload) => (Direction::Up, upload.path().clone()),
+            Held::Passive(_) => (Direction::List, FtpPath::root()),
         };
+        let mut moving = self.shared.registry.moves(self.number, direction, path.clone(), began, meter.clone());
         let connected = unless(&mut cancel, async { Ok(self.connect(channel).await?) }).await;
         let (result, held) = match connected {
             // An upload is let go of by the session, as after any other end.
@@ -117,7 +120,12 @@ impl Performer {
                 carry(held, data, form, cancel).await
             }
         };
-        self.log.transfer(what, &path, meter.bytes(), self.shared.clock.now().since(began), &result);
+        if result.is_ok() {
+            moving.is_whole();
+        }
+        drop(moving);
+        let (bytes, took) = (meter.bytes(), self.shared.clock.now().since(began));
+        self.log.transfer(Carried { direction, path, bytes, took, form }, &result);
         let outcome = Outcome::Transferred(Transferred { bytes: meter.bytes(), result });
         Done { outcome, held: held.filter(|held| matches!(held, Held::Upload(_))), login: None }
     }

@@ -1,5 +1,6 @@
 //! A storage in which not everything may be done everywhere.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -58,6 +59,10 @@ impl Guarded {
 }
 
 impl Storage for Guarded {
+    fn local_path(&self, path: &FtpPath) -> Option<PathBuf> {
+        self.inner.local_path(path)
+    }
+
     fn open_read<'a>(&'a self, path: &'a FtpPath, from: u64) -> Answer<'a, Source> {
         self.guard(path, Permission::Read, || self.inner.open_read(path, from))
     }

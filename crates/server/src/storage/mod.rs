@@ -18,6 +18,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io::Seek;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -57,6 +58,13 @@ pub trait Storage: Send + Sync {
     /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] beyond the end,
     /// [`StorageError::NoSpace`] where the announced bytes have no room, and as the place has them.
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>>;
+
+    /// The file of this machine that a path names, for those who are told of what was done: nobody opens it by this. None
+    /// where there is none, or a path does not tell it.
+    fn local_path(&self, path: &FtpPath) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
 
     /// Opens a listing. The first error comes here, before anything was told of the listing to anyone.
     ///

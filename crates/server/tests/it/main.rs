@@ -7,10 +7,12 @@
 //! | [`transfers`] | transfers watched, stopped, pipelined, stalled; both ways, by the bytes |
 //! | [`uploads`] | uploads that are cut off leave the old file whole |
 //! | [`hostile`] | escapes, floods, bounces, port thieves |
+//! | [`running`] | a server that is looked at, told to end sessions and given new settings while it runs |
 //! | [`told`] | the events of a session |
 
 mod client;
 mod hostile;
+mod running;
 mod site;
 mod told;
 mod transfers;

@@ -14,7 +14,9 @@ use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, SessionEvent};
 use port21_server::storage::BoxFuture;
 use port21_server::storage::{LocalFs, LocalSettings};
-use port21_server::{Account, Attempt, Authenticator, EventSink, Server, Settings, Storage};
+use port21_server::{
+    Account, Activity, Attempt, Authenticator, Deed, EventSink, Server, ServerHandle, Settings, Storage,
+};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -26,6 +28,8 @@ pub(crate) struct Site {
     pub(crate) addr: SocketAddr,
     dir: TempDir,
     events: Mutex<Receiver<SessionEvent>>,
+    activities: Mutex<Receiver<Activity>>,
+    pub(crate) handle: ServerHandle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -67,6 +71,7 @@ impl Site {
         std::fs::create_dir(&root).unwrap();
         let storage = wrap(Arc::new(LocalFs::open(&root, LocalSettings::default()).unwrap()));
         let (sink, events) = channel();
+        let (done, activities) = channel();
         let (bound, is_bound) = channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -80,13 +85,16 @@ impl Site {
                         let sink = sink.clone();
                         Some(Arc::new(move |event| drop(sink.send(event))) as EventSink)
                     })
+                    .activities(move |activity| drop(done.send(activity.clone())))
                     .build();
-                bound.send(server.listen(addr).unwrap()).unwrap();
+                let addr = server.listen(addr).unwrap();
+                bound.send((addr, server.handle())).unwrap();
                 server.run(async { drop(stopped.await) }).await;
             });
         });
-        let addr = is_bound.recv().unwrap();
-        Site { addr, dir, events: Mutex::new(events), stop: Some(stop), thread: Some(thread) }
+        let (addr, handle) = is_bound.recv().unwrap();
+        let (events, activities) = (Mutex::new(events), Mutex::new(activities));
+        Site { addr, dir, events, activities, handle, stop: Some(stop), thread: Some(thread) }
     }
 
     /// A file below the account's root.
@@ -125,6 +133,11 @@ impl Site {
         let mut raw = self.connect();
         raw.log_in();
         raw
+    }
+
+    /// The next thing that was done.
+    pub(crate) fn next_deed(&self) -> Deed {
+        self.activities.lock().unwrap().recv_timeout(PATIENCE).expect("nothing was done").deed
     }
 
     /// Waits for the next event that `wanted` says is it.

@@ -28,9 +28,11 @@ mod tree;
 mod upload;
 mod writers;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +93,7 @@ impl Default for LocalSettings {
 
 /// The files below a directory of this machine; nothing outside it can be reached through any name or link.
 pub struct LocalFs {
+    root: PathBuf,
     tree: Arc<Tree>,
     settings: Arc<LocalSettings>,
 }
@@ -102,7 +105,11 @@ impl LocalFs {
     /// # Errors
     /// Where it cannot be opened or is no directory.
     pub fn open(root: impl AsRef<Path>, settings: LocalSettings) -> io::Result<LocalFs> {
-        Ok(LocalFs { tree: Arc::new(Tree::new(root.as_ref())?), settings: Arc::new(settings) })
+        let root = root.as_ref();
+        let tree = Arc::new(Tree::new(root)?);
+        // As it was opened; where it cannot be told, as it was named.
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        Ok(LocalFs { root, tree, settings: Arc::new(settings) })
     }
 
     /// Removes what uploads left behind when the server was killed, in the whole tree. Tells how many files. To be done
@@ -155,6 +162,10 @@ impl LocalFs {
 }
 
 impl Storage for LocalFs {
+    fn local_path(&self, path: &FtpPath) -> Option<PathBuf> {
+        Some(self.root.join(OsStr::from_bytes(path.relative())))
+    }
+
     fn open_read<'a>(&'a self, path: &'a FtpPath, from: u64) -> Answer<'a, Source> {
         Box::pin(self.look(path, move |tree, path, lookup| open_read(tree, path, from, lookup)))
     }

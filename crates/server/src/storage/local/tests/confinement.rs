@@ -56,7 +56,11 @@ async fn magic_links_are_not_followed() {
     assert_eq!(get(&fs, "root/etc/passwd", 0).await, Err(StorageError::Denied));
     assert_eq!(fs.enter(&path("cwd")).await, Err(StorageError::Denied));
     assert_eq!(get(&fs, "fd/0", 0).await, Err(StorageError::Denied));
-    let walking = LocalFs { tree: Arc::new(Tree::walking(Path::new("/proc/self"))), settings: fs.settings };
+    let walking = LocalFs {
+        root: "/proc/self".into(),
+        tree: Arc::new(Tree::walking(Path::new("/proc/self"))),
+        settings: fs.settings,
+    };
     assert!(get(&walking, "root/etc/passwd", 0).await.is_err());
     assert!(get(&walking, "exe", 0).await.is_err());
 }

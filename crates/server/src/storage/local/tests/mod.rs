@@ -41,7 +41,11 @@ impl Place {
 
     /// The same root, without openat2.
     fn walking(&self) -> LocalFs {
-        LocalFs { tree: Arc::new(Tree::walking(&self.root())), settings: Arc::clone(&self.fs.settings) }
+        LocalFs {
+            root: self.root(),
+            tree: Arc::new(Tree::walking(&self.root())),
+            settings: Arc::clone(&self.fs.settings),
+        }
     }
 
     fn root(&self) -> std::path::PathBuf {

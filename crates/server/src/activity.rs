@@ -1,0 +1,96 @@
+//! What was done in sessions, for whoever keeps accounts of it: a log of transfers, hooks.
+//!
+//! Unlike [`events`](crate::events), which are the whole of a session's conversation, these are the few things that an
+//! operator acts on, each told once and when it is final: an upload is told when it has its name, or will never have it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use port21_proto::server::{Form, LoginError};
+use port21_proto::{FtpPath, Time};
+
+/// Takes the activities of all sessions, in the order in which they are final. It is called by the sessions' tasks and must
+/// not block.
+pub type ActivitySink = Arc<dyn Fn(&Activity) + Send + Sync>;
+
+/// One thing that was done, by whom, and when.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Activity {
+    /// When it was final.
+    pub at: Time,
+    /// The session's number, as in the log.
+    pub session: u64,
+    /// The client's end of the control connection.
+    pub peer: SocketAddr,
+    /// Whose session it is; empty before a login.
+    pub account: Arc<str>,
+    /// Whether that is a guest.
+    pub anonymous: bool,
+    /// What was done.
+    pub deed: Deed,
+}
+
+/// What was done. Paths are the account's own; `file` is the file of this machine, where the storage can tell.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Deed {
+    /// Somebody tried to log in.
+    Login {
+        /// The name as the client wrote it.
+        user: Vec<u8>,
+        /// Why not, if not.
+        result: Result<(), LoginError>,
+    },
+    /// A file was carried, whole or in part.
+    Transferred {
+        /// Which way: [`Direction::List`] is no activity.
+        direction: Direction,
+        /// The file.
+        path: FtpPath,
+        /// The file of this machine.
+        file: Option<PathBuf>,
+        /// How many bytes went over the data connection.
+        bytes: u64,
+        /// From the opening of the data connection to its end.
+        took: Duration,
+        /// TYPE A or I.
+        form: Form,
+        /// Of a download: all bytes were taken. Of an upload: the file has its name, with all bytes.
+        whole: bool,
+    },
+    /// A file was removed.
+    Removed {
+        /// The file.
+        path: FtpPath,
+        /// The file of this machine that is no more.
+        file: Option<PathBuf>,
+    },
+}
+
+/// What a transfer carries, and which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// A file to the client.
+    Down,
+    /// A file from the client.
+    Up,
+    /// A listing to the client.
+    List,
+}
+
+impl Direction {
+    /// All of them.
+    pub const ALL: [Direction; 3] = [Direction::Down, Direction::Up, Direction::List];
+
+    /// The word for it: `download`, `upload`, `listing`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Direction::Down => "download",
+            Direction::Up => "upload",
+            Direction::List => "listing",
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Who is on, what moves, and what was counted.
+//!
+//! Its one lock is taken when a session or a transfer begins or ends, and by those who look: never for bytes, which each
+//! transfer counts in its own [`Meter`].
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use port21_proto::addr::canonical;
+use port21_proto::{FtpPath, Time};
+use tokio::sync::Notify;
+
+use crate::activity::Direction;
+use crate::data::meter::Meter;
+
+/// All sessions of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    state: Mutex<State>,
+    connections: AtomicU64,
+    logins: AtomicU64,
+    failed_logins: AtomicU64,
+    refusals: [AtomicU64; Refusal::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sessions: BTreeMap<u64, Entry>,
+    /// Of the transfers that have ended.
+    totals: [TransferCounts; Direction::ALL.len()],
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: SocketAddr,
+    local: SocketAddr,
+    since: Time,
+    login: Option<(Arc<str>, bool)>,
+    transfer: Option<Running>,
+    pulse: Arc<Pulse>,
+}
+
+#[derive(Debug)]
+struct Running {
+    direction: Direction,
+    path: FtpPath,
+    began: Time,
+    meter: Arc<Meter>,
+}
+
+/// What a session and its entry share.
+#[derive(Debug)]
+struct Pulse {
+    /// Also tells a session to make room: see [`Place`](crate::limits::Place).
+    wanted: Arc<Notify>,
+    kicked: AtomicBool,
+    /// When the client was last heard of, in nanoseconds.
+    heard: AtomicU64,
+}
+
+/// A session's entry; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    registry: Arc<Registry>,
+    number: u64,
+    pulse: Arc<Pulse>,
+}
+
+/// A transfer's entry; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Moving {
+    registry: Arc<Registry>,
+    number: u64,
+    whole: bool,
+}
+
+/// A session, as an operator sees it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionStatus {
+    /// Its number, as in the log.
+    pub number: u64,
+    /// The client's end of the control connection.
+    pub peer: SocketAddr,
+    /// The server's.
+    pub local: SocketAddr,
+    /// Since when.
+    pub since: Time,
+    /// When the client was last heard of on the control connection.
+    pub heard: Time,
+    /// Whose session it is, once somebody is logged in.
+    pub account: Option<Arc<str>>,
+    /// Whether that is a guest.
+    pub anonymous: bool,
+    /// What moves.
+    pub transfer: Option<TransferStatus>,
+}
+
+/// A transfer that is under way.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransferStatus {
+    /// Which way.
+    pub direction: Direction,
+    /// The file or directory.
+    pub path: FtpPath,
+    /// Since when.
+    pub began: Time,
+    /// How many bytes have come through.
+    pub bytes: u64,
+}
+
+/// What was counted since the server was made.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Sessions at this moment.
+    pub sessions: usize,
+    /// Transfers at this moment.
+    pub transfers: usize,
+    /// Connections that were let in.
+    pub connections: u64,
+    /// Logins.
+    pub logins: u64,
+    /// Logins that failed.
+    pub failed_logins: u64,
+    /// What was turned away, by reason; as many as [`Refusal::ALL`], in its order.
+    pub refusals: [u64; Refusal::ALL.len()],
+    /// Transfers, in the order of [`Direction::ALL`].
+    pub by_direction: [TransferCounts; Direction::ALL.len()],
+    /// Ports for passive data connections that are in use; none where the system gives any.
+    pub passive_in_use: usize,
+    /// How many there are; none where the system gives any.
+    pub passive_ports: Option<usize>,
+}
+
+/// The transfers of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransferCounts {
+    /// All bytes were carried.
+    pub whole: u64,
+    /// They ended early.
+    pub broken: u64,
+    /// Bytes, those of running transfers too.
+    pub bytes: u64,
+}
+
+/// Why somebody was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Too many connections in all.
+    Connections,
+    /// Too many from one address.
+    Address,
+    /// A connection that had not logged in made room for another.
+    MadeRoom,
+    /// Too many sessions of one account.
+    Account,
+    /// No passive port was free.
+    NoPort,
+    /// A stranger at a data port.
+    Stranger,
+    /// Ended by the operator.
+    Kicked,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Refusal; 7] = [
+        Refusal::Connections,
+        Refusal::Address,
+        Refusal::MadeRoom,
+        Refusal::Account,
+        Refusal::NoPort,
+        Refusal::Stranger,
+        Refusal::Kicked,
+    ];
+
+    /// The word for it in a metric: `connections`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Refusal::Connections => "connections",
+            Refusal::Address => "connections_per_address",
+            Refusal::MadeRoom => "made_room",
+            Refusal::Account => "sessions_per_account",
+            Refusal::NoPort => "no_passive_port",
+            Refusal::Stranger => "stranger_at_data_port",
+            Refusal::Kicked => "kicked",
+        }
+    }
+}
+
+/// Which sessions are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The one of this number.
+    Session(u64),
+    /// Those of this account.
+    Account(String),
+    /// Those from this address.
+    Address(IpAddr),
+}
+
+impl Registry {
+    /// An entry for a session that was let in. `wanted` is what makes it look up.
+    pub(crate) fn enter(
+        self: &Arc<Registry>,
+        number: u64,
+        (peer, local): (SocketAddr, SocketAddr),
+        since: Time,
+        wanted: Arc<Notify>,
+    ) -> Seat {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let heard = AtomicU64::new(since.unix_nanos());
+        let pulse = Arc::new(Pulse { wanted, kicked: AtomicBool::new(false), heard });
+        let entry = Entry { peer, local, since, login: None, transfer: None, pulse: pulse.clone() };
+        self.lock().sessions.insert(number, entry);
+        Seat { registry: self.clone(), number, pulse }
+    }
+
+    /// Somebody has logged in in this session.
+    pub(crate) fn login(&self, number: u64, account: Arc<str>, anonymous: bool) {
+        self.logins.fetch_add(1, Ordering::Relaxed);
+        if let Some(entry) = self.lock().sessions.get_mut(&number) {
+            entry.login = Some((account, anonymous));
+        }
+    }
+
+    /// Somebody could not, or has logged out to try another name.
+    pub(crate) fn login_failed(&self, number: u64) {
+        self.failed_logins.fetch_add(1, Ordering::Relaxed);
+        if let Some(entry) = self.lock().sessions.get_mut(&number) {
+            entry.login = None;
+        }
+    }
+
+    /// Somebody was turned away.
+    pub(crate) fn refused(&self, why: Refusal) {
+        if let Some(count) = self.refusals.get(why as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A transfer of this session begins.
+    pub(crate) fn moves(
+        self: &Arc<Registry>,
+        number: u64,
+        direction: Direction,
+        path: FtpPath,
+        began: Time,
+        meter: Arc<Meter>,
+    ) -> Moving {
+        if let Some(entry) = self.lock().sessions.get_mut(&number) {
+            entry.transfer = Some(Running { direction, path, began, meter });
+        }
+        Moving { registry: self.clone(), number, whole: false }
+    }
+
+    /// All sessions, by their numbers.
+    pub(crate) fn sessions(&self) -> Vec<SessionStatus> {
+        let state = self.lock();
+        state.sessions.iter().map(|(&number, entry)| entry.status(number)).collect()
+    }
+
+    /// Ends these sessions: how many.
+    pub(crate) fn kick(&self, whom: &Whom) -> usize {
+        let state = self.lock();
+        let meant = |number: u64, entry: &Entry| match whom {
+            Whom::Session(wanted) => number == *wanted,
+            Whom::Account(name) => entry.login.as_ref().is_some_and(|(account, _)| **account == **name),
+            Whom::Address(ip) => canonical(entry.peer).ip() == ip.to_canonical(),
+        };
+        let kicked = state.sessions.iter().filter(|(number, entry)| meant(**number, entry));
+        let fresh = kicked.filter(|(_, entry)| !entry.pulse.kicked.swap(true, Ordering::AcqRel));
+        fresh.inspect(|(_, entry)| entry.pulse.wanted.notify_one()).count()
+    }
+
+    /// What was counted, but for the ports.
+    pub(crate) fn counts(&self) -> Counts {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let state = self.lock();
+        let mut by_direction = state.totals;
+        let running = || state.sessions.values().filter_map(|entry| entry.transfer.as_ref());
+        for transfer in running() {
+            add(&mut by_direction, transfer.direction, |counts| counts.bytes += transfer.meter.bytes());
+        }
+        let refusals: [u64; Refusal::ALL.len()] = std::array::from_fn(|at| self.refusals.get(at).map_or(0, of));
+        Counts {
+            sessions: state.sessions.len(),
+            transfers: running().count(),
+            connections: of(&self.connections),
+            logins: of(&self.logins),
+            failed_logins: of(&self.failed_logins),
+            refusals,
+            by_direction,
+            ..Counts::default()
+        }
+    }
+
+    /// Counts stay true whatever panicked while they were held.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn status(&self, number: u64) -> SessionStatus {
+        let transfer = self.transfer.as_ref().map(|running| TransferStatus {
+            direction: running.direction,
+            path: running.path.clone(),
+            began: running.began,
+            bytes: running.meter.progress(),
+        });
+        SessionStatus {
+            number,
+            peer: self.peer,
+            local: self.local,
+            since: self.since,
+            heard: Time::from_unix_nanos(self.pulse.heard.load(Ordering::Relaxed)),
+            account: self.login.as_ref().map(|(account, _)| account.clone()),
+            anonymous: self.login.as_ref().is_some_and(|(_, anonymous)| *anonymous),
+            transfer,
+        }
+    }
+}
+
+impl Seat {
+    /// The client was heard of.
+    pub(crate) fn heard(&self, now: Time) {
+        self.pulse.heard.store(now.unix_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether the operator has ended the session.
+    pub(crate) fn is_kicked(&self) -> bool {
+        self.pulse.kicked.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.registry.lock();
+        if let Some(transfer) = state.sessions.remove(&self.number).and_then(|entry| entry.transfer) {
+            end(&mut state.totals, &transfer, false);
+        }
+    }
+}
+
+impl Moving {
+    /// All bytes were carried.
+    pub(crate) fn is_whole(&mut self) {
+        self.whole = true;
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        let mut state = self.registry.lock();
+        if let Some(transfer) = state.sessions.get_mut(&self.number).and_then(|entry| entry.transfer.take()) {
+            end(&mut state.totals, &transfer, self.whole);
+        }
+    }
+}
+
+fn end(totals: &mut [TransferCounts; Direction::ALL.len()], transfer: &Running, whole: bool) {
+    add(totals, transfer.direction, |counts| {
+        counts.bytes += transfer.meter.bytes();
+        *(if whole { &mut counts.whole } else { &mut counts.broken }) += 1;
+    });
+}
+
+fn add(
+    totals: &mut [TransferCounts; Direction::ALL.len()],
+    direction: Direction,
+    add: impl FnOnce(&mut TransferCounts),
+) {
+    if let Some(counts) = totals.get_mut(direction as usize) {
+        add(counts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn enter(registry: &Arc<Registry>, number: u64, peer: &str) -> (Seat, Arc<Notify>) {
+        let wanted = Arc::new(Notify::new());
+        let seat = registry.enter(number, (addr(peer), addr("127.0.0.1:21")), Time::ZERO, wanted.clone());
+        (seat, wanted)
+    }
+
+    #[test]
+    fn the_table_of_refusals_is_in_order() {
+        for (at, why) in Refusal::ALL.iter().enumerate() {
+            assert_eq!(*why as usize, at);
+        }
+        for (at, direction) in Direction::ALL.iter().enumerate() {
+            assert_eq!(*direction as usize, at);
+        }
+    }
+
+    #[test]
+    fn who_is_on_and_what_moves() {
+        let registry = Arc::new(Registry::default());
+        let (seat, _) = enter(&registry, 7, "10.0.0.1:5000");
+        registry.login(7, "alice".into(), false);
+        let meter = Arc::new(Meter::default());
+        let path = FtpPath::root();
+        let mut moving = registry.moves(7, Direction::Down, path, Time::ZERO, meter.clone());
+        meter.add(10);
+        let [status] = registry.sessions().try_into().unwrap();
+        assert_eq!((status.number, status.account.as_deref()), (7, Some("alice")));
+        assert_eq!(status.transfer.map(|t| (t.direction, t.bytes)), Some((Direction::Down, 10)));
+        assert_eq!(registry.counts().by_direction[0], TransferCounts { whole: 0, broken: 0, bytes: 10 });
+        moving.is_whole();
+        drop(moving);
+        let counts = registry.counts();
+        assert_eq!(counts.by_direction[0], TransferCounts { whole: 1, broken: 0, bytes: 10 });
+        assert_eq!((counts.sessions, counts.transfers, counts.logins), (1, 0, 1));
+        drop(seat);
+        assert!(registry.sessions().is_empty());
+    }
+
+    #[test]
+    fn a_transfer_whose_session_has_gone_is_counted_once() {
+        let registry = Arc::new(Registry::default());
+        let (seat, _) = enter(&registry, 1, "10.0.0.1:5000");
+        let moving = registry.moves(1, Direction::Up, FtpPath::root(), Time::ZERO, Arc::default());
+        drop(seat);
+        drop(moving);
+        assert_eq!(registry.counts().by_direction[1], TransferCounts { whole: 0, broken: 1, bytes: 0 });
+    }
+
+    #[tokio::test]
+    async fn those_who_are_meant_are_kicked_once() {
+        let registry = Arc::new(Registry::default());
+        let (a, woken) = enter(&registry, 1, "10.0.0.1:5000");
+        let (b, _) = enter(&registry, 2, "[::ffff:10.0.0.1]:5001");
+        let (c, _) = enter(&registry, 3, "10.0.0.2:5000");
+        registry.login(3, "alice".into(), false);
+        assert_eq!(registry.kick(&Whom::Account("bob".into())), 0);
+        assert_eq!(registry.kick(&Whom::Session(1)), 1);
+        woken.notified().await;
+        assert_eq!(registry.kick(&Whom::Address("10.0.0.1".parse().unwrap())), 1);
+        assert_eq!(registry.kick(&Whom::Account("alice".into())), 1);
+        assert!(a.is_kicked() && b.is_kicked() && c.is_kicked());
+    }
+}
