@@ -22,7 +22,7 @@ fn serve(ip: IpAddr) -> (SocketAddr, TempDir) {
     users.add(Secret::new("opensesame"), account);
     let settings = Settings { passive_ports: None, ..Settings::default() };
     let mut server = Server::builder(Arc::new(users)).settings(settings).build();
-    let addr = server.listen((ip, 0).into()).unwrap();
+    let addr = server.listen(std::net::SocketAddr::from((ip, 0))).unwrap();
     tokio::spawn(server.run(std::future::pending()));
     (addr, root)
 }
