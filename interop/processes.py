@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from .report import Failure
 
@@ -31,8 +31,8 @@ def run(
 
     One that outlives `seconds` is killed with all its children, and that is a failure.
     """
-    process = subprocess.Popen(
-        list(command),
+    process = _start(
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -41,9 +41,7 @@ def run(
         text=True,
         encoding="utf-8",
         errors="backslashreplace",
-        start_new_session=True,
     )
-    _running.add(process.pid)
     try:
         said, _ = process.communicate(stdin, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -62,17 +60,15 @@ class Daemon:
         self.log = log
         # The log is standard input too: vsftpd, made to be run by inetd, says on descriptor 0 why it will not start.
         with log.open("w+b") as out:
-            self._process = subprocess.Popen(
-                list(command),
+            self._process = _start(
+                command,
                 stdin=out,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=dict(env) if env is not None else None,
                 cwd=cwd,
-                start_new_session=True,
             )
         self.pid = self._process.pid
-        _running.add(self.pid)
 
     def wait_until_ready(self, host: str, port: int) -> None:
         """Return once a connection is accepted; fail when the process ends first or READY_SECONDS are over."""
@@ -111,14 +107,29 @@ class Daemon:
         return self.log.read_text(encoding="utf-8", errors="backslashreplace")
 
 
-# The process groups that run now: each program leads one of its own.
+# The process groups that run now: each program leads one of its own. And whether no further one may be started.
 _running: set[int] = set()
+_stopped = False
+_starting = threading.RLock()
+
+
+def _start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a program as the leader of a process group of its own."""
+    with _starting:
+        if _stopped:
+            raise Failure("interrupted")
+        process = subprocess.Popen(list(command), start_new_session=True, **options)
+        _running.add(process.pid)
+    return process
 
 
 def kill_all() -> None:
-    """End everything that was started here and still runs: for one who interrupts."""
-    for group in list(_running):
-        _kill(group)
+    """End everything that was started here and still runs, and start nothing more: for one who interrupts."""
+    global _stopped
+    with _starting:
+        _stopped = True
+        for group in list(_running):
+            _kill(group)
 
 
 def _kill(group: int) -> None:
