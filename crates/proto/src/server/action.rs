@@ -80,6 +80,12 @@ pub enum Action {
         overwrite: bool,
         /// How many bytes were announced (ALLO).
         announced: Option<u64>,
+        /// The size that this session was told of what an interrupted upload has left under this name
+        /// ([`Outcome::Part`]): the client goes on from there, and from nowhere else.
+        told: Option<u64>,
+        /// How the bytes will come. What is left of a text that breaks off is not worth keeping: nobody can tell where in
+        /// its own file the client would have to go on.
+        form: Form,
     },
     /// Open a listing to be read; held. -> [`Outcome::Opened`] without a size
     List(ListRequest),
@@ -119,7 +125,11 @@ pub enum Action {
     Describe(ListRequest),
     /// The facts of one file, a symbolic link followed. -> [`Outcome::Entry`]
     Stat(FtpPath),
-    /// How many bytes a transfer of the file would have. -> [`Outcome::Size`]
+    /// The same, for a client that may want to go on with an interrupted upload: where there is only what that has left,
+    /// its size. -> [`Outcome::Entry`] or [`Outcome::Part`]
+    Facts(FtpPath),
+    /// How many bytes a transfer of the file would have; where there is only what an interrupted upload has left, its
+    /// size. -> [`Outcome::Size`] or [`Outcome::Part`]
     Size {
         /// Which file.
         path: FtpPath,
@@ -166,9 +176,11 @@ pub enum Placement {
     Whole,
     /// They are a file of a name that is not taken yet (STOU).
     Unique,
-    /// From this byte on, in the file that is there (REST + STOR).
+    /// From this byte on, in the file that is there (REST + STOR); or behind what an interrupted upload has left, where
+    /// the client was told that it is so long.
     At(u64),
-    /// Behind the file's last byte (APPE); a file that is not there is made, as with `Whole`.
+    /// Behind the file's last byte (APPE), or behind what an interrupted upload has left, where the client was told how
+    /// much that is; else a file that is not there is made, as with `Whole`.
     End,
 }
 
@@ -233,10 +245,13 @@ pub enum Outcome {
     Secured(Result<Secured, TlsError>),
     /// Of [`Action::StopTls`].
     Cleared(Result<(), TlsError>),
-    /// Of [`Action::Stat`].
+    /// Of [`Action::Stat`] and [`Action::Facts`].
     Entry(Result<Box<Entry>, StorageError>),
     /// Of [`Action::Size`].
     Size(Result<u64, StorageError>),
+    /// Of [`Action::Size`] and [`Action::Facts`]: no file has this name, but an upload to it was interrupted, and so many
+    /// bytes of it are kept.
+    Part(u64),
     /// Of [`Action::Describe`]: the lines, without ends.
     Text(Result<Vec<Text>, StorageError>),
     /// Of all others.
@@ -258,6 +273,9 @@ pub struct Transferred {
     /// How it ended. A success means for a download that all was sent and the connection closed; for an upload that
     /// the peer ended its side in order.
     pub result: Result<(), TransferError>,
+    /// The SHA-256 of the bytes that an upload's data connection carried, where
+    /// [`SessionSettings::receipt`](super::SessionSettings::receipt) asks for it.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Why a transfer did not end well.
@@ -279,6 +297,9 @@ pub enum TransferError {
     /// It was stopped by [`Output::Cancel`].
     #[error("cancelled")]
     Cancelled,
+    /// An upload that carried nothing for some seconds gave way to a newer one of the same file by the same account.
+    #[error("a newer upload of the same file has taken its place")]
+    Displaced,
 }
 
 /// TLS that stands.
@@ -357,6 +378,22 @@ pub struct Grant {
     pub anonymous: bool,
     /// What may be done.
     pub permissions: Permissions,
+    /// What counts as the end of a whole upload.
+    pub upload_eof: UploadEof,
+}
+
+/// What counts as the end of a whole upload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UploadEof {
+    /// The data connection ended in order (under TLS with close_notify), and the control connection still stood when it
+    /// was looked at again. The default.
+    #[default]
+    Strict,
+    /// The data connection ended in order, as far as TCP tells: for devices that hang up as soon as the last byte is
+    /// sent, or never send close_notify. An upload then goes on though its control connection has ended. The danger: a
+    /// device that is killed or restarted in the middle ends its connections in order too, and its half file takes the
+    /// name of the whole one; under TLS whoever is on the way can cut a file short.
+    Lenient,
 }
 
 /// Why a storage did not do what was asked. One table in this crate turns it into a reply.

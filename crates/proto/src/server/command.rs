@@ -146,11 +146,12 @@ impl ServerSession {
             Command::Mlst(arg) => {
                 let path = self.resolve_or_cwd(&arg)?;
                 let name = arg.as_ref().map(written).unwrap_or_default();
-                self.single(Action::Stat(path.clone()), Pending::Facts { path, name })
+                self.single(Action::Facts(path.clone()), Pending::Facts { path, name })
             }
             Command::Size(arg) => {
                 let path = self.cwd.resolve(&arg)?;
-                self.single(Action::Size { path, form: self.form }, Pending::Size { name: written(&arg) })
+                let action = Action::Size { path: path.clone(), form: self.form };
+                self.single(action, Pending::Size { path, name: written(&arg) })
             }
             Command::Mdtm(arg) => {
                 let path = self.cwd.resolve(&arg)?;
@@ -169,12 +170,15 @@ impl ServerSession {
                 None => Some(say(503, "RNTO needs RNFR right before it.")),
                 Some(from) => {
                     let to = self.cwd.resolve(&arg)?;
+                    self.parts_told.forget(&from);
+                    self.parts_told.forget(&to);
                     let overwrite = self.may(Permission::Overwrite);
                     self.single(Action::Rename { from, to, overwrite }, Pending::done(wording::done(verb), &arg))
                 }
             },
             Command::Dele(arg) => {
                 let path = self.cwd.resolve(&arg)?;
+                self.parts_told.forget(&path);
                 self.single(Action::RemoveFile(path), Pending::done(wording::done(verb), &arg))
             }
             Command::Rmd(arg) => {
@@ -253,6 +257,7 @@ impl ServerSession {
         self.cwd = FtpPath::root();
         self.restart = 0;
         self.announced = None;
+        self.parts_told.clear();
     }
 
     /// Forgets all that the client has said.

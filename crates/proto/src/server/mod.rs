@@ -10,6 +10,7 @@
 //! | `command` | what each command does: the gate and one arm a verb |
 //! | `tls` | AUTH, PBSZ, PROT, CCC: what is protected, and when that changes |
 //! | `transfer` | the life of RETR, STOR, LIST and their like, from its opening to its last reply |
+//! | `parts` | which sizes of interrupted uploads the client was told |
 //! | `outcome` | how the outcomes of all other operations are answered |
 //! | `wording` | the text of replies; the one table from storage errors to reply codes |
 //! | `action` | what is asked of the driver, and its answers |
@@ -18,6 +19,7 @@
 mod action;
 mod command;
 mod outcome;
+mod parts;
 mod session;
 mod settings;
 mod tls;
@@ -26,4 +28,4 @@ mod wording;
 
 pub use action::*;
 pub use session::ServerSession;
-pub use settings::{SessionSettings, TlsMode, TlsSettings};
+pub use settings::{Receipt, SessionSettings, TlsMode, TlsSettings};

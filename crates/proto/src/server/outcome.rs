@@ -28,7 +28,7 @@ pub(super) enum Pending {
     /// MLST.
     Facts { path: FtpPath, name: Vec<u8> },
     /// SIZE.
-    Size { name: Vec<u8> },
+    Size { path: FtpPath, name: Vec<u8> },
     /// MDTM.
     Modified { name: Vec<u8> },
     /// RNFR.
@@ -62,6 +62,16 @@ impl ServerSession {
             }
             (Pending::Facts { path, .. }, Outcome::Entry(Ok(entry))) => self.facts_reply(&path, *entry),
             (Pending::Size { .. }, Outcome::Size(Ok(size))) => say(213, size.to_string()),
+            (Pending::Size { path, .. }, Outcome::Part(size)) => {
+                self.parts_told.tell(path, size);
+                say(213, size.to_string())
+            }
+            (Pending::Facts { path, .. }, Outcome::Part(size)) => {
+                // No time: of a part it tells nothing about the file that it may become.
+                let entry = Entry { size: Some(size), ..Entry::new(EntryKind::File, path.as_bytes()) };
+                self.parts_told.tell(path.clone(), size);
+                self.facts_reply(&path, entry)
+            }
             (Pending::Modified { name }, Outcome::Entry(Ok(entry))) => modified_reply(&entry, &name),
             (Pending::RenameFrom { path, .. }, Outcome::Entry(Ok(_))) => {
                 self.rename_from = Some(path);
@@ -133,7 +143,7 @@ impl Pending {
             Pending::Login { .. } | Pending::Listen { .. } | Pending::StartTls { .. } | Pending::StopTls { .. } => b"",
             Pending::Enter { name, .. }
             | Pending::Facts { name, .. }
-            | Pending::Size { name }
+            | Pending::Size { name, .. }
             | Pending::Modified { name }
             | Pending::RenameFrom { name, .. }
             | Pending::Describe { name }

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::action::{Action, DataChannel, Direction, FactSet, Form, Grant, OpId, Outcome, Output};
+use super::action::{Action, DataChannel, Direction, FactSet, Form, Grant, OpId, Outcome, Output, UploadEof};
 use super::outcome::Pending;
+use super::parts::PartsTold;
 use super::settings::{SessionSettings, TlsMode};
 use super::tls::Tls;
 use super::transfer::Transfer;
@@ -55,6 +56,7 @@ pub struct ServerSession {
     pub(super) announced: Option<u64>,
     /// RNFR, until the next command.
     pub(super) rename_from: Option<FtpPath>,
+    pub(super) parts_told: PartsTold,
 
     last_activity: Time,
     /// No command was read yet: an HTTP request here is a cross-protocol attack or a lost browser.
@@ -129,6 +131,7 @@ impl ServerSession {
             restart: 0,
             announced: None,
             rename_from: None,
+            parts_told: PartsTold::default(),
             last_activity: now,
             fresh: true,
             ending: Ending::No,
@@ -174,7 +177,7 @@ impl ServerSession {
             self.last_activity = now;
             let verb = command.as_ref().map_or_else(CommandError::verb, |command| Some(command.verb()));
             let is_abort = command.is_ok() && verb.is_some_and(|verb| verb.facts().during == During::Abort);
-            let aborts = is_abort && self.abort_ahead(|_| true);
+            let aborts = is_abort && self.abort_ahead();
             self.queue.push_back(Queued { command, verb, aborted: false, aborts });
             self.advance(now);
         }
@@ -195,7 +198,8 @@ impl ServerSession {
     }
 
     /// The client has ended its side of the control connection, or the connection broke. Uploads end here: whoever is
-    /// killed in the middle of one also ends its connections in order, and half a file must not stand for a whole one.
+    /// killed in the middle of one also ends its connections in order, and half a file must not stand for a whole one
+    /// (unless the account is [lenient](super::UploadEof::Lenient) about that).
     /// So do downloads, but for a client that has sent QUIT and only has nothing more to say. Other commands that were
     /// sent are still done.
     pub fn handle_eof(&mut self, now: Time) {
@@ -203,7 +207,11 @@ impl ServerSession {
             return;
         }
         let quits = self.queue.iter().any(|queued| queued.verb == Some(Verb::Quit));
-        self.abort_ahead(|direction| direction == Direction::Up || !quits);
+        let ends = |direction| direction == Direction::Up || !quits;
+        self.abort_queued(ends);
+        if !self.outlives_control() {
+            self.abort_running(ends);
+        }
         if self.ending == Ending::No {
             self.ending = Ending::PeerDone;
         }
@@ -339,8 +347,14 @@ impl ServerSession {
         }
     }
 
-    /// Aborts the running transfer and marks those that wait, if they are to end; whether there was any.
-    fn abort_ahead(&mut self, ends: impl Fn(Direction) -> bool) -> bool {
+    /// Aborts the running transfer and marks those that wait; whether there was any.
+    fn abort_ahead(&mut self) -> bool {
+        let waited = self.abort_queued(|_| true);
+        self.abort_running(|_| true) || waited
+    }
+
+    /// Marks the transfers that wait, if they are to end; whether there was any.
+    fn abort_queued(&mut self, ends: impl Fn(Direction) -> bool) -> bool {
         let mut any = false;
         for queued in self.queue.iter_mut().filter(|queued| queued.command.is_ok()) {
             if queued.verb.and_then(Verb::moves).is_some_and(&ends) {
@@ -348,6 +362,12 @@ impl ServerSession {
                 any = true;
             }
         }
+        any
+    }
+
+    /// Aborts the running transfer, if it is to end; whether there was one.
+    fn abort_running(&mut self, ends: impl Fn(Direction) -> bool) -> bool {
+        let mut any = false;
         if let Some(Running::Transfer(transfer)) = &mut self.running
             && ends(transfer.direction())
         {
@@ -361,6 +381,13 @@ impl ServerSession {
 
     fn is_moving(&self) -> bool {
         matches!(&self.running, Some(Running::Transfer(transfer)) if transfer.has_begun())
+    }
+
+    /// Whether what runs goes on though the control connection has ended.
+    fn outlives_control(&self) -> bool {
+        let lenient = matches!(&self.login, Login::In { grant, .. } if grant.upload_eof == UploadEof::Lenient);
+        let uploads = |transfer: &Transfer| transfer.direction() == Direction::Up && transfer.has_begun();
+        lenient && matches!(&self.running, Some(Running::Transfer(transfer)) if uploads(transfer))
     }
 
     fn transfer_mut(&mut self, op: OpId) -> Option<&mut Transfer> {

@@ -38,8 +38,23 @@ pub struct SessionSettings {
     pub max_queued: usize,
     /// What is offered and demanded of TLS.
     pub tls: TlsSettings,
+    /// What the 226 behind a transfer tells. Default [`Receipt::Plain`].
+    pub receipt: Receipt,
     /// Whether [`Output::Event`](super::Output::Event)s are given out. Default no: they cost an allocation each.
     pub events: bool,
+}
+
+/// What the 226 behind a transfer tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Receipt {
+    /// `Transfer complete.`, as most servers have it. The default.
+    #[default]
+    Plain,
+    /// How many bytes the data connection carried, too. Costs nothing.
+    Bytes,
+    /// That, and for an upload the SHA-256 of those bytes: a sender knows that they have arrived as they are. Costs the
+    /// hash of every byte that is received, about a second of a core for a gigabyte or two.
+    Digest,
 }
 
 impl Default for SessionSettings {
@@ -57,6 +72,7 @@ impl Default for SessionSettings {
             max_line: MAX_COMMAND_LINE,
             max_queued: 64,
             tls: TlsSettings::default(),
+            receipt: Receipt::Plain,
             events: false,
         }
     }

@@ -50,6 +50,7 @@ pub(super) struct Transfer {
     announced: Option<u64>,
     /// When the client was told to begin.
     began: Time,
+    digest: Option<[u8; 32]>,
     /// When the data connection was asked for, when it stood, or when it last carried something.
     last_progress: Time,
     stands: bool,
@@ -129,7 +130,8 @@ impl ServerSession {
             }
             What::Upload(path, placement) => {
                 let overwrite = self.may(Permission::Overwrite);
-                (Kind::Upload(placement), Action::Create { path, placement, overwrite, announced })
+                let told = self.parts_told.take(&path);
+                (Kind::Upload(placement), Action::Create { path, placement, overwrite, announced, told, form })
             }
         };
         // From here on the channel belongs to the transfer: a second one needs a new channel.
@@ -149,6 +151,7 @@ impl ServerSession {
             bytes: 0,
             announced,
             began: Time::ZERO,
+            digest: None,
             last_progress: Time::ZERO,
             stands: false,
         })));
@@ -189,7 +192,10 @@ impl ServerSession {
                 let commit = Action::Commit(transfer.job);
                 self.next_phase(transfer, Phase::Committing, commit);
             }
-            (Phase::Committing, Outcome::Done(Ok(()))) => self.reply(now, wording::complete()),
+            (Phase::Committing, Outcome::Done(Ok(()))) => {
+                let reply = transfer.complete_reply(&self.settings);
+                self.reply(now, reply);
+            }
             (phase, outcome) => {
                 self.let_go(&transfer);
                 let reply = match outcome {
@@ -240,6 +246,7 @@ impl ServerSession {
 
     fn moved(&mut self, now: Time, mut transfer: Transfer, end: Transferred) {
         transfer.bytes = end.bytes;
+        transfer.digest = end.digest;
         let is_upload = transfer.direction() == Direction::Up;
         let reply = match end.result {
             // Who sends ABOR often ends the data connection in order just before: for an upload that is no success.
@@ -247,7 +254,7 @@ impl ServerSession {
                 let sync = Action::Sync { job: transfer.job, until: now + transfer.grace(now, &self.settings) };
                 return self.next_phase(transfer, Phase::Syncing, sync);
             }
-            Ok(()) if !is_upload => wording::complete(),
+            Ok(()) if !is_upload => transfer.complete_reply(&self.settings),
             Ok(()) | Err(TransferError::Cancelled) => transfer.cancelled_reply(&self.settings),
             Err(error) => wording::transfer_error(&error, &transfer.name),
         };
@@ -337,6 +344,10 @@ impl Transfer {
     fn grace(&self, now: Time, settings: &SessionSettings) -> Duration {
         let grace = (now.since(self.began) / GRACE_PART).min(settings.upload_grace);
         if self.announced == Some(self.bytes) || grace < MIN_GRACE { Duration::ZERO } else { grace }
+    }
+
+    fn complete_reply(&self, settings: &SessionSettings) -> Reply {
+        wording::complete(settings.receipt, self.bytes, self.digest.as_ref())
     }
 
     fn cancelled_reply(&self, settings: &SessionSettings) -> Reply {

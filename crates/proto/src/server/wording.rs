@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use super::action::{DataError, Form, StorageError, TlsError, TransferError};
-use super::settings::{SessionSettings, TlsMode};
+use super::settings::{Receipt, SessionSettings, TlsMode};
 use crate::addr;
 use crate::command::CommandError;
 use crate::path::FtpPath;
@@ -184,6 +184,7 @@ pub(super) fn transfer_error(error: &TransferError, name: &[u8]) -> Reply {
         TransferError::Tls(error) => tls_error(error),
         TransferError::Storage(error) => storage_error(error, name),
         TransferError::Cancelled => aborted(),
+        TransferError::Displaced => say(426, format!("Transfer ended: {error}.")),
     }
 }
 
@@ -236,8 +237,16 @@ pub(super) fn aborted() -> Reply {
     say(426, "Transfer aborted; data connection closed.")
 }
 
-pub(super) fn complete() -> Reply {
-    say(226, "Transfer complete.")
+/// The plain one is that of the reference session. `digest` is a SHA-256.
+pub(super) fn complete(receipt: Receipt, bytes: u64, digest: Option<&[u8; 32]>) -> Reply {
+    match (receipt, digest) {
+        (Receipt::Plain, _) => say(226, "Transfer complete."),
+        (Receipt::Digest, Some(digest)) => {
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            say(226, format!("Transfer complete ({bytes} bytes, SHA-256 {hex})."))
+        }
+        (Receipt::Bytes | Receipt::Digest, _) => say(226, format!("Transfer complete ({bytes} bytes).")),
+    }
 }
 
 /// RFC 2389 section 3.2: each feature on a line of its own, after one space; which [`Reply::encode`] puts there.

@@ -10,7 +10,7 @@ use port21_proto::line::{Line, LineDecoder};
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::server::{
     Action, DataChannel, Direction, Grant, LoginError, OpId, Opened, Outcome, Output, ServerSession, SessionSettings,
-    StorageError, TlsMode, TransferError, Transferred,
+    StorageError, TlsMode, TransferError, Transferred, UploadEof,
 };
 use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, Time};
@@ -76,7 +76,8 @@ impl Bench {
         bench
     }
 
-    /// A session in which `user` has logged in: `ftp` reads only, `root` may do all. The transcript begins behind it.
+    /// A session in which `user` has logged in: `ftp` reads only, `root` may do all, and so may
+    /// `scanner`, which is lenient about the end of uploads. The transcript begins behind it.
     pub(crate) fn logged_in(user: &str) -> Bench {
         let mut bench = Bench::new();
         bench.say(&format!("USER {user}\r\nPASS secret\r\n"));
@@ -144,13 +145,13 @@ impl Bench {
     /// Ends the only held transfer well, with so many bytes.
     pub(crate) fn complete(&mut self, bytes: u64) {
         let op = self.only();
-        self.answer(op, Outcome::Transferred(Transferred { bytes, result: Ok(()) }));
+        self.answer(op, Outcome::Transferred(Transferred { bytes, result: Ok(()), digest: None }));
     }
 
     /// Ends the only held transfer.
     pub(crate) fn fail(&mut self, error: TransferError) {
         let op = self.only();
-        self.answer(op, Outcome::Transferred(Transferred { bytes: 7, result: Err(error) }));
+        self.answer(op, Outcome::Transferred(Transferred { bytes: 7, result: Err(error), digest: None }));
     }
 
     /// The transcript since the last call.
@@ -266,6 +267,7 @@ impl Bench {
             Action::Authenticate { user, password } => Outcome::Login(match user.as_slice() {
                 b"ftp" | b"anonymous" => Ok(grant(true, Permissions::READ_ONLY)),
                 b"root" if password.matches(b"secret") => Ok(grant(false, Permissions::ALL)),
+                b"scanner" => Ok(Grant { upload_eof: UploadEof::Lenient, ..grant(false, Permissions::ALL) }),
                 _ => Err(LoginError::Refused),
             }),
             Action::Listen { .. } => {
@@ -275,7 +277,9 @@ impl Bench {
             Action::Open { path, .. } => Outcome::Opened(known(path).map(|entry| Opened { size: entry.size })),
             Action::List(request) => Outcome::Opened(known(&request.path).map(|_| Opened::default())),
             Action::Create { path, .. } => Outcome::Created(Ok(path.clone())),
-            Action::Stat(path) => Outcome::Entry(known(path).map(Box::new)),
+            // Of `/part` there is what an interrupted upload has left.
+            Action::Facts(path) | Action::Size { path, .. } if path.as_bytes() == b"/part" => Outcome::Part(500),
+            Action::Stat(path) | Action::Facts(path) => Outcome::Entry(known(path).map(Box::new)),
             Action::Size { path, .. } => {
                 Outcome::Size(known(path).and_then(|e| e.size.ok_or(StorageError::NotARegularFile)))
             }
@@ -296,7 +300,7 @@ impl Bench {
 }
 
 fn grant(anonymous: bool, permissions: Permissions) -> Grant {
-    Grant { home: FtpPath::root(), anonymous, permissions }
+    Grant { home: FtpPath::root(), anonymous, permissions, upload_eof: UploadEof::Strict }
 }
 
 fn known(path: &FtpPath) -> Result<Entry, StorageError> {

@@ -10,3 +10,4 @@ mod properties;
 mod secrets;
 mod time;
 mod tls;
+mod uploads;

@@ -101,11 +101,15 @@ fn answer(bench: &mut Bench, how: u8) {
     let Some((&op, action)) = bench.held.iter().next() else { return };
     use port21_proto::server::Action::*;
     let outcome = match (action, how % 4) {
-        (Transfer { .. }, 0) => Outcome::Transferred(Transferred { bytes: 9, result: Err(TransferError::Cancelled) }),
-        (Transfer { .. }, 1) => {
-            Outcome::Transferred(Transferred { bytes: 9, result: Err(TransferError::Broken("reset".into())) })
+        (Transfer { .. }, 0) => {
+            Outcome::Transferred(Transferred { bytes: 9, digest: None, result: Err(TransferError::Cancelled) })
         }
-        (Transfer { .. }, _) => Outcome::Transferred(Transferred { bytes: 9, result: Ok(()) }),
+        (Transfer { .. }, 1) => Outcome::Transferred(Transferred {
+            bytes: 9,
+            digest: None,
+            result: Err(TransferError::Broken("reset".into())),
+        }),
+        (Transfer { .. }, _) => Outcome::Transferred(Transferred { bytes: 9, digest: None, result: Ok(()) }),
         (Open { .. } | List(_), 0) => Outcome::Opened(Err(StorageError::NotFound)),
         (Open { .. } | List(_), _) => Outcome::Opened(Ok(Opened::default())),
         (Create { .. }, 0) => Outcome::Created(Err(StorageError::Busy)),

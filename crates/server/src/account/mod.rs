@@ -9,7 +9,7 @@ use port21_proto::server::{Grant, LoginError};
 use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, Secret};
 
-use crate::storage::{BoxFuture, LocalFs, LocalSettings, Storage};
+use crate::storage::{BoxFuture, LocalFs, LocalSettings, Storage, UploadPolicy};
 
 /// What a login gives: a name, files, and what may be done with them.
 #[derive(Clone)]
@@ -26,6 +26,9 @@ pub struct Account {
     pub anonymous: bool,
     /// The most sessions at a time under this name; nothing: only the server's own limits.
     pub max_sessions: Option<usize>,
+    /// How uploads become files. What is kept of interrupted ones is the storage's matter
+    /// ([`LocalSettings::owner`]).
+    pub uploads: Arc<UploadPolicy>,
 }
 
 impl Account {
@@ -42,12 +45,18 @@ impl Account {
     ) -> io::Result<Account> {
         let storage = Arc::new(LocalFs::open(root, LocalSettings { permissions, ..settings })?);
         let (name, start) = (name.into(), FtpPath::root());
-        Ok(Account { name, storage, start, permissions, anonymous: false, max_sessions: None })
+        let uploads = Arc::default();
+        Ok(Account { name, storage, start, permissions, anonymous: false, max_sessions: None, uploads })
     }
 
     /// What the session is told of the account.
     pub fn grant(&self) -> Grant {
-        Grant { home: self.start.clone(), anonymous: self.anonymous, permissions: self.permissions }
+        Grant {
+            home: self.start.clone(),
+            anonymous: self.anonymous,
+            permissions: self.permissions,
+            upload_eof: self.uploads.eof,
+        }
     }
 }
 

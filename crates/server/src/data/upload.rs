@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{Context as Digest, SHA256};
 use port21_proto::ascii::FromWire;
 use port21_proto::server::{Form, StorageError, TransferError};
 use tokio::io::AsyncWriteExt;
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::data::connection::{DataConnection, broken};
-use crate::storage::{Sink, Upload, storage_error};
+use crate::storage::{BoxFuture, Sink, Upload, storage_error};
 
 /// The most that is received and written at a time.
 const BUFFER: usize = 256 * 1024;
@@ -25,23 +26,42 @@ const IDLE: Duration = Duration::from_millis(10);
 /// So long a transfer keeps a thread at a time: others wait for one where all are taken.
 const TURN: Duration = Duration::from_millis(250);
 
-/// Ends when a transfer is to be stopped, and has ended from then on: it may be asked again, as whoever moves the bytes
-/// may be done with its turn at the moment in which it is stopped.
-pub(crate) struct Cancel(oneshot::Receiver<()>);
+/// Ends when a transfer is to be stopped, with the reason, and has ended from then on: it may be asked again, as whoever
+/// moves the bytes may be done with its turn at the moment in which it is stopped.
+pub(crate) struct Cancel {
+    told: oneshot::Receiver<()>,
+    /// A newer upload takes this one's place.
+    displaced: Option<BoxFuture<'static, ()>>,
+    gave_way: bool,
+}
 
 impl Cancel {
     /// Ends when the sender of `told` is dropped.
     pub(crate) fn new(told: oneshot::Receiver<()>) -> Cancel {
-        Cancel(told)
+        Cancel { told, displaced: None, gave_way: false }
+    }
+
+    /// Ends also when an upload is displaced.
+    pub(crate) fn or_when(&mut self, displaced: BoxFuture<'static, ()>) {
+        self.displaced = Some(displaced);
     }
 }
 
 impl Future for Cancel {
-    type Output = ();
+    type Output = TransferError;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // A receiver that has given its answer panics when it is asked for another.
-        if self.0.is_terminated() { Poll::Ready(()) } else { Pin::new(&mut self.0).poll(cx).map(drop) }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransferError> {
+        // A receiver that has given its answer panics when it is asked for another, and so does a future.
+        if self.told.is_terminated() || Pin::new(&mut self.told).poll(cx).is_ready() {
+            return Poll::Ready(TransferError::Cancelled);
+        }
+        if let Some(displaced) = &mut self.displaced
+            && displaced.as_mut().poll(cx).is_ready()
+        {
+            self.displaced = None;
+            self.gave_way = true;
+        }
+        if self.gave_way { Poll::Ready(TransferError::Displaced) } else { Poll::Pending }
     }
 }
 
@@ -50,6 +70,8 @@ pub(crate) struct Received {
     pub(crate) upload: Box<dyn Upload>,
     /// Whether the client ended it in order.
     pub(crate) result: Result<(), TransferError>,
+    /// The SHA-256 of what came, where it is wanted.
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 /// Receives all that the client sends, unless it is cancelled. What came before an error or that is written too: where
@@ -60,10 +82,15 @@ pub(crate) async fn upload(
     mut data: DataConnection,
     upload: Box<dyn Upload>,
     form: Form,
+    digests: bool,
     cancel: Cancel,
 ) -> Result<Received, TransferError> {
     data.receives();
-    let mut target = Target { upload, ascii: (form == Form::Ascii).then(Default::default) };
+    let mut target = Target {
+        upload,
+        ascii: (form == Form::Ascii).then(Default::default),
+        digest: digests.then(|| Digest::new(&SHA256)),
+    };
     match target.upload.sink() {
         Sink::File(_) => to_file(data, target, cancel).await,
         Sink::Writer(_) => to_writer(data, target, cancel).await,
@@ -74,7 +101,7 @@ pub(crate) async fn upload(
 enum End {
     InOrder,
     Broken(io::Error),
-    Cancelled,
+    Stopped(TransferError),
 }
 
 /// Waits for bytes here, and moves them in the blocking pool for as long as they come without a pause.
@@ -88,20 +115,23 @@ async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Re
     loop {
         let end = tokio::select! {
             biased;
-            () = &mut cancel => Some(End::Cancelled),
+            why = &mut cancel => Some(End::Stopped(why)),
             received = pump.data.receive(&mut pump.buffer) => end_of(received),
         };
         let is_last = end.is_some();
         let mut moving = spawn_blocking(move || pump.run(end));
-        let moved = tokio::select! {
-            moved = &mut moving => moved,
-            () = &mut cancel, if !is_last => {
+        let (moved, stopped) = tokio::select! {
+            moved = &mut moving => (moved, None),
+            why = &mut cancel, if !is_last => {
                 stop.now();
-                moving.await
+                (moving.await, Some(why))
             }
         };
-        let end;
+        let mut end;
         (pump, end) = moved.map_err(|error| StorageError::Io(error.to_string()))??;
+        if let (Some(End::Stopped(_)), Some(why)) = (&end, stopped) {
+            end = Some(End::Stopped(why));
+        }
         if let Some(end) = end {
             return Ok(received(pump.data, pump.target, end));
         }
@@ -128,7 +158,7 @@ impl Pump {
                 return Ok((self, end));
             }
             end = match self.data.receive_now(&mut self.buffer, IDLE) {
-                _ if self.stop.load(Ordering::Relaxed) => Some(End::Cancelled),
+                _ if self.stop.load(Ordering::Relaxed) => Some(End::Stopped(TransferError::Cancelled)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((self, None)),
                 received => end_of(received),
             };
@@ -167,12 +197,13 @@ async fn to_writer(
     loop {
         let end = tokio::select! {
             biased;
-            () = &mut cancel => Some(End::Cancelled),
+            why = &mut cancel => Some(End::Stopped(why)),
             received = data.receive(&mut buffer) => end_of(received),
         };
         local.clear();
         target.convert(&buffer, end.is_some(), &mut local);
         buffer.clear();
+        target.upload.take(local.len() as u64).inspect_err(|_| target.upload.spoil())?;
         if let Sink::Writer(writer) = target.upload.sink() {
             writer.write_all(&local).await.map_err(cannot_write)?;
             if end.is_some() {
@@ -200,20 +231,26 @@ fn received(data: DataConnection, target: Target, end: End) -> Received {
             Ok(())
         }
         End::Broken(error) => Err(broken(error)),
-        End::Cancelled => Err(TransferError::Cancelled),
+        End::Stopped(why) => Err(why),
     };
-    Received { upload: target.upload, result }
+    let digest = target.digest.and_then(|digest| digest.finish().as_ref().try_into().ok());
+    Received { upload: target.upload, result, digest }
 }
 
 /// Where the bytes go.
 struct Target {
     upload: Box<dyn Upload>,
     ascii: Option<(FromWire, Vec<u8>)>,
+    /// Of what came from the wire.
+    digest: Option<Digest>,
 }
 
 impl Target {
     /// Writes bytes as they came from the wire to the file.
     fn write(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
         let local = match &mut self.ascii {
             None => bytes,
             Some((converter, local)) => {
@@ -234,6 +271,9 @@ impl Target {
 
     /// Appends bytes as they came from the wire to `local`, as the file has them.
     fn convert(&mut self, bytes: &[u8], is_last: bool, local: &mut Vec<u8>) {
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
         match &mut self.ascii {
             None => local.extend_from_slice(bytes),
             Some((converter, _)) => {
@@ -247,11 +287,15 @@ impl Target {
 }
 
 fn write_to_file(upload: &mut dyn Upload, bytes: &[u8]) -> Result<(), TransferError> {
-    match upload.sink() {
-        _ if bytes.is_empty() => Ok(()),
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let written = upload.take(bytes.len() as u64).map_err(TransferError::from).and_then(|()| match upload.sink() {
         Sink::File(file) => (&*file).write_all(bytes).map_err(cannot_write),
         Sink::Writer(_) => Err(StorageError::Io("the upload has become something else".into()).into()),
-    }
+    });
+    // What has no room is not to be kept as the part of an upload: that would take room from what has.
+    written.inspect_err(|_| upload.spoil())
 }
 
 fn cannot_write(error: io::Error) -> TransferError {
@@ -309,7 +353,7 @@ mod tests {
         let (data, stream) = loopback().await;
         let (cancel, cancelled) = oneshot::channel();
         let (received, _kept) =
-            tokio::join!(upload(data, Box::new(target), form, Cancel::new(cancelled)), client(stream, cancel));
+            tokio::join!(upload(data, Box::new(target), form, false, Cancel::new(cancelled)), client(stream, cancel));
         let mut bytes = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
@@ -371,7 +415,7 @@ mod tests {
             let (_cancel, cancelled) = oneshot::channel();
             client.write_all(b"a\r\nb\r").await.unwrap();
             drop(client);
-            let received = upload(data, Box::new(target), form, Cancel::new(cancelled)).await.unwrap();
+            let received = upload(data, Box::new(target), form, false, Cancel::new(cancelled)).await.unwrap();
             received.result.unwrap();
             drop(received.upload);
             let mut got = Vec::new();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use port21_proto::server::{
-    Action, DataError, Form, LoginError, Opened, Outcome, StorageError, TransferError, Transferred,
+    Action, DataError, Form, LoginError, Opened, Outcome, Receipt, StorageError, TransferError, Transferred,
 };
 use port21_proto::{FtpPath, Secret, Time};
 use tokio::net::TcpStream;
@@ -24,7 +24,7 @@ use crate::limits::AccountPlace;
 use crate::server::Shared;
 use crate::session::log::{Carried, Log};
 use crate::session::work::{Done, Held};
-use crate::storage::{Source, Storage, Upload, UploadRequest};
+use crate::storage::{Source, Storage, Upload, UploadPolicy, UploadRequest};
 
 /// What the operations of one session need.
 pub(crate) struct Performer {
@@ -109,15 +109,19 @@ impl Performer {
             Held::Passive(_) => (Direction::List, FtpPath::root()),
         };
         let mut moving = self.shared.registry.moves(self.number, direction, path.clone(), began, meter.clone());
+        if let Held::Upload(upload) = &held {
+            cancel.or_when(upload.displaced());
+        }
+        let digests = self.shared.settings.session.receipt == Receipt::Digest;
         let connected = unless(&mut cancel, async { Ok(self.connect(channel).await?) }).await;
-        let (result, held) = match connected {
+        let Moved { result, held, digest } = match connected {
             // An upload is let go of by the session, as after any other end.
-            Err(error) => (Err(error), Some(held)),
+            Err(error) => Moved { result: Err(error), held: Some(held), digest: None },
             Ok((stream, tap)) => {
                 // Nobody hears it where the session has ended meanwhile.
                 let _ = stands.send(());
                 let data = DataConnection::new(stream, meter.clone(), tap);
-                carry(held, data, form, cancel).await
+                carry(held, data, form, digests, cancel).await
             }
         };
         if result.is_ok() {
@@ -126,7 +130,7 @@ impl Performer {
         drop(moving);
         let (bytes, took) = (meter.bytes(), self.shared.clock.now().since(began));
         self.log.transfer(Carried { direction, path, bytes, took, form }, &result);
-        let outcome = Outcome::Transferred(Transferred { bytes: meter.bytes(), result });
+        let outcome = Outcome::Transferred(Transferred { bytes, result, digest });
         Done { outcome, held: held.filter(|held| matches!(held, Held::Upload(_))), login: None }
     }
 
@@ -153,15 +157,15 @@ impl Performer {
     }
 
     /// Everything that is one question to the storage.
-    pub(super) async fn on_storage(&self, storage: &dyn Storage, action: Action) -> Done {
+    pub(super) async fn on_storage(&self, storage: &dyn Storage, uploads: &UploadPolicy, action: Action) -> Done {
         match action {
             Action::Open { path, from, form } => match self.open(storage, &path, from, form).await {
                 Ok((source, size)) => Done::holding(Outcome::Opened(Ok(Opened { size })), Held::Source(source, path)),
                 Err(error) => Outcome::Opened(Err(error)).into(),
             },
-            Action::Create { path, placement, overwrite, announced } => {
-                let commit = self.shared.settings.commit;
-                let request = UploadRequest { path: &path, placement, overwrite, announced, commit };
+            Action::Create { path, placement, overwrite, announced, told, form } => {
+                let commit = uploads.commit_of(&path).unwrap_or(self.shared.settings.commit);
+                let request = UploadRequest { path: &path, placement, overwrite, announced, commit, told, form };
                 match storage.create(request).await {
                     Ok(upload) => Done::holding(Outcome::Created(Ok(upload.path().clone())), Held::Upload(upload)),
                     Err(error) => Outcome::Created(Err(error)).into(),
@@ -185,7 +189,20 @@ impl Performer {
                 Outcome::Text(lines).into()
             }
             Action::Stat(path) => Outcome::Entry(storage.stat(&path).await.map(Box::new)).into(),
-            Action::Size { path, form } => Outcome::Size(storage.size(&path, form).await).into(),
+            Action::Facts(path) => match storage.stat(&path).await {
+                Err(StorageError::NotFound) => {
+                    part(storage, &path).await.unwrap_or_else(|e| Outcome::Entry(Err(e))).into()
+                }
+                entry => Outcome::Entry(entry.map(Box::new)).into(),
+            },
+            Action::Size { path, form } => match storage.size(&path, form).await {
+                Err(StorageError::NotFound) => match part(storage, &path).await {
+                    // Where in a text its bytes end on the wire, nobody can tell.
+                    Ok(_) if form == Form::Ascii => Outcome::Size(Err(StorageError::TooCostly)).into(),
+                    outcome => outcome.unwrap_or_else(|e| Outcome::Size(Err(e))).into(),
+                },
+                size => Outcome::Size(size).into(),
+            },
             Action::Enter(path) => Outcome::Done(storage.enter(&path).await).into(),
             change => Outcome::Done(self.change(storage, change).await).into(),
         }
@@ -219,21 +236,30 @@ impl Performer {
     }
 }
 
-/// Carries what is held over a data connection. An upload is given back.
-async fn carry(
-    held: Held,
-    data: DataConnection,
-    form: Form,
-    mut cancel: Cancel,
-) -> (Result<(), TransferError>, Option<Held>) {
+/// What is kept of an upload that was interrupted.
+async fn part(storage: &dyn Storage, path: &FtpPath) -> Result<Outcome, StorageError> {
+    storage.part(path).await.map(Outcome::Part)
+}
+
+/// What came of carrying.
+struct Moved {
+    result: Result<(), TransferError>,
+    /// What is held on: an upload.
+    held: Option<Held>,
+    digest: Option<[u8; 32]>,
+}
+
+/// Carries what is held over a data connection. An upload is given back, and its digest where one is wanted.
+async fn carry(held: Held, data: DataConnection, form: Form, digests: bool, mut cancel: Cancel) -> Moved {
+    let done = |result| Moved { result, held: None, digest: None };
     match held {
-        Held::Source(source, _) => (unless(&mut cancel, download(data, source, form)).await, None),
-        Held::Listing(listing, _) => (unless(&mut cancel, listing.send(data)).await, None),
-        Held::Upload(target) => match upload(data, target, form, cancel).await {
-            Ok(Received { upload, result }) => (result, Some(Held::Upload(upload))),
-            Err(error) => (Err(error), None),
+        Held::Source(source, _) => done(unless(&mut cancel, download(data, source, form)).await),
+        Held::Listing(listing, _) => done(unless(&mut cancel, listing.send(data)).await),
+        Held::Upload(target) => match upload(data, target, form, digests, cancel).await {
+            Ok(Received { upload, result, digest }) => Moved { result, held: Some(Held::Upload(upload)), digest },
+            Err(error) => done(Err(error)),
         },
-        Held::Passive(_) => (Err(StorageError::Io("a port is no file".into()).into()), None),
+        Held::Passive(_) => done(Err(StorageError::Io("a port is no file".into()).into())),
     }
 }
 
@@ -244,7 +270,7 @@ async fn unless<T>(
 ) -> Result<T, TransferError> {
     tokio::select! {
         biased;
-        () = cancel => Err(TransferError::Cancelled),
+        why = cancel => Err(why),
         result = work => result,
     }
 }

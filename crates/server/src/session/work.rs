@@ -143,8 +143,8 @@ impl Work {
             },
             action => match &self.login {
                 Some(login) => {
-                    let storage = login.account.storage.clone();
-                    self.spawn(operation, async move { performer.on_storage(&*storage, action).await });
+                    let (storage, uploads) = (login.account.storage.clone(), login.account.uploads.clone());
+                    self.spawn(operation, async move { performer.on_storage(&*storage, &uploads, action).await });
                 }
                 // The session asks for no file before a login.
                 None => self.refuse(operation, "nobody is logged in"),
@@ -350,7 +350,7 @@ impl Kind {
             Action::Transfer { .. } => Kind::Transfer,
             Action::Sync { .. } => Kind::Sync,
             Action::Describe(_) => Kind::Text,
-            Action::Stat(_) => Kind::Entry,
+            Action::Stat(_) | Action::Facts(_) => Kind::Entry,
             Action::Size { .. } => Kind::Size,
             Action::Enter(_) => Kind::Enter,
             Action::StartTls
@@ -382,7 +382,7 @@ impl Kind {
                     StorageError::Cancelled => TransferError::Cancelled,
                     error => error.into(),
                 };
-                Outcome::Transferred(Transferred { bytes, result: Err(error) })
+                Outcome::Transferred(Transferred { bytes, result: Err(error), digest: None })
             }
             Kind::Entry => Outcome::Entry(Err(error)),
             Kind::Size => Outcome::Size(Err(error)),

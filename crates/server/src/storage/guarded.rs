@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::listing::{Entry, EntryKind};
 use port21_proto::server::{Form, ListRequest, StorageError};
-use port21_proto::verb::{Permission, Permissions};
+use port21_proto::verb::Permission;
 
 use super::rules::Rules;
 use super::{Answer, Listing, Piece, Source, Storage, Upload, UploadRequest};
@@ -104,6 +104,10 @@ impl Storage for Guarded {
 
     fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64> {
         self.guard(path, Permission::List, || self.inner.size(path, form))
+    }
+
+    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+        self.guard(path, Permission::List, || self.inner.part(path))
     }
 
     /// Into what may be known of: a directory that may only be filled is entered too.
@@ -235,6 +239,7 @@ mod tests {
     use std::fs;
 
     use port21_proto::server::{FactSet, ListFormat, ListOptions, Placement};
+    use port21_proto::verb::Permissions;
 
     use super::*;
     use crate::storage::rules::Rule;
@@ -264,7 +269,8 @@ mod tests {
 
     async fn upload(files: &dyn Storage, name: &str, placement: Placement) -> Result<FtpPath, StorageError> {
         let (path, commit) = (path(name), CommitMode::Atomic);
-        let request = UploadRequest { path: &path, placement, overwrite: true, announced: None, commit };
+        let (announced, told, form) = (None, None, Form::Image);
+        let request = UploadRequest { path: &path, placement, overwrite: true, announced, commit, told, form };
         let upload = files.create(request).await?;
         let path = upload.path().clone();
         upload.commit().await?;

@@ -7,11 +7,15 @@
 //! |---|---|
 //! | `local` | the files of this machine |
 //! | `guarded`, [`rules`] | a storage in which not everything may be done everywhere |
+//! | `policy` | how an account's uploads become files, by path |
+//! | `quota` | what an account may take up |
 //! | `glob` | patterns of names, for listings |
 
 mod glob;
 mod guarded;
 mod local;
+mod policy;
+mod quota;
 pub mod rules;
 
 use std::fs::File;
@@ -31,6 +35,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use guarded::Guarded;
 pub use local::{LocalFs, LocalSettings, storage_error};
+pub use policy::{CommitMode, UploadPolicy};
+pub use quota::Quota;
 
 /// A future on the heap, as a trait object's methods return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,8 +61,9 @@ pub trait Storage: Send + Sync {
     ///
     /// # Errors
     /// [`StorageError::Busy`] where another upload to this file is under way, [`StorageError::Exists`] where the file
-    /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] beyond the end,
-    /// [`StorageError::NoSpace`] where the announced bytes have no room, and as the place has them.
+    /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] beyond the end and where
+    /// the client goes on from somewhere else than what is there, [`StorageError::NoSpace`] and
+    /// [`StorageError::OverQuota`] where the announced bytes have no room, and as the place has them.
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>>;
 
     /// The file of this machine that a path names, for those who are told of what was done: nobody opens it by this. None
@@ -64,6 +71,16 @@ pub trait Storage: Send + Sync {
     fn local_path(&self, path: &FtpPath) -> Option<PathBuf> {
         let _ = path;
         None
+    }
+
+    /// How many bytes are kept of an upload to this path that was interrupted, where no file has that name. An account
+    /// is told of its own uploads only. Nothing else tells of them: they are in no listing and cannot be read.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`] where there is none; without this method there never is.
+    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+        let _ = path;
+        Box::pin(std::future::ready(Err(StorageError::NotFound)))
     }
 
     /// Opens a listing. The first error comes here, before anything was told of the listing to anyone.
@@ -98,7 +115,7 @@ pub trait Storage: Send + Sync {
     /// As the place has them.
     fn rename<'a>(&'a self, from: &'a FtpPath, to: &'a FtpPath, overwrite: bool) -> Answer<'a, ()>;
 
-    /// Removes a file, or a link itself.
+    /// Removes a file, or a link itself; where there is only a [part](Storage::part), that.
     ///
     /// # Errors
     /// [`StorageError::IsADirectory`], and as the place has them.
@@ -204,28 +221,16 @@ pub struct UploadRequest<'a> {
     pub announced: Option<u64>,
     /// When the file is to be there for others, and how surely.
     pub commit: CommitMode,
+    /// How much the client was told that there is of an interrupted upload to this path ([`Storage::part`]): it goes on
+    /// from there. With [`Placement::At`] and [`Placement::End`], where there is no file.
+    pub told: Option<u64>,
+    /// How the bytes come: of a text that breaks off nothing is kept to go on with.
+    pub form: Form,
 }
 
-/// How an upload becomes a file. [`Placement::At`] and [`Placement::End`] always write in place (the client asked to
-/// change the file that is there); of the modes they then have only the sync of `Durable`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum CommitMode {
-    /// Written aside, its bytes forced to the disk, then renamed, and the name forced to the disk: once 226 is told,
-    /// the file is whole even if the power fails. Costs two waits for the disk an upload (a few milliseconds on an
-    /// SSD, tens on a spinning disk). The default: nobody's bytes are lost after "Transfer complete".
-    #[default]
-    Durable,
-    /// Written aside, then renamed: nobody ever sees a part of it, but what was told in the seconds before a power cut
-    /// may be gone, or be there with no bytes. Costs a rename.
-    Atomic,
-    /// Written under its own name at once, as most servers do: others see it grow, the old file is gone with the first
-    /// byte, and an upload that breaks off leaves its part. For places where a rename is not possible, and for
-    /// clients that resume an upload that broke off.
-    Direct,
-}
-
-/// An upload that was begun. Dropped before it was committed, it never happened; but what was written in place
-/// ([`CommitMode::Direct`], [`Placement::At`], [`Placement::End`]) stays.
+/// An upload that was begun. Dropped before it was committed, it was interrupted: no file has changed, but what was
+/// written in place ([`CommitMode::Direct`], [`Placement::At`], [`Placement::End`]) stays, and the storage may keep what
+/// came as a [part](Storage::part).
 ///
 /// Drop it, or call [`Upload::sync`], only when no write to its sink is under way. A commit that is not waited for may
 /// have happened or not.
@@ -235,6 +240,24 @@ pub trait Upload: Send {
 
     /// Where the bytes go, one after the other.
     fn sink(&mut self) -> Sink<'_>;
+
+    /// Takes room for so many bytes, which are written next.
+    ///
+    /// # Errors
+    /// [`StorageError::OverQuota`]: they are not to be written.
+    fn take(&mut self, bytes: u64) -> Result<(), StorageError> {
+        let _ = bytes;
+        Ok(())
+    }
+
+    /// What came is worth nothing to anybody: when this is dropped, no part is kept of it.
+    fn spoil(&mut self) {}
+
+    /// Ends when another upload of the same account is to take this one's place, since this one carries nothing: then
+    /// drop it soon. Without this method it never ends.
+    fn displaced(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
 
     /// Makes the bytes last, as the commit mode asks; for modes that do not ask it costs nothing.
     ///

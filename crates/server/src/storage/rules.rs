@@ -229,6 +229,14 @@ impl FromStr for PathPattern {
     }
 }
 
+impl PartialEq for PathPattern {
+    fn eq(&self, other: &PathPattern) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for PathPattern {}
+
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

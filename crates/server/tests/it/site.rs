@@ -196,6 +196,7 @@ impl Authenticator for Accounts {
                 start: FtpPath::root(),
                 permissions,
                 anonymous,
+                uploads: Arc::default(),
                 max_sessions: (attempt.user == b"single").then_some(1),
             };
             match attempt.user {

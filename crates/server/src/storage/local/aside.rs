@@ -8,23 +8,33 @@
 //!
 //! What a crash leaves is collected: each file is locked (`flock`) for as long as its upload lives, so that one which is
 //! not locked, and not so young that its lock may be just about to be taken, belongs to nobody.
+//!
+//! **Parts.** Where no file has the name yet, the file aside is one that the account can find again, in this process or
+//! the next: its name is made of the account's and the file's. When the upload is interrupted, even by the end of the
+//! server, it stays, and is what the client may go on with. Both names go through a hash, for together they may be longer
+//! than a name can be, and a directory's other readers need not learn whose file is missing.
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
 use port21_proto::FtpPath;
 use port21_proto::server::StorageError;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
-use rustix::fs::{flock, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom};
+use rustix::fs::{flock, fstat, openat, seek, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::LocalSettings;
 use super::facts::Facts;
 use super::failure::Failure;
 use super::tree::{CAREFUL, Lookup, Tree};
 
 /// What the names of files aside begin with.
 const PREFIX: &[u8] = b".port21-upload-";
+
+/// What those begin with that an account can find again.
+const PART_PREFIX: &[u8] = b".port21-part-";
 
 /// The most directories and files that are looked at when stale files are collected: a tree beyond this is left to the
 /// next start.
@@ -36,7 +46,7 @@ const PENDING: usize = 16 << 20;
 
 /// Whether a name is of a file aside: no session sees or says it.
 pub(super) fn is_aside(name: &[u8]) -> bool {
-    name.starts_with(PREFIX)
+    name.starts_with(PREFIX) || name.starts_with(PART_PREFIX)
 }
 
 /// Whether a part of the path is such a name.
@@ -44,22 +54,71 @@ pub(super) fn has_aside(path: &FtpPath) -> bool {
     path.parts().any(is_aside)
 }
 
+/// The name of what is kept of an account's upload of this name.
+pub(super) fn part_name(owner: &str, name: &[u8]) -> Vec<u8> {
+    // The length keeps apart what belongs to the one and to the other.
+    let key = [&(owner.len() as u64).to_be_bytes()[..], owner.as_bytes(), name].concat();
+    let hash = digest(&SHA256, &key);
+    let hex = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}"));
+    [PART_PREFIX, hex.collect::<String>().as_bytes()].concat()
+}
+
 /// A file aside. Dropped, it is removed, unless it was [kept](Aside::keep).
 pub(super) struct Aside {
     dir: OwnedFd,
     name: Option<Vec<u8>>,
+    is_part: bool,
 }
 
 impl Aside {
     /// Makes a file of permissions `mode` in a directory, and locks it.
     pub(super) fn create(dir: OwnedFd, mode: Mode) -> Result<(Aside, OwnedFd), Failure> {
         let name = [PREFIX, &random_letters::<16>()?].concat();
+        Aside::create_as(dir, name, mode, false)
+    }
+
+    /// Makes one that can be found again as [`part_name`] tells, in the place of what an earlier upload has left there:
+    /// how many bytes that were.
+    pub(super) fn create_part(
+        dir: OwnedFd,
+        name: Vec<u8>,
+        mode: Mode,
+    ) -> Result<(Aside, OwnedFd, Option<u64>), Failure> {
+        let left = match remove_part(&dir, &name) {
+            Ok(size) => Some(size),
+            Err(Failure::Os(Errno::NOENT)) => None,
+            Err(failure) => return Err(failure),
+        };
+        let (aside, file) = Aside::create_as(dir, name, mode, true)?;
+        Ok((aside, file, left))
+    }
+
+    /// Takes up what an interrupted upload has left, where that is so long.
+    pub(super) fn take_up(dir: OwnedFd, name: Vec<u8>, size: u64) -> Result<(Aside, OwnedFd), Failure> {
+        let (file, facts) = lock_part(&dir, &name).map_err(|failure| match failure {
+            // The client was told of it, and sends only what is behind it.
+            Failure::Os(Errno::NOENT) => StorageError::BadOffset.into(),
+            failure => failure,
+        })?;
+        if facts.size != size {
+            return Err(StorageError::BadOffset.into());
+        }
+        seek(&file, SeekFrom::Start(size))?;
+        Ok((Aside { dir, name: Some(name), is_part: true }, file))
+    }
+
+    fn create_as(dir: OwnedFd, name: Vec<u8>, mode: Mode, is_part: bool) -> Result<(Aside, OwnedFd), Failure> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&dir, name.as_slice(), flags, mode)?;
-        let aside = Aside { dir, name: Some(name) };
+        let aside = Aside { dir, name: Some(name), is_part };
         // Where there are no locks, stale files are not collected; that is no reason to refuse an upload.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
         Ok((aside, file))
+    }
+
+    /// Whether it can be found again.
+    pub(super) fn is_part(&self) -> bool {
+        self.is_part
     }
 
     /// The directory.
@@ -93,6 +152,41 @@ impl Drop for Aside {
     }
 }
 
+/// Removes what an interrupted upload has left: how many bytes that were.
+///
+/// # Errors
+/// [`StorageError::Busy`] where an upload is at it.
+pub(super) fn remove_part(dir: &OwnedFd, name: &[u8]) -> Result<u64, Failure> {
+    let (_file, facts) = lock_part(dir, name)?;
+    unlinkat(dir, name, AtFlags::empty())?;
+    Ok(facts.size)
+}
+
+/// How many bytes an interrupted upload has left, or one that is under way has received.
+pub(super) fn part_size(dir: &OwnedFd, name: &[u8]) -> Result<u64, Failure> {
+    let facts = Facts::from(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
+    if facts.is_file() { Ok(facts.size) } else { Err(StorageError::NotFound.into()) }
+}
+
+/// Opens a part to go on with it, alone.
+fn lock_part(dir: &OwnedFd, name: &[u8]) -> Result<(OwnedFd, Facts), Failure> {
+    let file = openat(dir, name, OFlags::WRONLY | OFlags::NOFOLLOW | CAREFUL, Mode::empty())?;
+    // Where there are no locks, the table of writers still keeps this process from itself.
+    if let Err(Errno::AGAIN) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        return Err(StorageError::Busy.into());
+    }
+    let facts = Facts::from(fstat(&file)?);
+    if !facts.is_file() {
+        return Err(StorageError::NotARegularFile.into());
+    }
+    // Between open and lock another one may have taken it away.
+    let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)?;
+    if (there.device, there.inode) != (facts.device, facts.inode) {
+        return Err(StorageError::Busy.into());
+    }
+    Ok((file, facts))
+}
+
 /// Letters and digits that nobody can guess: 5 bits each.
 pub(super) fn random_letters<const N: usize>() -> Result<[u8; N], Failure> {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -101,17 +195,41 @@ pub(super) fn random_letters<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes.map(|b| LETTERS[usize::from(b % 32)]))
 }
 
-/// Removes the files aside in all directories of a tree that no upload holds and that were not written to for `age`.
-/// Links are not followed. Tells how many were removed. Before each directory it asks whether to `go_on`.
-pub(super) fn collect(tree: &Tree, age: Duration, go_on: impl Fn() -> bool) -> Result<usize, Failure> {
+/// How long files aside are left alone that no upload holds, from when they were last written to.
+#[derive(Clone, Copy)]
+pub(super) struct Ages {
+    /// Those that nobody can go on with: until their lock was surely taken.
+    pub(super) stale: Duration,
+    /// Parts.
+    pub(super) parts: Duration,
+}
+
+impl Ages {
+    pub(super) fn of(settings: &LocalSettings) -> Ages {
+        Ages { stale: settings.stale_after, parts: settings.parts_kept }
+    }
+}
+
+/// What was collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Collected {
+    /// How many files.
+    pub(super) files: usize,
+    /// How many bytes were in them.
+    pub(super) bytes: u64,
+}
+
+/// Removes the files aside in all directories of a tree that no upload holds and that are older than `ages` say.
+/// Links are not followed. Tells what was removed. Before each directory it asks whether to `go_on`.
+pub(super) fn collect(tree: &Tree, ages: Ages, go_on: impl Fn() -> bool) -> Result<Collected, Failure> {
     let root = tree.open(&FtpPath::root(), OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Lookup::Full)?;
     let mut todo: Vec<Vec<u8>> = vec![b".".to_vec()];
-    let (mut removed, mut seen, mut pending, mut cut) = (0, 0, 1, false);
+    let (mut removed, mut seen, mut pending, mut cut) = (Collected::default(), 0, 1, false);
     while let Some(relative) = todo.pop().filter(|_| go_on()) {
         pending -= relative.len();
         // A directory that has gone, or that we may not see into, has nothing of ours.
         let Ok(entries) = tree.open_below(&root, &relative).and_then(Dir::new) else { continue };
-        removed += collect_from(entries, age, |name, kind| {
+        collect_from(entries, ages, &mut removed, |name, kind| {
             seen += 1;
             // A directory of unknown type is found out by opening it.
             if matches!(kind, FileType::Directory | FileType::Unknown) {
@@ -136,22 +254,30 @@ pub(super) fn collect(tree: &Tree, age: Duration, go_on: impl Fn() -> bool) -> R
     Ok(removed)
 }
 
-/// As [`collect`], in one directory alone.
-pub(super) fn collect_in(dir: &OwnedFd, age: Duration) -> Result<usize, Failure> {
-    let mut seen = 0;
-    collect_from(Dir::read_from(dir)?, age, |_, _| {
+/// As [`collect`], in one directory alone, and only if there is nothing else in it.
+pub(super) fn collect_in(dir: &OwnedFd, ages: Ages) -> Result<Collected, Failure> {
+    let (mut removed, mut seen) = (Collected::default(), 0);
+    let mut entries = Dir::read_from(dir)?;
+    while let Some(entry) = entries.read() {
+        let entry = entry?;
         seen += 1;
-        seen < MOST
-    })
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") && !is_aside(entry.file_name().to_bytes())
+            || seen > MOST
+        {
+            return Ok(removed);
+        }
+    }
+    collect_from(Dir::read_from(dir)?, ages, &mut removed, |_, _| false)?;
+    Ok(removed)
 }
 
 /// Collects from a directory's entries, and hands on all others until `go_on` says no.
 fn collect_from(
     mut entries: Dir,
-    age: Duration,
+    ages: Ages,
+    removed: &mut Collected,
     mut go_on: impl FnMut(&[u8], FileType) -> bool,
-) -> Result<usize, Failure> {
-    let mut removed = 0;
+) -> Result<(), Failure> {
     while let Some(entry) = entries.read() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
@@ -159,16 +285,20 @@ fn collect_from(
             continue;
         }
         if is_aside(name) {
-            removed += usize::from(remove_stale(entries.fd()?, name, age).is_ok());
+            let age = if name.starts_with(PART_PREFIX) { ages.parts } else { ages.stale };
+            if let Ok(bytes) = remove_stale(entries.fd()?, name, age) {
+                removed.files += 1;
+                removed.bytes += bytes;
+            }
         } else if !go_on(name, entry.file_type()) {
             break;
         }
     }
-    Ok(removed)
+    Ok(())
 }
 
-/// Removes one file aside, if nobody holds it.
-fn remove_stale(dir: BorrowedFd<'_>, name: &[u8], age: Duration) -> Result<(), Errno> {
+/// Removes one file aside, if nobody holds it: how many bytes were in it.
+fn remove_stale(dir: BorrowedFd<'_>, name: &[u8], age: Duration) -> Result<u64, Errno> {
     let flags = OFlags::NOFOLLOW | CAREFUL;
     // NFS locks only what was opened to be written; a file that replaces a read-only one may not be.
     let file = openat(dir, name, OFlags::WRONLY | flags, Mode::empty())
@@ -179,5 +309,6 @@ fn remove_stale(dir: BorrowedFd<'_>, name: &[u8], age: Duration) -> Result<(), E
         return Err(Errno::BUSY);
     }
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-    unlinkat(dir, name, AtFlags::empty())
+    unlinkat(dir, name, AtFlags::empty())?;
+    Ok(facts.size)
 }

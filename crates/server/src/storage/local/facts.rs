@@ -15,7 +15,7 @@ pub(super) struct Facts {
     pub(super) inode: u64,
     /// Its type and its twelve permission bits.
     pub(super) mode: u32,
-    links: u64,
+    pub(super) links: u64,
     pub(super) uid: u32,
     pub(super) gid: u32,
     /// In bytes.

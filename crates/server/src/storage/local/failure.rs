@@ -1,18 +1,22 @@
 //! The one table from what the system says to what a session understands.
 
 use std::io;
+use std::sync::Arc;
 
 use port21_proto::server::StorageError;
 use rustix::io::Errno;
 
+use super::writers::Writer;
+
 /// Why something did not work, inside this storage: the system's word is kept until the end, since some of them mean
 /// "try another way" on the road.
-#[derive(Debug)]
 pub(super) enum Failure {
     /// The system's word.
     Os(Errno),
     /// Already understood.
     Is(StorageError),
+    /// Another upload is at it.
+    Taken(Arc<Writer>),
 }
 
 impl From<Errno> for Failure {
@@ -27,11 +31,18 @@ impl From<StorageError> for Failure {
     }
 }
 
+impl From<Arc<Writer>> for Failure {
+    fn from(writer: Arc<Writer>) -> Failure {
+        Failure::Taken(writer)
+    }
+}
+
 impl From<Failure> for StorageError {
     fn from(failure: Failure) -> StorageError {
         match failure {
             Failure::Os(errno) => meaning(errno),
             Failure::Is(error) => error,
+            Failure::Taken(_) => StorageError::Busy,
         }
     }
 }

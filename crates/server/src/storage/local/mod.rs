@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `tree` | confinement: from a path to an open file beneath the root |
 //! | `upload` | uploads: written aside and renamed, or in place |
-//! | `aside`, `writers` | the hidden files of uploads; one writer a file |
+//! | `aside`, `writers` | the hidden files of uploads, and parts; one writer a file |
+//! | `attributes` | what a file takes over from the one that it replaces |
+//! | `disk`, `directory` | what makes a file and its name last; syncs of a directory that many wait for |
 //! | `listing` | directories, in batches |
-//! | `rename` | renames, those that replace and those that must not |
+//! | `rename`, `remove` | renames, those that replace and those that must not; files that go, and parts with them |
 //! | `facts`, `failure` | what the system tells of files, and its errors |
 //!
 //! **Where system calls run.** What only looks (RETR's open, SIZE, MDTM, CWD) is tried at once, on the session's own
@@ -18,9 +20,13 @@
 //! pool.
 
 mod aside;
+mod attributes;
+mod directory;
+mod disk;
 mod facts;
 mod failure;
 mod listing;
+mod remove;
 mod rename;
 #[cfg(test)]
 mod tests;
@@ -43,16 +49,22 @@ use port21_proto::server::{Form, ListRequest, StorageError};
 use port21_proto::verb::Permissions;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
-use rustix::fs::{chmodat, fchmod, fstat, futimens, mkdirat, openat, unlinkat, utimensat};
+use rustix::fs::{chmodat, fchmod, fstat, futimens, mkdirat, utimensat};
 use rustix::io::Errno;
+use tokio::time::timeout;
 
+use self::aside::Ages;
 use self::facts::{Facts, Rights};
 use self::failure::Failure;
 use self::tree::{CAREFUL, LOOK, Lookup, Tree};
 use self::upload::Begin;
-use super::{Answer, Listing, Source, Storage, Upload, UploadRequest};
+use self::writers::Writer;
+use super::{Answer, Listing, Quota, Source, Storage, Upload, UploadRequest};
 
 pub use self::failure::storage_error;
+
+/// How long an upload that was told to give way to a newer one is waited for.
+const GIVING_WAY: Duration = Duration::from_secs(5);
 
 /// Settings of a [`LocalFs`].
 #[derive(Clone, Debug)]
@@ -75,6 +87,19 @@ pub struct LocalSettings {
     pub recursive_depth: usize,
     /// How old a left-over of an upload must be before it is removed, if no upload holds it. Default 1 hour.
     pub stale_after: Duration,
+    /// The account whose files these are, where one client at a time uses it: what comes of an interrupted upload is
+    /// kept as a hidden part, for this account alone to go on with, and a newer upload of it displaces one that stalls.
+    /// Default none, as it must be for anonymous and for accounts that several people share: what one of them began
+    /// another would go on with.
+    pub owner: Option<Arc<str>>,
+    /// How long such a part is kept. Default 7 days: who comes back after a weekend goes on where they were. Parts take
+    /// room that no listing shows.
+    pub parts_kept: Duration,
+    /// How long an upload must have carried nothing before a newer one of the same account displaces it. Default 10 s.
+    /// Shorter takes an upload from a client that is only slow; longer keeps one whose network was cut from its retry.
+    pub displace_after: Duration,
+    /// What these files may take up. Default no limit.
+    pub quota: Option<Arc<dyn Quota>>,
 }
 
 impl Default for LocalSettings {
@@ -87,6 +112,10 @@ impl Default for LocalSettings {
             recursive_entries: 100_000,
             recursive_depth: 32,
             stale_after: Duration::from_secs(3600),
+            owner: None,
+            parts_kept: Duration::from_secs(7 * 24 * 3600),
+            displace_after: Duration::from_secs(10),
+            quota: None,
         }
     }
 }
@@ -112,19 +141,22 @@ impl LocalFs {
         Ok(LocalFs { root, tree, settings: Arc::new(settings) })
     }
 
-    /// Removes what uploads left behind when the server was killed, in the whole tree. Tells how many files. To be done
-    /// once at the start, beside serving: it reads every directory. Dropped, it stops.
+    /// Removes what uploads left behind when the server was killed, and parts that were kept for long enough, in the whole
+    /// tree. Tells how many files. To be done at the start and then daily, beside serving: it reads every directory.
+    /// Dropped, it stops.
     ///
     /// # Errors
     /// Where the root cannot be read.
     pub async fn collect_stale(&self) -> Result<usize, StorageError> {
-        let (tree, age) = (Arc::clone(&self.tree), self.settings.stale_after);
+        let (tree, ages) = (Arc::clone(&self.tree), Ages::of(&self.settings));
         // The pool does not know that nobody waits any more, and a runtime that shuts down waits for the pool.
         let waits = Arc::new(());
         let waited_for = Arc::downgrade(&waits);
-        let removed = blocking(move || settle(aside::collect(&tree, age, || waited_for.strong_count() > 0))).await;
+        let removed = blocking(move || settle(aside::collect(&tree, ages, || waited_for.strong_count() > 0))).await;
         drop(waits);
-        removed
+        let removed = removed?;
+        remove::give_back(self.settings.quota.as_ref(), removed);
+        Ok(removed.files)
     }
 
     /// Runs what only looks at a path: at once where the kernel's caches have the answer, else on the pool.
@@ -171,12 +203,22 @@ impl Storage for LocalFs {
     }
 
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>> {
-        let UploadRequest { path, placement, overwrite, announced, commit } = request;
-        let mode = self.mode(0o666);
-        Box::pin(self.change(path, StorageError::BadName, move |tree, path| {
-            let begin = Begin { path: path.clone(), placement, overwrite, announced, commit, mode };
-            Ok(Box::new(begin.begin(tree)?) as Box<dyn Upload>)
-        }))
+        let UploadRequest { path, placement, overwrite, announced, commit, told, form } = request;
+        let (owner, quota) = (self.settings.owner.clone(), self.settings.quota.clone());
+        let (path, mode) = (path.clone(), self.mode(0o666));
+        let begin = Begin { path, placement, overwrite, announced, commit, told, form, mode, owner, quota };
+        Box::pin(self.begin(begin))
+    }
+
+    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let Some(owner) = self.settings.owner.clone() else { return Err(StorageError::NotFound) };
+            self.change(path, StorageError::NotFound, move |tree, path| match upload::target(tree, path)? {
+                (place, None) => aside::part_size(&place.dir, &aside::part_name(&owner, &place.name)),
+                (_, Some(_)) => Err(StorageError::NotFound.into()),
+            })
+            .await
+        })
     }
 
     fn list<'a>(&'a self, request: &'a ListRequest) -> Answer<'a, Box<dyn Listing>> {
@@ -222,45 +264,42 @@ impl Storage for LocalFs {
     }
 
     fn rename<'a>(&'a self, from: &'a FtpPath, to: &'a FtpPath, overwrite: bool) -> Answer<'a, ()> {
-        let new = to.clone();
+        let (new, quota) = (to.clone(), self.settings.quota.clone());
         Box::pin(async move {
             if aside::has_aside(to) {
                 return Err(StorageError::BadName);
             }
-            self.change(from, StorageError::NotFound, move |tree, from| rename::rename(tree, from, &new, overwrite))
-                .await
+            self.change(from, StorageError::NotFound, move |tree, from| {
+                rename::rename(tree, from, &new, overwrite, quota.as_ref())
+            })
+            .await
         })
     }
 
     fn remove_file<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
-        Box::pin(self.change(path, StorageError::NotFound, |tree, path| {
-            let place = tree.parent(path)?;
-            Ok(unlinkat(&place.dir, place.name, AtFlags::empty())?)
-        }))
+        let settings = Arc::clone(&self.settings);
+        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| remove::file(tree, path, &settings)))
     }
 
     fn remove_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
-        let age = self.settings.stale_after;
-        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
-            let place = tree.parent(path)?;
-            let remove = || unlinkat(&place.dir, place.name.as_slice(), AtFlags::REMOVEDIR);
-            match remove() {
-                // What the client cannot see must not keep it from removing what it sees as empty.
-                Err(Errno::NOTEMPTY | Errno::EXIST) if collect_left_overs(&place, age) => Ok(remove()?),
-                Err(Errno::EXIST) => Err(StorageError::NotEmpty.into()),
-                answer => Ok(answer?),
-            }
-        }))
+        let settings = Arc::clone(&self.settings);
+        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| remove::directory(tree, path, &settings)))
     }
 
     fn make_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
-        let mode = self.mode(0o777);
+        let (mode, quota) = (self.mode(0o777), self.settings.quota.clone());
         Box::pin(self.change(path, StorageError::BadName, move |tree, path| {
             if path.is_root() {
                 return Err(StorageError::Exists.into());
             }
             let place = tree.parent(path)?;
-            Ok(mkdirat(&place.dir, place.name, mode)?)
+            if let Some(quota) = &quota {
+                quota.take(0, 1)?;
+            }
+            mkdirat(&place.dir, place.name, mode).map_err(|errno| {
+                remove::give(quota.as_ref(), (0, 1));
+                errno.into()
+            })
         }))
     }
 
@@ -300,6 +339,33 @@ impl LocalFs {
     fn mode(&self, all: u32) -> Mode {
         Mode::from_raw_mode(all & !self.settings.umask)
     }
+
+    /// Begins an upload; where another one is at the file that stalls, once that has given way.
+    async fn begin(&self, begin: Begin) -> Result<Box<dyn Upload>, StorageError> {
+        if aside::has_aside(&begin.path) {
+            return Err(StorageError::BadName);
+        }
+        let taken = match self.try_to_begin(begin.clone()).await? {
+            Ok(upload) => return Ok(upload),
+            Err(taken) => taken,
+        };
+        if !taken.displace(self.settings.owner.as_ref(), self.settings.displace_after) {
+            return Err(StorageError::Busy);
+        }
+        // It may wait for a disk.
+        let _ = timeout(GIVING_WAY, taken.ended()).await;
+        self.try_to_begin(begin).await?.map_err(|_| StorageError::Busy)
+    }
+
+    async fn try_to_begin(&self, begin: Begin) -> Result<Result<Box<dyn Upload>, Arc<Writer>>, StorageError> {
+        let tree = Arc::clone(&self.tree);
+        blocking(move || match begin.begin(&tree) {
+            Ok(upload) => Ok(Ok(Box::new(upload) as Box<dyn Upload>)),
+            Err(Failure::Taken(writer)) => Ok(Err(writer)),
+            Err(failure) => Err(failure.into()),
+        })
+        .await
+    }
 }
 
 fn open_read(tree: &Tree, path: &FtpPath, from: u64, lookup: Lookup) -> Result<Source, Failure> {
@@ -321,15 +387,6 @@ fn regular_size(file: &OwnedFd) -> Result<u64, Failure> {
         FileType::Directory => Err(StorageError::IsADirectory.into()),
         _ => Err(StorageError::NotARegularFile.into()),
     }
-}
-
-/// Collects what killed uploads left in a directory that is to be removed. Tells whether there was any.
-fn collect_left_overs(place: &tree::Place, age: Duration) -> bool {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | CAREFUL;
-    openat(&place.dir, place.name.as_slice(), flags, Mode::empty())
-        .map_err(Failure::from)
-        .and_then(|dir| aside::collect_in(&dir, age))
-        .is_ok_and(|removed| removed > 0)
 }
 
 /// Opens a file or directory whose attributes are to be changed: to look at, so that no permission on it is needed but

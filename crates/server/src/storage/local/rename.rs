@@ -1,18 +1,28 @@
 //! Renames, those that replace and those that must not.
 
+use std::sync::Arc;
+
 use port21_proto::FtpPath;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::fs::{linkat, renameat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::super::Quota;
 use super::facts::Facts;
 use super::failure::Failure;
+use super::remove::{freed_by, give};
 use super::tree::Tree;
 
 /// Gives a file, a directory or a link another name. What is there under it is replaced only if `overwrite` says so, and
 /// a directory never is.
-pub(super) fn rename(tree: &Tree, from: &FtpPath, to: &FtpPath, overwrite: bool) -> Result<(), Failure> {
+pub(super) fn rename(
+    tree: &Tree,
+    from: &FtpPath,
+    to: &FtpPath,
+    overwrite: bool,
+    quota: Option<&Arc<dyn Quota>>,
+) -> Result<(), Failure> {
     let (from, to) = (tree.parent(from)?, tree.parent(to)?);
     match rename_new(&from.dir, &from.name, &to.dir, &to.name) {
         Err(Errno::EXIST) if overwrite => {
@@ -20,7 +30,10 @@ pub(super) fn rename(tree: &Tree, from: &FtpPath, to: &FtpPath, overwrite: bool)
             if there.is_directory() {
                 return Err(Errno::EXIST.into());
             }
-            Ok(renameat(&from.dir, from.name, &to.dir, to.name)?)
+            let freed = quota.map_or((0, 0), |_| freed_by(&to));
+            renameat(&from.dir, from.name, &to.dir, to.name)?;
+            give(quota, freed);
+            Ok(())
         }
         answer => Ok(answer?),
     }

@@ -1,30 +1,33 @@
-//! Uploads: begun, written, made to last, given their name; or never happened.
+//! Uploads: begun, written, made to last, given their name; or interrupted.
 //!
-//! A file that is replaced by a rename is another file afterwards: it gets the permission bits of the old one, and where
-//! the server is privileged its owner and group, but not its access control list and extended attributes, and other
-//! hard links keep the old bytes. Who needs those kept has [`CommitMode::Direct`].
+//! A file that is replaced by a rename is another file afterwards: it takes over what people have set of the old one (see
+//! `attributes`), but other hard links keep the old bytes. Who needs those kept has [`CommitMode::Direct`].
+//!
+//! An upload that is interrupted has changed no file. Where there is none of its name, what came is kept as a part (see
+//! `aside`), for the account to go on with; where there is one, nothing is kept, for a name cannot be both a file and a
+//! part of another.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use port21_proto::FtpPath;
-use port21_proto::server::{Placement, StorageError};
+use port21_proto::server::{Form, Placement, StorageError};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, AtFlags, FallocateFlags, FileType, Gid, Mode, OFlags, Uid};
-use rustix::fs::{
-    accessat, fallocate, fchmod, fchown, fstat, fstatvfs, fsync, ftruncate, openat, renameat, statat, tell,
-};
-use rustix::io::Errno;
+use rustix::fs::{Access, AtFlags, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{accessat, fallocate, fstat, fstatvfs, ftruncate, openat, statat, tell};
+use rustix::io::{Errno, dup};
 
-use super::super::{Answer, CommitMode, Sink, Upload};
-use super::aside::{Aside, random_letters};
+use super::super::quota::Charge;
+use super::super::{Answer, BoxFuture, CommitMode, Quota, Sink, Upload};
+use super::aside::{Aside, part_name, random_letters, remove_part};
+use super::attributes::take_over;
 use super::facts::Facts;
 use super::failure::Failure;
 use super::rename::rename_new;
 use super::tree::{CAREFUL, Place, Tree};
 use super::writers::Claim;
-use super::{blocking, settle};
+use super::{blocking, directory, disk, settle};
 
 /// The longest name that Linux's file systems have, in bytes.
 const NAME_MAX: usize = 255;
@@ -34,14 +37,19 @@ const NAME_MAX: usize = 255;
 const LARGE: u64 = 32 << 20;
 
 /// What an upload is begun with.
+#[derive(Clone)]
 pub(super) struct Begin {
     pub(super) path: FtpPath,
     pub(super) placement: Placement,
     pub(super) overwrite: bool,
     pub(super) announced: Option<u64>,
     pub(super) commit: CommitMode,
+    pub(super) told: Option<u64>,
+    pub(super) form: Form,
     /// The permissions of a new file.
     pub(super) mode: Mode,
+    pub(super) owner: Option<Arc<str>>,
+    pub(super) quota: Option<Arc<dyn Quota>>,
 }
 
 impl Begin {
@@ -52,7 +60,7 @@ impl Begin {
             self.overwrite = false;
         }
         let (place, there) = target(tree, &self.path)?;
-        let mut claim = Claim::of_name(&Facts::from(fstat(&place.dir)?), &place.name)?;
+        let mut claim = Claim::of_name(&Facts::from(fstat(&place.dir)?), &place.name, self.owner.as_ref())?;
         if let Some(facts) = &there {
             if !self.overwrite {
                 return Err(StorageError::Exists.into());
@@ -61,22 +69,152 @@ impl Begin {
             accessat(&place.dir, place.name.as_slice(), Access::WRITE_OK, AtFlags::EACCESS)?;
             claim.and_file(facts)?;
         }
-        let (file, end) = match (self.placement, &there) {
-            (Placement::At(from), Some(facts)) if from > 0 => in_place(&place, facts, from)?,
-            (Placement::At(from), None) if from > 0 => return Err(StorageError::BadOffset.into()),
-            (Placement::End, Some(facts)) => at_end(&place, facts)?,
-            _ if self.commit == CommitMode::Direct => direct(&place, &mut claim, self.mode, self.overwrite)?,
-            _ => aside(place, there.as_ref(), self.mode, self.overwrite)?,
+        let Opened { file, end, charge } = self.open(place, there, &mut claim)?;
+        let mut upload = LocalUpload {
+            trims: matches!(end, End::Cut { .. }),
+            end,
+            file: Arc::new(file.into()),
+            path: self.path,
+            commit: self.commit,
+            synced: None,
+            spoilt: self.form == Form::Ascii,
+            charge,
+            claim,
         };
-        let reserved = match self.announced {
-            Some(bytes) => reserve(&file, bytes)?,
-            None => false,
-        };
-        let trims = reserved || matches!(end, End::Cut { .. });
-        let file = Arc::new(file.into());
-        let Begin { path, commit, .. } = self;
-        Ok(LocalUpload { end, file, trims, path, commit, synced: None, _claim: claim })
+        if let Some(bytes) = self.announced {
+            upload.charge.has_room(bytes)?;
+            upload.trims |= reserve(&upload.file, bytes)?;
+        }
+        Ok(upload)
     }
+
+    /// What is written to: by what the client asked for, what is there, and what an interrupted upload has left.
+    fn open(&self, place: Place, there: Option<Facts>, claim: &mut Claim) -> Result<Opened, Failure> {
+        let part = self.owner.as_ref().map(|owner| part_name(owner, &place.name));
+        match (self.placement, there, self.told) {
+            // The client goes on with a part, and there is a file by now: they have nothing to do with each other.
+            (Placement::At(_) | Placement::End, Some(_), Some(_)) => Err(StorageError::BadOffset.into()),
+            (Placement::At(from), Some(facts), None) if from > 0 => self.in_place(&place, &facts, from),
+            (Placement::End, Some(facts), None) => self.at_end(&place, &facts),
+            (Placement::At(from), None, Some(told)) if from > 0 && from == told => self.go_on(place, part, told),
+            (Placement::End, None, Some(told)) => self.go_on(place, part, told),
+            (Placement::At(from), None, _) if from > 0 => Err(StorageError::BadOffset.into()),
+            (_, there, _) => {
+                if let Some(part) = part.as_ref().filter(|_| there.is_some() || self.commit == CommitMode::Direct) {
+                    // Of an upload that has nothing to do with the file that is there, or that will be.
+                    self.forget_part(&place, part)?;
+                }
+                match (there, part) {
+                    _ if self.commit == CommitMode::Direct => self.direct(&place, there, claim),
+                    (None, Some(part)) if self.placement != Placement::Unique => self.part(place, part),
+                    _ => self.aside(place, there),
+                }
+            }
+        }
+    }
+
+    /// Written where it is, from somewhere in it.
+    fn in_place(&self, place: &Place, facts: &Facts, from: u64) -> Result<Opened, Failure> {
+        let mut file = open_there(place, facts, OFlags::empty())?;
+        let size = Facts::from(fstat(&file)?).size;
+        if from > size {
+            return Err(StorageError::BadOffset.into());
+        }
+        file.seek(SeekFrom::Start(from)).map_err(|e| StorageError::Io(e.to_string()))?;
+        let charge = Charge::of_file(self.quota.as_ref(), size, from);
+        Ok(Opened { file: file.into(), end: End::Cut { from }, charge })
+    }
+
+    /// In append mode: programs outside that write to the same end (a log) lose nothing.
+    fn at_end(&self, place: &Place, facts: &Facts) -> Result<Opened, Failure> {
+        let file = open_there(place, facts, OFlags::APPEND)?;
+        let size = Facts::from(fstat(&file)?).size;
+        let charge = Charge::of_file(self.quota.as_ref(), size, size);
+        Ok(Opened { file: file.into(), end: End::Stay, charge })
+    }
+
+    /// Behind what an interrupted upload has left.
+    fn go_on(&self, place: Place, part: Option<Vec<u8>>, size: u64) -> Result<Opened, Failure> {
+        let Some(part) = part.filter(|_| self.form == Form::Image) else {
+            return Err(StorageError::BadOffset.into());
+        };
+        let (aside, file) = Aside::take_up(place.dir, part, size)?;
+        let charge = Charge::of_file(self.quota.as_ref(), size, size);
+        Ok(Opened { file, end: End::Rename { aside, name: place.name, overwrite: self.overwrite, old: None }, charge })
+    }
+
+    /// Aside, where it can be found again if it is interrupted.
+    fn part(&self, place: Place, part: Vec<u8>) -> Result<Opened, Failure> {
+        let (aside, file, left) = Aside::create_part(place.dir, part, self.mode)?;
+        if let (Some(size), Some(quota)) = (left, &self.quota) {
+            quota.give(size, 1);
+        }
+        let charge = Charge::of_new(self.quota.as_ref(), false)?;
+        Ok(Opened { file, end: End::Rename { aside, name: place.name, overwrite: self.overwrite, old: None }, charge })
+    }
+
+    fn aside(&self, place: Place, there: Option<Facts>) -> Result<Opened, Failure> {
+        let (aside, file) = Aside::create(dup(&place.dir)?, self.mode)?;
+        if let Some(facts) = &there {
+            take_over(&file, &place, facts)?;
+        }
+        let charge = Charge::of_new(self.quota.as_ref(), there.is_some())?;
+        let old = there.map(|facts| facts.size);
+        Ok(Opened { file, end: End::Rename { aside, name: place.name, overwrite: self.overwrite, old }, charge })
+    }
+
+    /// Under its own name at once.
+    fn direct(&self, place: &Place, there: Option<Facts>, claim: &mut Claim) -> Result<Opened, Failure> {
+        let mut flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | CAREFUL;
+        flags.set(OFlags::EXCL, !self.overwrite);
+        let mut charge = match there {
+            Some(facts) => Charge::of_file(self.quota.as_ref(), facts.size, 0),
+            None => Charge::of_new(self.quota.as_ref(), false)?,
+        };
+        let opened =
+            openat(&place.dir, place.name.as_slice(), flags, self.mode).map_err(Failure::from).and_then(|file| {
+                let facts = Facts::from(fstat(&file)?);
+                if !facts.is_file() {
+                    return Err(StorageError::NotARegularFile.into());
+                }
+                // Only now that it is known to have no other writer may its bytes go.
+                claim.and_file(&facts)?;
+                ftruncate(&file, 0)?;
+                Ok(file)
+            });
+        match opened {
+            Ok(file) => {
+                charge.settle(0);
+                Ok(Opened { file, end: End::Stay, charge })
+            }
+            Err(failure) => {
+                if there.is_none() {
+                    charge.undo();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn forget_part(&self, place: &Place, part: &[u8]) -> Result<(), Failure> {
+        match remove_part(&place.dir, part) {
+            Ok(size) => {
+                if let Some(quota) = &self.quota {
+                    quota.give(size, 1);
+                }
+                Ok(())
+            }
+            Err(Failure::Os(Errno::NOENT)) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// A file that was opened for an upload.
+struct Opened {
+    file: OwnedFd,
+    end: End,
+    charge: Charge,
 }
 
 /// An upload to a file of the operating system.
@@ -89,13 +227,22 @@ pub(super) struct LocalUpload {
     commit: CommitMode,
     /// What the disk said, once it was asked.
     synced: Option<Result<(), StorageError>>,
-    _claim: Claim,
+    /// Whether what came is worth nothing, if it is interrupted.
+    spoilt: bool,
+    charge: Charge,
+    claim: Claim,
 }
 
 /// How an upload ends.
 enum End {
     /// It gets its name.
-    Rename { aside: Aside, name: Vec<u8>, overwrite: bool },
+    Rename {
+        aside: Aside,
+        name: Vec<u8>,
+        overwrite: bool,
+        /// The size of the file that it will replace.
+        old: Option<u64>,
+    },
     /// It was written from somewhere in the middle of a file on, and the file ends where the upload ends.
     ///
     /// RFC 3659 section 5 does not say what becomes of bytes behind the upload. vsftpd and proftpd leave them, Pure-FTPd
@@ -116,8 +263,23 @@ impl Upload for LocalUpload {
         Sink::File(Arc::clone(&self.file))
     }
 
+    fn take(&mut self, bytes: u64) -> Result<(), StorageError> {
+        self.claim.moves();
+        self.charge.take(bytes)
+    }
+
+    fn spoil(&mut self) {
+        self.spoilt = true;
+    }
+
+    fn displaced(&self) -> BoxFuture<'static, ()> {
+        let writer = Arc::clone(self.claim.writer());
+        Box::pin(async move { writer.displaced().await })
+    }
+
     fn sync(&mut self) -> Answer<'_, ()> {
         Box::pin(async {
+            self.claim.is_final();
             if self.commit != CommitMode::Durable {
                 return Ok(());
             }
@@ -127,10 +289,11 @@ impl Upload for LocalUpload {
                     if trims {
                         settle(trim(&file, cuts))?;
                     }
-                    settle(fsync(&file))
+                    settle(disk::sync_file(&file))
                 });
                 let answer = answer.await;
                 self.trims &= answer.is_err();
+                self.spoilt |= answer.is_err();
                 self.synced = Some(answer);
             }
             self.synced.clone().unwrap_or(Ok(()))
@@ -148,6 +311,7 @@ impl LocalUpload {
     }
 
     fn finish(mut self) -> Result<(), Failure> {
+        self.claim.is_final();
         let durable = self.commit == CommitMode::Durable;
         match self.synced.take() {
             // Asked a second time the disk would say that all is well: what it lost it has forgotten.
@@ -157,39 +321,61 @@ impl LocalUpload {
                     trim(&self.file, self.cuts())?;
                 }
                 if durable {
-                    fsync(&self.file)?;
+                    disk::sync_file(&self.file)?;
                 }
             }
         }
-        if let End::Rename { aside, name, overwrite } = &mut self.end {
+        if let End::Rename { aside, name, overwrite, old } = &mut self.end {
             let dir = aside.dir();
             if *overwrite {
-                renameat(dir, aside.name(), dir, name.as_slice())?;
+                disk::rename(dir, aside.name(), name)?;
             } else {
                 rename_new(dir, aside.name(), dir, name)?;
             }
             aside.keep();
+            if let Some(size) = old.take() {
+                self.charge.replaced(size);
+            }
             if durable {
                 sync_directory(aside.dir(), &self.file)?;
             }
         }
         Ok(())
     }
+
+    /// Whether what came is kept for the account to go on with: not where there is a file of its name by now.
+    fn keeps_part(&self, aside: &Aside, name: &[u8]) -> bool {
+        aside.is_part()
+            && !self.spoilt
+            && tell(&self.file).is_ok_and(|written| written > 0)
+            && matches!(statat(aside.dir(), name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+    }
 }
 
 impl Drop for LocalUpload {
-    /// Undoes what was not committed.
+    /// Undoes what was not committed, or keeps it as a part.
     fn drop(&mut self) {
+        let keeps = matches!(&self.end, End::Rename { aside, name, .. } if self.keeps_part(aside, name));
         match &mut self.end {
+            End::Rename { aside, .. } if keeps => {
+                aside.keep();
+                if self.trims
+                    && let Err(errno) = trim(&self.file, false)
+                {
+                    tracing::warn!("the room that was made for an upload could not be given back: {errno}");
+                }
+            }
             // The name goes at once, so that a client that gave up can remove its directory; the blocks of a large file
             // take time to be freed, so its last handle is sent where waiting is allowed.
             End::Rename { aside, .. } => {
-                if aside.remove()
-                    && tell(&self.file).is_ok_and(|written| written >= LARGE)
-                    && let Ok(runtime) = tokio::runtime::Handle::try_current()
-                {
-                    let file = Arc::clone(&self.file);
-                    runtime.spawn_blocking(move || drop(file));
+                if aside.remove() {
+                    self.charge.undo();
+                    if tell(&self.file).is_ok_and(|written| written >= LARGE)
+                        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+                    {
+                        let file = Arc::clone(&self.file);
+                        runtime.spawn_blocking(move || drop(file));
+                    }
                 }
             }
             End::Cut { from } => {
@@ -202,6 +388,10 @@ impl Drop for LocalUpload {
             }
             End::Stay => {}
         }
+        // What was taken and not written, or cut off.
+        if let Ok(stat) = fstat(&self.file) {
+            self.charge.settle(Facts::from(stat).size);
+        }
     }
 }
 
@@ -213,7 +403,7 @@ fn trim(file: &File, cuts: bool) -> Result<(), Errno> {
 
 /// The place that is written to, and what is there. A link is written through: its name stays a link, and the file that
 /// it leads to (inside the root) is replaced or changed, as with a server that opens the file by name.
-fn target(tree: &Tree, path: &FtpPath) -> Result<(Place, Option<Facts>), Failure> {
+pub(super) fn target(tree: &Tree, path: &FtpPath) -> Result<(Place, Option<Facts>), Failure> {
     if path.is_root() {
         return Err(StorageError::IsADirectory.into());
     }
@@ -260,49 +450,8 @@ fn open_there(place: &Place, facts: &Facts, more: OFlags) -> Result<File, Failur
     Ok(file.into())
 }
 
-fn in_place(place: &Place, facts: &Facts, from: u64) -> Result<(OwnedFd, End), Failure> {
-    let mut file = open_there(place, facts, OFlags::empty())?;
-    if from > Facts::from(fstat(&file)?).size {
-        return Err(StorageError::BadOffset.into());
-    }
-    file.seek(SeekFrom::Start(from)).map_err(|e| StorageError::Io(e.to_string()))?;
-    Ok((file.into(), End::Cut { from }))
-}
-
-/// Append mode: programs outside that write to the same end (a log) lose nothing.
-fn at_end(place: &Place, facts: &Facts) -> Result<(OwnedFd, End), Failure> {
-    Ok((open_there(place, facts, OFlags::APPEND)?.into(), End::Stay))
-}
-
-fn direct(place: &Place, claim: &mut Claim, mode: Mode, overwrite: bool) -> Result<(OwnedFd, End), Failure> {
-    let mut flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | CAREFUL;
-    flags.set(OFlags::EXCL, !overwrite);
-    let file = openat(&place.dir, place.name.as_slice(), flags, mode)?;
-    let facts = Facts::from(fstat(&file)?);
-    if !facts.is_file() {
-        return Err(StorageError::NotARegularFile.into());
-    }
-    // Only now that it is known to have no other writer may its bytes go.
-    claim.and_file(&facts)?;
-    ftruncate(&file, 0)?;
-    Ok((file, End::Stay))
-}
-
-fn aside(place: Place, there: Option<&Facts>, mode: Mode, overwrite: bool) -> Result<(OwnedFd, End), Failure> {
-    let (aside, file) = Aside::create(place.dir, mode)?;
-    if let Some(facts) = there {
-        // Only a privileged server can give files away; for others the file becomes the server's own.
-        let made = Facts::from(fstat(&file)?);
-        if (made.uid, made.gid) != (facts.uid, facts.gid) {
-            let _ = fchown(&file, Some(Uid::from_raw(facts.uid)), Some(Gid::from_raw(facts.gid)));
-        }
-        fchmod(&file, Mode::from_raw_mode(facts.mode & 0o777))?;
-    }
-    Ok((file, End::Rename { aside, name: place.name, overwrite }))
-}
-
 /// Makes room for bytes that were announced. Tells whether there is now room that may be too much.
-fn reserve(file: &OwnedFd, bytes: u64) -> Result<bool, Failure> {
+fn reserve(file: &File, bytes: u64) -> Result<bool, Failure> {
     let at = tell(file)?;
     if bytes == 0 || at.checked_add(bytes).is_none_or(|end| i64::try_from(end).is_err()) {
         return if bytes == 0 { Ok(false) } else { Err(StorageError::NoSpace.into()) };
@@ -325,10 +474,10 @@ fn reserve(file: &OwnedFd, bytes: u64) -> Result<bool, Failure> {
 fn sync_directory(dir: &OwnedFd, file: &File) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match openat(dir, ".", flags, Mode::empty()) {
-        Ok(dir) => fsync(dir),
+        Ok(dir) => directory::sync(&dir, || disk::sync_directory(&dir)),
         // A directory that may be filled but not read cannot be opened for that. The journals of ext4, XFS and Btrfs
         // carry the new name along with the file.
-        Err(Errno::ACCESS) => fsync(file),
+        Err(Errno::ACCESS) => disk::sync_file(file),
         Err(errno) => Err(errno),
     }
 }

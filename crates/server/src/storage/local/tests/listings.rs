@@ -1,3 +1,5 @@
+use rustix::fs::openat;
+
 use super::*;
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 mod changes;
 mod confinement;
 mod listings;
+mod parts;
 mod reading;
 mod uploads;
 
@@ -95,6 +96,8 @@ struct Put<'a> {
     overwrite: bool,
     announced: Option<u64>,
     commit: CommitMode,
+    told: Option<u64>,
+    form: Form,
 }
 
 impl Put<'_> {
@@ -106,13 +109,15 @@ impl Put<'_> {
             overwrite: true,
             announced: None,
             commit: CommitMode::Atomic,
+            told: None,
+            form: Form::Image,
         }
     }
 
     /// Begins the upload and writes its bytes.
     async fn write(&self, text: &str) -> Result<Box<dyn Upload>, StorageError> {
-        let Put { placement, overwrite, announced, commit, .. } = *self;
-        let request = UploadRequest { path: &self.path, placement, overwrite, announced, commit };
+        let Put { placement, overwrite, announced, commit, told, form, .. } = *self;
+        let request = UploadRequest { path: &self.path, placement, overwrite, announced, commit, told, form };
         let mut upload = self.fs.create(request).await?;
         match upload.sink() {
             Sink::File(file) => (&*file).write_all(text.as_bytes()).unwrap(),

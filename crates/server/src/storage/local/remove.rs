@@ -1,0 +1,92 @@
+//! Files and directories that go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use port21_proto::FtpPath;
+use port21_proto::server::StorageError;
+use rustix::fs::{AtFlags, Mode, OFlags, openat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::super::Quota;
+use super::LocalSettings;
+use super::aside::{Ages, Collected, collect_in, part_name, remove_part};
+use super::facts::Facts;
+use super::failure::Failure;
+use super::tree::{CAREFUL, Place, Tree};
+
+/// Removes a file, or a link itself, and what an interrupted upload to this name has left; either alone is enough.
+pub(super) fn file(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -> Result<(), Failure> {
+    let place = tree.parent(path)?;
+    let freed = settings.quota.as_ref().map_or((0, 0), |_| freed_by(&place));
+    let removed = match unlinkat(&place.dir, place.name.as_slice(), AtFlags::empty()) {
+        Ok(()) => {
+            give(settings.quota.as_ref(), freed);
+            true
+        }
+        Err(Errno::NOENT) => false,
+        Err(errno) => return Err(errno.into()),
+    };
+    let part = match &settings.owner {
+        Some(owner) => remove_part(&place.dir, &part_name(owner, &place.name)),
+        None => Err(Errno::NOENT.into()),
+    };
+    match part {
+        Ok(size) => {
+            give(settings.quota.as_ref(), (size, 1));
+            Ok(())
+        }
+        Err(Failure::Is(StorageError::Busy)) if !removed => Err(StorageError::Busy.into()),
+        // Whatever it is, the file was there and is gone.
+        Err(_) if removed => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Removes a directory that is empty, as far as its account can see: what uploads have left in it, however young, must
+/// not keep it there.
+pub(super) fn directory(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -> Result<(), Failure> {
+    let place = tree.parent(path)?;
+    let remove = || unlinkat(&place.dir, place.name.as_slice(), AtFlags::REMOVEDIR);
+    let removed = match remove() {
+        Err(Errno::NOTEMPTY | Errno::EXIST) => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | CAREFUL;
+            let dir = openat(&place.dir, place.name.as_slice(), flags, Mode::empty())?;
+            let ages = Ages { parts: Duration::ZERO, ..Ages::of(settings) };
+            give_back(settings.quota.as_ref(), collect_in(&dir, ages)?);
+            remove()
+        }
+        answer => answer,
+    };
+    match removed {
+        Ok(()) => {
+            give(settings.quota.as_ref(), (0, 1));
+            Ok(())
+        }
+        Err(Errno::EXIST) => Err(StorageError::NotEmpty.into()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Gives back what was collected.
+pub(super) fn give_back(quota: Option<&Arc<dyn Quota>>, collected: Collected) {
+    give(quota, (collected.bytes, collected.files as u64));
+}
+
+/// How many bytes and files are free once this name is gone, as a quota counts them: none where the file has another.
+pub(super) fn freed_by(place: &Place) -> (u64, u64) {
+    let facts = statat(&place.dir, place.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW).map(Facts::from);
+    match facts {
+        Ok(facts) if facts.is_file() && facts.links == 1 => (facts.size, 1),
+        _ => (0, 0),
+    }
+}
+
+/// Gives back what was taken up.
+pub(super) fn give(quota: Option<&Arc<dyn Quota>>, (bytes, files): (u64, u64)) {
+    if let Some(quota) = quota
+        && files > 0
+    {
+        quota.give(bytes, files);
+    }
+}

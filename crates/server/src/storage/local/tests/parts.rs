@@ -1,0 +1,426 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::storage::Quota;
+use crate::storage::local::disk::record::{Step, notes_of};
+
+fn ann() -> LocalSettings {
+    LocalSettings { owner: Some("ann".into()), ..LocalSettings::default() }
+}
+
+impl Place {
+    /// The same files, as another account has them.
+    fn other(&self, owner: Option<&str>) -> LocalFs {
+        let owner = owner.map(Arc::from);
+        LocalFs::open(self.root(), LocalSettings { owner, ..LocalSettings::default() }).unwrap()
+    }
+
+    async fn part(&self, name: &str) -> Result<u64, StorageError> {
+        self.fs.part(&path(name)).await
+    }
+}
+
+/// An upload that breaks off.
+async fn broken(put: &Put<'_>, text: &str) {
+    drop(put.write(text).await.unwrap());
+}
+
+fn end(fs: &LocalFs, told: Option<u64>) -> Put<'_> {
+    Put { placement: Placement::End, told, ..Put::new(fs, "a") }
+}
+
+fn at(fs: &LocalFs, from: u64, told: Option<u64>) -> Put<'_> {
+    Put { placement: Placement::At(from), told, ..Put::new(fs, "a") }
+}
+
+#[tokio::test]
+async fn an_interrupted_upload_is_kept_and_goes_on() {
+    for commit in [CommitMode::Durable, CommitMode::Atomic] {
+        let place = Place::with(ann());
+        broken(&Put { commit, ..Put::new(&place.fs, "a") }, "12345").await;
+        assert_eq!(place.part("a").await, Ok(5));
+        assert_eq!(place.fs.size(&path("a"), Form::Image).await, Err(StorageError::NotFound), "it is no file");
+        // Broken off once more, by an account that has it from the disk: the server was started again.
+        broken(&Put { commit, ..at(&place.other(Some("ann")), 5, Some(5)) }, "67").await;
+        assert_eq!(place.part("a").await, Ok(7));
+        Put { commit, ..end(&place.fs, Some(7)) }.all("89").await.unwrap();
+        assert_eq!(place.read("a"), "123456789");
+        assert_eq!(place.names().len(), 1);
+        assert_eq!(place.part("a").await, Err(StorageError::NotFound));
+    }
+}
+
+#[tokio::test]
+async fn who_was_told_nothing_begins_afresh() {
+    let place = Place::with(ann());
+    for put in [end(&place.fs, None), Put::new(&place.fs, "a"), at(&place.fs, 0, Some(5))] {
+        broken(&Put::new(&place.fs, "a"), "12345").await;
+        put.all("new").await.unwrap();
+        assert_eq!(place.read("a"), "new");
+        assert_eq!(place.names().len(), 1);
+        place.fs.remove_file(&path("a")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_upload_goes_on_from_anywhere_else() {
+    let place = Place::with(ann());
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    let other = place.other(Some("bob"));
+    for put in [
+        at(&place.fs, 5, None),
+        at(&place.fs, 4, Some(5)),
+        at(&place.fs, 4, Some(4)),
+        at(&place.fs, 6, Some(6)),
+        end(&place.fs, Some(4)),
+        end(&place.fs, Some(6)),
+        at(&other, 5, Some(5)),
+        end(&other, Some(5)),
+        end(&place.other(None), Some(5)),
+        Put { form: Form::Ascii, ..end(&place.fs, Some(5)) },
+    ] {
+        assert_eq!(put.all("x").await, Err(StorageError::BadOffset));
+        assert_eq!(place.part("a").await, Ok(5));
+    }
+    // The part has become another one, and the file of another: the tail belongs to neither.
+    place.write("a", "12345");
+    assert_eq!(end(&place.fs, Some(5)).all("x").await, Err(StorageError::BadOffset));
+    assert_eq!(at(&place.fs, 5, Some(5)).all("x").await, Err(StorageError::BadOffset));
+    assert_eq!(place.read("a"), "12345");
+}
+
+#[tokio::test]
+async fn a_part_is_its_accounts_and_nobody_elses() {
+    let place = Place::with(ann());
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    let bob = place.other(Some("bob"));
+    assert_eq!(bob.part(&path("a")).await, Err(StorageError::NotFound));
+    assert_eq!(bob.remove_file(&path("a")).await, Err(StorageError::NotFound));
+    assert_eq!(place.fs.open_read(&path("a"), 0).await.err(), Some(StorageError::NotFound));
+    let all = ListOptions { all: true, ..ListOptions::default() };
+    assert_eq!(names(&place.fs, &listed("/", ListFormat::Facts(FactSet::ALL), all)).await, [".", ".."]);
+    // Bob's own upload of that name is another matter, and does not touch Ann's.
+    Put::new(&bob, "a").all("whole").await.unwrap();
+    assert_eq!(place.part("a").await, Err(StorageError::NotFound), "there is a file");
+    bob.remove_file(&path("a")).await.unwrap();
+    assert_eq!(place.part("a").await, Ok(5));
+}
+
+#[tokio::test]
+async fn nothing_is_kept_that_could_not_be_gone_on_with() {
+    let place = Place::with(ann());
+    place.write("there", "old");
+    broken(&Put::new(&place.fs, "there"), "new").await;
+    broken(&Put::new(&place.other(None), "shared"), "new").await;
+    broken(&Put::new(&place.fs, "empty"), "").await;
+    broken(&Put { form: Form::Ascii, ..Put::new(&place.fs, "text") }, "new").await;
+    broken(&Put { placement: Placement::Unique, ..Put::new(&place.fs, "unique") }, "new").await;
+    let mut full = Put::new(&place.fs, "full").write("new").await.unwrap();
+    full.spoil();
+    drop(full);
+    // Its name was taken by somebody else meanwhile.
+    let taken = Put::new(&place.fs, "taken").write("new").await.unwrap();
+    place.write("taken", "theirs");
+    drop(taken);
+    assert_eq!(place.names(), BTreeSet::from(["there".into(), "taken".into()]));
+    assert_eq!((place.read("there"), place.read("taken")), ("old".into(), "theirs".into()));
+}
+
+#[tokio::test]
+async fn room_that_was_made_is_not_kept_with_a_part() {
+    let place = Place::with(ann());
+    broken(&Put { announced: Some(1 << 20), ..Put::new(&place.fs, "a") }, "12345").await;
+    let name = place.names().into_iter().next().unwrap();
+    let part = fs::metadata(place.at(name)).unwrap();
+    assert!(part.len() == 5 && part.blocks() < 64, "{} blocks", part.blocks());
+}
+
+#[tokio::test]
+async fn a_part_is_one_uploads_at_a_time() {
+    let place = Place::with(ann());
+    let upload = Put::new(&place.fs, "a").write("12345").await.unwrap();
+    assert_eq!(place.part("a").await, Ok(5));
+    assert_eq!(place.fs.remove_file(&path("a")).await, Err(StorageError::Busy));
+    for put in [end(&place.fs, Some(5)), at(&place.fs, 5, Some(5)), Put::new(&place.fs, "a")] {
+        assert_eq!(put.all("x").await, Err(StorageError::Busy));
+    }
+    drop(upload);
+    // Another process has it: the table of this one knows nothing of that.
+    let name = place.names().into_iter().next().unwrap();
+    let theirs = fs::File::open(place.at(name)).unwrap();
+    rustix::fs::flock(&theirs, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    for put in [end(&place.fs, Some(5)), at(&place.fs, 5, Some(5)), Put::new(&place.fs, "a")] {
+        assert_eq!(put.all("x").await, Err(StorageError::Busy));
+    }
+    drop(theirs);
+    end(&place.fs, Some(5)).all("67").await.unwrap();
+    assert_eq!(place.read("a"), "1234567");
+}
+
+#[tokio::test]
+async fn parts_go_with_dele_and_with_their_directory() {
+    let place = Place::with(ann());
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    place.fs.remove_file(&path("a")).await.unwrap();
+    assert_eq!(place.fs.remove_file(&path("a")).await, Err(StorageError::NotFound));
+    // One beside a file that came later goes with that.
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    place.write("a", "theirs");
+    place.fs.remove_file(&path("a")).await.unwrap();
+    assert!(place.names().is_empty());
+
+    fs::create_dir(place.at("d")).unwrap();
+    broken(&Put::new(&place.fs, "d/a"), "12345").await;
+    place.write("d/file", "");
+    assert_eq!(place.fs.remove_directory(&path("d")).await, Err(StorageError::NotEmpty));
+    assert_eq!(place.part("d/a").await, Ok(5), "a directory that stays keeps its parts");
+    place.fs.remove_file(&path("d/file")).await.unwrap();
+    assert_eq!(place.fs.remove_directory(&path("d")).await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_upload_over_a_file_ends_what_was_left_before_it() {
+    for commit in [CommitMode::Atomic, CommitMode::Direct] {
+        let place = Place::with(ann());
+        broken(&Put::new(&place.fs, "a"), "12345").await;
+        place.write("a", "theirs");
+        Put { commit, ..Put::new(&place.fs, "a") }.all("new").await.unwrap();
+        assert_eq!(place.names().len(), 1);
+    }
+    let place = Place::with(ann());
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    Put { commit: CommitMode::Direct, ..Put::new(&place.fs, "a") }.all("new").await.unwrap();
+    assert_eq!(place.names().len(), 1);
+}
+
+#[tokio::test]
+async fn parts_are_collected_when_they_are_old_and_no_upload_has_them() {
+    let place = Place::with(LocalSettings { parts_kept: Duration::ZERO, ..ann() });
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    let upload = Put::new(&place.fs, "b").write("12345").await.unwrap();
+    let young = place.other(Some("ann"));
+    assert_eq!(young.collect_stale().await, Ok(0));
+    assert_eq!(place.fs.collect_stale().await, Ok(1));
+    assert_eq!(place.part("a").await, Err(StorageError::NotFound));
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("b"), "12345");
+}
+
+#[tokio::test]
+async fn a_part_behind_a_link_stands_where_the_file_will() {
+    let place = Place::with(ann());
+    fs::create_dir(place.at("real")).unwrap();
+    symlink("real/file", place.at("link")).unwrap();
+    broken(&Put::new(&place.fs, "link"), "12345").await;
+    assert_eq!((place.part("link").await, place.part("real/file").await), (Ok(5), Ok(5)));
+    Put { placement: Placement::End, told: Some(5), ..Put::new(&place.fs, "link") }.all("67").await.unwrap();
+    assert_eq!(place.read("real/file"), "1234567");
+    assert!(fs::symlink_metadata(place.at("link")).unwrap().is_symlink());
+}
+
+#[tokio::test]
+async fn a_stalled_upload_gives_way_to_a_newer_one_of_its_account() {
+    let place = Place::with(LocalSettings { displace_after: Duration::ZERO, ..ann() });
+    for name in ["new", "there"] {
+        place.write("there", "old");
+        let upload = Put::new(&place.fs, name).write("12345").await.unwrap();
+        let displaced = upload.displaced();
+        // What the session does with one that is told to give way.
+        let gives_way = async {
+            displaced.await;
+            drop(upload);
+        };
+        let newer = Put::new(&place.fs, name);
+        let ((), result) = tokio::join!(gives_way, newer.all("whole"));
+        result.unwrap();
+        assert_eq!(place.read(name), "whole");
+    }
+    // Neither for another account, nor once it has all its bytes.
+    let mut upload = Put::new(&place.fs, "b").write("12345").await.unwrap();
+    let bob = LocalSettings { owner: Some("bob".into()), displace_after: Duration::ZERO, ..LocalSettings::default() };
+    let bob = LocalFs::open(place.root(), bob).unwrap();
+    assert_eq!(Put::new(&bob, "b").all("whole").await, Err(StorageError::Busy));
+    upload.sync().await.unwrap();
+    assert_eq!(Put::new(&place.fs, "b").all("whole").await, Err(StorageError::Busy));
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("b"), "12345");
+}
+
+#[tokio::test]
+async fn durable_is_write_then_file_then_name_then_directory() {
+    let place = Place::with(ann());
+    let root = fs::metadata(place.root()).unwrap();
+    for name in ["new", "there"] {
+        place.write("there", "old");
+        Put { commit: CommitMode::Durable, ..Put::new(&place.fs, name) }.all("12345").await.unwrap();
+        let file = fs::metadata(place.at(name)).unwrap();
+        let (dir, file) = ((root.dev(), root.ino()), (file.dev(), file.ino()));
+        let notes = notes_of(&[dir, file]);
+        let steps: Vec<_> = notes.iter().map(|(step, of, _)| (*step, *of)).collect();
+        assert!(
+            steps.ends_with(&[(Step::SyncFile, file), (Step::Rename, dir), (Step::SyncDirectory, dir)]),
+            "{steps:?}"
+        );
+        assert_eq!(notes.iter().find(|note| note.0 == Step::SyncFile && note.1 == file).unwrap().2, 5, "all its bytes");
+    }
+    let before = notes_of(&[(root.dev(), root.ino())]).len();
+    Put::new(&place.fs, "atomic").all("12345").await.unwrap();
+    let notes = notes_of(&[(root.dev(), root.ino())]);
+    assert_eq!(
+        notes[before..].iter().map(|note| note.0).collect::<Vec<_>>(),
+        [Step::Rename],
+        "nobody waits for a disk"
+    );
+}
+
+#[tokio::test]
+async fn what_people_have_set_of_a_file_is_taken_over() {
+    let place = Place::with(ann());
+    place.write("a", "old");
+    fs::set_permissions(place.at("a"), fs::Permissions::from_mode(0o640)).unwrap();
+    let file = fs::File::open(place.at("a")).unwrap();
+    match rustix::fs::fsetxattr(&file, "user.origin", b"scanner 3", rustix::fs::XattrFlags::empty()) {
+        // Not every file system has them.
+        Err(Errno::OPNOTSUPP) => return,
+        set => set.unwrap(),
+    }
+    // rw for the owner, r for user 12345 and for the group, by the list that ACLs are kept in.
+    let entry =
+        |tag: u16, perm: u16, id: u32| [&tag.to_le_bytes()[..], &perm.to_le_bytes(), &id.to_le_bytes()].concat();
+    let none = u32::MAX;
+    let acl = [
+        2u32.to_le_bytes().to_vec(),
+        entry(0x01, 6, none),
+        entry(0x02, 4, 12345),
+        entry(0x04, 4, none),
+        entry(0x10, 4, none),
+        entry(0x20, 0, none),
+    ]
+    .concat();
+    let has_acl =
+        rustix::fs::fsetxattr(&file, "system.posix_acl_access", &acl, rustix::fs::XattrFlags::empty()).is_ok();
+    Put::new(&place.fs, "a").all("new").await.unwrap();
+    let attribute = |name: &str| {
+        let mut value = Vec::with_capacity(1024);
+        let file = fs::File::open(place.at("a")).unwrap();
+        let got = rustix::fs::fgetxattr(&file, name, rustix::buffer::spare_capacity(&mut value));
+        got.map(|_| value)
+    };
+    assert_eq!(attribute("user.origin").as_deref(), Ok(&b"scanner 3"[..]));
+    if has_acl {
+        assert_eq!(attribute("system.posix_acl_access"), Ok(acl));
+    }
+    assert_eq!(fs::metadata(place.at("a")).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(place.read("a"), "new");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_to_is_told() {
+    // Of these not even root may make files.
+    for root in ["/proc/self", "/sys/kernel"] {
+        let fs = LocalFs::open(root, ann()).unwrap();
+        let result = Put::new(&fs, "a").all("x").await;
+        assert!(matches!(result, Err(StorageError::Denied | StorageError::NotFound)), "{root}: {result:?}");
+    }
+}
+
+/// Counts what is taken.
+#[derive(Debug, Default)]
+struct Count {
+    most: u64,
+    now: Mutex<(u64, u64)>,
+}
+
+impl Quota for Count {
+    fn take(&self, bytes: u64, files: u64) -> Result<(), StorageError> {
+        let mut now = self.now.lock().unwrap();
+        if now.0 + bytes > self.most {
+            return Err(StorageError::OverQuota);
+        }
+        *now = (now.0 + bytes, now.1 + files);
+        Ok(())
+    }
+
+    fn give(&self, bytes: u64, files: u64) {
+        let mut now = self.now.lock().unwrap();
+        *now = (now.0 - bytes, now.1 - files);
+    }
+
+    fn room(&self) -> Option<u64> {
+        Some(self.most - self.now.lock().unwrap().0)
+    }
+}
+
+/// Writes as a transfer does.
+async fn counted(put: &Put<'_>, text: &str) -> Result<Box<dyn Upload>, StorageError> {
+    let mut upload = put.write("").await?;
+    if let Err(error) = upload.take(text.len() as u64) {
+        upload.spoil();
+        return Err(error);
+    }
+    let Sink::File(file) = upload.sink() else { unreachable!("local files are files") };
+    (&*file).write_all(text.as_bytes()).unwrap();
+    Ok(upload)
+}
+
+#[tokio::test]
+async fn a_quota_is_told_of_all_that_comes_and_goes() {
+    let quota = Arc::new(Count { most: 20, ..Count::default() });
+    let place = Place::with(LocalSettings {
+        quota: Some(quota.clone()),
+        parts_kept: Duration::ZERO,
+        stale_after: Duration::ZERO,
+        ..ann()
+    });
+    let now = || *quota.now.lock().unwrap();
+    let fs = &place.fs;
+    for commit in [CommitMode::Atomic, CommitMode::Direct] {
+        let put = Put { commit, ..Put::new(fs, "a") };
+        counted(&put, "12345").await.unwrap().commit().await.unwrap();
+        assert_eq!(now(), (5, 1));
+        counted(&put, "123").await.unwrap().commit().await.unwrap();
+        assert_eq!(now(), (3, 1));
+        counted(&Put { commit, ..end(fs, None) }, "45").await.unwrap().commit().await.unwrap();
+        assert_eq!(now(), (5, 1));
+        // From the fourth byte on, and so cut there.
+        drop(counted(&Put { commit, ..at(fs, 3, None) }, "x").await.unwrap());
+        assert_eq!(now(), (4, 1));
+        fs.remove_file(&path("a")).await.unwrap();
+        assert_eq!(now(), (0, 0));
+    }
+
+    // Parts are counted for as long as they are there.
+    let put = Put::new(fs, "a");
+    drop(counted(&put, "12345").await.unwrap());
+    assert_eq!(now(), (5, 1));
+    drop(counted(&end(fs, Some(5)), "67").await.unwrap());
+    assert_eq!(now(), (7, 1));
+    drop(counted(&put, "123").await.unwrap());
+    assert_eq!(now(), (3, 1));
+    counted(&end(fs, Some(3)), "45").await.unwrap().commit().await.unwrap();
+    assert_eq!(now(), (5, 1));
+    fs.remove_file(&path("a")).await.unwrap();
+    drop(counted(&put, "12345").await.unwrap());
+    fs.remove_file(&path("a")).await.unwrap();
+    assert_eq!(now(), (0, 0));
+    drop(counted(&put, "12345").await.unwrap());
+    assert_eq!(fs.collect_stale().await, Ok(1));
+    assert_eq!(now(), (0, 0));
+    fs.make_directory(&path("d")).await.unwrap();
+    drop(counted(&Put::new(fs, "d/a"), "12345").await.unwrap());
+    assert_eq!(now(), (5, 2));
+    fs.remove_directory(&path("d")).await.unwrap();
+    assert_eq!(now(), (0, 0));
+
+    // What does not fit leaves the old file and nothing else, whether it was announced or not.
+    counted(&put, "0123456789").await.unwrap().commit().await.unwrap();
+    assert_eq!(counted(&put, "0123456789x").await.err(), Some(StorageError::OverQuota), "twice the room is needed");
+    let announced = Put { announced: Some(11), ..Put::new(fs, "a") };
+    assert_eq!(counted(&announced, "").await.err(), Some(StorageError::OverQuota));
+    assert_eq!(counted(&Put::new(fs, "b"), "0123456789x").await.err(), Some(StorageError::OverQuota));
+    assert_eq!(now(), (10, 1));
+    assert_eq!((place.read("a").len(), place.names().len()), (10, 1));
+    counted(&Put::new(fs, "b"), "123").await.unwrap().commit().await.unwrap();
+    fs.rename(&path("b"), &path("a"), true).await.unwrap();
+    assert_eq!(now(), (3, 1));
+}

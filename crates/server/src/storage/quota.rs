@@ -1,0 +1,104 @@
+//! What an account may take up: asked before it grows, told when it shrinks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use port21_proto::server::StorageError;
+
+/// The count of what an account takes up, against what it may.
+///
+/// Counted are the bytes of regular files and the number of files and directories below the account's root, links not,
+/// what is kept of interrupted uploads too (the files are hidden, not gone: a look at the disk finds them). An upload that
+/// replaces a file counts beside it until it has taken its place, for that is the room that it needs.
+///
+/// What changes behind the server's back, and what it removes itself for its age, is not told: look at the disk again
+/// now and then.
+pub trait Quota: fmt::Debug + Send + Sync {
+    /// Takes so much more, or nothing where that is too much. It is asked for every buffer of an upload (256 KiB): be
+    /// quick, and do not wait for anything.
+    ///
+    /// # Errors
+    /// [`StorageError::OverQuota`].
+    fn take(&self, bytes: u64, files: u64) -> Result<(), StorageError>;
+
+    /// So much is free again.
+    fn give(&self, bytes: u64, files: u64);
+
+    /// How many bytes more there may be; nothing where there is no limit.
+    fn room(&self) -> Option<u64>;
+}
+
+/// What one upload has taken.
+#[derive(Debug)]
+pub(super) struct Charge {
+    quota: Option<Arc<dyn Quota>>,
+    /// Where the next byte goes.
+    at: u64,
+    /// How many bytes of the file are counted.
+    counted: u64,
+    /// How many files.
+    files: u64,
+}
+
+impl Charge {
+    /// For a file of `size` bytes that is counted already, and is written from `at` on.
+    pub(super) fn of_file(quota: Option<&Arc<dyn Quota>>, size: u64, at: u64) -> Charge {
+        Charge { quota: quota.cloned(), at, counted: size, files: 1 }
+    }
+
+    /// For one that is made: it counts as a file of its own unless it will replace one.
+    pub(super) fn of_new(quota: Option<&Arc<dyn Quota>>, replaces: bool) -> Result<Charge, StorageError> {
+        let files = u64::from(!replaces);
+        if let Some(quota) = quota {
+            quota.take(0, files)?;
+        }
+        Ok(Charge { quota: quota.cloned(), at: 0, counted: 0, files })
+    }
+
+    /// Whether so many bytes would have room.
+    pub(super) fn has_room(&self, bytes: u64) -> Result<(), StorageError> {
+        let more = self.at.saturating_add(bytes).saturating_sub(self.counted);
+        match self.quota.as_ref().and_then(|quota| quota.room()) {
+            Some(room) if more > room => Err(StorageError::OverQuota),
+            _ => Ok(()),
+        }
+    }
+
+    /// So many bytes are written next.
+    pub(super) fn take(&mut self, bytes: u64) -> Result<(), StorageError> {
+        let end = self.at.saturating_add(bytes);
+        if end > self.counted {
+            if let Some(quota) = &self.quota {
+                quota.take(end - self.counted, 0)?;
+            }
+            self.counted = end;
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// The file is so long in the end.
+    pub(super) fn settle(&mut self, size: u64) {
+        self.give(self.counted.saturating_sub(size), 0);
+        self.counted = self.counted.min(size);
+    }
+
+    /// The file that it has replaced is gone.
+    pub(super) fn replaced(&self, size: u64) {
+        self.give(size, 0);
+    }
+
+    /// There is no such file any more.
+    pub(super) fn undo(&mut self) {
+        self.give(self.counted, self.files);
+        (self.counted, self.files) = (0, 0);
+    }
+
+    fn give(&self, bytes: u64, files: u64) {
+        if let Some(quota) = &self.quota
+            && (bytes, files) != (0, 0)
+        {
+            quota.give(bytes, files);
+        }
+    }
+}
