@@ -12,6 +12,7 @@
 //! | `transfer` | the life of RETR, STOR, LIST and their like, from its opening to its last reply |
 //! | `parts` | which sizes of interrupted uploads the client was told |
 //! | `outcome` | how the outcomes of all other operations are answered |
+//! | `pace` | commands that come too fast, lines that are none, transfers that crawl |
 //! | `wording` | the text of replies; the one table from storage errors to reply codes |
 //! | `action` | what is asked of the driver, and its answers |
 //! | `settings` | what an operator sets |
@@ -19,6 +20,7 @@
 mod action;
 mod command;
 mod outcome;
+mod pace;
 mod parts;
 mod session;
 mod settings;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::action::{Action, DataChannel, Direction, FactSet, Form, Grant, OpId, Outcome, Output, UploadEof};
 use super::outcome::Pending;
+use super::pace::Pace;
 use super::parts::PartsTold;
 use super::settings::{SessionSettings, TlsMode};
 use super::tls::Tls;
@@ -59,6 +60,7 @@ pub struct ServerSession {
     pub(super) parts_told: PartsTold,
 
     last_activity: Time,
+    pace: Pace,
     /// No command was read yet: an HTTP request here is a cross-protocol attack or a lost browser.
     fresh: bool,
     ending: Ending,
@@ -133,6 +135,7 @@ impl ServerSession {
             rename_from: None,
             parts_told: PartsTold::default(),
             last_activity: now,
+            pace: Pace::default(),
             fresh: true,
             ending: Ending::No,
             settings,
@@ -175,6 +178,7 @@ impl ServerSession {
                 break;
             }
             self.last_activity = now;
+            self.pace.command(now, &self.settings);
             let verb = command.as_ref().map_or_else(CommandError::verb, |command| Some(command.verb()));
             let is_abort = command.is_ok() && verb.is_some_and(|verb| verb.facts().during == During::Abort);
             let aborts = is_abort && self.abort_ahead();
@@ -194,7 +198,10 @@ impl ServerSession {
         let open = matches!(self.ending, Ending::No | Ending::Shutdown);
         let barred =
             self.tls_changes() || self.queue.back().is_some_and(|last| last.verb.is_some_and(|v| self.bars(v)));
-        open && !barred && self.queue.len() < self.settings.max_queued && self.unsent < MAX_UNSENT
+        open && !barred
+            && !self.pace.is_paused()
+            && self.queue.len() < self.settings.max_queued
+            && self.unsent < MAX_UNSENT
     }
 
     /// The client has ended its side of the control connection, or the connection broke. Uploads end here: whoever is
@@ -262,6 +269,10 @@ impl ServerSession {
         if self.ending == Ending::Closed || now < self.deadline() {
             return;
         }
+        self.pace.handle_timeout(now);
+        if now < self.deadline() {
+            return;
+        }
         if let Some(Running::Transfer(transfer)) = &mut self.running {
             if let Some(op) = transfer.expire(now, &self.settings) {
                 self.outputs.push_back(Output::Cancel(op));
@@ -294,9 +305,13 @@ impl ServerSession {
 
     /// When [`ServerSession::handle_timeout`] is due.
     fn deadline(&self) -> Time {
+        if self.ending == Ending::Closed { Time::MAX } else { self.patience().min(self.pace.deadline()) }
+    }
+
+    /// How long what is waited for is waited for.
+    fn patience(&self) -> Time {
         let settings = &self.settings;
         match (&self.running, &self.login) {
-            _ if self.ending == Ending::Closed => Time::MAX,
             (Some(Running::Transfer(transfer)), _) => transfer.deadline(settings),
             (Some(Running::Single { pending, .. }), _) => match pending {
                 Pending::StartTls { since, .. } | Pending::StopTls { since } => *since + settings.tls.handshake_timeout,
@@ -326,10 +341,17 @@ impl ServerSession {
             self.last_activity = now;
             // RNFR holds only for the command right behind it (RFC 959 section 4.1.3).
             let rename_from = self.rename_from.take();
+            if next.verb.is_some() {
+                self.pace.makes_sense();
+            }
             match next.command {
                 Ok(Command::Abor) => self.answer_abort(now, next.aborts),
                 Ok(_) if next.aborted => self.skip_transfer(now),
                 Ok(command) => self.run(now, command, rename_from),
+                Err(CommandError::Unknown | CommandError::TooLong) if self.pace.is_nonsense(&self.settings) => {
+                    self.reply(now, wording::nonsense());
+                    return self.close();
+                }
                 Err(error) => {
                     let known = !next.verb.is_some_and(|verb| self.hides(verb));
                     let reply = wording::command_error(if known { &error } else { &CommandError::Unknown });

@@ -22,6 +22,13 @@ pub struct SessionSettings {
     pub data_open_timeout: Duration,
     /// How long a data connection may carry nothing. Default 120 s. Short values cut off slow devices.
     pub stall_timeout: Duration,
+    /// How many bytes a second a data connection must carry at the least, over [`min_rate_window`](Self::min_rate_window).
+    /// Default 1. A client that takes one byte a minute does not stall, but holds a session and a port for as long as it
+    /// likes. Higher values cut off slow devices, and whoever uploads line by line as lines come up. 0: no limit.
+    pub min_rate: u64,
+    /// Over how long the rate is measured, again and again. Default 600 s: a transfer that pauses makes it good within
+    /// that.
+    pub min_rate_window: Duration,
     /// How long at the most an upload waits for its name after its data connection has ended in order, in case that the
     /// control connection ends right behind: then the client was killed, and what came is a part. It is a quarter of
     /// the time that the upload took, and nothing where that is less than 2 ms, or where ALLO has told the size.
@@ -36,6 +43,16 @@ pub struct SessionSettings {
     /// How many commands may wait behind a running one. Default 64. No more is read from the connection while they
     /// wait, so a client that sends ahead is slowed down, not cut off.
     pub max_queued: usize,
+    /// How many commands a second are taken in the long run. Default 10,000, more than a mirror over a fast network sends.
+    /// Whoever is faster is slowed down, and loses nothing: what was sent waits in the connection. Each command costs some
+    /// microseconds and those of files some system calls, so that without a limit one client can keep a processor busy.
+    /// 0: no limit.
+    pub command_rate: u32,
+    /// How many commands are taken at once before that. Default 10,000.
+    pub command_burst: u32,
+    /// So many lines in a row that are no commands of this server end the session. Default 50: a client that tries what a
+    /// server knows stays, a program that speaks something else goes. 0: no limit.
+    pub max_nonsense: u32,
     /// What is offered and demanded of TLS.
     pub tls: TlsSettings,
     /// What the 226 behind a transfer tells. Default [`Receipt::Plain`].
@@ -67,10 +84,15 @@ impl Default for SessionSettings {
             idle_timeout: Duration::from_secs(300),
             data_open_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(120),
+            min_rate: 1,
+            min_rate_window: Duration::from_secs(600),
             upload_grace: Duration::from_millis(30),
             login_tries: 3,
             max_line: MAX_COMMAND_LINE,
             max_queued: 64,
+            command_rate: 10_000,
+            command_burst: 10_000,
+            max_nonsense: 50,
             tls: TlsSettings::default(),
             receipt: Receipt::Plain,
             events: false,

@@ -12,6 +12,7 @@ use super::action::{
     Action, DataChannel, Direction, Form, ListRequest, OpId, Opened, Outcome, Placement, Protection, StorageError,
     TransferError, Transferred,
 };
+use super::pace::Crawl;
 use super::session::{Running, ServerSession};
 use super::settings::SessionSettings;
 use super::wording::{self, say};
@@ -54,6 +55,7 @@ pub(super) struct Transfer {
     /// When the data connection was asked for, when it stood, or when it last carried something.
     last_progress: Time,
     stands: bool,
+    crawl: Crawl,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,7 @@ enum Why {
     Abort,
     NobodyCame,
     Stalled,
+    TooSlow,
 }
 
 /// A transfer that is asked for.
@@ -154,6 +157,7 @@ impl ServerSession {
             digest: None,
             last_progress: Time::ZERO,
             stands: false,
+            crawl: Crawl::new(Time::ZERO, 0),
         })));
         None
     }
@@ -297,7 +301,9 @@ impl Transfer {
     }
 
     pub(super) fn connected(&mut self, now: Time) {
-        self.stands = true;
+        if !std::mem::replace(&mut self.stands, true) {
+            self.crawl = Crawl::new(now, self.bytes);
+        }
         self.last_progress = now;
     }
 
@@ -310,7 +316,9 @@ impl Transfer {
 
     pub(super) fn deadline(&self, settings: &SessionSettings) -> Time {
         match self.phase {
-            Phase::Moving if self.cancelled.is_none() && self.stands => self.last_progress + settings.stall_timeout,
+            Phase::Moving if self.cancelled.is_none() && self.stands => {
+                (self.last_progress + settings.stall_timeout).min(self.crawl.deadline(settings))
+            }
             Phase::Moving if self.cancelled.is_none() => self.last_progress + settings.data_open_timeout,
             _ => Time::MAX,
         }
@@ -321,7 +329,16 @@ impl Transfer {
         if now < self.deadline(settings) {
             return None;
         }
-        self.cancelled = Some(if self.stands { Why::Stalled } else { Why::NobodyCame });
+        let why = if !self.stands {
+            Why::NobodyCame
+        } else if now >= self.last_progress + settings.stall_timeout {
+            Why::Stalled
+        } else if self.crawl.is_too_slow(now, self.bytes, settings) {
+            Why::TooSlow
+        } else {
+            return None;
+        };
+        self.cancelled = Some(why);
         Some(self.op)
     }
 
@@ -360,6 +377,7 @@ impl Transfer {
                 wording::nobody_came(settings.data_open_timeout, active)
             }
             Some(Why::Stalled) => wording::stalled(settings.stall_timeout),
+            Some(Why::TooSlow) => wording::too_slow(settings),
             Some(Why::Abort) | None => wording::aborted(),
         }
     }

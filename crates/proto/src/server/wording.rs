@@ -233,6 +233,16 @@ pub(super) fn stalled(timeout: Duration) -> Reply {
     say(426, format!("Transfer ended: the data connection carried nothing for {}.", seconds(timeout)))
 }
 
+pub(super) fn too_slow(settings: &SessionSettings) -> Reply {
+    let SessionSettings { min_rate, min_rate_window, .. } = settings;
+    let over = seconds(*min_rate_window);
+    say(426, format!("Transfer ended: the data connection carried less than {min_rate} B/s for {over}."))
+}
+
+pub(super) fn nonsense() -> Reply {
+    say(421, "Too many lines that are no commands; closing.")
+}
+
 pub(super) fn aborted() -> Reply {
     say(426, "Transfer aborted; data connection closed.")
 }

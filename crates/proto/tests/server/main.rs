@@ -6,6 +6,7 @@ mod data_channels;
 mod files;
 mod login;
 mod order;
+mod pace;
 mod properties;
 mod secrets;
 mod time;
