@@ -1,7 +1,11 @@
 //! `[limits]`: how much peers may make the server hold.
 
+use std::time::Duration;
+
 use port21_server::Settings;
 use serde::Deserialize;
+
+use crate::units::deserialize_duration;
 
 /// The keys of the section; `limits.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -9,12 +13,26 @@ use serde::Deserialize;
 pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
+    pub(crate) minimum_rate: u64,
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub(crate) minimum_rate_window: Duration,
+    pub(crate) commands_per_second: u32,
+    pub(crate) command_burst: u32,
+    pub(crate) unknown_commands: u32,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         let server = Settings::default();
-        Limits { connections: server.max_connections, connections_per_address: server.max_connections_per_address }
+        Limits {
+            connections: server.max_connections,
+            connections_per_address: server.max_connections_per_address,
+            minimum_rate: server.session.min_rate,
+            minimum_rate_window: server.session.min_rate_window,
+            commands_per_second: server.session.command_rate,
+            command_burst: server.session.command_burst,
+            unknown_commands: server.session.max_nonsense,
+        }
     }
 }
 
@@ -22,5 +40,10 @@ impl Limits {
     pub(super) fn apply(&self, settings: &mut Settings) {
         settings.max_connections = self.connections;
         settings.max_connections_per_address = self.connections_per_address;
+        settings.session.min_rate = self.minimum_rate;
+        settings.session.min_rate_window = self.minimum_rate_window;
+        settings.session.command_rate = self.commands_per_second;
+        settings.session.command_burst = self.command_burst;
+        settings.session.max_nonsense = self.unknown_commands;
     }
 }
