@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::account::guard::Guard;
 use crate::listen::{Listen, ListenError};
 use crate::registry::{Counts, Registry, SessionStatus, Whom};
 use crate::server::{Advertised, ServerBuilder};
@@ -15,6 +16,7 @@ pub struct ServerHandle {
     pub(crate) registry: Arc<Registry>,
     pub(crate) advertised: Arc<Advertised>,
     pub(crate) passive: crate::data::passive::InUse,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) orders: mpsc::Sender<Order>,
 }
 
@@ -76,6 +78,11 @@ impl ServerHandle {
     /// Ends these sessions, whatever they do: how many. An upload that is not complete never happened.
     pub fn kick(&self, whom: &Whom) -> usize {
         self.registry.kick(whom)
+    }
+
+    /// What remembers failed logins: the bans that stand, and how to lift them.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// From now on PASV tells peers outside of the local networks this address, in running sessions too: see

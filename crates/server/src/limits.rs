@@ -207,7 +207,7 @@ pub fn raise_descriptor_limit() -> Option<u64> {
 }
 
 /// One customer of an IPv6 provider has 2^64 addresses and more: they count as one.
-fn counted_as(ip: IpAddr) -> IpAddr {
+pub(crate) fn counted_as(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & !u128::from(u64::MAX)).into()),
         ip => ip,

@@ -158,6 +158,8 @@ pub enum Refusal {
     MadeRoom,
     /// Too many sessions of one account.
     Account,
+    /// A connection from an address that is banned.
+    Banned,
     /// No passive port was free.
     NoPort,
     /// A stranger at a data port.
@@ -168,11 +170,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 8] = [
         Refusal::Connections,
         Refusal::Address,
         Refusal::MadeRoom,
         Refusal::Account,
+        Refusal::Banned,
         Refusal::NoPort,
         Refusal::Stranger,
         Refusal::Kicked,
@@ -185,6 +188,7 @@ impl Refusal {
             Refusal::Address => "connections_per_address",
             Refusal::MadeRoom => "made_room",
             Refusal::Account => "sessions_per_account",
+            Refusal::Banned => "banned",
             Refusal::NoPort => "no_passive_port",
             Refusal::Stranger => "stranger_at_data_port",
             Refusal::Kicked => "kicked",

@@ -15,9 +15,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::account::Authenticator;
+use crate::account::guard::Guard;
 use crate::activity::{Activity, ActivitySink};
 use crate::clock::Clock;
 use crate::data::active::Active;
@@ -103,6 +104,7 @@ impl ServerBuilder {
                 passive_ports: PassivePorts::new(None, registry.clone()),
                 active: Arc::default(),
                 accounts: Arc::default(),
+                guard: Arc::default(),
                 advertised: Arc::default(),
                 registry,
             },
@@ -112,6 +114,7 @@ impl ServerBuilder {
             registry: shared.registry.clone(),
             advertised: shared.advertised.clone(),
             passive: shared.passive_ports.in_use(),
+            guard: shared.guard.clone(),
             orders: sender,
         };
         Server { shared: Arc::new(shared), listeners: Vec::new(), handle, orders }
@@ -263,6 +266,7 @@ pub(crate) struct Shared {
     pub(crate) passive_ports: PassivePorts,
     pub(crate) active: Arc<Active>,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) advertised: Arc<Advertised>,
     pub(crate) registry: Arc<Registry>,
 }
@@ -273,6 +277,7 @@ struct Lasting {
     passive_ports: PassivePorts,
     active: Arc<Active>,
     accounts: Arc<Accounts>,
+    guard: Arc<Guard>,
     advertised: Arc<Advertised>,
     registry: Arc<Registry>,
 }
@@ -280,7 +285,8 @@ struct Lasting {
 impl Shared {
     fn new(builder: ServerBuilder, lasting: Lasting) -> Shared {
         let ServerBuilder { authenticator, settings, sinks, activities } = builder;
-        let Lasting { clock, passive_ports, active, accounts, advertised, registry } = lasting;
+        let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry } = lasting;
+        guard.set(settings.guard.clone());
         advertised.set(settings.advertise);
         Shared {
             authenticator,
@@ -292,6 +298,7 @@ impl Shared {
             passive_ports: passive_ports.with_range(settings.passive_ports.clone()),
             active,
             accounts,
+            guard,
             advertised,
             registry,
             settings,
@@ -304,6 +311,7 @@ impl Shared {
             passive_ports: self.passive_ports.with_range(None),
             active: self.active.clone(),
             accounts: self.accounts.clone(),
+            guard: self.guard.clone(),
             advertised: self.advertised.clone(),
             registry: self.registry.clone(),
         }
@@ -377,6 +385,12 @@ fn admit(
     peer: SocketAddr,
     told: &watch::Receiver<Phase>,
 ) -> Option<Session> {
+    if shared.guard.is_banned(peer.ip()) {
+        shared.registry.refused(Refusal::Banned);
+        debug!(%peer, "refused a connection: the address is banned");
+        send_last(&stream, "421 Too many failed logins from your address, try again later.\r\n");
+        return None;
+    }
     match connections.admit(peer.ip()) {
         // The connection may be gone already: then there is nobody to tell.
         Ok(place) => Session::new(shared.clone(), stream, peer, place, told.clone()).ok(),
@@ -390,11 +404,15 @@ fn admit(
                 Refused::PerAddress => Refusal::Address,
             });
             warn!(%peer, ?refused, "refused a connection");
-            // An empty send buffer takes this at once. A flood must not cost more than that.
-            let _ = rustix::net::send(&stream, why.as_bytes(), rustix::net::SendFlags::DONTWAIT);
+            send_last(&stream, why);
             None
         }
     }
+}
+
+/// An empty send buffer takes this at once. A flood must not cost more than that.
+fn send_last(stream: &TcpStream, line: &str) {
+    let _ = rustix::net::send(stream, line.as_bytes(), rustix::net::SendFlags::DONTWAIT);
 }
 
 /// The next connection of any listener, each in its turn first.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use port21_proto::server::SessionSettings;
 
+use crate::account::guard::GuardSettings;
 use crate::network::Network;
 use crate::storage::CommitMode;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub local_networks: Vec<Network>,
     /// How an upload becomes a file. Default [`CommitMode::Durable`]; see there for the cost of each.
     pub commit: CommitMode,
+    /// What is done about failed logins.
+    pub guard: GuardSettings,
     /// How long a client may leave its replies unread once no more fit into the connection. Default 60 s. Until then the
     /// session waits; then the client counts as gone.
     pub write_timeout: Duration,
@@ -58,6 +61,7 @@ impl Default for Settings {
             advertise: None,
             local_networks: Network::private(),
             commit: CommitMode::default(),
+            guard: GuardSettings::default(),
             write_timeout: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(60),
             backlog: 1024,

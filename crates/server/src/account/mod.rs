@@ -1,4 +1,12 @@
 //! Who may log in, and what that gives: accounts and the authenticators that find them.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`password`] | hashes of passwords, and how many are checked at a time |
+//! | [`guard`] | what failed logins lead to |
+
+pub mod guard;
+pub mod password;
 
 use std::io;
 use std::net::IpAddr;

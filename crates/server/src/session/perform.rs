@@ -10,6 +10,7 @@ use port21_proto::server::{
 use port21_proto::{FtpPath, Secret, Time};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::account::{Account, Attempt};
 use crate::activity::Direction;
@@ -51,7 +52,7 @@ pub(super) enum Channel {
 impl Performer {
     pub(super) async fn authenticate(&self, user: &[u8], password: &Secret) -> Done {
         let attempt = Attempt { user, password, peer: self.peer.ip() };
-        let result = self.shared.authenticator.login(attempt).await;
+        let result = self.guarded(attempt).await;
         let result = result.and_then(|account| {
             let place = self.shared.accounts.admit(&account.name, account.max_sessions).ok_or(LoginError::TooMany)?;
             Ok(Login { account, _place: place })
@@ -64,6 +65,22 @@ impl Performer {
             }
             Err(error) => Outcome::Login(Err(error)).into(),
         }
+    }
+
+    /// The account of an attempt. What fails comes later and later; what is refused unseen looks the same.
+    async fn guarded(&self, attempt: Attempt<'_>) -> Result<Account, LoginError> {
+        let (guard, Attempt { user, peer, .. }) = (&self.shared.guard, attempt);
+        let result = match guard.refuses(peer, user) {
+            true => Err(LoginError::Refused),
+            false => self.shared.authenticator.login(attempt).await,
+        };
+        match &result {
+            Err(LoginError::Refused) => sleep(guard.failed(peer, user)).await,
+            // Anybody can be a guest: that proves nothing of who comes from there.
+            Ok(account) if !account.anonymous => guard.succeeded(peer, user),
+            _ => {}
+        }
+        result
     }
 
     pub(super) fn listen(&self, ipv4: bool) -> Done {

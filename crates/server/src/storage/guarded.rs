@@ -242,6 +242,7 @@ mod tests {
     use port21_proto::verb::Permissions;
 
     use super::*;
+
     use crate::storage::rules::Rule;
     use crate::storage::{CommitMode, LocalFs, LocalSettings};
 

@@ -7,11 +7,13 @@
 //! | [`transfers`] | transfers watched, stopped, pipelined, stalled; both ways, by the bytes |
 //! | [`uploads`] | uploads that are cut off leave the old file whole |
 //! | [`hostile`] | escapes, floods, bounces, port thieves |
+//! | [`logins`] | failed logins and bans |
 //! | [`running`] | a server that is looked at, told to end sessions and given new settings while it runs |
 //! | [`told`] | the events of a session |
 
 mod client;
 mod hostile;
+mod logins;
 mod running;
 mod site;
 mod told;

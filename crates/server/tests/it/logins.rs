@@ -1,0 +1,76 @@
+//! Failed logins: what they lead to, and what they do not.
+
+use std::time::Duration;
+
+use port21_server::Settings;
+use port21_server::account::guard::GuardSettings;
+
+use crate::site::{Raw, Site};
+
+fn site(settings: GuardSettings) -> Site {
+    let guard = GuardSettings { delay: Duration::ZERO, ..settings };
+    Site::with(Settings { guard, ..Site::settings() })
+}
+
+fn fail(raw: &mut Raw, user: &str) {
+    raw.command(&format!("USER {user}"), 331);
+    raw.command("PASS wrong", 530);
+}
+
+#[test]
+fn an_address_that_fails_often_is_turned_away_until_the_ban_is_lifted() {
+    let site = site(GuardSettings { address_failures: 3, ..GuardSettings::default() });
+    let mut first = site.connect();
+    fail(&mut first, "user");
+    fail(&mut first, "nobody");
+    first.command("USER user", 331);
+    first.command("PASS wrong", 421);
+    let mut second = Raw::silent(site.addr);
+    assert!(second.expect(421).contains("failed logins"));
+    let bans = site.handle.guard().bans();
+    assert_eq!((bans.len(), bans[0].account.as_deref(), bans[0].failures), (1, None, 3));
+    assert!(site.handle.guard().lift(bans[0].address));
+    site.login();
+}
+
+#[test]
+fn who_was_in_before_the_ban_stays_and_strangers_at_their_place_fail_with_the_right_password() {
+    let site = site(GuardSettings { address_failures: 2, ..GuardSettings::default() });
+    let (mut inside, mut waits, mut bad) = (site.login(), site.connect(), site.connect());
+    fail(&mut bad, "x");
+    fail(&mut bad, "y");
+    inside.command("PWD", 257);
+    waits.command("USER user", 331);
+    assert!(waits.command("PASS secret", 530).contains("Login incorrect"));
+}
+
+#[test]
+fn an_account_under_attack_lets_its_owner_in() {
+    let site = site(GuardSettings { address_failures: 0, account_failures: 2, ..GuardSettings::default() });
+    site.login();
+    let mut bad = site.connect();
+    fail(&mut bad, "user");
+    fail(&mut bad, "user");
+    // This address has logged in as `user` before: its mistakes ban nobody.
+    site.login();
+    fail(&mut site.connect(), "single");
+    fail(&mut site.connect(), "single");
+    let mut stranger = site.connect();
+    stranger.command("USER single", 331);
+    stranger.command("PASS secret", 530);
+    assert_eq!(site.handle.guard().bans()[0].account.as_deref(), Some("single"));
+    assert!(site.handle.guard().lift_account(b"single"));
+    stranger.command("USER single", 331);
+    stranger.command("PASS secret", 230);
+}
+
+#[test]
+fn guests_prove_nothing() {
+    let site = site(GuardSettings { address_failures: 2, ..GuardSettings::default() });
+    let mut raw = site.connect();
+    fail(&mut raw, "user");
+    raw.command("USER anonymous", 331);
+    raw.command("PASS me@", 230);
+    fail(&mut raw, "user");
+    Raw::silent(site.addr).expect(421);
+}
