@@ -18,25 +18,32 @@ use crate::exit::Fault;
 /// Where one cannot be opened.
 pub(super) fn open(config: &Config) -> anyhow::Result<FirstOf> {
     let root = config.root();
+    let uploads = Arc::new(config.uploads.policy());
     let mut users = Users::default();
     for user in &config.users {
         let home = match &user.home {
             Some(home) => below(&root, Path::new(home))?,
             None => root.clone(),
         };
-        users.add(user.password.clone(), account(&user.name, &home, user.write.unwrap_or(config.accounts.write))?);
+        let permissions = permissions(user.write.unwrap_or(config.accounts.write));
+        let files = config.uploads.files(Some(&user.name));
+        let account = Account { uploads: uploads.clone(), ..account(&user.name, &home, permissions, files)? };
+        users.add(user.password.clone(), account);
     }
     let mut all: Vec<Arc<dyn Authenticator>> = vec![Arc::new(users)];
     if config.anonymous.enabled {
-        all.push(Arc::new(Anonymous::new(account("anonymous", &root, false)?)));
+        let files = config.uploads.files(None);
+        all.push(Arc::new(Anonymous::new(account("anonymous", &root, Permissions::READ_ONLY, files)?)));
     }
     Ok(FirstOf::new(all))
 }
 
-fn account(name: &str, root: &Path, write: bool) -> anyhow::Result<Account> {
-    let permissions = if write { Permissions::ALL } else { Permissions::READ_ONLY };
-    Account::local(name, root, permissions, LocalSettings::default())
-        .with_context(|| format!("cannot serve {}", root.display()))
+fn permissions(write: bool) -> Permissions {
+    if write { Permissions::ALL } else { Permissions::READ_ONLY }
+}
+
+fn account(name: &str, root: &Path, permissions: Permissions, files: LocalSettings) -> anyhow::Result<Account> {
+    Account::local(name, root, permissions, files).with_context(|| format!("cannot serve {}", root.display()))
 }
 
 /// A user's `home`, which is a path within the root.

@@ -13,16 +13,21 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use port21_server::storage::{LocalFs, LocalSettings};
 use port21_server::{Server, ServerBuilder, Settings};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use self::recorder::Recorder;
 use crate::args::serve::{ListenAddr, ServeArgs};
 use crate::config::Config;
 use crate::exit::{Exit, Fault};
+
+/// How often left-overs of uploads are looked for.
+const COLLECT: Duration = Duration::from_secs(24 * 3600);
 
 /// Serves until SIGTERM or ^C.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
@@ -54,7 +59,7 @@ async fn serve(config: &Config) -> anyhow::Result<Exit> {
         bound.push(server.listen(listen.address.0).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
     }
     announce(config, &bound)?;
-    tokio::spawn(collect_leftovers(config.root()));
+    tokio::spawn(collect_leftovers(config.root(), config.uploads.files(None)));
     let (first, second) = signals()?;
     tokio::select! {
         () = server.run(first) => {}
@@ -64,16 +69,22 @@ async fn serve(config: &Config) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Removes what uploads left aside when an earlier server was killed, beside serving: it reads every directory.
-async fn collect_leftovers(root: PathBuf) {
-    let collected = match LocalFs::open(&root, LocalSettings::default()) {
-        Ok(files) => files.collect_stale().await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match collected {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "removed left-overs of uploads that an earlier server did not finish"),
-        Err(error) => tracing::warn!(%error, "cannot look for left-overs of uploads"),
+/// Removes what uploads left aside when an earlier server was killed, and parts that were kept for long enough, at once
+/// and then daily, beside serving: it reads every directory.
+async fn collect_leftovers(root: PathBuf, settings: LocalSettings) {
+    let mut daily = tokio::time::interval(COLLECT);
+    daily.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        daily.tick().await;
+        let collected = match LocalFs::open(&root, settings.clone()) {
+            Ok(files) => files.collect_stale().await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match collected {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed left-overs of uploads that were not finished"),
+            Err(error) => tracing::warn!(%error, "cannot look for left-overs of uploads"),
+        }
     }
 }
 

@@ -93,7 +93,7 @@ pub struct LocalSettings {
     /// another would go on with.
     pub owner: Option<Arc<str>>,
     /// How long such a part is kept. Default 7 days: who comes back after a weekend goes on where they were. Parts take
-    /// room that no listing shows.
+    /// room that no listing shows. With zero there are none.
     pub parts_kept: Duration,
     /// How long an upload must have carried nothing before a newer one of the same account displaces it. Default 10 s.
     /// Shorter takes an upload from a client that is only slow; longer keeps one whose network was cut from its retry.
@@ -117,6 +117,13 @@ impl Default for LocalSettings {
             displace_after: Duration::from_secs(10),
             quota: None,
         }
+    }
+}
+
+impl LocalSettings {
+    /// The account that parts are kept for.
+    fn parts_of(&self) -> Option<Arc<str>> {
+        self.owner.clone().filter(|_| !self.parts_kept.is_zero())
     }
 }
 
@@ -205,14 +212,14 @@ impl Storage for LocalFs {
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>> {
         let UploadRequest { path, placement, overwrite, announced, commit, told, form } = request;
         let (owner, quota) = (self.settings.owner.clone(), self.settings.quota.clone());
-        let (path, mode) = (path.clone(), self.mode(0o666));
-        let begin = Begin { path, placement, overwrite, announced, commit, told, form, mode, owner, quota };
+        let (path, mode, parts_of) = (path.clone(), self.mode(0o666), self.settings.parts_of());
+        let begin = Begin { path, placement, overwrite, announced, commit, told, form, mode, owner, parts_of, quota };
         Box::pin(self.begin(begin))
     }
 
     fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
         Box::pin(async move {
-            let Some(owner) = self.settings.owner.clone() else { return Err(StorageError::NotFound) };
+            let Some(owner) = self.settings.parts_of() else { return Err(StorageError::NotFound) };
             self.change(path, StorageError::NotFound, move |tree, path| match upload::target(tree, path)? {
                 (place, None) => aside::part_size(&place.dir, &aside::part_name(&owner, &place.name)),
                 (_, Some(_)) => Err(StorageError::NotFound.into()),

@@ -27,7 +27,7 @@ pub(super) fn file(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -> Res
         Err(Errno::NOENT) => false,
         Err(errno) => return Err(errno.into()),
     };
-    let part = match &settings.owner {
+    let part = match &settings.parts_of() {
         Some(owner) => remove_part(&place.dir, &part_name(owner, &place.name)),
         None => Err(Errno::NOENT.into()),
     };

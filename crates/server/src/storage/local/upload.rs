@@ -48,7 +48,10 @@ pub(super) struct Begin {
     pub(super) form: Form,
     /// The permissions of a new file.
     pub(super) mode: Mode,
+    /// Whose upload it is, where one client at a time uses the account.
     pub(super) owner: Option<Arc<str>>,
+    /// Whom a part is kept for.
+    pub(super) parts_of: Option<Arc<str>>,
     pub(super) quota: Option<Arc<dyn Quota>>,
 }
 
@@ -90,7 +93,7 @@ impl Begin {
 
     /// What is written to: by what the client asked for, what is there, and what an interrupted upload has left.
     fn open(&self, place: Place, there: Option<Facts>, claim: &mut Claim) -> Result<Opened, Failure> {
-        let part = self.owner.as_ref().map(|owner| part_name(owner, &place.name));
+        let part = self.parts_of.as_ref().map(|owner| part_name(owner, &place.name));
         match (self.placement, there, self.told) {
             // The client goes on with a part, and there is a file by now: they have nothing to do with each other.
             (Placement::At(_) | Placement::End, Some(_), Some(_)) => Err(StorageError::BadOffset.into()),

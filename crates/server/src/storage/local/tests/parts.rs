@@ -114,6 +114,8 @@ async fn nothing_is_kept_that_could_not_be_gone_on_with() {
     broken(&Put::new(&place.other(None), "shared"), "new").await;
     broken(&Put::new(&place.fs, "empty"), "").await;
     broken(&Put { form: Form::Ascii, ..Put::new(&place.fs, "text") }, "new").await;
+    let none = LocalFs::open(place.root(), LocalSettings { parts_kept: Duration::ZERO, ..ann() }).unwrap();
+    broken(&Put::new(&none, "off"), "new").await;
     broken(&Put { placement: Placement::Unique, ..Put::new(&place.fs, "unique") }, "new").await;
     let mut full = Put::new(&place.fs, "full").write("new").await.unwrap();
     full.spoil();
@@ -195,7 +197,7 @@ async fn an_upload_over_a_file_ends_what_was_left_before_it() {
 
 #[tokio::test]
 async fn parts_are_collected_when_they_are_old_and_no_upload_has_them() {
-    let place = Place::with(LocalSettings { parts_kept: Duration::ZERO, ..ann() });
+    let place = Place::with(LocalSettings { parts_kept: Duration::from_nanos(1), ..ann() });
     broken(&Put::new(&place.fs, "a"), "12345").await;
     let upload = Put::new(&place.fs, "b").write("12345").await.unwrap();
     let young = place.other(Some("ann"));
@@ -368,7 +370,7 @@ async fn a_quota_is_told_of_all_that_comes_and_goes() {
     let quota = Arc::new(Count { most: 20, ..Count::default() });
     let place = Place::with(LocalSettings {
         quota: Some(quota.clone()),
-        parts_kept: Duration::ZERO,
+        parts_kept: Duration::from_nanos(1),
         stale_after: Duration::ZERO,
         ..ann()
     });
