@@ -24,6 +24,11 @@ pub enum Permission {
     MakeDirectory = 1 << 6,
     /// Change permissions and times.
     Attributes = 1 << 7,
+    /// Make symbolic links (SITE SYMLINK). Through this server they lead nowhere but into the account's own files; other
+    /// programs that serve the same directory may follow them elsewhere.
+    Link = 1 << 8,
+    /// See who else is logged in (SITE WHO), not only the sessions of the own account.
+    Who = 1 << 9,
 }
 
 /// A set of [`Permission`]s.
@@ -35,7 +40,7 @@ impl Permissions {
     pub const NONE: Permissions = Permissions(0);
     /// [`Permission::List`] and [`Permission::Read`].
     pub const READ_ONLY: Permissions = Permissions(Permission::List as u16 | Permission::Read as u16);
-    /// All of them.
+    /// All that concerns files and does no harm beyond them: all but [`Permission::Link`] and [`Permission::Who`].
     pub const ALL: Permissions = Permissions(0xff);
 
     /// This set and `permission`.
@@ -148,6 +153,8 @@ verbs! {
     // Verb, name, argument, needs, during a transfer, FEAT, aliases, syntax, help, source
     User "USER" Required Nothing, Wait, None, [], "NAME", "begin a login", "RFC 959 4.1.1";
     Pass "PASS" Optional Nothing, Wait, None, [], "PASSWORD", "the password of USER", "RFC 959 4.1.1";
+    Acct "ACCT" Required Nothing, Wait, None, [], "ACCOUNT", "an account, which nobody needs here", "RFC 959 4.1.1";
+    Host "HOST" Required Nothing, Wait, Some("HOST"), [], "NAME", "choose a site, before USER", "RFC 7151 3";
     Rein "REIN" Nothing Nothing, Wait, None, [], "", "log out and stay connected", "RFC 959 4.1.1";
     Quit "QUIT" Nothing Nothing, Wait, None, [], "", "end the session", "RFC 959 4.1.1";
     Cwd "CWD" Required May(List), Wait, None, ["XCWD"], "PATH", "change the working directory", "RFC 959 4.1.1";
@@ -155,7 +162,7 @@ verbs! {
     Pwd "PWD" Nothing Login, Wait, None, ["XPWD"], "", "name the working directory", "RFC 959 4.1.3";
     Type "TYPE" Required Nothing, Wait, None, [], "A|I|L 8", "representation type of transfers", "RFC 959 4.1.2";
     Stru "STRU" Required Nothing, Wait, None, [], "F", "file structure of transfers", "RFC 959 4.1.2";
-    Mode "MODE" Required Nothing, Wait, None, [], "S", "transfer mode", "RFC 959 4.1.2";
+    Mode "MODE" Required Nothing, Wait, None, [], "S|Z", "transfer mode: stream, or deflate", "RFC 959 4.1.2";
     Port "PORT" Required Login, Wait, None, [], "h1,h2,h3,h4,p1,p2", "connect to this IPv4 port for data", "RFC 959 4.1.2";
     Pasv "PASV" Nothing Login, Wait, Some("PASV"), [], "", "listen on an IPv4 port for data", "RFC 959 4.1.2";
     Eprt "EPRT" Required Login, Wait, Some("EPRT"), [], "|1|2|ADDRESS|PORT|", "connect to this port for data", "RFC 2428 2";
@@ -165,6 +172,7 @@ verbs! {
     Stou "STOU" Optional May(Write), Wait, None, [], "[PREFIX]", "upload to a new, unique name", "RFC 959 4.1.3";
     Appe "APPE" Required May(Write), Wait, None, [], "PATH", "upload to the end of a file", "RFC 959 4.1.3";
     Rest "REST" Required Login, Wait, Some("REST STREAM"), [], "OFFSET", "start the next transfer at this byte", "RFC 3659 5";
+    Rang "RANG" Required Login, Wait, Some("RANG STREAM"), [], "FIRST LAST", "transfer or hash these bytes alone", "draft-bryan-ftp-range-08 3";
     Allo "ALLO" Required Login, Wait, None, [], "BYTES [R RECORD]", "ask for room for an upload", "RFC 959 4.1.3";
     Abor "ABOR" Nothing Login, Abort, None, [], "", "abort the running transfer", "RFC 959 4.1.3";
     List "LIST" Optional May(List), Wait, None, [], "[-OPTIONS] [PATH]", "list a directory for people", "RFC 959 4.1.3";
@@ -174,22 +182,38 @@ verbs! {
     Size "SIZE" Required May(List), Wait, Some("SIZE"), [], "PATH", "the size of a file, as transferred", "RFC 3659 4";
     Mdtm "MDTM" Required May(List), Wait, Some("MDTM"), [], "PATH", "when a file was last changed", "RFC 3659 3";
     Mfmt "MFMT" Required May(Attributes), Wait, Some("MFMT"), [], "YYYYMMDDHHMMSS PATH", "set when a file was last changed", "draft-somers-ftp-mfxx-04 3";
+    Mfct "MFCT" Required May(Attributes), Wait, None, [], "YYYYMMDDHHMMSS PATH", "set when a file was made: not possible here", "draft-somers-ftp-mfxx-04 4";
+    Mff "MFF" Required May(Attributes), Wait, Some("MFF Modify;UNIX.mode;"), [], "FACT=VALUE;... PATH", "set facts of a file", "draft-somers-ftp-mfxx-04 5";
     Rnfr "RNFR" Required May(Rename), Wait, None, [], "PATH", "the file to rename", "RFC 959 4.1.3";
     Rnto "RNTO" Required May(Rename), Wait, None, [], "PATH", "the new name of RNFR", "RFC 959 4.1.3";
     Dele "DELE" Required May(Delete), Wait, None, [], "PATH", "remove a file", "RFC 959 4.1.3";
     Rmd "RMD" Required May(Delete), Wait, None, ["XRMD"], "PATH", "remove an empty directory", "RFC 959 4.1.3";
     Mkd "MKD" Required May(MakeDirectory), Wait, None, ["XMKD"], "PATH", "make a directory", "RFC 959 4.1.3";
-    Site "SITE" Required Login, Wait, None, [], "CHMOD MODE PATH|HELP", "commands of this server", "RFC 959 4.1.3";
+    Rmda "RMDA" Required May(Delete), Wait, Some("RMDA"), [], "PATH", "remove a directory and all that is in it", "in use, no RFC";
+    Comb "COMB" Required May(Write), Wait, Some("COMB"), [], "\"TARGET\" \"PART\" ...", "join files to one, and remove the parts", "in use, no RFC";
+    Dsiz "DSIZ" Optional May(List), Wait, Some("DSIZ"), [], "[PATH]", "how many bytes a directory holds", "in use, no RFC";
+    Avbl "AVBL" Optional May(Write), Wait, Some("AVBL"), [], "[PATH]", "how many bytes an upload may have", "draft-peterson-streamlined-ftp-command-extensions-10 4";
+    Hash "HASH" Required May(Read), Wait, None, [], "PATH", "a digest of a file, by the algorithm of OPTS HASH", "draft-bryan-ftpext-hash-02 3";
+    Xcrc "XCRC" Required May(Read), Wait, Some("XCRC"), [], "PATH|\"PATH\" [FROM [TO]]", "the CRC-32 of a file", "in use, no RFC";
+    Xmd5 "XMD5" Required May(Read), Wait, Some("XMD5"), [], "PATH|\"PATH\" [FROM [TO]]", "the MD5 of a file", "in use, no RFC";
+    Xsha "XSHA" Required May(Read), Wait, Some("XSHA"), [], "PATH|\"PATH\" [FROM [TO]]", "the SHA-1 of a file", "in use, no RFC";
+    Xsha1 "XSHA1" Required May(Read), Wait, Some("XSHA1"), [], "PATH|\"PATH\" [FROM [TO]]", "the SHA-1 of a file", "in use, no RFC";
+    Xsha256 "XSHA256" Required May(Read), Wait, Some("XSHA256"), [], "PATH|\"PATH\" [FROM [TO]]", "the SHA-256 of a file", "in use, no RFC";
+    Xsha512 "XSHA512" Required May(Read), Wait, Some("XSHA512"), [], "PATH|\"PATH\" [FROM [TO]]", "the SHA-512 of a file", "in use, no RFC";
+    Md5 "MD5" Required May(Read), Wait, Some("MD5"), [], "PATH", "the MD5 of a file", "draft-twine-ftpmd5-00 3.1";
+    Site "SITE" Required Login, Wait, None, [], "COMMAND|HELP", "commands of this server", "RFC 959 4.1.3";
     Syst "SYST" Nothing Nothing, Wait, None, [], "", "the kind of system", "RFC 959 4.1.3";
     Stat "STAT" Optional Login, Overtake, None, [], "[PATH]", "status, or a listing in the reply", "RFC 959 4.1.3";
     Help "HELP" Optional Nothing, Wait, None, [], "[VERB]", "this help", "RFC 959 4.1.3";
     Noop "NOOP" Nothing Nothing, Overtake, None, [], "", "do nothing, and say so", "RFC 959 4.1.3";
     Feat "FEAT" Nothing Nothing, Wait, None, [], "", "list the extensions", "RFC 2389 3";
-    Opts "OPTS" Required Nothing, Wait, None, [], "UTF8 ON|MLST FACTS", "set an option of a verb", "RFC 2389 4";
+    Opts "OPTS" Required Nothing, Wait, None, [], "UTF8 ON|MLST FACTS|HASH [NAME]|MODE Z [LEVEL N]", "set an option of a verb", "RFC 2389 4";
     Auth "AUTH" Required Nothing, Wait, Some("AUTH TLS"), [], "TLS|TLS-C|TLS-P|SSL", "protect the control connection", "RFC 4217 4";
     Pbsz "PBSZ" Required Nothing, Wait, Some("PBSZ"), [], "0", "size of protected blocks, before PROT", "RFC 4217 9";
     Prot "PROT" Required Nothing, Wait, Some("PROT"), [], "C|P", "clear or private data connections", "RFC 4217 9";
     Ccc "CCC" Nothing Login, Wait, Some("CCC"), [], "", "take the protection off the control connection", "RFC 4217 12";
+    Lang "LANG" Optional Nothing, Wait, Some("LANG EN*"), [], "[EN]", "the language of replies, which is English", "RFC 2640 4";
+    Csid "CSID" Optional Nothing, Wait, Some("CSID"), [], "[NAME=VALUE;...]", "tell who client and server are", "in use, no RFC";
     Clnt "CLNT" Required Nothing, Wait, Some("CLNT"), [], "NAME", "name the client's software", "in use, no RFC";
 }
 
@@ -217,6 +241,28 @@ impl Verb {
             Verb::Stor | Verb::Stou | Verb::Appe => Some(Direction::Up),
             _ => None,
         }
+    }
+
+    /// Whether the verb may take as long as a transfer does, so that ABOR ends it: those that move data, and those that
+    /// read or change much.
+    pub const fn is_long(self) -> bool {
+        self.moves().is_some() || self.only_reads_much() || matches!(self, Verb::Rmda | Verb::Comb)
+    }
+
+    /// Whether the verb reads much and changes nothing: nobody needs it once its client has gone.
+    pub const fn only_reads_much(self) -> bool {
+        matches!(
+            self,
+            Verb::Dsiz
+                | Verb::Hash
+                | Verb::Xcrc
+                | Verb::Xmd5
+                | Verb::Xsha
+                | Verb::Xsha1
+                | Verb::Xsha256
+                | Verb::Xsha512
+                | Verb::Md5
+        )
     }
 
     /// What the table says of the verb.

@@ -6,6 +6,7 @@
 //! | [`settings`], [`network`] | what an operator sets |
 //! | `session` | one control connection: its task, its operations |
 //! | `data` | data connections: passive, active, down, up, listings |
+//! | [`Site`] (`sites`) | the sites that HOST names |
 //! | `limits` | who is let in |
 //! | `handle`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
 //! | [`events`], [`activity`], `clock` | what a server tells of its sessions, and when |
@@ -25,6 +26,7 @@ mod registry;
 mod server;
 mod session;
 pub mod settings;
+mod sites;
 pub mod storage;
 
 pub use account::{Account, Anonymous, Attempt, Authenticator, FirstOf, Users};
@@ -37,4 +39,5 @@ pub use network::Network;
 pub use registry::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
 pub use server::{Server, ServerBuilder};
 pub use settings::Settings;
+pub use sites::Site;
 pub use storage::{LocalFs, LocalSettings, Storage};

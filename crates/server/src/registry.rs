@@ -9,11 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use port21_proto::addr::canonical;
+use port21_proto::reply::Text;
+use port21_proto::text::Shown;
 use port21_proto::{FtpPath, Time};
 use tokio::sync::Notify;
 
 use crate::activity::Direction;
 use crate::data::meter::Meter;
+
+/// The most sessions that one SITE WHO tells.
+const MOST_TOLD: usize = 1000;
 
 /// All sessions of a server.
 #[derive(Debug, Default)]
@@ -268,6 +273,26 @@ impl Registry {
         state.sessions.iter().map(|(&number, entry)| entry.status(number)).collect()
     }
 
+    /// A line for each session that is logged in, for SITE WHO: of `account`, or of everybody where that is nothing; no
+    /// more than [`MOST_TOLD`].
+    pub(crate) fn who(&self, account: Option<&str>) -> Vec<Text> {
+        let state = self.lock();
+        let wanted = state.sessions.values().filter_map(|entry| {
+            let (name, _) =
+                entry.login.as_ref().filter(|(name, _)| account.is_none_or(|account| **name == *account))?;
+            let since = entry.since.timestamp().strftime("%Y-%m-%d %H:%M:%S UTC");
+            // A name is shown with its controls escaped: it adds no line.
+            let line = format!("{} from {} since {since}", Shown(name.as_bytes()), entry.peer.ip());
+            Some(Text::Owned(line.into_bytes()))
+        });
+        let mut lines: Vec<Text> = wanted.take(MOST_TOLD + 1).collect();
+        if lines.len() > MOST_TOLD {
+            lines.pop();
+            lines.push(Text::Borrowed(b"... and more"));
+        }
+        lines
+    }
+
     /// Ends these sessions: how many.
     pub(crate) fn kick(&self, whom: &Whom) -> usize {
         let state = self.lock();
@@ -406,6 +431,27 @@ mod tests {
         for (at, direction) in Direction::ALL.iter().enumerate() {
             assert_eq!(*direction as usize, at);
         }
+    }
+
+    #[test]
+    fn users_are_told_who_is_there() {
+        let registry = Arc::new(Registry::default());
+        let (first, _) = enter(&registry, 1, "192.0.2.1:5000");
+        let (_second, _) = enter(&registry, 2, "192.0.2.2:5000");
+        let (_silent, _) = enter(&registry, 3, "192.0.2.3:5000");
+        registry.login(1, "ann".into(), false);
+        registry.login(2, "bob\r\n200 x".into(), false);
+        let own = Text::from(&b"ann from 192.0.2.1 since 1970-01-01 00:00:00 UTC"[..]);
+        assert_eq!(registry.who(Some("ann")), [own]);
+        assert_eq!(registry.who(None).len(), 2);
+        assert!(registry.who(None).iter().all(|line| !line.contains(&b'\n')));
+        drop(first);
+        assert!(registry.who(Some("ann")).is_empty());
+        let crowd: Vec<_> =
+            (10..1500).map(|n| (enter(&registry, n, "192.0.2.9:5000"), registry.login(n, "c".into(), false))).collect();
+        assert_eq!(registry.who(None).len(), MOST_TOLD + 1);
+        assert_eq!(registry.who(None)[MOST_TOLD], &b"... and more"[..]);
+        drop(crowd);
     }
 
     #[test]

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use port21_proto::Time;
 use port21_proto::addr::canonical;
-use port21_proto::server::SessionSettings;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
@@ -30,6 +29,7 @@ use crate::listen::{Listen, ListenError, Listener};
 use crate::registry::{Refusal, Registry};
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::sites::{Site, Sites};
 
 /// The pause after an error of accept that will come again at once: mostly the process has no descriptor left, and only
 /// the end of a session changes that.
@@ -67,6 +67,7 @@ pub struct Server {
 pub struct ServerBuilder {
     authenticator: Arc<dyn Authenticator>,
     settings: Settings,
+    sites: Vec<Site>,
     sinks: Option<EventSinks>,
     activities: Option<ActivitySink>,
 }
@@ -76,6 +77,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> ServerBuilder {
         self.settings = settings;
+        self
+    }
+
+    /// One more site, for clients that name it with HOST. Where two have a name, it is the first one's.
+    #[must_use]
+    pub fn site(mut self, site: Site) -> ServerBuilder {
+        self.sites.push(site);
         self
     }
 
@@ -124,7 +132,7 @@ impl ServerBuilder {
 impl Server {
     /// A server whose logins are decided by `authenticator`.
     pub fn builder(authenticator: Arc<dyn Authenticator>) -> ServerBuilder {
-        ServerBuilder { authenticator, settings: Settings::default(), sinks: None, activities: None }
+        ServerBuilder { authenticator, settings: Settings::default(), sites: Vec::new(), sinks: None, activities: None }
     }
 
     /// Listens at this place too. `[::]` takes IPv4 as well, unless this server already listens at an IPv4 address with the
@@ -256,10 +264,7 @@ async fn all_end(sessions: &mut JoinSet<()>, patience: Duration) -> bool {
 /// What all sessions share that have begun under the same settings.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
-    /// The settings of sessions that nobody watches, and of those that somebody does.
-    pub(crate) session: Arc<SessionSettings>,
-    pub(crate) watched_session: Arc<SessionSettings>,
+    pub(crate) sites: Sites,
     sinks: Option<EventSinks>,
     pub(crate) activities: Option<ActivitySink>,
     pub(crate) clock: Clock,
@@ -269,6 +274,8 @@ pub(crate) struct Shared {
     pub(crate) guard: Arc<Guard>,
     pub(crate) advertised: Arc<Advertised>,
     pub(crate) registry: Arc<Registry>,
+    /// A permit for each digest that may be computed at a time.
+    pub(crate) digests: Semaphore,
 }
 
 /// What of that is the same whatever the settings are.
@@ -284,14 +291,13 @@ struct Lasting {
 
 impl Shared {
     fn new(builder: ServerBuilder, lasting: Lasting) -> Shared {
-        let ServerBuilder { authenticator, settings, sinks, activities } = builder;
+        let ServerBuilder { authenticator, settings, sites, sinks, activities } = builder;
+        let first = Site { names: settings.names.clone(), session: settings.session.clone(), authenticator };
         let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry } = lasting;
         guard.set(settings.guard.clone());
         advertised.set(settings.advertise);
         Shared {
-            authenticator,
-            session: Arc::new(SessionSettings { events: false, ..settings.session.clone() }),
-            watched_session: Arc::new(SessionSettings { events: true, ..settings.session.clone() }),
+            sites: Sites::new(first, sites),
             sinks,
             activities,
             clock,
@@ -301,6 +307,7 @@ impl Shared {
             guard,
             advertised,
             registry,
+            digests: Semaphore::new(settings.digests.max(1)),
             settings,
         }
     }

@@ -16,6 +16,12 @@ pub struct Settings {
     /// The settings of each session: greeting, host name, timeouts, caps on what a client sends. Its
     /// [`events`](SessionSettings::events) are switched on by the server for sessions that are watched.
     pub session: SessionSettings,
+    /// The names that HOST (RFC 7151) may give for the site to begin with, in any case. Default none: a server without
+    /// further sites is then every host, and one with further sites refuses all names but theirs.
+    pub names: Vec<String>,
+    /// How many digests of files (HASH, XCRC and their like) are computed at a time; others wait. Default 2. Each keeps a
+    /// processor and a disk busy: as many as there are processors leave none for transfers.
+    pub digests: usize,
     /// The most control connections at a time. Default 2,000. Each costs a file descriptor and a few KiB, and up to
     /// three descriptors more while it transfers: see [`raise_descriptor_limit`](crate::raise_descriptor_limit). Where
     /// the limit is met, connections that have not logged in make room, the oldest first; where there is none, newcomers
@@ -55,6 +61,8 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             session: SessionSettings::default(),
+            names: Vec::new(),
+            digests: 2,
             max_connections: 2000,
             max_connections_per_address: 100,
             passive_ports: Some(61000..=61999),

@@ -1,6 +1,8 @@
-//! Commands, both ways: parsed by the server (`parse`), written by the client (RFC 959 section 5.3).
+//! Commands, both ways: parsed by the server (`parse`, and `words` for what has a grammar of its own), written by the
+//! client (RFC 959 section 5.3).
 
 mod parse;
+mod words;
 
 use std::net::{SocketAddr, SocketAddrV4};
 
@@ -10,7 +12,7 @@ use crate::addr;
 use crate::line::write_line;
 use crate::path::{PathArg, PathError};
 use crate::secret::Secret;
-use crate::server::{Form, ListOptions};
+use crate::server::{Algorithm, Changes, Form, ListOptions, Mode};
 use crate::stamp;
 use crate::verb::Verb;
 
@@ -22,6 +24,10 @@ pub enum Command {
     User(Text),
     /// `PASS PASSWORD`, which may be empty.
     Pass(Secret),
+    /// `ACCT ACCOUNT`, which may be a second password.
+    Acct(Secret),
+    /// `HOST NAME`.
+    Host(Text),
     /// `REIN`.
     Rein,
     /// `QUIT`.
@@ -36,8 +42,8 @@ pub enum Command {
     Type(Form),
     /// `STRU F`: the only structure there is.
     Stru,
-    /// `MODE S`: the only mode there is.
-    Mode,
+    /// `MODE S`, `MODE Z`.
+    Mode(Mode),
     /// `PORT h1,h2,h3,h4,p1,p2`.
     Port(SocketAddrV4),
     /// `PASV`.
@@ -56,6 +62,8 @@ pub enum Command {
     Appe(PathArg),
     /// `REST OFFSET`.
     Rest(u64),
+    /// `RANG FIRST LAST`, both counted; nothing for `RANG 1 0`, which takes it back.
+    Rang(Option<(u64, u64)>),
     /// `ALLO BYTES [R RECORD]`; the size of a record means nothing in a file structure.
     Allo(u64),
     /// `ABOR`.
@@ -72,8 +80,14 @@ pub enum Command {
     Size(PathArg),
     /// `MDTM PATH`.
     Mdtm(PathArg),
+    /// `MDTM YYYYMMDDHHMMSS PATH`, as clients set a time before there was MFMT; or a name that looks like it.
+    SetMdtm(Timed),
     /// `MFMT YYYYMMDDHHMMSS PATH`.
     Mfmt(Timestamp, PathArg),
+    /// `MFCT YYYYMMDDHHMMSS PATH`.
+    Mfct(Timestamp, PathArg),
+    /// `MFF FACT=VALUE;... PATH`.
+    Mff(Changes, PathArg),
     /// `RNFR PATH`.
     Rnfr(PathArg),
     /// `RNTO PATH`.
@@ -84,6 +98,18 @@ pub enum Command {
     Rmd(PathArg),
     /// `MKD PATH`.
     Mkd(PathArg),
+    /// `RMDA PATH`.
+    Rmda(PathArg),
+    /// `COMB "TARGET" "PART" ...`; one part at least.
+    Comb(PathArg, Vec<PathArg>),
+    /// `DSIZ [PATH]`.
+    Dsiz(Option<PathArg>),
+    /// `AVBL [PATH]`.
+    Avbl(Option<PathArg>),
+    /// `HASH PATH`.
+    Hash(PathArg),
+    /// `XCRC`, `XMD5`, `XSHA` and their like, `MD5`.
+    Digest(Digest),
     /// `SITE ...`.
     Site(Site),
     /// `SYST`.
@@ -106,6 +132,10 @@ pub enum Command {
     Prot(Protection),
     /// `CCC`.
     Ccc,
+    /// `LANG [TAG]`.
+    Lang(Option<Text>),
+    /// `CSID [NAME=VALUE;...]`.
+    Csid(Option<Text>),
     /// `CLNT NAME`.
     Clnt(Text),
 }
@@ -177,12 +207,61 @@ pub struct Listing {
     pub path: Option<PathArg>,
 }
 
+/// An MDTM that sets a time, unless there is a file of the whole name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// The time.
+    pub at: Timestamp,
+    /// The file whose time it is to be.
+    pub path: PathArg,
+    /// The whole argument.
+    pub whole: PathArg,
+}
+
+/// A command that asks for a digest, with its own algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The verb, which [`Digest::algorithm`] is of.
+    pub verb: Verb,
+    /// Which file.
+    pub path: PathArg,
+    /// The first byte that counts.
+    pub from: u64,
+    /// The first that does not count any more; nothing: all to the end.
+    pub to: Option<u64>,
+}
+
+impl Digest {
+    /// The algorithm that the verb names.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.verb {
+            Verb::Xcrc => Algorithm::Crc32,
+            Verb::Xmd5 | Verb::Md5 => Algorithm::Md5,
+            Verb::Xsha256 => Algorithm::Sha256,
+            Verb::Xsha512 => Algorithm::Sha512,
+            _ => Algorithm::Sha1,
+        }
+    }
+}
+
 /// The commands behind SITE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Site {
     /// `SITE CHMOD MODE PATH`: the mode is 0 to 0o777.
     Chmod(u32, PathArg),
+    /// `SITE UTIME YYYYMMDDhhmm[ss] PATH`, or `SITE UTIME PATH` with the times of access, change and making, and `UTC`:
+    /// only that of change is set.
+    Utime(Timestamp, PathArg),
+    /// `SITE SYMLINK TARGET LINK`.
+    Symlink {
+        /// What the link leads to.
+        target: PathArg,
+        /// Its name.
+        link: PathArg,
+    },
+    /// `SITE WHO`.
+    Who,
     /// `SITE HELP`.
     Help,
 }
@@ -195,6 +274,10 @@ pub enum Opts {
     Utf8(bool),
     /// `OPTS MLST fact;fact;`: the facts as they were written.
     Mlst(Vec<u8>),
+    /// `OPTS HASH [NAME]`: asks for the algorithm of HASH, or sets it.
+    Hash(Option<Algorithm>),
+    /// `OPTS MODE Z [ENGINE ZLIB] [LEVEL 1..9]`.
+    ModeZ(Option<u8>),
 }
 
 /// Why a line is no command that can be run. The peer erred.
@@ -248,6 +331,8 @@ impl Command {
         match self {
             Command::User(_) => Verb::User,
             Command::Pass(_) => Verb::Pass,
+            Command::Acct(_) => Verb::Acct,
+            Command::Host(_) => Verb::Host,
             Command::Rein => Verb::Rein,
             Command::Quit => Verb::Quit,
             Command::Cwd(_) => Verb::Cwd,
@@ -255,7 +340,7 @@ impl Command {
             Command::Pwd => Verb::Pwd,
             Command::Type(_) => Verb::Type,
             Command::Stru => Verb::Stru,
-            Command::Mode => Verb::Mode,
+            Command::Mode(_) => Verb::Mode,
             Command::Port(_) => Verb::Port,
             Command::Pasv => Verb::Pasv,
             Command::Eprt(_) => Verb::Eprt,
@@ -265,6 +350,7 @@ impl Command {
             Command::Stou(_) => Verb::Stou,
             Command::Appe(_) => Verb::Appe,
             Command::Rest(_) => Verb::Rest,
+            Command::Rang(_) => Verb::Rang,
             Command::Allo(_) => Verb::Allo,
             Command::Abor => Verb::Abor,
             Command::List(_) => Verb::List,
@@ -272,13 +358,21 @@ impl Command {
             Command::Mlsd(_) => Verb::Mlsd,
             Command::Mlst(_) => Verb::Mlst,
             Command::Size(_) => Verb::Size,
-            Command::Mdtm(_) => Verb::Mdtm,
+            Command::Mdtm(_) | Command::SetMdtm(_) => Verb::Mdtm,
             Command::Mfmt(..) => Verb::Mfmt,
+            Command::Mfct(..) => Verb::Mfct,
+            Command::Mff(..) => Verb::Mff,
             Command::Rnfr(_) => Verb::Rnfr,
             Command::Rnto(_) => Verb::Rnto,
             Command::Dele(_) => Verb::Dele,
             Command::Rmd(_) => Verb::Rmd,
             Command::Mkd(_) => Verb::Mkd,
+            Command::Rmda(_) => Verb::Rmda,
+            Command::Comb(..) => Verb::Comb,
+            Command::Dsiz(_) => Verb::Dsiz,
+            Command::Avbl(_) => Verb::Avbl,
+            Command::Hash(_) => Verb::Hash,
+            Command::Digest(digest) => digest.verb,
             Command::Site(_) => Verb::Site,
             Command::Syst => Verb::Syst,
             Command::Stat(_) => Verb::Stat,
@@ -290,6 +384,8 @@ impl Command {
             Command::Pbsz(_) => Verb::Pbsz,
             Command::Prot(_) => Verb::Prot,
             Command::Ccc => Verb::Ccc,
+            Command::Lang(_) => Verb::Lang,
+            Command::Csid(_) => Verb::Csid,
             Command::Clnt(_) => Verb::Clnt,
         }
     }
@@ -311,13 +407,16 @@ impl Command {
         let path = |p: &PathArg| p.as_bytes().to_vec();
         let maybe = |p: &Option<PathArg>| p.as_ref().map(path).unwrap_or_default();
         match self {
-            Command::User(t) | Command::Clnt(t) => t.as_bytes().to_vec(),
-            Command::Pass(secret) => secret.expose().to_vec(),
-            Command::Help(t) => t.as_ref().map(|t| t.as_bytes().to_vec()).unwrap_or_default(),
+            Command::User(t) | Command::Clnt(t) | Command::Host(t) => t.as_bytes().to_vec(),
+            Command::Pass(secret) | Command::Acct(secret) => secret.expose().to_vec(),
+            Command::Help(t) | Command::Lang(t) | Command::Csid(t) => {
+                t.as_ref().map(|t| t.as_bytes().to_vec()).unwrap_or_default()
+            }
             Command::Type(Form::Ascii) => b"A".to_vec(),
             Command::Type(Form::Image) => b"I".to_vec(),
             Command::Stru => b"F".to_vec(),
-            Command::Mode => b"S".to_vec(),
+            Command::Mode(Mode::Stream) => b"S".to_vec(),
+            Command::Mode(Mode::Deflate) => b"Z".to_vec(),
             Command::Port(addr) => addr::write_port(*addr).into_bytes(),
             Command::Eprt(addr) => addr::write_eprt(*addr).into_bytes(),
             Command::Epsv(Epsv::Same) => Vec::new(),
@@ -330,7 +429,16 @@ impl Command {
             Command::Prot(Protection::Clear) => b"C".to_vec(),
             Command::Prot(Protection::Private) => b"P".to_vec(),
             Command::Rest(n) | Command::Allo(n) => n.to_string().into_bytes(),
-            Command::Mfmt(at, p) => [stamp::write(*at).as_bytes(), b" ", p.as_bytes()].concat(),
+            Command::Rang(None) => b"1 0".to_vec(),
+            Command::Rang(Some((first, last))) => format!("{first} {last}").into_bytes(),
+            Command::SetMdtm(timed) => path(&timed.whole),
+            Command::Mff(changes, p) => [changes.to_string().as_bytes(), b" ", p.as_bytes()].concat(),
+            Command::Comb(target, parts) => {
+                let all: Vec<Vec<u8>> = std::iter::once(target).chain(parts).map(|p| quoted(p.as_bytes())).collect();
+                all.join(&b' ')
+            }
+            Command::Digest(digest) => digest.argument(),
+            Command::Mfmt(at, p) | Command::Mfct(at, p) => [stamp::write(*at).as_bytes(), b" ", p.as_bytes()].concat(),
             Command::Cwd(p)
             | Command::Retr(p)
             | Command::Stor(p)
@@ -341,20 +449,26 @@ impl Command {
             | Command::Rnto(p)
             | Command::Dele(p)
             | Command::Rmd(p)
+            | Command::Rmda(p)
+            | Command::Hash(p)
             | Command::Mkd(p) => path(p),
-            Command::Stou(p) | Command::Mlsd(p) | Command::Mlst(p) => maybe(p),
+            Command::Stou(p) | Command::Mlsd(p) | Command::Mlst(p) | Command::Dsiz(p) | Command::Avbl(p) => maybe(p),
             Command::List(l) | Command::Nlst(l) => l.argument(),
             Command::Stat(l) => l.as_ref().map(Listing::argument).unwrap_or_default(),
             Command::Site(Site::Chmod(mode, p)) => [format!("CHMOD {mode:o} ").as_bytes(), p.as_bytes()].concat(),
-            Command::Site(Site::Help) => b"HELP".to_vec(),
-            Command::Opts(Opts::Utf8(on)) => {
-                if *on {
-                    b"UTF8 ON".to_vec()
-                } else {
-                    b"UTF8 OFF".to_vec()
-                }
+            Command::Site(Site::Utime(at, p)) => [b"UTIME ", stamp::write(*at).as_bytes(), b" ", p.as_bytes()].concat(),
+            Command::Site(Site::Symlink { target, link }) => {
+                [b"SYMLINK ", quoted(target.as_bytes()).as_slice(), b" ", &quoted(link.as_bytes())].concat()
             }
+            Command::Site(Site::Who) => b"WHO".to_vec(),
+            Command::Site(Site::Help) => b"HELP".to_vec(),
+            Command::Opts(Opts::Utf8(true)) => b"UTF8 ON".to_vec(),
+            Command::Opts(Opts::Utf8(false)) => b"UTF8 OFF".to_vec(),
             Command::Opts(Opts::Mlst(facts)) => [b"MLST ", facts.as_slice()].concat(),
+            Command::Opts(Opts::Hash(None)) => b"HASH".to_vec(),
+            Command::Opts(Opts::Hash(Some(algorithm))) => format!("HASH {algorithm}").into_bytes(),
+            Command::Opts(Opts::ModeZ(None)) => b"MODE Z".to_vec(),
+            Command::Opts(Opts::ModeZ(Some(level))) => format!("MODE Z LEVEL {level}").into_bytes(),
             Command::Rein
             | Command::Quit
             | Command::Cdup
@@ -367,6 +481,35 @@ impl Command {
             | Command::Feat => Vec::new(),
         }
     }
+}
+
+impl Digest {
+    fn argument(&self) -> Vec<u8> {
+        if self.verb == Verb::Md5 {
+            return self.path.as_bytes().to_vec();
+        }
+        let mut out = quoted(self.path.as_bytes());
+        if self.from > 0 || self.to.is_some() {
+            out.extend_from_slice(format!(" {}", self.from).as_bytes());
+        }
+        if let Some(to) = self.to {
+            out.extend_from_slice(format!(" {to}").as_bytes());
+        }
+        out
+    }
+}
+
+/// A name in quotes, those within it doubled: where more follows behind it.
+fn quoted(name: &[u8]) -> Vec<u8> {
+    let mut out = vec![b'"'];
+    for &b in name {
+        if b == b'"' {
+            out.push(b'"');
+        }
+        out.push(b);
+    }
+    out.push(b'"');
+    out
 }
 
 impl Listing {
@@ -422,6 +565,12 @@ mod tests {
         })
     }
 
+    fn digest() -> impl Strategy<Value = Command> {
+        let verbs = vec![Verb::Xcrc, Verb::Xmd5, Verb::Xsha, Verb::Xsha1, Verb::Xsha256, Verb::Xsha512];
+        (proptest::sample::select(verbs), name(), 0u64..9, proptest::option::of(9u64..99))
+            .prop_map(|(verb, path, from, to)| Command::Digest(Digest { verb, path, from, to }))
+    }
+
     fn command() -> impl Strategy<Value = Command> {
         let addr = (any::<[u8; 4]>(), 1u16..).prop_map(|(ip, port)| SocketAddrV4::new(ip.into(), port));
         let addr6 = (any::<[u16; 8]>(), 1u16..)
@@ -444,7 +593,7 @@ mod tests {
             name().prop_map(Command::Rnto),
             listing().prop_map(Command::List),
             listing().prop_map(Command::Nlst),
-            (time, name()).prop_map(|(t, n)| Command::Mfmt(t, n)),
+            (time.clone(), name()).prop_map(|(t, n)| Command::Mfmt(t, n)),
             (0u32..=0o777, name()).prop_map(|(m, n)| Command::Site(Site::Chmod(m, n))),
             any::<bool>().prop_map(|on| Command::Opts(Opts::Utf8(on))),
             Just(Command::Opts(Opts::Mlst(b"SIZE;TYPE;".to_vec()))),
@@ -456,10 +605,25 @@ mod tests {
                 Just(Command::Pwd),
                 Just(Command::Abor),
                 Just(Command::Stru),
-                Just(Command::Mode),
                 Just(Command::Ccc),
                 Just(Command::Quit)
             ],
+            prop_oneof![Just(Mode::Stream), Just(Mode::Deflate)].prop_map(Command::Mode),
+            prop_oneof![Just(Command::Rang(None)), (0u64..9, 9u64..99).prop_map(|r| Command::Rang(Some(r)))],
+            (time.clone(), name()).prop_map(|(t, n)| Command::Mfct(t, n)),
+            (proptest::option::of(time.clone()), proptest::option::of(0u32..=0o777), name())
+                .prop_filter("one fact", |(modified, mode, _)| modified.is_some() || mode.is_some())
+                .prop_map(|(modified, mode, n)| Command::Mff(Changes { modified, mode }, n)),
+            (name(), proptest::collection::vec(name(), 1..4)).prop_map(|(t, p)| Command::Comb(t, p)),
+            digest(),
+            "[a-z0-9-]{1,9}(\\.[a-z0-9-]{1,9}){0,3}".prop_map(|name| Command::Host(Text::new(name).unwrap())),
+            proptest::option::of(word()).prop_map(Command::Lang),
+            proptest::option::of(name()).prop_map(Command::Dsiz),
+            (name(), name()).prop_map(|(target, link)| Command::Site(Site::Symlink { target, link })),
+            (time.clone(), name()).prop_map(|(t, n)| Command::Site(Site::Utime(t, n))),
+            proptest::option::of(1u8..=9).prop_map(|level| Command::Opts(Opts::ModeZ(level))),
+            proptest::option::of(proptest::sample::select(&Algorithm::ALL[..]))
+                .prop_map(|algorithm| Command::Opts(Opts::Hash(algorithm))),
         ]
     }
 

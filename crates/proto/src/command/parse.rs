@@ -1,10 +1,11 @@
 //! From a line to a command.
 
-use super::{Command, CommandError, Epsv, Listing, Mechanism, Opts, Protection, Site, Text};
+use super::words;
+use super::{Command, CommandError, Epsv, Listing, Mechanism, Protection, Text};
 use crate::addr::{self, AddrError};
 use crate::path::PathArg;
 use crate::secret::Secret;
-use crate::server::{Form, ListOptions};
+use crate::server::{Form, ListOptions, Mode};
 use crate::stamp;
 use crate::verb::{Takes, Verb};
 
@@ -32,10 +33,13 @@ fn parse_argument(verb: Verb, arg: &[u8]) -> Result<Command, CommandError> {
     let bad = || CommandError::Argument(verb);
     let path = || name(verb, arg);
     let maybe_path = || if word.is_empty() { Ok(None) } else { name(verb, arg).map(Some) };
-    let text = || Text::new(word).map_err(|e| CommandError::Name(verb, e));
+    let maybe_text = || if word.is_empty() { Ok(None) } else { text(verb, word).map(Some) };
+    let text = || text(verb, word);
     Ok(match verb {
         Verb::User => Command::User(text()?),
         Verb::Pass => Command::Pass(Secret::new(arg)),
+        Verb::Acct => Command::Acct(Secret::new(arg)),
+        Verb::Host => Command::Host(words::parse_host(word).ok_or_else(bad)?),
         Verb::Rein => Command::Rein,
         Verb::Quit => Command::Quit,
         Verb::Cwd => Command::Cwd(path()?),
@@ -48,8 +52,9 @@ fn parse_argument(verb: Verb, arg: &[u8]) -> Result<Command, CommandError> {
             _ => return Err(bad()),
         },
         Verb::Mode => match word.to_ascii_uppercase().as_slice() {
-            b"S" => Command::Mode,
-            b"B" | b"C" | b"Z" => return Err(CommandError::Parameter(verb)),
+            b"S" => Command::Mode(Mode::Stream),
+            b"Z" => Command::Mode(Mode::Deflate),
+            b"B" | b"C" => return Err(CommandError::Parameter(verb)),
             _ => return Err(bad()),
         },
         Verb::Port => Command::Port(addr::parse_port(word).map_err(|e| address(verb, e))?),
@@ -68,6 +73,7 @@ fn parse_argument(verb: Verb, arg: &[u8]) -> Result<Command, CommandError> {
         Verb::Stou => Command::Stou(maybe_path()?),
         Verb::Appe => Command::Appe(path()?),
         Verb::Rest => Command::Rest(number(word).ok_or_else(bad)?),
+        Verb::Rang => Command::Rang(words::parse_range(word).ok_or_else(bad)?),
         Verb::Allo => {
             let mut words = word.split(|&b| b == b' ').filter(|w| !w.is_empty());
             let bytes = words.next().and_then(number).ok_or_else(bad)?;
@@ -83,25 +89,43 @@ fn parse_argument(verb: Verb, arg: &[u8]) -> Result<Command, CommandError> {
         Verb::Mlsd => Command::Mlsd(maybe_path()?),
         Verb::Mlst => Command::Mlst(maybe_path()?),
         Verb::Size => Command::Size(path()?),
-        Verb::Mdtm => Command::Mdtm(path()?),
-        Verb::Mfmt => {
+        Verb::Mdtm => match words::parse_timed(arg) {
+            Some(timed) => Command::SetMdtm(timed),
+            None => Command::Mdtm(path()?),
+        },
+        Verb::Mfmt | Verb::Mfct => {
             let (time, file) = first_word(arg).ok_or_else(bad)?;
-            Command::Mfmt(stamp::parse(time).ok_or_else(bad)?, name(verb, file)?)
+            let (at, file) = (stamp::parse(time).ok_or_else(bad)?, name(verb, file)?);
+            if verb == Verb::Mfmt { Command::Mfmt(at, file) } else { Command::Mfct(at, file) }
+        }
+        Verb::Mff => {
+            let (facts, file) = first_word(arg).ok_or_else(bad)?;
+            Command::Mff(words::parse_facts(facts)?, name(verb, file)?)
         }
         Verb::Rnfr => Command::Rnfr(path()?),
         Verb::Rnto => Command::Rnto(path()?),
         Verb::Dele => Command::Dele(path()?),
         Verb::Rmd => Command::Rmd(path()?),
         Verb::Mkd => Command::Mkd(path()?),
-        Verb::Site => Command::Site(parse_site(arg)?),
+        Verb::Rmda => Command::Rmda(path()?),
+        Verb::Comb => words::parse_comb(arg)?,
+        Verb::Dsiz => Command::Dsiz(maybe_path()?),
+        Verb::Avbl => Command::Avbl(maybe_path()?),
+        Verb::Hash => Command::Hash(path()?),
+        Verb::Md5 => Command::Digest(super::Digest { verb, path: path()?, from: 0, to: None }),
+        Verb::Xcrc | Verb::Xmd5 | Verb::Xsha | Verb::Xsha1 | Verb::Xsha256 | Verb::Xsha512 => {
+            Command::Digest(words::parse_digest(verb, arg)?)
+        }
+        Verb::Site => Command::Site(words::parse_site(arg)?),
         Verb::Syst => Command::Syst,
         Verb::Stat if word.is_empty() => Command::Stat(None),
         Verb::Stat => Command::Stat(Some(Listing::parse(verb, arg)?)),
-        Verb::Help if word.is_empty() => Command::Help(None),
-        Verb::Help => Command::Help(Some(text()?)),
+        Verb::Help => Command::Help(maybe_text()?),
         Verb::Noop => Command::Noop,
         Verb::Feat => Command::Feat,
-        Verb::Opts => Command::Opts(parse_opts(arg)?),
+        Verb::Opts => Command::Opts(words::parse_opts(arg)?),
+        Verb::Lang => Command::Lang(maybe_text()?),
+        Verb::Csid => Command::Csid(maybe_text()?),
         Verb::Auth => Command::Auth(match word.to_ascii_uppercase().as_slice() {
             b"TLS" | b"TLS-C" => Mechanism::Tls,
             b"SSL" | b"TLS-P" => Mechanism::Ssl,
@@ -134,44 +158,20 @@ fn parse_type(word: &[u8]) -> Result<Form, CommandError> {
     }
 }
 
-fn parse_site(arg: &[u8]) -> Result<Site, CommandError> {
-    let (sub, rest) = first_word(arg).unwrap_or((arg.trim_ascii(), b""));
-    match sub.to_ascii_uppercase().as_slice() {
-        b"HELP" => Ok(Site::Help),
-        b"CHMOD" => {
-            let bad = || CommandError::Argument(Verb::Site);
-            let (mode, file) = first_word(rest).ok_or_else(bad)?;
-            let mode = std::str::from_utf8(mode).ok().filter(|m| m.len() <= 4 && m.bytes().all(|b| b.is_ascii_digit()));
-            let mode = mode.and_then(|m| u32::from_str_radix(m, 8).ok()).filter(|m| *m <= 0o777).ok_or_else(bad)?;
-            Ok(Site::Chmod(mode, name(Verb::Site, file)?))
-        }
-        _ => Err(CommandError::Parameter(Verb::Site)),
-    }
-}
-
-fn parse_opts(arg: &[u8]) -> Result<Opts, CommandError> {
-    let word = arg.trim_ascii();
-    let (option, value) = first_word(word).unwrap_or((word, b""));
-    match (option.to_ascii_uppercase().as_slice(), value.to_ascii_uppercase().as_slice()) {
-        // draft-ietf-ftpext-utf-8-option-00, and the forms that clients in use send.
-        (b"UTF8" | b"UTF-8", b"" | b"ON" | b"NLST") => Ok(Opts::Utf8(true)),
-        (b"UTF8" | b"UTF-8", b"OFF") => Ok(Opts::Utf8(false)),
-        (b"MLST", _) => Ok(Opts::Mlst(value.to_vec())),
-        (b"UTF8" | b"UTF-8", _) => Err(CommandError::Argument(Verb::Opts)),
-        _ => Err(CommandError::Parameter(Verb::Opts)),
-    }
-}
-
 /// The first word and all that stands behind the one space after it.
-fn first_word(arg: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn first_word(arg: &[u8]) -> Option<(&[u8], &[u8])> {
     let arg = arg.trim_ascii_start();
     let end = arg.iter().position(|&b| b == b' ')?;
     let (word, rest) = arg.split_at_checked(end)?;
     Some((word, rest.get(1..)?))
 }
 
-fn name(verb: Verb, bytes: &[u8]) -> Result<PathArg, CommandError> {
+pub(super) fn name(verb: Verb, bytes: &[u8]) -> Result<PathArg, CommandError> {
     PathArg::new(bytes).map_err(|e| CommandError::Name(verb, e))
+}
+
+fn text(verb: Verb, word: &[u8]) -> Result<Text, CommandError> {
+    Text::new(word).map_err(|e| CommandError::Name(verb, e))
 }
 
 fn address(verb: Verb, e: AddrError) -> CommandError {
@@ -182,7 +182,7 @@ fn address(verb: Verb, e: AddrError) -> CommandError {
 }
 
 /// A decimal that fits in 63 bits: file offsets are signed below us.
-fn number(word: &[u8]) -> Option<u64> {
+pub(super) fn number(word: &[u8]) -> Option<u64> {
     if word.is_empty() || !word.iter().all(u8::is_ascii_digit) {
         return None;
     }

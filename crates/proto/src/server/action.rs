@@ -1,10 +1,13 @@
 //! What a [`ServerSession`](super::ServerSession) asks of its driver, and what the driver answers.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::settings::SessionSettings;
 pub use crate::command::Protection;
 use crate::event::SessionEvent;
 use crate::listing::Entry;
@@ -49,11 +52,15 @@ pub enum Output {
 pub enum Action {
     /// Is this who they say they are? -> [`Outcome::Login`]
     Authenticate {
+        /// The site that they came to.
+        site: SiteId,
         /// The name given with USER.
         user: Vec<u8>,
         /// The password given with PASS.
         password: Secret,
     },
+    /// Which site has this name (HOST)? -> [`Outcome::Site`]
+    FindSite(Vec<u8>),
     /// Listen on a free port for one data connection; held under this operation's id until released.
     /// -> [`Outcome::Listening`]
     Listen {
@@ -66,6 +73,8 @@ pub enum Action {
         path: FtpPath,
         /// The first byte wanted (REST): beyond the file's end is [`StorageError::BadOffset`].
         from: u64,
+        /// The first byte not wanted any more (RANG); nothing, or beyond the file's end: all to its end.
+        to: Option<u64>,
         /// How it will be sent; `Ascii` makes the outcome's size that on the wire, where it is cheap to know.
         form: Form,
     },
@@ -102,6 +111,10 @@ pub enum Action {
         form: Form,
         /// Whether TLS is spoken on the connection, in which the server is the TLS server whoever connects.
         protection: Protection,
+        /// The transfer mode: how the bytes go over the connection.
+        mode: Mode,
+        /// How hard to compress what is sent in [`Mode::Deflate`], 1 to 9.
+        level: u8,
     },
     /// Begin TLS on the control connection, as its server: all that was given out before is sent in clear, and whatever
     /// was read from the client and not taken yet is thrown away, for it came in clear and would be taken for protected.
@@ -153,10 +166,149 @@ pub enum Action {
     RemoveDirectory(FtpPath),
     /// Make a directory. -> [`Outcome::Done`]
     MakeDirectory(FtpPath),
-    /// Set when a file was last changed. -> [`Outcome::Done`]
-    SetModified(FtpPath, Timestamp),
-    /// Set the permission bits of a file, 0 to 0o777. -> [`Outcome::Done`]
-    SetMode(FtpPath, u32),
+    /// Set facts of a file. -> [`Outcome::Done`]
+    SetFacts(FtpPath, Changes),
+    /// Make a symbolic link. -> [`Outcome::Done`]
+    Link {
+        /// What it leads to, in the account's own paths.
+        target: FtpPath,
+        /// Its name, which must be free.
+        link: FtpPath,
+    },
+    /// Remove a directory and all that is in it; links are removed, not followed. May be cancelled halfway.
+    /// -> [`Outcome::Done`]
+    RemoveTree(FtpPath),
+    /// Put files one behind the other to the end of another, which is made where it is not there; then remove them.
+    /// Cancelled before the end, it never happened. -> [`Outcome::Done`]
+    Combine {
+        /// The file that they are put to.
+        target: FtpPath,
+        /// The files, in their order.
+        parts: Vec<FtpPath>,
+        /// Whether a target that exists may be added to.
+        overwrite: bool,
+    },
+    /// How many bytes all files in a directory and below it have. -> [`Outcome::Size`]
+    TreeSize(FtpPath),
+    /// How many bytes an upload to this directory may have: room and quota. -> [`Outcome::Size`]
+    Available(FtpPath),
+    /// The digest of a file. -> [`Outcome::Digest`]
+    Digest(DigestRequest),
+    /// Who is logged in, as lines. -> [`Outcome::Text`]
+    Who {
+        /// Those of other accounts too.
+        everybody: bool,
+    },
+}
+
+/// A site of a server: the one that HOST has chosen, or [`SiteId::DEFAULT`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SiteId(pub usize);
+
+impl SiteId {
+    /// The site of a client that has named none.
+    pub const DEFAULT: SiteId = SiteId(0);
+}
+
+/// The transfer mode (RFC 959 section 3.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// MODE S: the bytes one after the other; the connection's end is theirs.
+    #[default]
+    Stream,
+    /// MODE Z: one zlib stream (RFC 1950; draft-preston-ftpext-deflate-04). Its own end tells that it is whole.
+    Deflate,
+}
+
+/// Facts of a file that are to be set; those that are nothing stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// When it was last changed.
+    pub modified: Option<Timestamp>,
+    /// Its permission bits, 0 to 0o777.
+    pub mode: Option<u32>,
+}
+
+impl fmt::Display for Changes {
+    /// As MFF has them (draft-somers-ftp-mfxx-04 section 5): `Modify=20050502210700;UNIX.mode=0644;`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = self.modified {
+            write!(f, "Modify={};", crate::stamp::write(at))?;
+        }
+        if let Some(mode) = self.mode {
+            write!(f, "UNIX.mode={mode:04o};")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a digest is computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// SHA-256: the one that HASH begins with.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+    /// SHA-1, which no longer proves that nobody has tampered.
+    Sha1,
+    /// MD5, which proves that still less.
+    Md5,
+    /// CRC-32, as zip and Ethernet have it: it finds accidents alone.
+    Crc32,
+}
+
+impl Algorithm {
+    /// All, in the order in which FEAT lists them.
+    pub const ALL: [Algorithm; 5] =
+        [Algorithm::Sha256, Algorithm::Sha512, Algorithm::Sha1, Algorithm::Md5, Algorithm::Crc32];
+
+    /// The name, as IANA's registry of hash function names has it where it is in there.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Algorithm::Sha256 => "SHA-256",
+            Algorithm::Sha512 => "SHA-512",
+            Algorithm::Sha1 => "SHA-1",
+            Algorithm::Md5 => "MD5",
+            Algorithm::Crc32 => "CRC32",
+        }
+    }
+
+    /// The algorithm of this name, in any case.
+    pub fn from_name(name: &[u8]) -> Option<Algorithm> {
+        Algorithm::ALL.into_iter().find(|a| a.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A digest that is wanted. It is of the bytes as TYPE I and MODE S would carry them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestRequest {
+    /// Which file.
+    pub path: FtpPath,
+    /// By which algorithm.
+    pub algorithm: Algorithm,
+    /// The first byte that counts: beyond the file's end is [`StorageError::BadOffset`].
+    pub from: u64,
+    /// The first that does not count any more; nothing, or beyond the file's end: all to its end.
+    pub to: Option<u64>,
+    /// The most bytes that may be read for it: more are [`StorageError::TooLarge`].
+    pub most: Option<u64>,
+}
+
+/// A digest that was computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digested {
+    /// The first byte that was read.
+    pub from: u64,
+    /// The first behind those that were read.
+    pub to: u64,
+    /// The digest.
+    pub digest: Vec<u8>,
 }
 
 /// The representation type of a transfer (RFC 959 section 3.1.1).
@@ -233,6 +385,8 @@ pub struct ListRequest {
 pub enum Outcome {
     /// Of [`Action::Authenticate`].
     Login(Result<Grant, LoginError>),
+    /// Of [`Action::FindSite`]: the site and its settings; nothing where no site has the name.
+    Site(Option<(SiteId, Arc<SessionSettings>)>),
     /// Of [`Action::Listen`]: the address to tell the client.
     Listening(Result<SocketAddr, DataError>),
     /// Of [`Action::Open`] and [`Action::List`].
@@ -247,12 +401,14 @@ pub enum Outcome {
     Cleared(Result<(), TlsError>),
     /// Of [`Action::Stat`] and [`Action::Facts`].
     Entry(Result<Box<Entry>, StorageError>),
-    /// Of [`Action::Size`].
+    /// Of [`Action::Digest`].
+    Digest(Result<Digested, StorageError>),
+    /// Of [`Action::Size`] and its like.
     Size(Result<u64, StorageError>),
     /// Of [`Action::Size`] and [`Action::Facts`]: no file has this name, but an upload to it was interrupted, and so many
     /// bytes of it are kept.
     Part(u64),
-    /// Of [`Action::Describe`]: the lines, without ends.
+    /// Of [`Action::Describe`] and [`Action::Who`]: the lines, without ends.
     Text(Result<Vec<Text>, StorageError>),
     /// Of all others.
     Done(Result<(), StorageError>),
@@ -291,6 +447,9 @@ pub enum TransferError {
     /// TLS on the data connection: it did not come to stand, is not the client's, or did not end as it must.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// What came is no whole stream of [`Mode::Deflate`]: the text says why.
+    #[error("the data is not as MODE Z has it: {0}")]
+    Garbled(&'static str),
     /// The file could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -439,6 +598,9 @@ pub enum StorageError {
     /// It would take too long to find out.
     #[error("Too costly to find out, use TYPE I")]
     TooCostly,
+    /// The file is larger than what may be asked of it.
+    #[error("Too large for this")]
+    TooLarge,
     /// More names than a listing may have.
     #[error("Too many files")]
     TooMany,

@@ -7,7 +7,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | `session` | input to commands, their queue, time, the end |
-//! | `command` | what each command does: the gate and one arm a verb |
+//! | `command` | the gate, and one arm a verb |
+//! | `login`, `channel`, `files`, `about` | what the arms do: who and where, data connections, files, questions |
 //! | `tls` | AUTH, PBSZ, PROT, CCC: what is protected, and when that changes |
 //! | `transfer` | the life of RETR, STOR, LIST and their like, from its opening to its last reply |
 //! | `parts` | which sizes of interrupted uploads the client was told |
@@ -17,8 +18,12 @@
 //! | `action` | what is asked of the driver, and its answers |
 //! | `settings` | what an operator sets |
 
+mod about;
 mod action;
+mod channel;
 mod command;
+mod files;
+mod login;
 mod outcome;
 mod pace;
 mod parts;

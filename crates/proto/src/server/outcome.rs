@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::action::{DataChannel, Grant, LoginError, OpId, Outcome, Protection, StorageError};
+use jiff::Timestamp;
+
+use super::action::{
+    Action, Algorithm, Changes, DataChannel, Grant, LoginError, OpId, Outcome, Protection, StorageError,
+};
 use super::session::{Login, ServerSession};
 use super::wording::{self, say};
 use crate::listing::{Entry, EntryKind, write_facts};
@@ -27,21 +31,36 @@ pub(super) enum Pending {
     Enter { verb: Verb, path: FtpPath, name: Vec<u8> },
     /// MLST.
     Facts { path: FtpPath, name: Vec<u8> },
-    /// SIZE.
-    Size { path: FtpPath, name: Vec<u8> },
-    /// MDTM.
-    Modified { name: Vec<u8> },
+    /// SIZE, DSIZ, AVBL.
+    Size { path: FtpPath, verb: Verb, name: Vec<u8> },
+    /// MDTM; where there is no file of that name, perhaps a file whose time is to be set.
+    Modified { name: Vec<u8>, set: Option<(FtpPath, Timestamp)> },
+    /// HASH and its like.
+    Digest { verb: Verb, algorithm: Algorithm, name: Vec<u8> },
+    /// HOST.
+    Site,
+    /// SITE WHO.
+    Who,
     /// RNFR.
     RenameFrom { path: FtpPath, name: Vec<u8> },
     /// STAT with a path.
     Describe { name: Vec<u8> },
     /// All that either succeed or do not: the reply to success.
-    Done { reply: Reply, name: Vec<u8> },
+    Done { verb: Verb, reply: Reply, name: Vec<u8> },
 }
 
 impl Pending {
-    pub(super) fn done(reply: Reply, arg: &PathArg) -> Pending {
-        Pending::Done { reply, name: arg.as_bytes().to_vec() }
+    pub(super) fn done(verb: Verb, reply: Reply, arg: &PathArg) -> Pending {
+        Pending::Done { verb, reply, name: arg.as_bytes().to_vec() }
+    }
+
+    /// The verb, where it may take long and ABOR therefore ends it.
+    pub(super) fn long_verb(&self) -> Option<Verb> {
+        match self {
+            Pending::Size { verb, .. } | Pending::Digest { verb, .. } | Pending::Done { verb, .. } => Some(*verb),
+            _ => None,
+        }
+        .filter(|verb| verb.is_long())
     }
 }
 
@@ -72,14 +91,33 @@ impl ServerSession {
                 self.parts_told.tell(path.clone(), size);
                 self.facts_reply(&path, entry)
             }
-            (Pending::Modified { name }, Outcome::Entry(Ok(entry))) => modified_reply(&entry, &name),
+            (Pending::Modified { name, .. }, Outcome::Entry(Ok(entry))) => modified_reply(&entry, &name),
+            (Pending::Modified { name, set: Some((path, at)) }, Outcome::Entry(Err(StorageError::NotFound))) => {
+                let changes = Changes { modified: Some(at), mode: None };
+                // The code that clients of those servers expect which had it first.
+                let reply = say(253, "The time of the file was set.");
+                let pending = Pending::Done { verb: Verb::Mdtm, reply, name };
+                return self.start_single(Action::SetFacts(path, changes), pending);
+            }
+            (Pending::Digest { verb, algorithm, name }, Outcome::Digest(Ok(digested))) => {
+                wording::digest(verb, algorithm, &digested, &name)
+            }
+            // draft-bryan-ftpext-hash-02 section 3.5.
+            (Pending::Digest { verb: Verb::Hash, name, .. }, Outcome::Digest(Err(e @ StorageError::IsADirectory))) => {
+                say(553, [name.as_slice(), b": ", e.to_string().as_bytes(), b"."].concat())
+            }
+            (Pending::Site, Outcome::Site(found)) => self.enter_site(found),
+            (Pending::Who, Outcome::Text(Ok(lines))) => wording::who(lines),
             (Pending::RenameFrom { path, .. }, Outcome::Entry(Ok(_))) => {
                 self.rename_from = Some(path);
                 say(350, "Ready for RNTO.")
             }
             (Pending::Describe { name }, Outcome::Text(Ok(text))) => status_reply(&name, text),
             (Pending::Done { reply, .. }, Outcome::Done(Ok(()))) => reply,
-            (pending, outcome) => wording::storage_error(&failure(outcome), pending.name()),
+            (pending, outcome) => match (failure(outcome), pending.long_verb()) {
+                (StorageError::Cancelled, Some(verb)) => wording::aborted(verb),
+                (error, _) => wording::storage_error(&error, pending.name()),
+            },
         };
         self.reply(now, reply);
     }
@@ -141,10 +179,12 @@ impl Pending {
     fn name(&self) -> &[u8] {
         match self {
             Pending::Login { .. } | Pending::Listen { .. } | Pending::StartTls { .. } | Pending::StopTls { .. } => b"",
+            Pending::Site | Pending::Who => b"",
             Pending::Enter { name, .. }
             | Pending::Facts { name, .. }
             | Pending::Size { name, .. }
-            | Pending::Modified { name }
+            | Pending::Modified { name, .. }
+            | Pending::Digest { name, .. }
             | Pending::RenameFrom { name, .. }
             | Pending::Describe { name }
             | Pending::Done { name, .. } => name,
@@ -179,6 +219,7 @@ fn failure(outcome: Outcome) -> StorageError {
         Outcome::Opened(Err(e))
         | Outcome::Created(Err(e))
         | Outcome::Entry(Err(e))
+        | Outcome::Digest(Err(e))
         | Outcome::Size(Err(e))
         | Outcome::Text(Err(e))
         | Outcome::Done(Err(e)) => e,

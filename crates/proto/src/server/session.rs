@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::action::{Action, DataChannel, Direction, FactSet, Form, Grant, OpId, Outcome, Output, UploadEof};
+use super::action::{
+    Action, Algorithm, DataChannel, Direction, FactSet, Form, Grant, Mode, OpId, Outcome, Output, SiteId, UploadEof,
+};
 use super::outcome::Pending;
 use super::pace::Pace;
 use super::parts::PartsTold;
@@ -25,12 +27,19 @@ use crate::verb::{During, Verb};
 /// makes nothing grow beyond this and one reply.
 const MAX_UNSENT: usize = 64 * 1024;
 
+/// How hard MODE Z compresses unless OPTS says else: zlib's own default, beyond which time grows much faster than what is
+/// saved.
+pub(super) const DEFAULT_LEVEL: u8 = 6;
+
 /// The server's side of one control connection.
 ///
 /// Every method takes `now`; after each call, drain [`ServerSession::poll_output`].
 #[derive(Debug)]
 pub struct ServerSession {
     pub(super) settings: Arc<SessionSettings>,
+    /// The settings of the site to begin with, and again after REIN.
+    pub(super) default_settings: Arc<SessionSettings>,
+    pub(super) site: SiteId,
     /// The client's end of the control connection, canonical.
     pub(super) peer: SocketAddr,
     /// Whether the client has come by IPv6 (and not by IPv4 mapped into it).
@@ -47,12 +56,18 @@ pub struct ServerSession {
     pub(super) failed_logins: u32,
     pub(super) cwd: FtpPath,
     pub(super) form: Form,
+    pub(super) mode: Mode,
+    /// How hard MODE Z compresses.
+    pub(super) level: u8,
     pub(super) facts: FactSet,
+    pub(super) algorithm: Algorithm,
     pub(super) data: Option<DataChannel>,
     pub(super) epsv_all: bool,
     pub(super) tls: Tls,
     /// REST, until a transfer or a listing, or ABOR.
     pub(super) restart: u64,
+    /// RANG, until a transfer or a digest, or ABOR: the first byte, and the first that is not wanted any more.
+    pub(super) range: Option<(u64, u64)>,
     /// ALLO, until the same.
     pub(super) announced: Option<u64>,
     /// RNFR, until the next command.
@@ -126,11 +141,15 @@ impl ServerSession {
             failed_logins: 0,
             cwd: FtpPath::root(),
             form: Form::default(),
+            mode: Mode::default(),
+            level: DEFAULT_LEVEL,
             facts: FactSet::default(),
+            algorithm: Algorithm::Sha256,
             data: None,
             epsv_all: false,
             tls: Tls::new(tls),
             restart: 0,
+            range: None,
             announced: None,
             rename_from: None,
             parts_told: PartsTold::default(),
@@ -138,6 +157,8 @@ impl ServerSession {
             pace: Pace::default(),
             fresh: true,
             ending: Ending::No,
+            default_settings: settings.clone(),
+            site: SiteId::DEFAULT,
             settings,
         };
         if tls == TlsMode::Implicit {
@@ -214,7 +235,11 @@ impl ServerSession {
             return;
         }
         let quits = self.queue.iter().any(|queued| queued.verb == Some(Verb::Quit));
-        let ends = |direction| direction == Direction::Up || !quits;
+        let ends = |verb: Verb| match verb.moves() {
+            Some(Direction::Up) => true,
+            Some(Direction::Down) => !quits,
+            None => verb.only_reads_much() && !quits,
+        };
         self.abort_queued(ends);
         if !self.outlives_control() {
             self.abort_running(ends);
@@ -346,7 +371,7 @@ impl ServerSession {
             }
             match next.command {
                 Ok(Command::Abor) => self.answer_abort(now, next.aborts),
-                Ok(_) if next.aborted => self.skip_transfer(now),
+                Ok(command) if next.aborted => self.skip(now, command.verb()),
                 Ok(command) => self.run(now, command, rename_from),
                 Err(CommandError::Unknown | CommandError::TooLong) if self.pace.is_nonsense(&self.settings) => {
                     self.reply(now, wording::nonsense());
@@ -361,7 +386,10 @@ impl ServerSession {
             // RFC 3659 section 5.3: REST is for the next transfer alone, and so is ALLO. One that was refused, for whatever
             // reason, has used them up: a client that did not reckon with it would get a file without its beginning.
             if next.verb.is_some_and(|verb| verb.moves().is_some() || verb == Verb::Abor) {
-                (self.restart, self.announced) = (0, None);
+                (self.restart, self.range, self.announced) = (0, None, None);
+            }
+            if next.verb == Some(Verb::Hash) {
+                self.range = None;
             }
         }
         if self.ending == Ending::PeerDone && self.running.is_none() {
@@ -369,17 +397,17 @@ impl ServerSession {
         }
     }
 
-    /// Aborts the running transfer and marks those that wait; whether there was any.
+    /// Aborts the running transfer, or what else may take long, and marks those that wait; whether there was any.
     fn abort_ahead(&mut self) -> bool {
-        let waited = self.abort_queued(|_| true);
-        self.abort_running(|_| true) || waited
+        let waited = self.abort_queued(Verb::is_long);
+        self.abort_running(Verb::is_long) || waited
     }
 
-    /// Marks the transfers that wait, if they are to end; whether there was any.
-    fn abort_queued(&mut self, ends: impl Fn(Direction) -> bool) -> bool {
+    /// Marks the transfers and their like that wait, if they are to end; whether there was any.
+    fn abort_queued(&mut self, ends: impl Fn(Verb) -> bool) -> bool {
         let mut any = false;
         for queued in self.queue.iter_mut().filter(|queued| queued.command.is_ok()) {
-            if queued.verb.and_then(Verb::moves).is_some_and(&ends) {
+            if queued.verb.is_some_and(&ends) {
                 queued.aborted = true;
                 any = true;
             }
@@ -387,18 +415,15 @@ impl ServerSession {
         any
     }
 
-    /// Aborts the running transfer, if it is to end; whether there was one.
-    fn abort_running(&mut self, ends: impl Fn(Direction) -> bool) -> bool {
-        let mut any = false;
-        if let Some(Running::Transfer(transfer)) = &mut self.running
-            && ends(transfer.direction())
-        {
-            any = true;
-            if let Some(op) = transfer.abort() {
-                self.outputs.push_back(Output::Cancel(op));
-            }
-        }
-        any
+    /// Aborts the running transfer or its like, if it is to end; whether there was one.
+    fn abort_running(&mut self, ends: impl Fn(Verb) -> bool) -> bool {
+        let stopped = match &mut self.running {
+            Some(Running::Transfer(transfer)) if ends(transfer.verb()) => transfer.abort(),
+            Some(Running::Single { op, pending }) if pending.long_verb().is_some_and(ends) => Some(*op),
+            _ => return false,
+        };
+        self.outputs.extend(stopped.map(Output::Cancel));
+        true
     }
 
     fn is_moving(&self) -> bool {

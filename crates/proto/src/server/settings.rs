@@ -57,6 +57,9 @@ pub struct SessionSettings {
     pub tls: TlsSettings,
     /// What the 226 behind a transfer tells. Default [`Receipt::Plain`].
     pub receipt: Receipt,
+    /// The largest file of which a guest may ask a digest (HASH, XCRC and their like), in bytes. Default 1 GiB, which is a
+    /// few seconds of one processor and of the disk. 0 refuses them all. Accounts with a name have no such limit.
+    pub guest_digest_limit: u64,
     /// Whether [`Output::Event`](super::Output::Event)s are given out. Default no: they cost an allocation each.
     pub events: bool,
 }
@@ -95,6 +98,7 @@ impl Default for SessionSettings {
             max_nonsense: 50,
             tls: TlsSettings::default(),
             receipt: Receipt::Plain,
+            guest_digest_limit: 1 << 30,
             events: false,
         }
     }

@@ -112,7 +112,8 @@ impl Plan {
 impl ServerSession {
     /// Opens what is to be transferred.
     pub(super) fn begin_transfer(&mut self, plan: Plan) -> Option<Reply> {
-        let (from, announced) = (self.restart, self.announced);
+        let (restart, range, announced) = (self.restart, self.range, self.announced);
+        let (from, to) = range.map_or((restart, None), |(from, to)| (from, Some(to)));
         let Some(data) = self.data else {
             return Some(say(425, "No data connection: send EPSV, PASV, EPRT or PORT first."));
         };
@@ -121,13 +122,18 @@ impl ServerSession {
         }
         let listing = matches!(plan.what, What::Listing(_));
         // Line ends make an offset in a text mean different things at both ends; nobody's files are worth the guess.
-        if from > 0 && self.form == Form::Ascii && !listing {
-            return Some(say(504, "REST beyond 0 needs TYPE I."));
+        if (from > 0 || range.is_some()) && self.form == Form::Ascii && !listing {
+            let verb = if range.is_some() { Verb::Rang } else { Verb::Rest };
+            return Some(say(504, format!("{verb} beyond 0 needs TYPE I.")));
         }
         let form = if listing { Form::Ascii } else { self.form };
         let (kind, action) = match plan.what {
-            What::File(path) => (Kind::Download, Action::Open { path, from, form }),
+            What::File(path) => (Kind::Download, Action::Open { path, from, to, form }),
             What::Listing(request) => (Kind::Listing, Action::List(request)),
+            // A range of a file would have to be written without a change to what is behind it, and so without a way back.
+            What::Upload(..) if range.is_some() => {
+                return Some(say(504, format!("RANG does not go with {}; REST does.", plan.verb)));
+            }
             What::Upload(_, Placement::End | Placement::Unique) if from > 0 => {
                 return Some(say(503, format!("REST does not go with {}.", plan.verb)));
             }
@@ -163,9 +169,11 @@ impl ServerSession {
     }
 
     /// A transfer whose ABOR had come before its turn: nothing of it is done.
-    pub(super) fn skip_transfer(&mut self, now: Time) {
-        self.drop_data_channel();
-        self.reply(now, wording::aborted());
+    pub(super) fn skip(&mut self, now: Time, verb: Verb) {
+        if verb.moves().is_some() {
+            self.drop_data_channel();
+        }
+        self.reply(now, wording::aborted(verb));
     }
 
     /// ABOR, at its turn: whatever it aborted has had its reply.
@@ -244,7 +252,8 @@ impl ServerSession {
         transfer.phase = Phase::Moving;
         transfer.began = now;
         transfer.last_progress = now;
-        transfer.op = self.start(Action::Transfer { job, direction: transfer.direction(), data, form, protection });
+        let (direction, mode, level) = (transfer.direction(), self.mode, self.level);
+        transfer.op = self.start(Action::Transfer { job, direction, data, form, protection, mode, level });
         self.running = Some(Running::Transfer(Box::new(transfer)));
     }
 
@@ -260,7 +269,7 @@ impl ServerSession {
             }
             Ok(()) if !is_upload => transfer.complete_reply(&self.settings),
             Ok(()) | Err(TransferError::Cancelled) => transfer.cancelled_reply(&self.settings),
-            Err(error) => wording::transfer_error(&error, &transfer.name),
+            Err(error) => wording::transfer_error(&error, &transfer.name, transfer.verb),
         };
         if is_upload {
             self.release(transfer.job);
@@ -284,6 +293,10 @@ impl ServerSession {
 }
 
 impl Transfer {
+    pub(super) fn verb(&self) -> Verb {
+        self.verb
+    }
+
     pub(super) fn direction(&self) -> Direction {
         match self.kind {
             Kind::Download | Kind::Listing => Direction::Down,
@@ -378,7 +391,7 @@ impl Transfer {
             }
             Some(Why::Stalled) => wording::stalled(settings.stall_timeout),
             Some(Why::TooSlow) => wording::too_slow(settings),
-            Some(Why::Abort) | None => wording::aborted(),
+            Some(Why::Abort) | None => wording::aborted(self.verb),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use super::action::{DataError, Form, StorageError, TlsError, TransferError};
+use super::action::{Algorithm, DataError, Digested, FactSet, Form, StorageError, TlsError, TransferError};
 use super::settings::{Receipt, SessionSettings, TlsMode};
 use crate::addr;
 use crate::command::CommandError;
@@ -162,6 +162,8 @@ pub(super) fn storage_error(error: &StorageError, name: &[u8]) -> Reply {
         | StorageError::TooCostly => 550,
         StorageError::BadName => 553,
         StorageError::BadOffset => 554,
+        // draft-bryan-ftpext-hash-02 section 3.5: by the server's policy.
+        StorageError::TooLarge => 556,
         StorageError::NoSpace => 452,
         StorageError::OverQuota => 552,
         StorageError::Busy => 450,
@@ -177,13 +179,14 @@ pub(super) fn storage_error(error: &StorageError, name: &[u8]) -> Reply {
 }
 
 /// A transfer that failed in itself; time-outs and aborts have their own words.
-pub(super) fn transfer_error(error: &TransferError, name: &[u8]) -> Reply {
+pub(super) fn transfer_error(error: &TransferError, name: &[u8], verb: Verb) -> Reply {
     match error {
         TransferError::Data(error) => data_error(error),
         TransferError::Broken(why) => say(426, format!("The data connection broke: {why}.")),
         TransferError::Tls(error) => tls_error(error),
         TransferError::Storage(error) => storage_error(error, name),
-        TransferError::Cancelled => aborted(),
+        TransferError::Garbled(why) => say(426, format!("Transfer ended: the data is not as MODE Z has it: {why}.")),
+        TransferError::Cancelled => aborted(verb),
         TransferError::Displaced => say(426, format!("Transfer ended: {error}.")),
     }
 }
@@ -243,8 +246,11 @@ pub(super) fn nonsense() -> Reply {
     say(421, "Too many lines that are no commands; closing.")
 }
 
-pub(super) fn aborted() -> Reply {
-    say(426, "Transfer aborted; data connection closed.")
+pub(super) fn aborted(verb: Verb) -> Reply {
+    match verb.moves() {
+        Some(_) => say(426, "Transfer aborted; data connection closed."),
+        None => say(426, format!("{verb} aborted.")),
+    }
 }
 
 /// The plain one is that of the reference session. `digest` is a SHA-256.
@@ -262,14 +268,17 @@ pub(super) fn complete(receipt: Receipt, bytes: u64, digest: Option<&[u8; 32]>) 
 /// RFC 2389 section 3.2: each feature on a line of its own, after one space; which [`Reply::encode`] puts there.
 ///
 /// RFC 4217 section 6: of TLS only what is offered. Behind implicit TLS there is nothing left to be asked for by AUTH.
-pub(super) fn features(facts: String, tls: TlsMode, ccc: bool) -> Reply {
+pub(super) fn features(facts: FactSet, current: Algorithm, tls: TlsMode, ccc: bool) -> Reply {
     let is_offered = |verb: Verb| match verb {
         Verb::Auth => matches!(tls, TlsMode::Offer | TlsMode::Require),
         Verb::Ccc => tls != TlsMode::Off && ccc,
         verb => tls != TlsMode::Off || !verb.is_about_tls(),
     };
     let own = VERBS.iter().filter(|f| is_offered(f.verb)).filter_map(|f| f.feature).map(str::to_owned);
-    let others = [facts, "TVFS".into(), "UTF8".into()];
+    // draft-bryan-ftpext-hash-02 section 3.1: all algorithms, the one that HASH uses now with an asterisk.
+    let mark = |a: Algorithm| if a == current { format!("{a}*") } else { a.to_string() };
+    let hash = format!("HASH {}", Algorithm::ALL.map(mark).join(";"));
+    let others = [facts.feature(), hash, "MODE Z".into(), "TVFS".into(), "UTF8".into()];
     let mut all: Vec<String> = own.chain(others).collect();
     all.sort_unstable();
     all.insert(0, "Features:".into());
@@ -278,19 +287,73 @@ pub(super) fn features(facts: String, tls: TlsMode, ccc: bool) -> Reply {
 }
 
 pub(super) fn help() -> Reply {
-    let names: Vec<String> = VERBS.iter().map(|f| format!("{:<5}", f.name)).collect();
+    let names: Vec<String> = VERBS.iter().map(|f| format!("{:<7}", f.name)).collect();
     let rows = names.chunks(10).map(|row| row.join(" ").trim_end().to_owned());
     let all = std::iter::once("The commands of this server (HELP VERB tells more):".to_owned());
     lines(214, all.chain(rows).chain(["End of help.".to_owned()]))
 }
 
-pub(super) fn help_on(verb: Verb) -> Reply {
+/// HELP with a word behind it: a verb, or SITE, which has commands of its own.
+pub(super) fn help_on(name: &[u8]) -> Reply {
+    let Some(verb) = Verb::from_name(name) else {
+        return say(501, "No help on that: not a command of this server.");
+    };
+    if verb == Verb::Site {
+        return site_help();
+    }
     let facts = verb.facts();
     let syntax = match facts.takes {
         Takes::Nothing => String::new(),
         Takes::Required | Takes::Optional => format!(" {}", facts.syntax),
     };
     say(214, format!("{}{syntax}: {} ({})", facts.name, facts.help, facts.source))
+}
+
+pub(super) fn site_help() -> Reply {
+    let all = [
+        "Commands behind SITE:",
+        "CHMOD MODE PATH: set the permission bits of a file",
+        "HELP: this help",
+        "SYMLINK TARGET LINK: make a symbolic link",
+        "UTIME YYYYMMDDhhmmss PATH: set when a file was last changed",
+        "WHO: who is logged in",
+        "End of help.",
+    ];
+    lines(214, all.map(str::to_owned))
+}
+
+pub(super) fn denied() -> Reply {
+    say(550, "Permission denied.")
+}
+
+/// RFC 2640 section 4: there is one language; asked for without a name it is the default, which it is too.
+pub(super) fn language(tag: Option<&[u8]>) -> Reply {
+    match tag.map(|tag| tag.split(|&b| b == b'-').next().unwrap_or_default().to_ascii_uppercase()) {
+        None => say(200, "Replies are in English."),
+        Some(primary) if primary == b"EN" => say(200, "Replies are in English."),
+        Some(_) => say(504, "Replies are in English alone."),
+    }
+}
+
+/// `213 NAME FIRST-LAST DIGEST PATH` for HASH, the last byte counted (draft-bryan-ftpext-hash-02 section 3); `251 PATH
+/// DIGEST` for MD5 (draft-twine-ftpmd5-00); the digest alone for the others, which no draft describes.
+pub(super) fn digest(verb: Verb, algorithm: Algorithm, digested: &Digested, name: &[u8]) -> Reply {
+    let hex: String = digested.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    match verb {
+        Verb::Hash => {
+            let (first, last) = (digested.from, digested.to.saturating_sub(1).max(digested.from));
+            say(213, [format!("{algorithm} {first}-{last} {hex} ").as_bytes(), name].concat())
+        }
+        Verb::Md5 => say(251, [name, b" ", hex.as_bytes()].concat()),
+        _ => say(250, hex),
+    }
+}
+
+pub(super) fn who(sessions: Vec<Text>) -> Reply {
+    let mut all: Vec<Text> = vec![Cow::Borrowed(b"Logged in:")];
+    all.extend(sessions);
+    all.push(Cow::Borrowed(b"End of list."));
+    Reply::with_lines(Code::known(200), all)
 }
 
 pub(super) fn mode(form: Form) -> &'static str {

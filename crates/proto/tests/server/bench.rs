@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use port21_proto::line::{Line, LineDecoder};
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
+use port21_proto::reply::Text;
 use port21_proto::server::{
-    Action, DataChannel, Direction, Grant, LoginError, OpId, Opened, Outcome, Output, ServerSession, SessionSettings,
-    StorageError, TlsMode, TransferError, Transferred, UploadEof,
+    Action, DataChannel, DigestRequest, Digested, Direction, Grant, LoginError, OpId, Opened, Outcome, Output,
+    ServerSession, SessionSettings, SiteId, StorageError, TlsMode, TransferError, Transferred, UploadEof,
 };
-use port21_proto::verb::Permissions;
+use port21_proto::verb::{Permission, Permissions};
 use port21_proto::{FtpPath, Time};
 
 /// A session with its driver.
@@ -35,6 +36,8 @@ pub(crate) struct Bench {
     last_op: OpId,
     next_port: u16,
     replies: LineDecoder,
+    /// The sites besides the one to begin with.
+    pub(crate) sites: BTreeMap<Vec<u8>, (SiteId, Arc<SessionSettings>)>,
 }
 
 pub(crate) fn settings() -> SessionSettings {
@@ -71,6 +74,7 @@ impl Bench {
             last_op: OpId(0),
             next_port: 50_000,
             replies: LineDecoder::new(1 << 20),
+            sites: BTreeMap::new(),
         };
         bench.drain();
         bench
@@ -264,10 +268,13 @@ impl Bench {
     /// What a small file system with `/readme.txt` (1715 bytes) and `/pub` says; nothing where the test decides.
     fn outcome(&mut self, action: &Action) -> Option<Outcome> {
         Some(match action {
-            Action::Authenticate { user, password } => Outcome::Login(match user.as_slice() {
+            Action::Authenticate { user, password, .. } => Outcome::Login(match user.as_slice() {
                 b"ftp" | b"anonymous" => Ok(grant(true, Permissions::READ_ONLY)),
                 b"root" if password.matches(b"secret") => Ok(grant(false, Permissions::ALL)),
                 b"scanner" => Ok(Grant { upload_eof: UploadEof::Lenient, ..grant(false, Permissions::ALL) }),
+                b"admin" if password.matches(b"secret") => {
+                    Ok(grant(false, Permissions::ALL.with(Permission::Link).with(Permission::Who)))
+                }
                 _ => Err(LoginError::Refused),
             }),
             Action::Listen { .. } => {
@@ -291,9 +298,17 @@ impl Bench {
                     .map(|e| vec![format!("226 {}", String::from_utf8_lossy(&e.name)).into_bytes().into()]),
             ),
             Action::RemoveFile(path) | Action::RemoveDirectory(path) => Outcome::Done(known(path).map(|_| ())),
-            Action::Rename { .. } | Action::MakeDirectory(_) | Action::SetModified(..) | Action::SetMode(..) => {
-                Outcome::Done(Ok(()))
+            Action::Rename { .. } | Action::MakeDirectory(_) | Action::Link { .. } => Outcome::Done(Ok(())),
+            Action::SetFacts(path, _) | Action::RemoveTree(path) => Outcome::Done(known(path).map(|_| ())),
+            Action::Combine { parts, .. } => Outcome::Done(parts.iter().try_for_each(|part| known(part).map(|_| ()))),
+            Action::TreeSize(path) => Outcome::Size(known(path).map(|_| 1715)),
+            Action::Available(path) => Outcome::Size(known(path).map(|_| 1 << 40)),
+            Action::Digest(request) => Outcome::Digest(digested(request)),
+            Action::Who { everybody } => {
+                let others = everybody.then(|| Text::from("ann from 192.0.2.9".as_bytes()));
+                Outcome::Text(Ok(std::iter::once("root from 192.0.2.1".as_bytes().into()).chain(others).collect()))
             }
+            Action::FindSite(name) => Outcome::Site(self.sites.get(name.to_ascii_lowercase().as_slice()).cloned()),
             _ => return None,
         })
     }
@@ -315,9 +330,31 @@ fn known(path: &FtpPath) -> Result<Entry, StorageError> {
     Ok(entry)
 }
 
+/// A digest of as many bytes as it has: the algorithm is told by their number.
+fn digested(request: &DigestRequest) -> Result<Digested, StorageError> {
+    let entry = known(&request.path)?;
+    let size = entry.size.ok_or(StorageError::IsADirectory)?;
+    if request.from > size {
+        return Err(StorageError::BadOffset);
+    }
+    let to = request.to.unwrap_or(size).min(size);
+    if request.most.is_some_and(|most| to - request.from > most) {
+        return Err(StorageError::TooLarge);
+    }
+    let length = match request.algorithm.name() {
+        "SHA-512" => 64,
+        "SHA-256" => 32,
+        "SHA-1" => 20,
+        "MD5" => 16,
+        _ => 4,
+    };
+    Ok(Digested { from: request.from, to, digest: vec![0xa5; length] })
+}
+
 fn describe(action: &Action) -> String {
     match action {
         Action::Authenticate { .. } => "authenticate".into(),
+        Action::Open { path, from, to: Some(to), .. } => format!("open {path} from {from} to {to}"),
         Action::Open { path, from, .. } => format!("open {path} from {from}"),
         Action::Create { path, placement, .. } => format!("create {path} {placement:?}"),
         Action::List(request) => format!("list {}", request.path),

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 
-use port21_proto::ascii::ToWire;
-use port21_proto::server::{Form, StorageError, TransferError};
+use port21_proto::server::{StorageError, TransferError};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::spawn_blocking;
 
 use crate::data::connection::DataConnection;
+use crate::data::encoding::{Encoder, Encoding};
 use crate::storage::Source;
 
 /// How much is read at a time where bytes pass through this process: large enough that the step to the blocking pool
@@ -16,48 +16,60 @@ use crate::storage::Source;
 const BUFFER: usize = 256 * 1024;
 
 /// Sends all of `source` and ends the connection in order.
-pub(crate) async fn download(mut data: DataConnection, source: Source, form: Form) -> Result<(), TransferError> {
+pub(crate) async fn download(
+    mut data: DataConnection,
+    source: Source,
+    encoding: Encoding,
+) -> Result<(), TransferError> {
     data.sends();
-    match (source, form) {
+    match source {
         #[cfg(target_os = "linux")]
-        (Source::File { file, len }, Form::Image) => zero_copy::send(&mut data, file, len).await?,
-        (Source::File { file, len }, form) => send_file(&mut data, file, len, form).await?,
-        (Source::Reader { reader, len }, form) => send_reader(&mut data, reader, len, form).await?,
+        Source::File { file, len } if encoding.is_plain() => zero_copy::send(&mut data, file, len, encoding).await?,
+        Source::File { file, len } => send_file(&mut data, file, len, encoding).await?,
+        Source::Reader { reader, len } => send_reader(&mut data, reader, len, encoding).await?,
     }
     data.finish().await
 }
 
-/// Reads in the blocking pool, sends from here.
-async fn send_file(data: &mut DataConnection, mut file: File, len: u64, form: Form) -> Result<(), TransferError> {
-    let mut wire = Wire::new(form);
+/// Reads and converts in the blocking pool, sends from here.
+async fn send_file(
+    data: &mut DataConnection,
+    mut file: File,
+    len: u64,
+    encoding: Encoding,
+) -> Result<(), TransferError> {
+    let mut encoder = Encoder::new(encoding);
     let mut buffer = Vec::new();
     let mut left = len;
     while left > 0 {
         let want = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
-        let read;
-        (file, buffer, read) = in_pool(move || {
+        let (read, encoded);
+        (file, buffer, encoder, read, encoded) = in_pool(move || {
             buffer.clear();
             let read = (&mut file).take(want as u64).read_to_end(&mut buffer);
-            (file, buffer, read)
+            let encoded = encoder.encode(&buffer);
+            (file, buffer, encoder, read, encoded)
         })
         .await?;
         let read = read.map_err(cannot_read)?;
+        encoded?;
         if read == 0 {
             return Err(cut_short());
         }
         left = left.saturating_sub(read as u64);
-        data.send(wire.convert(&buffer)).await?;
+        data.send(encoder.ready()).await?;
     }
-    Ok(())
+    encoder.finish()?;
+    data.send(encoder.ready()).await
 }
 
 async fn send_reader(
     data: &mut DataConnection,
     mut reader: Box<dyn AsyncRead + Send + Unpin>,
     len: Option<u64>,
-    form: Form,
+    encoding: Encoding,
 ) -> Result<(), TransferError> {
-    let mut wire = Wire::new(form);
+    let mut encoder = Encoder::new(encoding);
     let mut buffer = Vec::with_capacity(BUFFER);
     let mut left = len.unwrap_or(u64::MAX);
     while left > 0 {
@@ -70,31 +82,11 @@ async fn send_reader(
             _ => {}
         }
         left = left.saturating_sub(read as u64);
-        data.send(wire.convert(&buffer)).await?;
+        encoder.encode(&buffer)?;
+        data.send(encoder.ready()).await?;
     }
-    Ok(())
-}
-
-/// The bytes of a file as the wire has them.
-struct Wire {
-    ascii: Option<(ToWire, Vec<u8>)>,
-}
-
-impl Wire {
-    fn new(form: Form) -> Wire {
-        Wire { ascii: (form == Form::Ascii).then(Default::default) }
-    }
-
-    fn convert<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
-        match &mut self.ascii {
-            None => bytes,
-            Some((converter, out)) => {
-                out.clear();
-                converter.convert(bytes, out);
-                out
-            }
-        }
-    }
+    encoder.finish()?;
+    data.send(encoder.ready()).await
 }
 
 /// Runs what may block. Its own panic is told as an error.
@@ -119,13 +111,14 @@ mod zero_copy {
     use std::os::fd::AsFd;
     use std::sync::Arc;
 
-    use port21_proto::server::{Form, TransferError};
+    use port21_proto::server::TransferError;
     use rustix::io::{Errno, ReadWriteFlags};
     use tokio::io::Interest;
     use tokio::task::yield_now;
 
     use super::{cannot_read, cut_short, in_pool, send_file};
     use crate::data::connection::{DataConnection, broken};
+    use crate::data::encoding::Encoding;
 
     /// How much one call may send. A call returns earlier where the socket's buffer is full, which it mostly is after a
     /// few hundred KiB, so this only bounds how long one transfer can hold its thread: about 0.1 ms.
@@ -135,7 +128,12 @@ mod zero_copy {
     const PAGE: u64 = 4096;
 
     /// Sends `len` bytes from the file's position on.
-    pub(super) async fn send(data: &mut DataConnection, mut file: File, len: u64) -> Result<(), TransferError> {
+    pub(super) async fn send(
+        data: &mut DataConnection,
+        mut file: File,
+        len: u64,
+        encoding: Encoding,
+    ) -> Result<(), TransferError> {
         let mut at = file.stream_position().map_err(cannot_read)?;
         let end = at.saturating_add(len);
         let file = Arc::new(file);
@@ -168,7 +166,7 @@ mod zero_copy {
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
                     let mut file = file.try_clone().map_err(cannot_read)?;
                     file.seek(std::io::SeekFrom::Start(at)).map_err(cannot_read)?;
-                    return send_file(data, file, end - at, Form::Image).await;
+                    return send_file(data, file, end - at, encoding).await;
                 }
                 // Of the two it is the disk: a socket has no such error.
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Err(cannot_read(error)),
@@ -211,6 +209,8 @@ mod zero_copy {
 mod tests {
     use std::io::{Seek, SeekFrom, Write};
 
+    use port21_proto::server::{Form, Mode};
+
     use super::*;
     use crate::data::connection::loopback;
 
@@ -218,11 +218,12 @@ mod tests {
     async fn fetch(source: Source, form: Form) -> (Vec<u8>, Result<(), TransferError>) {
         let (data, mut client) = loopback().await;
         let mut bytes = Vec::new();
-        let (result, read) = tokio::join!(download(data, source, form), async {
-            let read = client.read_to_end(&mut bytes).await;
-            drop(client);
-            read
-        });
+        let (result, read) =
+            tokio::join!(download(data, source, Encoding { form, mode: Mode::Stream, level: 6 }), async {
+                let read = client.read_to_end(&mut bytes).await;
+                drop(client);
+                read
+            });
         read.unwrap();
         (bytes, result)
     }

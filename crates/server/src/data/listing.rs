@@ -8,6 +8,7 @@ use port21_proto::reply::Text;
 use port21_proto::server::{ListFormat, ListRequest, StorageError, TransferError};
 
 use crate::data::connection::DataConnection;
+use crate::data::encoding::{Encoder, Encoding};
 use crate::storage::{Listing, Piece};
 
 /// Lines are sent once there are so many bytes of them.
@@ -30,8 +31,9 @@ impl OpenListing {
     }
 
     /// Sends all of it and ends the connection in order.
-    pub(crate) async fn send(mut self, mut data: DataConnection) -> Result<(), TransferError> {
+    pub(crate) async fn send(mut self, mut data: DataConnection, encoding: Encoding) -> Result<(), TransferError> {
         data.sends();
+        let mut encoder = Encoder::new(encoding.of_text());
         let mut out = Vec::new();
         loop {
             let piece = self.listing.next().await;
@@ -41,11 +43,16 @@ impl OpenListing {
                     continue;
                 }
             }
-            data.send(&out).await?;
+            encoder.encode(&out)?;
+            data.send(encoder.ready()).await?;
             out.clear();
             match piece {
                 Ok(Some(_)) => {}
-                Ok(None) => return data.finish().await,
+                Ok(None) => {
+                    encoder.finish()?;
+                    data.send(encoder.ready()).await?;
+                    return data.finish().await;
+                }
                 // What was found before it has been sent: it is better than nothing.
                 Err(error) => return Err(error.into()),
             }

@@ -6,6 +6,7 @@
 //! | [`active`] | connecting to the client |
 //! | [`connection`] | a data connection that stands: sending, its end in order, what is told of it |
 //! | [`meter`] | how far a transfer has come, for whoever watches it from outside |
+//! | [`encoding`], [`deflate`] | the bytes as the connection has them: TYPE A, MODE Z |
 //! | [`download`] | a file to the connection: sendfile, or buffers |
 //! | [`listing`] | a listing to the connection |
 //! | [`upload`] | the connection to a file |
@@ -14,7 +15,9 @@
 
 pub(crate) mod active;
 pub(crate) mod connection;
+mod deflate;
 pub(crate) mod download;
+pub(crate) mod encoding;
 pub(crate) mod listing;
 pub(crate) mod meter;
 pub(crate) mod passive;

@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{Context as Digest, SHA256};
-use port21_proto::ascii::FromWire;
-use port21_proto::server::{Form, StorageError, TransferError};
+use port21_proto::server::{StorageError, TransferError};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::data::connection::{DataConnection, broken};
+use crate::data::encoding::{Decoder, Encoding};
 use crate::storage::{BoxFuture, Sink, Upload, storage_error};
 
 /// The most that is received and written at a time.
@@ -81,16 +80,12 @@ pub(crate) struct Received {
 pub(crate) async fn upload(
     mut data: DataConnection,
     upload: Box<dyn Upload>,
-    form: Form,
+    encoding: Encoding,
     digests: bool,
     cancel: Cancel,
 ) -> Result<Received, TransferError> {
     data.receives();
-    let mut target = Target {
-        upload,
-        ascii: (form == Form::Ascii).then(Default::default),
-        digest: digests.then(|| Digest::new(&SHA256)),
-    };
+    let mut target = Target { upload, decoder: Decoder::new(encoding, digests) };
     match target.upload.sink() {
         Sink::File(_) => to_file(data, target, cancel).await,
         Sink::Writer(_) => to_writer(data, target, cancel).await,
@@ -193,20 +188,20 @@ async fn to_writer(
     mut cancel: Cancel,
 ) -> Result<Received, TransferError> {
     let mut buffer = Vec::with_capacity(BUFFER);
-    let mut local = Vec::new();
     loop {
         let end = tokio::select! {
             biased;
             why = &mut cancel => Some(End::Stopped(why)),
             received = data.receive(&mut buffer) => end_of(received),
         };
-        local.clear();
-        target.convert(&buffer, end.is_some(), &mut local);
+        let mut bytes = buffer.as_slice();
+        while let Some(local) = target.decoder.next(&mut bytes).inspect_err(|_| target.upload.spoil())? {
+            write_to_writer(&mut *target.upload, local).await?;
+        }
         buffer.clear();
-        target.upload.take(local.len() as u64).inspect_err(|_| target.upload.spoil())?;
-        if let Sink::Writer(writer) = target.upload.sink() {
-            writer.write_all(&local).await.map_err(cannot_write)?;
-            if end.is_some() {
+        if end.is_some() {
+            write_to_writer(&mut *target.upload, target.decoder.rest()).await?;
+            if let Sink::Writer(writer) = target.upload.sink() {
                 writer.flush().await.map_err(cannot_write)?;
             }
         }
@@ -228,61 +223,33 @@ fn received(data: DataConnection, target: Target, end: End) -> Received {
     let result = match end {
         End::InOrder => {
             data.received_all();
-            Ok(())
+            target.decoder.check_end()
         }
         End::Broken(error) => Err(broken(error)),
         End::Stopped(why) => Err(why),
     };
-    let digest = target.digest.and_then(|digest| digest.finish().as_ref().try_into().ok());
-    Received { upload: target.upload, result, digest }
+    Received { upload: target.upload, result, digest: target.decoder.digest() }
 }
 
 /// Where the bytes go.
 struct Target {
     upload: Box<dyn Upload>,
-    ascii: Option<(FromWire, Vec<u8>)>,
-    /// Of what came from the wire.
-    digest: Option<Digest>,
+    decoder: Decoder,
 }
 
 impl Target {
     /// Writes bytes as they came from the wire to the file.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
-        if let Some(digest) = &mut self.digest {
-            digest.update(bytes);
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+        // What cannot be read may have been wrong for a while: nothing of it is worth to be kept as a part.
+        while let Some(local) = self.decoder.next(&mut bytes).inspect_err(|_| self.upload.spoil())? {
+            write_to_file(&mut *self.upload, local)?;
         }
-        let local = match &mut self.ascii {
-            None => bytes,
-            Some((converter, local)) => {
-                local.clear();
-                converter.convert(bytes, local);
-                local
-            }
-        };
-        write_to_file(&mut *self.upload, local)
+        Ok(())
     }
 
     /// Writes what was held back, once nothing more will come.
     fn write_rest(&mut self) -> Result<(), TransferError> {
-        let mut rest = Vec::new();
-        self.convert(&[], true, &mut rest);
-        write_to_file(&mut *self.upload, &rest)
-    }
-
-    /// Appends bytes as they came from the wire to `local`, as the file has them.
-    fn convert(&mut self, bytes: &[u8], is_last: bool, local: &mut Vec<u8>) {
-        if let Some(digest) = &mut self.digest {
-            digest.update(bytes);
-        }
-        match &mut self.ascii {
-            None => local.extend_from_slice(bytes),
-            Some((converter, _)) => {
-                converter.convert(bytes, local);
-                if is_last {
-                    converter.finish(local);
-                }
-            }
-        }
+        write_to_file(&mut *self.upload, self.decoder.rest())
     }
 }
 
@@ -298,6 +265,14 @@ fn write_to_file(upload: &mut dyn Upload, bytes: &[u8]) -> Result<(), TransferEr
     written.inspect_err(|_| upload.spoil())
 }
 
+async fn write_to_writer(upload: &mut dyn Upload, bytes: &[u8]) -> Result<(), TransferError> {
+    upload.take(bytes.len() as u64).inspect_err(|_| upload.spoil())?;
+    match upload.sink() {
+        Sink::Writer(writer) => writer.write_all(bytes).await.map_err(cannot_write),
+        Sink::File(_) => Err(StorageError::Io("the upload has become something else".into()).into()),
+    }
+}
+
 fn cannot_write(error: io::Error) -> TransferError {
     storage_error(&error).into()
 }
@@ -308,6 +283,7 @@ mod tests {
     use std::io::{Read, Seek};
 
     use port21_proto::FtpPath;
+    use port21_proto::server::{Form, Mode};
     use tokio::net::TcpStream;
 
     use super::*;
@@ -342,6 +318,10 @@ mod tests {
         }
     }
 
+    fn plain(form: Form) -> Encoding {
+        Encoding { form, mode: Mode::Stream, level: 6 }
+    }
+
     /// What is written to a file, and how it ends, when the client does this. It is cancelled unless that is given back.
     async fn receive(
         form: Form,
@@ -352,8 +332,10 @@ mod tests {
         let target = Plain { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
         let (data, stream) = loopback().await;
         let (cancel, cancelled) = oneshot::channel();
-        let (received, _kept) =
-            tokio::join!(upload(data, Box::new(target), form, false, Cancel::new(cancelled)), client(stream, cancel));
+        let (received, _kept) = tokio::join!(
+            upload(data, Box::new(target), plain(form), false, Cancel::new(cancelled)),
+            client(stream, cancel)
+        );
         let mut bytes = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
@@ -415,7 +397,7 @@ mod tests {
             let (_cancel, cancelled) = oneshot::channel();
             client.write_all(b"a\r\nb\r").await.unwrap();
             drop(client);
-            let received = upload(data, Box::new(target), form, false, Cancel::new(cancelled)).await.unwrap();
+            let received = upload(data, Box::new(target), plain(form), false, Cancel::new(cancelled)).await.unwrap();
             received.result.unwrap();
             drop(received.upload);
             let mut got = Vec::new();

@@ -160,8 +160,10 @@ impl Log {
             Action::RemoveFile(path) => ("remove", path),
             Action::RemoveDirectory(path) => ("remove directory", path),
             Action::MakeDirectory(path) => ("make directory", path),
-            Action::SetModified(path, _) => ("set time", path),
-            Action::SetMode(path, _) => ("set permissions", path),
+            Action::SetFacts(path, _) => ("set facts", path),
+            Action::RemoveTree(path) => ("remove tree", path),
+            Action::Combine { target, .. } => ("combine", target),
+            Action::Link { link, .. } => ("make link", link),
             _ => return,
         };
         info!(session = self.session, peer = %self.peer, user = %self.user(), %path, result = outcome(result), "{what}");

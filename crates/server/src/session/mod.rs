@@ -8,11 +8,15 @@
 //! | [`control`] | the control connection's socket |
 //! | [`work`] | which operations run, what is held for later ones, how each is stopped |
 //! | [`perform`] | how each operation is done |
+//! | [`digest`], [`combine`], [`tree`] | those that take long without a transfer |
 //! | [`log`] | what an operator reads |
 
+mod combine;
 mod control;
+mod digest;
 mod log;
 mod perform;
+mod tree;
 mod work;
 
 use std::net::SocketAddr;
@@ -21,7 +25,7 @@ use std::sync::Arc;
 use port21_proto::Time;
 use port21_proto::addr::canonical;
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
-use port21_proto::server::{Outcome, Output, ServerSession, TlsMode};
+use port21_proto::server::{Outcome, Output, ServerSession, SiteId, TlsMode};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
@@ -75,8 +79,8 @@ impl Session {
         if let Some(events) = &events {
             events.tell_at(now, EventKind::Opened(control_connection(peer, local)));
         }
-        let settings = if events.is_some() { &shared.watched_session } else { &shared.session };
-        let machine = ServerSession::new(settings.clone(), TlsMode::Off, peer, now);
+        let settings = shared.sites.session(SiteId::DEFAULT, events.is_some()).unwrap_or_default();
+        let machine = ServerSession::new(settings, TlsMode::Off, peer, now);
         let number = place.number();
         let seat = shared.registry.enter(number, (peer, local), now, place.call());
         let log = Log::new(number, peer, shared.clone());
@@ -354,6 +358,6 @@ mod tests {
             size_of::<F>()
         }
         let task = size(|mut session| async move { session.run().await });
-        assert!(task <= 1600, "{task} bytes");
+        assert!(task <= 1700, "{task} bytes");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 
 use port21_proto::server::{
-    Action, DataError, Form, LoginError, Opened, Outcome, Receipt, StorageError, TransferError, Transferred,
+    Action, Changes, DataError, Form, LoginError, Opened, Outcome, Receipt, SiteId, StorageError, TransferError,
+    Transferred,
 };
 use port21_proto::{FtpPath, Secret, Time};
 use tokio::net::TcpStream;
@@ -16,6 +18,7 @@ use crate::account::{Account, Attempt};
 use crate::activity::Direction;
 use crate::data::connection::{DataConnection, Tap};
 use crate::data::download::download;
+use crate::data::encoding::Encoding;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::passive::Passive;
@@ -23,9 +26,11 @@ use crate::data::upload::{Cancel, Received, upload};
 use crate::events::Events;
 use crate::limits::AccountPlace;
 use crate::server::Shared;
+use crate::session::combine::Combination;
 use crate::session::log::{Carried, Log};
 use crate::session::work::{Done, Held};
-use crate::storage::{Source, Storage, Upload, UploadPolicy, UploadRequest};
+use crate::session::{digest, tree};
+use crate::storage::{Source, Storage, Upload, UploadRequest};
 
 /// What the operations of one session need.
 pub(crate) struct Performer {
@@ -50,9 +55,15 @@ pub(super) enum Channel {
 }
 
 impl Performer {
-    pub(super) async fn authenticate(&self, user: &[u8], password: &Secret) -> Done {
+    pub(super) fn find_site(&self, name: &[u8]) -> Done {
+        let found = self.shared.sites.find(name);
+        let found = found.and_then(|site| Some((site, self.shared.sites.session(site, self.events.is_some())?)));
+        Outcome::Site(found).into()
+    }
+
+    pub(super) async fn authenticate(&self, site: SiteId, user: &[u8], password: &Secret) -> Done {
         let attempt = Attempt { user, password, peer: self.peer.ip() };
-        let result = self.guarded(attempt).await;
+        let result = self.guarded(site, attempt).await;
         let result = result.and_then(|account| {
             let place = self.shared.accounts.admit(&account.name, account.max_sessions).ok_or(LoginError::TooMany)?;
             Ok(Login { account, _place: place })
@@ -68,11 +79,12 @@ impl Performer {
     }
 
     /// The account of an attempt. What fails comes later and later; what is refused unseen looks the same.
-    async fn guarded(&self, attempt: Attempt<'_>) -> Result<Account, LoginError> {
+    async fn guarded(&self, site: SiteId, attempt: Attempt<'_>) -> Result<Account, LoginError> {
         let (guard, Attempt { user, peer, .. }) = (&self.shared.guard, attempt);
-        let result = match guard.refuses(peer, user) {
-            true => Err(LoginError::Refused),
-            false => self.shared.authenticator.login(attempt).await,
+        let result = match self.shared.sites.authenticator(site) {
+            _ if guard.refuses(peer, user) => Err(LoginError::Refused),
+            Some(authenticator) => authenticator.login(attempt).await,
+            None => Err(LoginError::Unavailable),
         };
         match &result {
             Err(LoginError::Refused) => sleep(guard.failed(peer, user)).await,
@@ -113,7 +125,7 @@ impl Performer {
         &self,
         held: Held,
         channel: Channel,
-        form: Form,
+        encoding: Encoding,
         meter: Arc<Meter>,
         stands: oneshot::Sender<()>,
         mut cancel: Cancel,
@@ -138,7 +150,7 @@ impl Performer {
                 // Nobody hears it where the session has ended meanwhile.
                 let _ = stands.send(());
                 let data = DataConnection::new(stream, meter.clone(), tap);
-                carry(held, data, form, digests, cancel).await
+                carry(held, data, encoding, digests, cancel).await
             }
         };
         if result.is_ok() {
@@ -146,7 +158,7 @@ impl Performer {
         }
         drop(moving);
         let (bytes, took) = (meter.bytes(), self.shared.clock.now().since(began));
-        self.log.transfer(Carried { direction, path, bytes, took, form }, &result);
+        self.log.transfer(Carried { direction, path, bytes, took, form: encoding.form }, &result);
         let outcome = Outcome::Transferred(Transferred { bytes, result, digest });
         Done { outcome, held: held.filter(|held| matches!(held, Held::Upload(_))), login: None }
     }
@@ -173,10 +185,14 @@ impl Performer {
         Outcome::Done(result).into()
     }
 
-    /// Everything that is one question to the storage.
-    pub(super) async fn on_storage(&self, storage: &dyn Storage, uploads: &UploadPolicy, action: Action) -> Done {
+    /// Everything that is one question to the account's storage, or a few.
+    pub(super) async fn on_account(&self, account: &Account, action: Action, mut cancel: Cancel) -> Done {
+        let (storage, uploads) = (&*account.storage, &account.uploads);
         match action {
-            Action::Open { path, from, form } => match self.open(storage, &path, from, form).await {
+            Action::Open { path, from, to, form } => match self
+                .open(storage, &path, from..to.unwrap_or(u64::MAX), form)
+                .await
+            {
                 Ok((source, size)) => Done::holding(Outcome::Opened(Ok(Opened { size })), Held::Source(source, path)),
                 Err(error) => Outcome::Opened(Err(error)).into(),
             },
@@ -220,6 +236,21 @@ impl Performer {
                 },
                 size => Outcome::Size(size).into(),
             },
+            Action::TreeSize(path) => Outcome::Size(tree::size(storage, &path).await).into(),
+            Action::Available(path) => Outcome::Size(storage.available(&path).await).into(),
+            Action::Digest(request) => {
+                Outcome::Digest(digest::digest(storage, &request, &self.shared.digests).await).into()
+            }
+            Action::Combine { ref target, ref parts, overwrite } => {
+                let commit = uploads.commit_of(target).unwrap_or(self.shared.settings.commit);
+                let result = Combination { target, parts, overwrite, commit }.run(storage, &mut cancel).await;
+                self.log.changed(&action, &result);
+                Outcome::Done(result).into()
+            }
+            Action::Who { everybody } => {
+                let account = (!everybody).then_some(account.name.as_str());
+                Outcome::Text(Ok(self.shared.registry.who(account))).into()
+            }
             Action::Enter(path) => Outcome::Done(storage.enter(&path).await).into(),
             change => Outcome::Done(self.change(storage, change).await).into(),
         }
@@ -230,10 +261,14 @@ impl Performer {
         &self,
         storage: &dyn Storage,
         path: &FtpPath,
-        from: u64,
+        bytes: Range<u64>,
         form: Form,
     ) -> Result<(Source, Option<u64>), StorageError> {
-        let source = storage.open_read(path, from).await?;
+        let source = match storage.open_read(path, bytes.start).await {
+            // draft-bryan-ftp-range-08 section 4.3: a range behind the end of the file is no bytes, and no error.
+            Err(StorageError::BadOffset) if bytes.end < u64::MAX => Source::empty(),
+            source => source?.at_most(bytes.end.saturating_sub(bytes.start)),
+        };
         let size = source.wire_size(form).await;
         Ok((source, size))
     }
@@ -244,13 +279,25 @@ impl Performer {
             Action::RemoveFile(path) => storage.remove_file(path).await,
             Action::RemoveDirectory(path) => storage.remove_directory(path).await,
             Action::MakeDirectory(path) => storage.make_directory(path).await,
-            Action::SetModified(path, at) => storage.set_modified(path, *at).await,
-            Action::SetMode(path, mode) => storage.set_mode(path, *mode).await,
+            Action::SetFacts(path, changes) => set_facts(storage, path, *changes).await,
+            Action::Link { target, link } => storage.link(target, link).await,
+            Action::RemoveTree(path) => tree::remove(storage, path).await,
             _ => Err(StorageError::Unsupported),
         };
         self.log.changed(&action, &result);
         result
     }
+}
+
+/// The mode first: whoever may not set it has then not set the time either.
+async fn set_facts(storage: &dyn Storage, path: &FtpPath, changes: Changes) -> Result<(), StorageError> {
+    if let Some(mode) = changes.mode {
+        storage.set_mode(path, mode).await?;
+    }
+    if let Some(at) = changes.modified {
+        storage.set_modified(path, at).await?;
+    }
+    Ok(())
 }
 
 /// What is kept of an upload that was interrupted.
@@ -267,12 +314,12 @@ struct Moved {
 }
 
 /// Carries what is held over a data connection. An upload is given back, and its digest where one is wanted.
-async fn carry(held: Held, data: DataConnection, form: Form, digests: bool, mut cancel: Cancel) -> Moved {
+async fn carry(held: Held, data: DataConnection, encoding: Encoding, digests: bool, mut cancel: Cancel) -> Moved {
     let done = |result| Moved { result, held: None, digest: None };
     match held {
-        Held::Source(source, _) => done(unless(&mut cancel, download(data, source, form)).await),
-        Held::Listing(listing, _) => done(unless(&mut cancel, listing.send(data)).await),
-        Held::Upload(target) => match upload(data, target, form, digests, cancel).await {
+        Held::Source(source, _) => done(unless(&mut cancel, download(data, source, encoding)).await),
+        Held::Listing(listing, _) => done(unless(&mut cancel, listing.send(data, encoding)).await),
+        Held::Upload(target) => match upload(data, target, encoding, digests, cancel).await {
             Ok(Received { upload, result, digest }) => Moved { result, held: Some(Held::Upload(upload)), digest },
             Err(error) => done(Err(error)),
         },

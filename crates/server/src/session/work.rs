@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use port21_proto::FtpPath;
 use port21_proto::server::{
-    Action, DataChannel, DataError, Form, LoginError, OpId, Outcome, StorageError, TransferError, Transferred,
+    Action, DataChannel, DataError, LoginError, OpId, Outcome, StorageError, TransferError, Transferred,
 };
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::error;
 
+use crate::data::encoding::Encoding;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::passive::Passive;
@@ -98,6 +99,9 @@ pub(crate) enum Kind {
     Transfer,
     Entry,
     Size,
+    Digest,
+    Site,
+    Tree,
     Text,
     Sync,
     Enter,
@@ -121,14 +125,15 @@ impl Work {
         let operation = Operation { op, kind: Kind::of(&action), holder: op, transfer: None };
         let performer = self.performer.clone();
         match action {
-            Action::Authenticate { user, password } => {
+            Action::Authenticate { site, user, password } => {
                 // The account that USER or REIN has left.
                 self.login = None;
-                self.spawn(operation, async move { performer.authenticate(&user, &password).await });
+                self.spawn(operation, async move { performer.authenticate(site, &user, &password).await });
             }
+            Action::FindSite(name) => self.spawn(operation, async move { performer.find_site(&name) }),
             Action::Listen { ipv4 } => self.spawn(operation, async move { performer.listen(ipv4) }),
-            Action::Transfer { job, data, form, direction: _, protection: _ } => {
-                self.transfer(operation, job, data, form)
+            Action::Transfer { job, data, form, mode, level, direction: _, protection: _ } => {
+                self.transfer(operation, job, data, Encoding { form, mode, level });
             }
             Action::Sync { job, until } => match self.take(job) {
                 Some(Held::Upload(upload)) => {
@@ -143,8 +148,18 @@ impl Work {
             },
             action => match &self.login {
                 Some(login) => {
-                    let (storage, uploads) = (login.account.storage.clone(), login.account.uploads.clone());
-                    self.spawn(operation, async move { performer.on_storage(&*storage, &uploads, action).await });
+                    let account = login.account.clone();
+                    let (cancel, cancelled) = oneshot::channel();
+                    // What ends itself when it is told so, and not at any place where it happens to be.
+                    let transfer = matches!(action, Action::Combine { .. }).then(|| Transfer {
+                        meter: Arc::default(),
+                        connected: None,
+                        cancel: Some(cancel),
+                    });
+                    let cancelled = Cancel::new(cancelled);
+                    self.spawn(Operation { transfer, ..operation }, async move {
+                        performer.on_account(&account, action, cancelled).await
+                    });
                 }
                 // The session asks for no file before a login.
                 None => self.refuse(operation, "nobody is logged in"),
@@ -227,7 +242,7 @@ impl Work {
         Poll::Pending
     }
 
-    fn transfer(&mut self, operation: Operation, job: OpId, data: DataChannel, form: Form) {
+    fn transfer(&mut self, operation: Operation, job: OpId, data: DataChannel, encoding: Encoding) {
         let channel = match data {
             DataChannel::Active(addr) => Some(Channel::Active(addr)),
             DataChannel::Passive(listen) => match self.take(listen) {
@@ -243,7 +258,7 @@ impl Work {
         let (cancel, cancelled) = oneshot::channel();
         let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };
         self.spawn(Operation { holder: job, transfer: Some(transfer), ..operation }, async move {
-            performer.transfer(source, channel, form, meter, stands, Cancel::new(cancelled)).await
+            performer.transfer(source, channel, encoding, meter, stands, Cancel::new(cancelled)).await
         });
     }
 
@@ -347,11 +362,14 @@ impl Kind {
             Action::Listen { .. } => Kind::Listen,
             Action::Open { .. } | Action::List(_) => Kind::Open,
             Action::Create { .. } => Kind::Create,
+            Action::FindSite(_) => Kind::Site,
+            Action::Digest(_) => Kind::Digest,
+            Action::RemoveTree(_) => Kind::Tree,
             Action::Transfer { .. } => Kind::Transfer,
             Action::Sync { .. } => Kind::Sync,
-            Action::Describe(_) => Kind::Text,
+            Action::Describe(_) | Action::Who { .. } => Kind::Text,
             Action::Stat(_) | Action::Facts(_) => Kind::Entry,
-            Action::Size { .. } => Kind::Size,
+            Action::Size { .. } | Action::TreeSize(_) | Action::Available(_) => Kind::Size,
             Action::Enter(_) => Kind::Enter,
             Action::StartTls
             | Action::StopTls
@@ -360,8 +378,9 @@ impl Kind {
             | Action::RemoveFile(_)
             | Action::RemoveDirectory(_)
             | Action::MakeDirectory(_)
-            | Action::SetModified(..)
-            | Action::SetMode(..) => Kind::Change,
+            | Action::SetFacts(..)
+            | Action::Link { .. }
+            | Action::Combine { .. } => Kind::Change,
         }
     }
 
@@ -386,8 +405,10 @@ impl Kind {
             }
             Kind::Entry => Outcome::Entry(Err(error)),
             Kind::Size => Outcome::Size(Err(error)),
+            Kind::Digest => Outcome::Digest(Err(error)),
+            Kind::Site => Outcome::Site(None),
             Kind::Text => Outcome::Text(Err(error)),
-            Kind::Sync | Kind::Enter | Kind::Change => Outcome::Done(Err(error)),
+            Kind::Sync | Kind::Enter | Kind::Tree | Kind::Change => Outcome::Done(Err(error)),
         }
     }
 }

@@ -155,6 +155,16 @@ impl Storage for Guarded {
     fn set_mode<'a>(&'a self, path: &'a FtpPath, mode: u32) -> Answer<'a, ()> {
         self.guard(path, Permission::Attributes, || self.inner.set_mode(path, mode))
     }
+
+    /// None where not everything may be done everywhere: a link would be one more name for what it leads to, with what may
+    /// be done under that name.
+    fn link<'a>(&'a self, _target: &'a FtpPath, _link: &'a FtpPath) -> Answer<'a, ()> {
+        Box::pin(std::future::ready(Err(StorageError::Denied)))
+    }
+
+    fn available<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+        self.guard(path, Permission::List, || self.inner.available(path))
+    }
 }
 
 /// A listing without what the account may not know of.

@@ -145,6 +145,24 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// [`StorageError::Unsupported`] where there are no such bits.
     fn set_mode<'a>(&'a self, path: &'a FtpPath, mode: u32) -> Answer<'a, ()>;
+
+    /// Makes a symbolic link that leads to `target`, which need not be there. A place without links has none of this.
+    ///
+    /// # Errors
+    /// [`StorageError::Exists`] where the name is taken, [`StorageError::Unsupported`], and as the place has them.
+    fn link<'a>(&'a self, target: &'a FtpPath, link: &'a FtpPath) -> Answer<'a, ()> {
+        let _ = (target, link);
+        Box::pin(std::future::ready(Err(StorageError::Unsupported)))
+    }
+
+    /// How many bytes an upload into this directory may have, by the room that there is and by the quota.
+    ///
+    /// # Errors
+    /// [`StorageError::Unsupported`] where nobody knows, and as the place has them.
+    fn available<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+        let _ = path;
+        Box::pin(std::future::ready(Err(StorageError::Unsupported)))
+    }
 }
 
 /// A file that was opened to be read.
@@ -167,6 +185,25 @@ pub enum Source {
 }
 
 impl Source {
+    /// A source without a byte.
+    pub(crate) fn empty() -> Source {
+        Source::Reader { reader: Box::new(tokio::io::empty()), len: Some(0) }
+    }
+
+    /// The same, but no more than so many bytes of it.
+    pub(crate) fn at_most(self, most: u64) -> Source {
+        match self {
+            Source::File { file, len } => Source::File { file, len: len.min(most) },
+            Source::Reader { reader, len } if len.is_some_and(|len| len <= most) || most == u64::MAX => {
+                Source::Reader { reader, len }
+            }
+            Source::Reader { reader, len } => {
+                let reader = Box::new(tokio::io::AsyncReadExt::take(reader, most));
+                Source::Reader { reader, len: len.map(|len| len.min(most)) }
+            }
+        }
+    }
+
     /// How many bytes a transfer of this source has on the wire, where that is known without reading more than
     /// [`COUNTED`] bytes.
     pub fn wire_size(&self, form: Form) -> impl Future<Output = Option<u64>> + Send + use<> {

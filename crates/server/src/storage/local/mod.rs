@@ -49,7 +49,7 @@ use port21_proto::server::{Form, ListRequest, StorageError};
 use port21_proto::verb::Permissions;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
-use rustix::fs::{chmodat, fchmod, fstat, futimens, mkdirat, utimensat};
+use rustix::fs::{chmodat, fchmod, fstat, fstatvfs, futimens, mkdirat, symlinkat, utimensat};
 use rustix::io::Errno;
 use tokio::time::timeout;
 
@@ -310,6 +310,21 @@ impl Storage for LocalFs {
         }))
     }
 
+    fn link<'a>(&'a self, target: &'a FtpPath, link: &'a FtpPath) -> Answer<'a, ()> {
+        let text = relative(target, link);
+        Box::pin(self.change(link, StorageError::BadName, move |tree, link| {
+            let place = tree.parent(link)?;
+            Ok(symlinkat(text, &place.dir, place.name)?)
+        }))
+    }
+
+    fn available<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+        Box::pin(self.look(path, |tree, path, lookup| {
+            let system = fstatvfs(tree.open_inside(path, lookup)?)?;
+            Ok(system.f_bavail.saturating_mul(system.f_frsize))
+        }))
+    }
+
     fn set_modified<'a>(&'a self, path: &'a FtpPath, at: Timestamp) -> Answer<'a, ()> {
         Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
             let nanos = at.as_nanosecond();
@@ -373,6 +388,17 @@ impl LocalFs {
         })
         .await
     }
+}
+
+/// The text of a link that leads to `target`: from the link's own directory, so that it leads to the same file for whoever
+/// comes by another way than through this server, and out of the root for nobody.
+fn relative(target: &FtpPath, link: &FtpPath) -> Vec<u8> {
+    let (to, from): (Vec<&[u8]>, Vec<&[u8]>) = (target.parts().collect(), link.parts().collect());
+    let above = from.len().saturating_sub(1);
+    let shared = to.iter().zip(from.iter().take(above)).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n(&b".."[..], above - shared);
+    let parts: Vec<&[u8]> = up.chain(to.into_iter().skip(shared)).collect();
+    if parts.is_empty() { b".".to_vec() } else { parts.join(&b'/') }
 }
 
 fn open_read(tree: &Tree, path: &FtpPath, from: u64, lookup: Lookup) -> Result<Source, Failure> {

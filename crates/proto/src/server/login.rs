@@ -1,0 +1,92 @@
+//! Who the client is, and at which site: USER, PASS, ACCT, HOST, REIN.
+
+use std::sync::Arc;
+
+use super::action::{Action, Algorithm, FactSet, Form, Mode, SiteId};
+use super::outcome::Pending;
+use super::session::{DEFAULT_LEVEL, Login, ServerSession};
+use super::settings::SessionSettings;
+use super::wording::{self, say};
+use crate::path::FtpPath;
+use crate::reply::Reply;
+use crate::secret::Secret;
+use crate::time::Time;
+
+impl ServerSession {
+    pub(super) fn user(&mut self, now: Time, name: &[u8]) -> Reply {
+        self.log_out(now, Some(name.to_vec()));
+        wording::password_wanted(self.settings.anonymous && is_guest(name))
+    }
+
+    pub(super) fn pass(&mut self, password: Secret) -> Option<Reply> {
+        match &mut self.login {
+            Login::In { .. } => Some(say(503, "You are logged in already; USER begins a new login.")),
+            Login::Out { user, .. } => match user.take() {
+                None => Some(say(503, "Give USER first.")),
+                Some(user) => {
+                    let site = self.site;
+                    self.single(Action::Authenticate { site, user: user.clone(), password }, Pending::Login { user })
+                }
+            },
+        }
+    }
+
+    /// RFC 959 section 5.4: 202 says that it is superfluous; RFC 1123 section 4.1.2 wants it understood all the same.
+    pub(super) fn account(&self) -> Reply {
+        match self.login {
+            Login::In { .. } => say(202, "No account is needed."),
+            Login::Out { .. } => say(503, "Give USER and PASS; no account is needed."),
+        }
+    }
+
+    /// RFC 7151 section 3: before USER alone. What was asked for is looked up among the sites of the server.
+    pub(super) fn host(&mut self, name: &[u8]) -> Option<Reply> {
+        match self.login {
+            Login::Out { user: None, .. } => self.single(Action::FindSite(name.to_vec()), Pending::Site),
+            _ => Some(say(503, "HOST comes before USER; REIN or a new connection begins anew.")),
+        }
+    }
+
+    /// The site that HOST has named: its settings from here on, and its greeting.
+    pub(super) fn enter_site(&mut self, found: Option<(SiteId, Arc<SessionSettings>)>) -> Reply {
+        match found {
+            Some((site, settings)) => {
+                (self.site, self.settings) = (site, settings);
+                wording::greeting(&self.settings)
+            }
+            None => say(504, "There is no such host here."),
+        }
+    }
+
+    /// RFC 7151 section 3.3: REIN takes HOST back too. AUTH does not: the name has chosen the certificate.
+    pub(super) fn leave_site(&mut self) {
+        (self.site, self.settings) = (SiteId::DEFAULT, self.default_settings.clone());
+    }
+
+    /// Forgets all that the client has said, but for the site.
+    pub(super) fn reinitialise(&mut self, now: Time) {
+        self.log_out(now, None);
+        (self.form, self.mode, self.level) = (Form::default(), Mode::default(), DEFAULT_LEVEL);
+        (self.facts, self.algorithm) = (FactSet::default(), Algorithm::Sha256);
+        self.epsv_all = false;
+    }
+
+    /// Ends a login and begins the next. TYPE and its like stay as they are (RFC 959 section 4.1.1, USER); a data channel
+    /// does not, which is the old user's. Who was not logged in gets no more time by asking anew.
+    fn log_out(&mut self, now: Time, user: Option<Vec<u8>>) {
+        let since = match self.login {
+            Login::Out { since, .. } => since,
+            Login::In { .. } => now,
+        };
+        self.login = Login::Out { user, since };
+        self.drop_data_channel();
+        self.cwd = FtpPath::root();
+        (self.restart, self.range, self.announced) = (0, None, None);
+        self.parts_told.clear();
+    }
+}
+
+/// The names that a guest may give (RFC 1635 section 3).
+fn is_guest(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"anonymous") || name.eq_ignore_ascii_case(b"ftp")
+}

@@ -1,0 +1,131 @@
+//! COMB: several files become one.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use port21_proto::FtpPath;
+use port21_proto::server::{Form, Placement, StorageError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::spawn_blocking;
+
+use crate::data::upload::Cancel;
+use crate::storage::{CommitMode, Sink, Source, Storage, Upload, UploadRequest, storage_error};
+
+/// How much is copied at a time; between two copies it can be stopped.
+const BUFFER: usize = 1 << 20;
+
+/// What is to be combined.
+pub(super) struct Combination<'a> {
+    pub(super) target: &'a FtpPath,
+    pub(super) parts: &'a [FtpPath],
+    pub(super) overwrite: bool,
+    pub(super) commit: CommitMode,
+}
+
+impl Combination<'_> {
+    /// Writes the target anew, what it had first and then the parts in their order, gives it its name, and only then
+    /// removes the parts. Cancelled before the name is given, nothing has happened.
+    pub(super) async fn run(&self, storage: &dyn Storage, cancel: &mut Cancel) -> Result<(), StorageError> {
+        let upload = tokio::select! {
+            biased;
+            _ = &mut *cancel => return Err(StorageError::Cancelled),
+            written = self.write(storage) => written?,
+        };
+        upload.commit().await?;
+        for part in self.parts {
+            storage.remove_file(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, storage: &dyn Storage) -> Result<Box<dyn Upload>, StorageError> {
+        let old = match storage.size(self.target, Form::Image).await {
+            Ok(size) => Some(size),
+            Err(StorageError::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let mut total = old.unwrap_or(0);
+        for part in self.parts {
+            total = total.saturating_add(storage.size(part, Form::Image).await?);
+        }
+        let mut upload = storage
+            .create(UploadRequest {
+                path: self.target,
+                placement: Placement::Whole,
+                overwrite: self.overwrite && old.is_some(),
+                announced: Some(total),
+                // Written under its own name, the target would lose what it had before that was read.
+                commit: if self.commit == CommitMode::Direct { CommitMode::Atomic } else { self.commit },
+                told: None,
+                form: Form::Image,
+            })
+            .await?;
+        // The parts are still there: nothing of the target is worth to be kept before it is whole.
+        upload.spoil();
+        for path in old.map(|_| self.target).into_iter().chain(self.parts) {
+            copy(storage.open_read(path, 0).await?, &mut *upload).await?;
+        }
+        upload.sync().await?;
+        Ok(upload)
+    }
+}
+
+/// Copies all of a source. A source that ends early would make a target that is not whole.
+async fn copy(mut source: Source, upload: &mut dyn Upload) -> Result<(), StorageError> {
+    let mut left = match &source {
+        Source::File { len, .. } => Some(*len),
+        Source::Reader { len, .. } => *len,
+    };
+    loop {
+        let wanted = left.map_or(BUFFER, |left| usize::try_from(left).unwrap_or(BUFFER).min(BUFFER));
+        if wanted == 0 {
+            return Ok(());
+        }
+        let bytes;
+        (source, bytes) = read(source, wanted).await?;
+        match (bytes.len(), &mut left) {
+            (0, None) => return Ok(()),
+            (0, Some(_)) => return Err(StorageError::Io("a part became shorter while it was read".into())),
+            (read, Some(left)) => *left = left.saturating_sub(read as u64),
+            (_, None) => {}
+        }
+        write(upload, bytes).await?;
+    }
+}
+
+async fn read(source: Source, wanted: usize) -> Result<(Source, Vec<u8>), StorageError> {
+    let mut bytes = Vec::new();
+    match source {
+        Source::File { mut file, len } => {
+            in_pool(move || {
+                (&mut file).take(wanted as u64).read_to_end(&mut bytes)?;
+                Ok((Source::File { file, len }, bytes))
+            })
+            .await
+        }
+        Source::Reader { mut reader, len } => {
+            (&mut reader).take(wanted as u64).read_to_end(&mut bytes).await.map_err(|e| storage_error(&e))?;
+            Ok((Source::Reader { reader, len }, bytes))
+        }
+    }
+}
+
+async fn write(upload: &mut dyn Upload, bytes: Vec<u8>) -> Result<(), StorageError> {
+    upload.take(bytes.len() as u64)?;
+    match upload.sink() {
+        Sink::File(file) => in_pool(move || (&*Arc::clone(&file)).write_all(&bytes)).await,
+        Sink::Writer(writer) => {
+            writer.write_all(&bytes).await.map_err(|e| storage_error(&e))?;
+            writer.flush().await.map_err(|e| storage_error(&e))
+        }
+    }
+}
+
+async fn in_pool<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, StorageError> {
+    match spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| storage_error(&error)),
+        Err(error) => Err(StorageError::Io(error.to_string())),
+    }
+}
