@@ -6,6 +6,7 @@
 //! | [`client`] | everyday work, by a client that others wrote |
 //! | [`transfers`] | transfers watched, stopped, pipelined, stalled; both ways, by the bytes |
 //! | [`uploads`] | uploads that are cut off leave the old file whole |
+//! | [`parts`] | interrupted uploads that are gone on with: the whole file or none, never a mixture |
 //! | [`hostile`] | escapes, floods, bounces, port thieves |
 //! | [`logins`] | failed logins and bans |
 //! | [`running`] | a server that is looked at, told to end sessions and given new settings while it runs |
@@ -14,6 +15,7 @@
 mod client;
 mod hostile;
 mod logins;
+mod parts;
 mod running;
 mod site;
 mod told;

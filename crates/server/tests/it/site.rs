@@ -9,11 +9,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use port21_proto::event::{ConnectionId, End, EventKind};
-use port21_proto::server::LoginError;
+use port21_proto::server::{LoginError, UploadEof};
 use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, SessionEvent};
 use port21_server::storage::BoxFuture;
-use port21_server::storage::{LocalFs, LocalSettings};
+use port21_server::storage::{CommitMode, LocalFs, LocalSettings, UploadPolicy};
 use port21_server::{
     Account, Activity, Attempt, Authenticator, Deed, EventSink, Server, ServerHandle, Settings, Storage,
 };
@@ -69,7 +69,10 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         std::fs::create_dir(&root).unwrap();
-        let storage = wrap(Arc::new(LocalFs::open(&root, LocalSettings::default()).unwrap()));
+        // Whoever comes again displaces what stalls: no test waits for that.
+        let files =
+            LocalSettings { owner: Some("user".into()), displace_after: Duration::ZERO, ..LocalSettings::default() };
+        let storage = wrap(Arc::new(LocalFs::open(&root, files).unwrap()));
         let (sink, events) = channel();
         let (done, activities) = channel();
         let (bound, is_bound) = channel();
@@ -184,23 +187,36 @@ impl Drop for Site {
     }
 }
 
-/// One account that may do everything, and guests who may read.
+/// One account that may do everything, under four names, and guests who may read.
+///
+/// Of `single` there is one session at a time; `scanner` hangs up when it likes; what `tailed` uploads is read by others
+/// while it grows.
 struct Accounts(Arc<dyn Storage>);
 
 impl Authenticator for Accounts {
     fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
         Box::pin(async move {
+            let uploads = UploadPolicy {
+                commit: None,
+                commit_by_path: match attempt.user {
+                    b"tailed" => vec![("/logs/**".parse().unwrap(), CommitMode::Direct)],
+                    _ => Vec::new(),
+                },
+                eof: if attempt.user == b"scanner" { UploadEof::Lenient } else { UploadEof::Strict },
+            };
             let account = |permissions, anonymous| Account {
                 name: String::from_utf8_lossy(attempt.user).into_owned(),
                 storage: self.0.clone(),
                 start: FtpPath::root(),
                 permissions,
                 anonymous,
-                uploads: Arc::default(),
+                uploads: Arc::new(uploads.clone()),
                 max_sessions: (attempt.user == b"single").then_some(1),
             };
             match attempt.user {
-                b"user" | b"single" if attempt.password.matches(b"secret") => Ok(account(Permissions::ALL, false)),
+                b"user" | b"single" | b"scanner" | b"tailed" if attempt.password.matches(b"secret") => {
+                    Ok(account(Permissions::ALL, false))
+                }
                 b"anonymous" => Ok(account(Permissions::READ_ONLY, true)),
                 b"panic" => panic!("an authenticator that panics"),
                 _ => Err(LoginError::Refused),
@@ -231,7 +247,11 @@ impl Raw {
     }
 
     pub(crate) fn log_in(&mut self) {
-        self.command("USER user", 331);
+        self.log_in_as("user");
+    }
+
+    pub(crate) fn log_in_as(&mut self, user: &str) {
+        self.command(&format!("USER {user}"), 331);
         self.command("PASS secret", 230);
     }
 
