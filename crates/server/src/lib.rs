@@ -7,7 +7,8 @@
 //! | `session` | one control connection: its task, its operations |
 //! | `data` | data connections: passive, active, down, up, listings |
 //! | [`Site`] (`sites`) | the sites that HOST names |
-//! | `limits` | who is let in |
+//! | `limits`, `proxy` | who is let in, and who it is, behind a proxy |
+//! | `throttle` | lines of the log that strangers can cause |
 //! | `handle`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
 //! | [`events`], [`activity`], `clock` | what a server tells of its sessions, and when |
 //! | [`storage`] | where an account's files are: the trait, and what it hands out |
@@ -22,12 +23,14 @@ mod handle;
 mod limits;
 mod listen;
 pub mod network;
+mod proxy;
 mod registry;
 mod server;
 mod session;
 pub mod settings;
 mod sites;
 pub mod storage;
+mod throttle;
 
 pub use account::{Account, Anonymous, Attempt, Authenticator, FirstOf, Users};
 pub use activity::{Activity, ActivitySink, Deed, Direction};

@@ -14,7 +14,7 @@ const MAX_LEAVING: usize = 64;
 ///
 /// A connection that has not logged in yet makes room for a newcomer where a limit is met, the oldest first: whoever
 /// opens a thousand connections and sends nothing locks nobody out. Who has logged in is never turned out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connections {
     counts: Arc<Mutex<Counts>>,
     total: usize,

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_proto::Time;
-use port21_proto::addr::canonical;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,14 +25,22 @@ use crate::events::{EventSink, EventSinks, Events, NewSession};
 use crate::handle::{Order, ReloadError, Reloaded, ServerHandle};
 use crate::limits::{Accounts, Connections, Refused};
 use crate::listen::{Listen, ListenError, Listener};
+use crate::proxy::{Ends, Proxies, ProxyError};
 use crate::registry::{Refusal, Registry};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::sites::{Site, Sites};
+use crate::throttle::Throttles;
 
 /// The pause after an error of accept that will come again at once: mostly the process has no descriptor left, and only
 /// the end of a session changes that.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// So many connections of proxies may be waited on for their header.
+const MAX_ARRIVING: usize = 256;
+
+/// While those who were asked to go have not gone, newcomers by way of a proxy look again after this.
+const CROWDED_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long sessions have to end once they were cut off: for writes that are under way.
 const CUT_OFF: Duration = Duration::from_secs(2);
@@ -115,6 +122,8 @@ impl ServerBuilder {
                 guard: Arc::default(),
                 advertised: Arc::default(),
                 registry,
+                arriving: Arc::new(Semaphore::new(MAX_ARRIVING)),
+                throttles: Arc::default(),
             },
         );
         let (sender, orders) = mpsc::channel(MAX_ORDERS);
@@ -201,10 +210,8 @@ impl Server {
                     let backlog = new.settings.backlog;
                     let result = relisten(&mut listeners, &wanted, backlog).map(|(reloaded, closed)| {
                         // Whoever has connected there before it was closed is served yet.
-                        for (stream, peer) in closed.iter().flat_map(drain) {
-                            if let Some(mut session) = admit(&shared, &connections, stream, canonical(peer), &told) {
-                                sessions.spawn(async move { session.run().await });
-                            }
+                        for accepted in closed.iter().flat_map(drain) {
+                            let_in(&mut sessions, &shared, &connections, accepted, &told);
                         }
                         shared = Arc::new(Shared::new(*new, shared.lasting()));
                         let settings = &shared.settings;
@@ -218,14 +225,12 @@ impl Server {
                 }
                 // Where it is crowded, the end of a session wakes this loop.
                 accepted = accept(&listeners, &mut turn), if !connections.is_crowded() => match accepted {
-                    Ok((stream, peer)) => {
-                        if let Some(mut session) = admit(&shared, &connections, stream, canonical(peer), &told) {
-                            sessions.spawn(async move { session.run().await });
-                        }
-                    }
+                    Ok(accepted) => let_in(&mut sessions, &shared, &connections, accepted, &told),
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
-                        warn!(%error, "cannot accept connections for the moment");
+                        if let Some(unwritten) = shared.throttles.accept.pass() {
+                            warn!(%error, unwritten, "cannot accept connections for the moment");
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -276,6 +281,9 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     /// A permit for each digest that may be computed at a time.
     pub(crate) digests: Semaphore,
+    pub(crate) proxies: Proxies,
+    arriving: Arc<Semaphore>,
+    throttles: Arc<Throttles>,
 }
 
 /// What of that is the same whatever the settings are.
@@ -287,13 +295,16 @@ struct Lasting {
     guard: Arc<Guard>,
     advertised: Arc<Advertised>,
     registry: Arc<Registry>,
+    arriving: Arc<Semaphore>,
+    throttles: Arc<Throttles>,
 }
 
 impl Shared {
     fn new(builder: ServerBuilder, lasting: Lasting) -> Shared {
         let ServerBuilder { authenticator, settings, sites, sinks, activities } = builder;
         let first = Site { names: settings.names.clone(), session: settings.session.clone(), authenticator };
-        let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry } = lasting;
+        let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry, arriving, throttles } =
+            lasting;
         guard.set(settings.guard.clone());
         advertised.set(settings.advertise);
         Shared {
@@ -308,6 +319,9 @@ impl Shared {
             advertised,
             registry,
             digests: Semaphore::new(settings.digests.max(1)),
+            proxies: Proxies::new(&settings.proxies),
+            arriving,
+            throttles,
             settings,
         }
     }
@@ -321,6 +335,17 @@ impl Shared {
             guard: self.guard.clone(),
             advertised: self.advertised.clone(),
             registry: self.registry.clone(),
+            arriving: self.arriving.clone(),
+            throttles: self.throttles.clone(),
+        }
+    }
+
+    fn drops_proxy(&self, proxy: SocketAddr, error: &ProxyError) {
+        // Looking whether somebody listens, and hanging up, is what many proxies do every second.
+        if matches!(error, ProxyError::Io(_)) {
+            debug!(%proxy, %error, "a proxy connected, and no client with it");
+        } else if let Some(unwritten) = self.throttles.proxy.pass() {
+            warn!(%proxy, %error, unwritten, "dropped a connection of a proxy");
         }
     }
 
@@ -384,14 +409,58 @@ fn drain(listener: &Listener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
     .take(MAX_DRAINED)
 }
 
+/// Begins a session for a connection, where the limits allow one. A proxy's is waited on first for its header, beside all
+/// else.
+fn let_in(
+    sessions: &mut JoinSet<()>,
+    shared: &Arc<Shared>,
+    connections: &Connections,
+    (stream, from): (TcpStream, SocketAddr),
+    told: &watch::Receiver<Phase>,
+) {
+    if !shared.proxies.contains(from) {
+        // The connection may be gone already: then there is nobody to serve.
+        if let Ok(ends) = Ends::direct(&stream, from)
+            && let Some(mut session) = admit(shared, connections, stream, ends, told)
+        {
+            sessions.spawn(async move { session.run().await });
+        }
+        return;
+    }
+    let Ok(arriving) = shared.arriving.clone().try_acquire_owned() else {
+        shared.registry.refused(Refusal::Connections);
+        return shared.drops_proxy(from, &ProxyError::TooMany);
+    };
+    let (shared, connections, mut told) = (shared.clone(), connections.clone(), told.clone());
+    sessions.spawn(async move {
+        let ends = tokio::select! {
+            ends = Ends::behind_proxy(&stream, from) => ends,
+            // Nobody new is let in.
+            _ = told.changed() => return,
+        };
+        while connections.is_crowded() {
+            sleep(CROWDED_PAUSE).await;
+        }
+        let session = match ends {
+            Ok(ends) => admit(&shared, &connections, stream, ends, &told),
+            Err(error) => return shared.drops_proxy(from, &error),
+        };
+        drop(arriving);
+        if let Some(mut session) = session {
+            session.run().await;
+        }
+    });
+}
+
 /// A session for a connection, where the limits allow one.
 fn admit(
     shared: &Arc<Shared>,
     connections: &Connections,
     stream: TcpStream,
-    peer: SocketAddr,
+    ends: Ends,
     told: &watch::Receiver<Phase>,
 ) -> Option<Session> {
+    let peer = ends.peer;
     if shared.guard.is_banned(peer.ip()) {
         shared.registry.refused(Refusal::Banned);
         debug!(%peer, "refused a connection: the address is banned");
@@ -400,7 +469,7 @@ fn admit(
     }
     match connections.admit(peer.ip()) {
         // The connection may be gone already: then there is nobody to tell.
-        Ok(place) => Session::new(shared.clone(), stream, peer, place, told.clone()).ok(),
+        Ok(place) => Session::new(shared.clone(), stream, ends, place, told.clone()).ok(),
         Err(refused) => {
             let why = match refused {
                 Refused::Total => "421 Too many connections, try again later.\r\n",
@@ -410,7 +479,9 @@ fn admit(
                 Refused::Total => Refusal::Connections,
                 Refused::PerAddress => Refusal::Address,
             });
-            warn!(%peer, ?refused, "refused a connection");
+            if let Some(unwritten) = shared.throttles.refused.pass() {
+                warn!(%peer, ?refused, unwritten, "refused a connection");
+            }
             send_last(&stream, why);
             None
         }

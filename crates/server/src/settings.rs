@@ -42,6 +42,14 @@ pub struct Settings {
     pub advertise: Option<Ipv4Addr>,
     /// Which peers are on this side of the NAT. Default [`Network::private`].
     pub local_networks: Vec<Network>,
+    /// The proxies and load balancers in front of this server: a connection from there must begin with a header of the PROXY
+    /// protocol (version 1 or 2), control and data connections alike, and the client is whom it names. From all others a
+    /// header is refused. Default none. Whoever is in these networks can be any client, so name addresses of proxies
+    /// alone; and one that passes on what clients say instead of writing the header itself lets everybody be anybody.
+    ///
+    /// PASV tells the address that the client has connected to, so the proxy must pass on the passive ports under their
+    /// numbers. Active mode does not go by way of the proxy: this server connects to the client itself.
+    pub proxies: Vec<Network>,
     /// How an upload becomes a file. Default [`CommitMode::Durable`]; see there for the cost of each.
     pub commit: CommitMode,
     /// What is done about failed logins.
@@ -68,6 +76,7 @@ impl Default for Settings {
             passive_ports: Some(61000..=61999),
             advertise: None,
             local_networks: Network::private(),
+            proxies: Vec::new(),
             commit: CommitMode::default(),
             guard: GuardSettings::default(),
             write_timeout: Duration::from_secs(60),

@@ -14,6 +14,7 @@ fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
         ("user", keys_of::<User>()),
         ("uploads", keys_of::<Uploads>()),
         ("passive", keys_of::<Passive>()),
+        ("proxy", keys_of::<Proxy>()),
         ("timeouts", keys_of::<Timeouts>()),
         ("limits", keys_of::<Limits>()),
         ("record", keys_of::<Record>()),

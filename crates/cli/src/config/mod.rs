@@ -11,6 +11,7 @@
 //! | [`anonymous`], [`accounts`] | for whom |
 //! | [`uploads`] | how uploads become files |
 //! | [`passive`] | data connections in passive mode |
+//! | [`proxy`] | proxies in front of the server |
 //! | [`timeouts`], [`limits`] | how long, how much |
 //! | [`record`] | recordings of sessions |
 //! | [`mistake`] | what is wrong in a file, with line and key |
@@ -21,6 +22,7 @@ pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod mistake;
 pub(crate) mod passive;
+pub(crate) mod proxy;
 pub(crate) mod record;
 pub(crate) mod site;
 pub(crate) mod timeouts;
@@ -41,6 +43,7 @@ pub(crate) use self::limits::Limits;
 pub(crate) use self::listen::Listen;
 use self::mistake::{Document, Found, Mistake};
 pub(crate) use self::passive::Passive;
+pub(crate) use self::proxy::Proxy;
 pub(crate) use self::record::Record;
 pub(crate) use self::site::Site;
 pub(crate) use self::timeouts::Timeouts;
@@ -58,6 +61,7 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
     include_str!("accounts.toml"),
     include_str!("uploads.toml"),
     include_str!("passive.toml"),
+    include_str!("proxy.toml"),
     include_str!("timeouts.toml"),
     include_str!("limits.toml"),
     include_str!("record.toml"),
@@ -75,6 +79,7 @@ pub(crate) struct Config {
     pub(crate) users: Vec<User>,
     pub(crate) uploads: Uploads,
     pub(crate) passive: Passive,
+    pub(crate) proxy: Proxy,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) record: Record,
@@ -90,6 +95,7 @@ impl Default for Config {
             users: Vec::new(),
             uploads: Uploads::default(),
             passive: Passive::default(),
+            proxy: Proxy::default(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             record: Record::default(),
@@ -188,6 +194,7 @@ impl Config {
         self.anonymous.apply(&mut settings);
         self.uploads.apply(&mut settings);
         self.passive.apply(&mut settings);
+        self.proxy.apply(&mut settings);
         self.timeouts.apply(&mut settings);
         self.limits.apply(&mut settings);
         settings

@@ -182,7 +182,7 @@ impl ServerSession {
             let (read, line) = self.decoder.feed(rest);
             taken += read;
             let Some(line) = line else { break };
-            let http = std::mem::take(&mut self.fresh) && is_http(line);
+            let foreign = std::mem::take(&mut self.fresh) && is_foreign(line);
             let (event, command) = match line {
                 Line::Whole(line) => {
                     let event = self.settings.events.then(|| EventKind::command(ConnectionId::CONTROL, line));
@@ -194,7 +194,7 @@ impl ServerSession {
                 }
             };
             self.event(now, event);
-            if http {
+            if foreign {
                 self.close();
                 break;
             }
@@ -526,12 +526,14 @@ impl Queued {
     }
 }
 
-/// A browser tricked into talking to an FTP server sends a request line first; nothing of it is run.
-fn is_http(line: Line<'_>) -> bool {
+/// A browser tricked into talking to an FTP server sends a request line first; nothing of it is run. Nor of what follows the
+/// header of a proxy that is none of ours: it would be done in the name of the proxy.
+fn is_foreign(line: Line<'_>) -> bool {
     let (Line::Whole(line) | Line::Overlong(line)) = line;
     let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
-    let methods: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
-    line.get(..end).is_some_and(|verb| methods.contains(&verb))
+    let words: [&[u8]; 10] =
+        [b"PROXY", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+    line.get(..end).is_some_and(|verb| words.contains(&verb))
 }
 
 fn overlong_event(head: &[u8]) -> EventKind {

@@ -140,6 +140,20 @@ fn user_leaves_the_transfer_parameters_as_they_are_and_rein_does_not() {
 }
 
 #[test]
+fn the_header_of_a_proxy_that_is_not_trusted_is_dropped_unread() {
+    let mut b = Bench::new();
+    b.take();
+    b.say("PROXY TCP4 10.0.0.1 192.0.2.21 1025 21\r\nUSER root\r\nPASS secret\r\n");
+    assert!(b.closed);
+    assert!(b.reply_codes().is_empty());
+    // The binary one ends in a QUIT of its own.
+    let mut b = Bench::new();
+    b.feed(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\x0a\0\0\x01\x0a\0\0\x02\x04\x01\0\x15USER root\r\n");
+    assert!(b.closed);
+    assert!(b.reply_codes().iter().all(|code| [220, 221, 500, 501, 502].contains(code)));
+}
+
+#[test]
 fn an_http_request_with_an_endless_address_is_dropped_unread() {
     let mut b = Bench::new();
     b.take();

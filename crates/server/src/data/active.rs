@@ -1,7 +1,7 @@
 //! Active mode: the server connects to the client.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
 use crate::events::{Events, data_connection};
+use crate::proxy::Ends;
 
 /// How long the data port is tried again where its last connection to the very same address is not yet forgotten.
 /// Linux forgets one on loopback after a second.
@@ -31,14 +32,17 @@ pub(crate) struct Active {
 impl Active {
     /// Connects to `target`, which was checked to be the client's own, from the control port − 1 at the address that the
     /// client has connected to (RFC 959 section 3.2), else from any port there. There is no time limit: drop it.
+    ///
+    /// A proxy that the control connection came through is passed by: the connection leaves from this machine. A client
+    /// that can be reached from here, and does not mind where it comes from, is served; others are not.
     pub(crate) async fn connect(
         &self,
         target: SocketAddr,
-        local: SocketAddr,
-        peer: SocketAddr,
+        ends: Ends,
         events: Option<&Arc<Events>>,
     ) -> Result<(TcpStream, Option<Tap>), DataError> {
-        let target = in_scope(target, peer);
+        let target = in_scope(target, ends.peer);
+        let local = beside(target, ends.local);
         let opening = events.map(|events| Opening::tell(events.clone(), target));
         let result = self.connect_from(target, local).await;
         let tap = match (&result, opening) {
@@ -103,6 +107,16 @@ fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
     addr
 }
 
+/// The end of a socket to `target`: this one, or where a proxy speaks another protocol with this machine than with the
+/// client, any of that protocol.
+fn beside(target: SocketAddr, local: SocketAddr) -> SocketAddr {
+    match target {
+        _ if target.is_ipv4() == local.is_ipv4() => local,
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, local.port()).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, local.port()).into(),
+    }
+}
+
 /// A link-local address means nothing without its link, which EPRT cannot name: it is the one that the client is on.
 fn in_scope(target: SocketAddr, peer: SocketAddr) -> SocketAddr {
     match (target, peer) {
@@ -162,12 +176,14 @@ impl Drop for Opening {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
+
+    fn ends(control: SocketAddr, peer: SocketAddr) -> Ends {
+        Ends { peer, server: control, local: control }
+    }
 
     #[tokio::test]
     async fn leaves_from_the_port_below_the_control_port() {
@@ -177,7 +193,7 @@ mod tests {
         let data_port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
         let control = with_port(data_port, data_port.port() + 1);
         let active = Active::default();
-        let (_stream, tap) = active.connect(target, control, target, None).await.unwrap();
+        let (_stream, tap) = active.connect(target, ends(control, target), None).await.unwrap();
         let (_, from) = client.accept().await.unwrap();
         assert_eq!(from, data_port);
         assert!(tap.is_none());
@@ -194,7 +210,7 @@ mod tests {
         let control = with_port(data_port, data_port.port() + 1);
         let active = Active::default();
         for _ in 0..2 {
-            let (stream, _) = active.connect(target, control, target, None).await.unwrap();
+            let (stream, _) = active.connect(target, ends(control, target), None).await.unwrap();
             let (mut other, from) = client.accept().await.unwrap();
             assert_eq!(from, data_port);
             // Whoever closes first is the one that lingers.
@@ -211,7 +227,7 @@ mod tests {
         let data_port = taken.local_addr().unwrap();
         let control = with_port(data_port, data_port.port() + 1);
         let active = Active::default();
-        active.connect(target, control, target, None).await.unwrap();
+        active.connect(target, ends(control, target), None).await.unwrap();
         let (_, from) = client.accept().await.unwrap();
         assert_eq!(from.ip(), data_port.ip());
         assert_ne!(from.port(), data_port.port());
@@ -222,8 +238,16 @@ mod tests {
     async fn a_refusal_is_named() {
         let target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
         let control = with_port(target, 1);
-        let error = Active::default().connect(target, control, target, None).await.err().unwrap();
+        let error = Active::default().connect(target, ends(control, target), None).await.err().unwrap();
         assert_eq!(error, DataError::Refused(target));
+    }
+
+    #[tokio::test]
+    async fn a_client_of_the_other_protocol_behind_a_proxy_is_connected_to() {
+        let client = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let target = client.local_addr().unwrap();
+        let via_ipv6 = Ends { local: "[::1]:1".parse().unwrap(), ..ends(target, target) };
+        Active::default().connect(target, via_ipv6, None).await.unwrap();
     }
 
     #[test]

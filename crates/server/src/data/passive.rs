@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use port21_proto::server::DataError;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
 use crate::events::Events;
+use crate::proxy::{Ends, Proxies};
 use crate::registry::{Refusal, Registry};
 
 /// Connections of strangers may come first; so many of all wait in the system to be looked at.
 const BACKLOG: u32 = 16;
+
+/// So many connections of proxies to one port may be waited on for their header.
+const MAX_ARRIVING: usize = 16;
 
 /// Ports of the range that another program holds, found out by trying: so many before the search is given up.
 const MAX_TAKEN: usize = 64;
@@ -158,22 +162,23 @@ pub(crate) struct Passive {
 }
 
 impl Passive {
-    /// Listens at the address that the client of the control connection has connected to (`local`), for `peer` alone:
-    /// whoever else connects is dropped, and goes on being dropped (RFC 2577 section 4).
+    /// Listens where the control connection has come in, for its client alone: whoever else connects is dropped, and goes
+    /// on being dropped (RFC 2577 section 4).
     pub(crate) fn listen(
         ports: &PassivePorts,
-        local: SocketAddr,
-        peer: IpAddr,
+        proxies: &Proxies,
+        ends: Ends,
         events: Option<Arc<Events>>,
     ) -> Result<Passive, DataError> {
-        let (listener, lease) = ports.listen(local)?;
+        let (listener, lease) = ports.listen(ends.local)?;
         let addr = listener.local_addr().map_err(|error| no_port(&error))?;
         let listener = Arc::new(listener);
         let closer = Arc::downgrade(&listener);
-        let registry = ports.registry.clone();
+        let waiting =
+            Waiting { peer: ends.peer.ip(), proxies: proxies.clone(), events, registry: ports.registry.clone() };
         let acceptor = tokio::spawn(async move {
             let _lease = lease;
-            accept(&listener, peer, events, &registry).await
+            waiting.accept(&listener).await
         });
         Ok(Passive { addr, listener: closer, acceptor })
     }
@@ -199,30 +204,57 @@ impl Drop for Passive {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
+/// Who is waited for.
+struct Waiting {
     peer: IpAddr,
+    proxies: Proxies,
     events: Option<Arc<Events>>,
-    registry: &Registry,
-) -> (TcpStream, Option<Tap>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, from)) if from.ip().to_canonical() == peer => {
-                let tap = events.and_then(|events| Some(Tap::accepted(events, from, stream.local_addr().ok()?)));
+    registry: Arc<Registry>,
+}
+
+impl Waiting {
+    async fn accept(self, listener: &TcpListener) -> (TcpStream, Option<Tap>) {
+        // Connections of proxies of which the header has not come yet: nobody waits for them.
+        let mut arriving = JoinSet::new();
+        loop {
+            let (stream, ends) = tokio::select! {
+                accepted = listener.accept(), if arriving.len() < MAX_ARRIVING => match accepted {
+                    Ok((stream, from)) if self.proxies.contains(from) => {
+                        arriving.spawn(async move { (Ends::behind_proxy(&stream, from).await, stream, from) });
+                        continue;
+                    }
+                    Ok((stream, from)) => match Ends::direct(&stream, from) {
+                        Ok(ends) => (stream, ends),
+                        Err(_) => continue,
+                    },
+                    Err(error) => {
+                        debug!(%error, "accepting a data connection");
+                        sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+                Some(Ok((told, stream, proxy))) = arriving.join_next() => match told {
+                    Ok(ends) => (stream, ends),
+                    Err(error) => {
+                        warn!(%proxy, %error, "dropped a proxy's connection to a data port");
+                        continue;
+                    }
+                },
+            };
+            if ends.peer.ip() == self.peer {
+                let tap = self.events.map(|events| Tap::accepted(events, ends.peer, ends.server));
                 return (stream, tap);
             }
-            Ok((_, from)) => {
-                registry.refused(Refusal::Stranger);
-                warn!(%from, %peer, "a stranger connected to a data port and was dropped");
-                if let Some(events) = &events {
-                    events
-                        .note(None, format!("{from} connected to the data port and was dropped: it is not the client"));
-                }
-            }
-            Err(error) => {
-                debug!(%error, "accepting a data connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
+            self.is_stranger(ends.peer);
+        }
+    }
+
+    fn is_stranger(&self, from: SocketAddr) {
+        let peer = self.peer;
+        self.registry.refused(Refusal::Stranger);
+        warn!(%from, %peer, "a stranger connected to a data port and was dropped");
+        if let Some(events) = &self.events {
+            events.note(None, format!("{from} connected to the data port and was dropped: it is not the client"));
         }
     }
 }
@@ -265,6 +297,11 @@ mod tests {
         (Ipv4Addr::LOCALHOST, 0).into()
     }
 
+    /// A control connection of a client there.
+    fn from(client: IpAddr) -> Ends {
+        Ends { peer: (client, 1025).into(), server: loopback(), local: loopback() }
+    }
+
     #[test]
     fn a_port_rests_while_others_are_free() {
         let range = 40000..=40003;
@@ -296,15 +333,19 @@ mod tests {
         let other = TcpListener::bind(loopback()).await.unwrap();
         let port = other.local_addr().unwrap().port();
         let ports = PassivePorts::new(Some(port..=port), Arc::default());
-        assert_eq!(Passive::listen(&ports, loopback(), loopback().ip(), None).err(), Some(DataError::NoPort));
+        assert_eq!(
+            Passive::listen(&ports, &Proxies::default(), from(loopback().ip()), None).err(),
+            Some(DataError::NoPort)
+        );
         drop(other);
-        assert!(Passive::listen(&ports, loopback(), loopback().ip(), None).is_ok());
+        assert!(Passive::listen(&ports, &Proxies::default(), from(loopback().ip()), None).is_ok());
     }
 
     #[tokio::test]
     async fn nobody_connects_once_it_is_let_go_of() {
         let passive =
-            Passive::listen(&PassivePorts::new(None, Arc::default()), loopback(), loopback().ip(), None).unwrap();
+            Passive::listen(&PassivePorts::new(None, Arc::default()), &Proxies::default(), from(loopback().ip()), None)
+                .unwrap();
         let addr = passive.addr();
         drop(passive);
         assert!(TcpStream::connect(addr).await.is_err());
@@ -314,7 +355,7 @@ mod tests {
     async fn a_stranger_is_dropped_and_the_client_still_served() {
         let ports = PassivePorts::new(None, Arc::default());
         let client: IpAddr = "127.0.0.9".parse().unwrap();
-        let passive = Passive::listen(&ports, loopback(), client, None).unwrap();
+        let passive = Passive::listen(&ports, &Proxies::default(), from(client), None).unwrap();
         let addr = passive.addr();
         let mut stranger = TcpStream::connect(addr).await.unwrap();
         assert_eq!(stranger.read(&mut [0; 1]).await.unwrap_or(0), 0);

@@ -23,7 +23,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use port21_proto::Time;
-use port21_proto::addr::canonical;
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
 use port21_proto::server::{Outcome, Output, ServerSession, SiteId, TlsMode};
 use tokio::net::TcpStream;
@@ -33,6 +32,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::events::Events;
 use crate::limits::Place;
+use crate::proxy::Ends;
 use crate::registry::Seat;
 use crate::server::{Phase, Shared};
 use control::{Control, Read};
@@ -68,23 +68,23 @@ impl Session {
     pub(crate) fn new(
         shared: Arc<Shared>,
         stream: TcpStream,
-        peer: SocketAddr,
+        ends: Ends,
         place: Place,
         shutdown: watch::Receiver<Phase>,
     ) -> std::io::Result<Session> {
-        let local = canonical(stream.local_addr()?);
+        let Ends { peer, server, .. } = ends;
         let control = Control::new(stream, shared.settings.write_timeout)?;
         let now = shared.clock.now();
-        let events = shared.watch(place.number(), peer, local, now);
+        let events = shared.watch(place.number(), peer, server, now);
         if let Some(events) = &events {
-            events.tell_at(now, EventKind::Opened(control_connection(peer, local)));
+            events.tell_at(now, EventKind::Opened(control_connection(peer, server)));
         }
         let settings = shared.sites.session(SiteId::DEFAULT, events.is_some()).unwrap_or_default();
         let machine = ServerSession::new(settings, TlsMode::Off, peer, now);
         let number = place.number();
-        let seat = shared.registry.enter(number, (peer, local), now, place.call());
+        let seat = shared.registry.enter(number, (peer, server), now, place.call());
         let log = Log::new(number, peer, shared.clone());
-        let work = Work::new(Performer { shared: shared.clone(), number, local, peer, events: events.clone(), log });
+        let work = Work::new(Performer { shared: shared.clone(), number, ends, events: events.clone(), log });
         let place = Arc::new(place);
         Ok(Session { machine, control, pending: Vec::new(), ended: false, work, shared, events, place, seat, shutdown })
     }

@@ -25,6 +25,7 @@ use crate::data::passive::Passive;
 use crate::data::upload::{Cancel, Received, upload};
 use crate::events::Events;
 use crate::limits::AccountPlace;
+use crate::proxy::Ends;
 use crate::server::Shared;
 use crate::session::combine::Combination;
 use crate::session::log::{Carried, Log};
@@ -36,8 +37,7 @@ use crate::storage::{Source, Storage, Upload, UploadRequest};
 pub(crate) struct Performer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) number: u64,
-    pub(crate) local: SocketAddr,
-    pub(crate) peer: SocketAddr,
+    pub(crate) ends: Ends,
     pub(crate) events: Option<Arc<Events>>,
     pub(crate) log: Log,
 }
@@ -62,7 +62,7 @@ impl Performer {
     }
 
     pub(super) async fn authenticate(&self, site: SiteId, user: &[u8], password: &Secret) -> Done {
-        let attempt = Attempt { user, password, peer: self.peer.ip() };
+        let attempt = Attempt { user, password, peer: self.ends.peer.ip() };
         let result = self.guarded(site, attempt).await;
         let result = result.and_then(|account| {
             let place = self.shared.accounts.admit(&account.name, account.max_sessions).ok_or(LoginError::TooMany)?;
@@ -104,13 +104,16 @@ impl Performer {
 
     /// A port that listens, and the address to tell the client.
     fn passive(&self, ipv4: bool) -> Result<(Passive, SocketAddr), DataError> {
-        if ipv4 && !self.local.is_ipv4() {
+        let Ends { peer, server, .. } = self.ends;
+        if ipv4 && !server.is_ipv4() {
             return Err(DataError::Family);
         }
         let shared = &self.shared;
-        let passive = Passive::listen(&shared.passive_ports, self.local, self.peer.ip(), self.events.clone())?;
+        let passive = Passive::listen(&shared.passive_ports, &shared.proxies, self.ends, self.events.clone())?;
         let mut told = passive.addr();
-        let is_local = shared.settings.local_networks.iter().any(|network| network.contains(self.peer.ip()));
+        // The client's side of a proxy, where there is one.
+        told.set_ip(server.ip());
+        let is_local = shared.settings.local_networks.iter().any(|network| network.contains(peer.ip()));
         if let Some(ip) = shared.advertised.get()
             && ipv4
             && !is_local
@@ -166,9 +169,7 @@ impl Performer {
     async fn connect(&self, channel: Channel) -> Result<(TcpStream, Option<Tap>), DataError> {
         match channel {
             Channel::Passive(passive) => passive.accepted().await,
-            Channel::Active(addr) => {
-                self.shared.active.connect(addr, self.local, self.peer, self.events.as_ref()).await
-            }
+            Channel::Active(addr) => self.shared.active.connect(addr, self.ends, self.events.as_ref()).await,
         }
     }
 

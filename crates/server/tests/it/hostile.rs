@@ -230,7 +230,7 @@ fn names_cannot_break_a_listing() {
     }
 }
 
-fn connect_from(ip: Ipv4Addr, to: SocketAddr) -> TcpStream {
+pub(crate) fn connect_from(ip: Ipv4Addr, to: SocketAddr) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((ip, 0)).into()).unwrap();
     socket.connect(&to.into()).unwrap();

@@ -8,6 +8,7 @@
 //! | [`uploads`] | uploads that are cut off leave the old file whole |
 //! | [`parts`] | interrupted uploads that are gone on with: the whole file or none, never a mixture |
 //! | [`hostile`] | escapes, floods, bounces, port thieves |
+//! | [`proxy`] | clients behind a proxy |
 //! | [`logins`] | failed logins and bans |
 //! | [`running`] | a server that is looked at, told to end sessions and given new settings while it runs |
 //! | [`told`] | the events of a session |
@@ -16,6 +17,7 @@ mod client;
 mod hostile;
 mod logins;
 mod parts;
+mod proxy;
 mod running;
 mod site;
 mod told;

@@ -240,7 +240,11 @@ impl Raw {
 
     /// Connects and reads nothing.
     pub(crate) fn silent(addr: SocketAddr) -> Raw {
-        let control = TcpStream::connect(addr).unwrap();
+        Raw::over(TcpStream::connect(addr).unwrap())
+    }
+
+    /// Over a connection that stands.
+    pub(crate) fn over(control: TcpStream) -> Raw {
         control.set_read_timeout(Some(PATIENCE)).unwrap();
         control.set_nodelay(true).unwrap();
         Raw { control: BufReader::new(control) }
