@@ -7,6 +7,7 @@
 //! | [`commands`] | `ls cat get put mkdir rm mv stat` |
 //! | [`console`] | `shell`: the interactive console, and scripts |
 //! | [`serve`], [`config`] | the server, and its settings |
+//! | [`sandbox`] | what the server gives up before it serves |
 //! | [`trace`] | recordings to drawings |
 //! | [`demo`] | the reference session |
 //! | [`remote`], [`record`] | from a URL and the flags to a session, and the recording of it |
@@ -26,6 +27,7 @@ mod progress;
 mod prompt;
 mod record;
 mod remote;
+mod sandbox;
 mod serve;
 mod trace;
 mod units;

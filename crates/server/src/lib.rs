@@ -37,7 +37,7 @@ pub use activity::{Activity, ActivitySink, Deed, Direction};
 pub use events::{EventSink, NewSession};
 pub use handle::{ReloadError, Reloaded, ServerHandle};
 pub use limits::raise_descriptor_limit;
-pub use listen::{Listen, ListenError};
+pub use listen::{Listen, ListenError, listen_ahead};
 pub use network::Network;
 pub use registry::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
 pub use server::{Server, ServerBuilder};

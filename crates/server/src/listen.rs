@@ -32,7 +32,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Whether IPv4 is taken by another listener of this port, so that `[::]` cannot have it.
     pub(crate) fn takes_ipv4_of(&self, addr: SocketAddr) -> bool {
-        addr.port() != 0 && self.bound.is_ipv4() && self.bound.port() == addr.port()
+        takes_ipv4(self.bound, addr)
     }
 
     /// Listens at `wanted`, beside `others`.
@@ -42,8 +42,7 @@ impl Listener {
         backlog: u32,
     ) -> Result<Listener, ListenError> {
         let only_v6 = others.any(|other| other.takes_ipv4_of(wanted.addr));
-        let (socket, bound) = listen(wanted.addr, only_v6, backlog)?;
-        Ok(Listener { wanted, bound, socket })
+        Listener::adopt(wanted, listen(wanted.addr, only_v6, backlog)?)
     }
 
     /// A socket that listens already.
@@ -74,20 +73,40 @@ pub enum ListenError {
     Other(SocketAddr, #[source] io::Error),
 }
 
-/// Listens at `addr`: the listener, and the address with the port that it got. Every address of IPv6 (`[::]`) is every
-/// address of IPv4 as well, unless `only_v6`, or the system has it otherwise.
-pub(crate) fn listen(addr: SocketAddr, only_v6: bool, backlog: u32) -> Result<(TcpListener, SocketAddr), ListenError> {
-    let listener = bind(addr, only_v6, backlog).map_err(|error| match error.kind() {
+/// Listens at all of these places, as [`Server::listen`](crate::Server::listen) does, but before there is a runtime: the
+/// sockets are for [`Server::adopt`](crate::Server::adopt). So a process can give up its right to low ports while it has
+/// one thread only.
+///
+/// # Errors
+/// [`ListenError`] names the first address that cannot be had.
+pub fn listen_ahead(places: &[Listen], backlog: u32) -> Result<Vec<std::net::TcpListener>, ListenError> {
+    let mut sockets: Vec<(std::net::TcpListener, SocketAddr)> = Vec::new();
+    for Listen { addr, .. } in places {
+        let only_v6 = sockets.iter().any(|(_, other)| takes_ipv4(*other, *addr));
+        let socket = listen(*addr, only_v6, backlog)?;
+        let bound = socket.local_addr().map_err(|error| ListenError::Other(*addr, error))?;
+        sockets.push((socket, bound));
+    }
+    Ok(sockets.into_iter().map(|(socket, _)| socket).collect())
+}
+
+/// Whether a listener at `bound` takes IPv4's part of `addr`.
+fn takes_ipv4(bound: SocketAddr, addr: SocketAddr) -> bool {
+    addr.port() != 0 && bound.is_ipv4() && bound.port() == addr.port()
+}
+
+/// Listens at `addr`. Every address of IPv6 (`[::]`) is every address of IPv4 as well, unless `only_v6`, or the system has
+/// it otherwise.
+fn listen(addr: SocketAddr, only_v6: bool, backlog: u32) -> Result<std::net::TcpListener, ListenError> {
+    bind(addr, only_v6, backlog).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::Taken(addr),
         io::ErrorKind::PermissionDenied if (1..1024).contains(&addr.port()) => ListenError::Privileged(addr),
         io::ErrorKind::AddrNotAvailable => ListenError::NotHere(addr),
         _ => ListenError::Other(addr, error),
-    })?;
-    let bound = listener.local_addr().map_err(|error| ListenError::Other(addr, error))?;
-    Ok((listener, bound))
+    })
 }
 
-fn bind(addr: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<TcpListener> {
+fn bind(addr: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // The connections of a server that has just ended linger in TIME_WAIT: its successor must not wait for them. On
@@ -99,7 +118,7 @@ fn bind(addr: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<TcpListener
     }
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 #[cfg(test)]
@@ -108,10 +127,13 @@ mod tests {
 
     #[tokio::test]
     async fn every_address_takes_both_families() {
-        let Ok((listener, bound)) = listen("[::]:0".parse().unwrap(), false, 8) else {
+        let wanted = Listen::from("[::]:0".parse::<SocketAddr>().unwrap());
+        let Ok(sockets) = listen_ahead(&[wanted], 8) else {
             // A machine without IPv6.
             return;
         };
+        let Listener { socket: listener, bound, .. } =
+            Listener::adopt(wanted, sockets.into_iter().next().unwrap()).unwrap();
         let client = tokio::net::TcpStream::connect(("127.0.0.1", bound.port())).await.unwrap();
         let (_, from) = listener.accept().await.unwrap();
         assert_eq!(port21_proto::addr::canonical(from), client.local_addr().unwrap());
@@ -119,7 +141,8 @@ mod tests {
 
     #[tokio::test]
     async fn errors_name_the_address() {
-        let (_listener, bound) = listen("127.0.0.1:0".parse().unwrap(), false, 8).unwrap();
+        let listener = listen("127.0.0.1:0".parse().unwrap(), false, 8).unwrap();
+        let bound = listener.local_addr().unwrap();
         assert!(matches!(listen(bound, false, 8), Err(ListenError::Taken(addr)) if addr == bound));
         let elsewhere = "192.0.2.1:0".parse().unwrap();
         assert!(matches!(listen(elsewhere, false, 8), Err(ListenError::NotHere(addr)) if addr == elsewhere));

@@ -13,6 +13,7 @@ use port21_server::storage::CommitMode;
 use serde::Deserialize;
 
 use super::client::parse_ports;
+use crate::config::sandbox::Mode;
 
 /// Arguments of `serve`. A flag wins over what the configuration file says.
 #[derive(Debug, Args)]
@@ -53,6 +54,9 @@ pub(crate) struct ServeArgs {
     /// Record every session into a file of its own in this directory, for `port21 trace`.
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
+    /// How much the server has to give up before it serves: root, other files, system calls.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) sandbox: Option<Mode>,
     /// The text of the greeting.
     #[arg(long, value_name = "TEXT")]
     pub(crate) greeting: Option<String>,

@@ -18,6 +18,7 @@ fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
         ("timeouts", keys_of::<Timeouts>()),
         ("limits", keys_of::<Limits>()),
         ("record", keys_of::<Record>()),
+        ("sandbox", keys_of::<Sandbox>()),
     ]
 }
 

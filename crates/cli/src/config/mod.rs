@@ -14,6 +14,7 @@
 //! | [`proxy`] | proxies in front of the server |
 //! | [`timeouts`], [`limits`] | how long, how much |
 //! | [`record`] | recordings of sessions |
+//! | [`sandbox`] | what the server gives up before it serves |
 //! | [`mistake`] | what is wrong in a file, with line and key |
 
 pub(crate) mod accounts;
@@ -24,6 +25,7 @@ pub(crate) mod mistake;
 pub(crate) mod passive;
 pub(crate) mod proxy;
 pub(crate) mod record;
+pub(crate) mod sandbox;
 pub(crate) mod site;
 pub(crate) mod timeouts;
 pub(crate) mod uploads;
@@ -45,6 +47,7 @@ use self::mistake::{Document, Found, Mistake};
 pub(crate) use self::passive::Passive;
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::record::Record;
+pub(crate) use self::sandbox::Sandbox;
 pub(crate) use self::site::Site;
 pub(crate) use self::timeouts::Timeouts;
 pub(crate) use self::uploads::Uploads;
@@ -65,6 +68,7 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
     include_str!("timeouts.toml"),
     include_str!("limits.toml"),
     include_str!("record.toml"),
+    include_str!("sandbox.toml"),
 );
 
 /// All settings of `serve`, a field for each section. The file explains each: see [`DEFAULT_FILE`].
@@ -83,6 +87,7 @@ pub(crate) struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) record: Record,
+    pub(crate) sandbox: Sandbox,
 }
 
 impl Default for Config {
@@ -99,6 +104,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             record: Record::default(),
+            sandbox: Sandbox::default(),
         }
     }
 }
@@ -155,6 +161,7 @@ impl Config {
             config.site.greeting.clone_from(greeting);
         }
         config.passive.advertise = args.advertise.clone().or(config.passive.advertise);
+        config.sandbox.mode = args.sandbox.unwrap_or(config.sandbox.mode);
         config.record.directory = args.record.clone().or(config.record.directory);
         config.site.host_name = args.host_name.clone().or(config.site.host_name);
         for user in &args.user {
@@ -205,6 +212,7 @@ impl Config {
         let mut mistakes = Vec::new();
         let mut found = Found::new(&mut mistakes);
         self.site.check(&mut found.within("site"));
+        self.sandbox.check(&mut found.within("sandbox"));
         if self.listen.is_empty() {
             found.at("listen", "name an address and port, such as \"127.0.0.1:2121\"");
         }

@@ -10,14 +10,15 @@ mod recorder;
 
 use std::future::Future;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use port21_server::storage::{LocalFs, LocalSettings};
-use port21_server::{Server, ServerBuilder, Settings};
+use port21_server::{Listen, Server, ServerBuilder, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -25,28 +26,51 @@ use self::recorder::Recorder;
 use crate::args::serve::{ListenAddr, ServeArgs};
 use crate::config::Config;
 use crate::exit::{Exit, Fault};
+use crate::sandbox::Sandbox;
 
 /// How often left-overs of uploads are looked for.
 const COLLECT: Duration = Duration::from_secs(24 * 3600);
 
 /// Serves until SIGTERM or ^C.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
-    let config = Config::with_flags(args)?;
+    let mut config = Config::with_flags(args)?;
+    // Names are looked up before the sandbox is closed: what that reads is none of a file server's business.
+    if let Some(host) = &config.passive.advertise {
+        config.passive.advertise = Some(resolve(host)?.to_string());
+    }
     if !args.user.is_empty() {
         tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
     }
     if config.accounts.write && config.users.is_empty() {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let done = runtime.block_on(serve(&config));
+    let sockets = listen(&config)?;
+    // The sandbox is for every thread: it is closed before a second one begins. Behind it a runtime could not look any
+    // more how many are worth it.
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Sandbox::new(&config, &addresses(&sockets)?)?.close()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let done = runtime.block_on(serve(&config, sockets));
     // A file system that hangs may hold a thread: it is not waited for.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(config: &Config) -> anyhow::Result<Exit> {
+/// Listens everywhere. Clients that connect wait until the server runs.
+fn listen(config: &Config) -> anyhow::Result<Vec<(Listen, TcpListener)>> {
+    let places: Vec<Listen> = config.listen.iter().map(|listen| listen.address.0.into()).collect();
+    let sockets = port21_server::listen_ahead(&places, config.settings().backlog)
+        .map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
+    Ok(places.into_iter().zip(sockets).collect())
+}
+
+fn addresses(sockets: &[(Listen, TcpListener)]) -> anyhow::Result<Vec<SocketAddr>> {
+    let bound: Result<_, _> = sockets.iter().map(|(_, socket)| socket.local_addr()).collect();
+    bound.context("cannot ask a listener for its address")
+}
+
+async fn serve(config: &Config, sockets: Vec<(Listen, TcpListener)>) -> anyhow::Result<Exit> {
     let limit = port21_server::raise_descriptor_limit();
     tracing::debug!(?limit, "file descriptors");
     let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
@@ -55,8 +79,8 @@ async fn serve(config: &Config) -> anyhow::Result<Exit> {
         None => builder(config).await?.build(),
     };
     let mut bound = Vec::new();
-    for listen in &config.listen {
-        bound.push(server.listen(listen.address.0).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
+    for (place, socket) in sockets {
+        bound.push(server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
     }
     announce(config, &bound)?;
     tokio::spawn(collect_leftovers(config.root(), config.uploads.files(None)));
@@ -95,7 +119,7 @@ pub(crate) async fn server(config: &Config) -> anyhow::Result<Server> {
 
 async fn builder(config: &Config) -> anyhow::Result<ServerBuilder> {
     let accounts = accounts::open(config)?;
-    Ok(Server::builder(Arc::new(accounts)).settings(settings(config).await?))
+    Ok(Server::builder(Arc::new(accounts)).settings(settings(config)?))
 }
 
 /// Ends with the first SIGTERM or ^C, and with the second.
@@ -119,18 +143,14 @@ fn signals() -> anyhow::Result<(impl Future<Output = ()>, impl Future<Output = (
     Ok((first, second))
 }
 
-async fn settings(config: &Config) -> anyhow::Result<Settings> {
-    let advertise = match &config.passive.advertise {
-        Some(host) => Some(resolve(host).await?),
-        None => None,
-    };
+fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let advertise = config.passive.advertise.as_deref().map(resolve).transpose()?;
     Ok(Settings { advertise, ..config.settings() })
 }
 
 /// The IPv4 address of `advertise`: PASV has room for no other.
-async fn resolve(host: &str) -> anyhow::Result<Ipv4Addr> {
-    let found =
-        tokio::net::lookup_host((host, 0)).await.with_context(|| format!("`advertise`: cannot resolve {host}"))?;
+fn resolve(host: &str) -> anyhow::Result<Ipv4Addr> {
+    let found = (host, 0).to_socket_addrs().with_context(|| format!("`advertise`: cannot resolve {host}"))?;
     let first = found.map(|addr| addr.ip().to_canonical()).find_map(|ip| match ip {
         IpAddr::V4(ip) => Some(ip),
         IpAddr::V6(_) => None,
@@ -198,9 +218,9 @@ mod tests {
         assert_eq!(audience(&config), "anybody (read-only) and alice (read and write) and bob (read-only)");
     }
 
-    #[tokio::test]
-    async fn an_address_to_advertise() {
-        assert_eq!(resolve("192.0.2.7").await.unwrap(), Ipv4Addr::new(192, 0, 2, 7));
-        assert_eq!(Exit::of(&resolve("2001:db8::1").await.unwrap_err()), Exit::Usage);
+    #[test]
+    fn an_address_to_advertise() {
+        assert_eq!(resolve("192.0.2.7").unwrap(), Ipv4Addr::new(192, 0, 2, 7));
+        assert_eq!(Exit::of(&resolve("2001:db8::1").unwrap_err()), Exit::Usage);
     }
 }

@@ -1,6 +1,7 @@
 //! A server to run commands against, and the commands.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -50,6 +51,10 @@ impl Site {
     /// The URL of a user who may write.
     pub(crate) fn bob(&self, path: &str) -> String {
         format!("ftp://bob:secret@{}/{path}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.parse().unwrap()
     }
 
     pub(crate) fn port(&self) -> &str {

@@ -1,0 +1,113 @@
+//! What the server can still do once it serves: little more than serving.
+//!
+//! The process that talks to strangers gives up what it does not need before it hears the first of them: root and all
+//! capabilities but the one that active mode's source port takes, every file but those it serves and keeps, every system
+//! call that a file server has no use for. `SECURITY.md` says against what.
+//!
+//! All of this is a property of threads, and is inherited by threads that begin later. So it happens in `main`, on the
+//! only thread that there is, after the listeners are bound and before the runtime is built.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`places`] | which files and directories the server needs |
+//! | [`linux`] | the steps, in their order |
+//! | [`identity`] | user, groups, capabilities |
+//! | [`files`] | Landlock |
+//! | [`calls`] | seccomp |
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod calls;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod files;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod identity;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod linux;
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "elsewhere.rs"]
+mod linux;
+mod places;
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use anyhow::bail;
+
+use self::linux::{Identity, Steps};
+use crate::config::Config;
+use crate::config::sandbox::Mode;
+use crate::exit::{Exit, Fault};
+
+/// The sandbox of a server that has bound its listeners, before it is closed.
+pub(crate) struct Sandbox {
+    mode: Mode,
+    steps: Option<Steps>,
+}
+
+impl Sandbox {
+    /// Looks up and opens what the sandbox is made of, with the rights that the process has now. `bound` is where it
+    /// listens.
+    ///
+    /// # Errors
+    /// Where the configuration names a user or a place that is not there.
+    pub(crate) fn new(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<Sandbox> {
+        let mode = config.sandbox.mode;
+        if mode == Mode::Off {
+            return Ok(Sandbox { mode, steps: None });
+        }
+        let identity = Identity::wanted(&config.sandbox)?;
+        places::make_own(config, identity.as_ref())?;
+        let grants = places::needed(config)?;
+        let steps = Steps::new(config, identity, bound, &grants);
+        Ok(Sandbox { mode, steps: Some(steps) })
+    }
+
+    /// Gives everything else up, for good, and logs what was given up. To be called while there is one thread.
+    ///
+    /// # Errors
+    /// Where `require` asks for more than this system can.
+    pub(crate) fn close(self) -> anyhow::Result<()> {
+        let Some(steps) = self.steps else {
+            tracing::warn!("no sandbox: the server keeps all rights that it was started with");
+            return Ok(());
+        };
+        let safeguards = steps.enforce()?;
+        if self.mode == Mode::Require && !safeguards.lacks.is_empty() {
+            let told = safeguards.lacks.iter().map(|lack| format!("`sandbox.mode` is \"require\": {lack}"));
+            bail!(Fault::each(Exit::Local, told.collect()));
+        }
+        tracing::info!("sandbox: {safeguards}");
+        for lack in &safeguards.lacks {
+            tracing::warn!("sandbox: {lack}");
+        }
+        Ok(())
+    }
+}
+
+/// What keeps a server from doing more than serving.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Safeguards {
+    /// In the order in which they came to be.
+    pub(crate) has: Vec<String>,
+    /// What there could be, and what to do for it.
+    pub(crate) lacks: Vec<String>,
+}
+
+impl Safeguards {
+    fn has(&mut self, what: impl Into<String>) {
+        self.has.push(what.into());
+    }
+
+    fn lacks(&mut self, what: impl Into<String>) {
+        self.lacks.push(what.into());
+    }
+}
+
+impl fmt::Display for Safeguards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.has.join("; "))
+    }
+}
+
+#[cfg(all(test, target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests;

@@ -1,0 +1,123 @@
+//! Which places of the file system the server needs, and for what.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::linux::Identity;
+use crate::config::Config;
+
+/// A file or directory with all that is in it, and what may be done there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) path: PathBuf,
+    pub(crate) access: Access,
+}
+
+/// What may be done in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Access {
+    /// Reading files and listing directories.
+    Read,
+    /// Everything but executing, and making devices.
+    Write,
+}
+
+/// What is served, and what the server keeps for itself. Links are followed now: where they lead later is not asked.
+///
+/// # Errors
+/// Where a place is not there.
+pub(super) fn needed(config: &Config) -> anyhow::Result<Vec<Grant>> {
+    let mut grants: Vec<Grant> = Vec::new();
+    for (path, access) in named(config) {
+        let path = path.canonicalize().with_context(|| format!("cannot serve {}", path.display()))?;
+        if !covers(&grants, &path, access) {
+            grants.retain(|grant| grant.access > access || !grant.path.starts_with(&path));
+            grants.push(Grant { path, access });
+        }
+    }
+    Ok(grants)
+}
+
+/// Makes the directories that are the server's own, where they are not there, and gives them to whom the server becomes.
+/// One that is there belongs to whom it belongs.
+///
+/// # Errors
+/// Where one cannot be made.
+pub(super) fn make_own(config: &Config, owner: Option<&Identity>) -> anyhow::Result<()> {
+    for dir in own(config) {
+        if dir.exists() {
+            continue;
+        }
+        // They tell of files and users: they are for the operator.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.with_context(|| format!("cannot make {}", dir.display()))?;
+        if let Some(owner) = owner {
+            owner.own(dir)?;
+        }
+    }
+    Ok(())
+}
+
+/// The directories that the server makes for itself.
+fn own(config: &Config) -> impl Iterator<Item = &Path> {
+    config.record.directory.as_deref().into_iter()
+}
+
+/// As the configuration names them: a further setting that names a place has a line here.
+fn named(config: &Config) -> Vec<(PathBuf, Access)> {
+    let may = |write| if write { Access::Write } else { Access::Read };
+    let root = config.root();
+    let mut named = Vec::new();
+    if config.anonymous.enabled {
+        named.push((root.clone(), Access::Read));
+    }
+    for user in &config.users {
+        let home = user.home.as_deref().map_or_else(|| root.clone(), |home| root.join(home.trim_start_matches('/')));
+        named.push((home, may(user.write.unwrap_or(config.accounts.write))));
+    }
+    named.extend(own(config).map(|dir| (dir.to_owned(), Access::Write)));
+    // The root itself, as left-overs of uploads are looked for in all of it.
+    named.push((root, may(named.iter().any(|(_, access)| *access == Access::Write))));
+    named
+}
+
+/// Whether a path lies in one of these places with this access.
+pub(super) fn covers(grants: &[Grant], path: &Path, access: Access) -> bool {
+    grants.iter().any(|grant| grant.access >= access && path.starts_with(&grant.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_with_what_its_accounts_may() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for name in ["srv/alice", "srv/bob", "disk/carol"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(root.join("disk/carol"), root.join("srv/carol")).unwrap();
+        let config = |more: &str| {
+            let root = root.join("srv");
+            let text = format!("site.root = {root:?}\nanonymous.enabled = true\n{more}");
+            toml::from_str::<Config>(&text).unwrap()
+        };
+        let user = |name: &str, write| {
+            format!("[[user]]\nname = \"{name}\"\npassword = \"x\"\nhome = \"/{name}\"\nwrite = {write}\n")
+        };
+        let grant = |name: &str, access| Grant { path: root.join(name), access };
+        assert_eq!(needed(&config("")).unwrap(), [grant("srv", Access::Read)]);
+        let users = user("alice", false) + &user("bob", false) + &user("carol", true);
+        // Where the link leads, and not all that is around it; the left-overs of carol's uploads may be anywhere.
+        let want = [grant("disk/carol", Access::Write), grant("srv", Access::Write)];
+        let grants = needed(&config(&users)).unwrap();
+        assert_eq!(grants, want);
+        assert!(covers(&grants, &root.join("srv/new/home"), Access::Write));
+        assert!(!covers(&grants, &root.join("srvother"), Access::Read));
+        assert!(!covers(&grants, &root.join("disk"), Access::Read));
+        assert!(needed(&config(&user("nobody", true))).is_err());
+    }
+}

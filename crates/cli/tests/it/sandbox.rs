@@ -1,0 +1,317 @@
+//! The server as a process that has given up what it does not need. `/proc` tells it of every thread.
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tempfile::TempDir;
+
+use super::support::{Ran, Site, port21};
+
+/// Nobody on every Linux.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn every_thread_is_restricted_while_transfers_run() {
+    let site = Site::with_flags(&["--sandbox", "try"]);
+    let root = geteuid().is_root();
+    // Transfers that stand still, so that threads of every kind are there: of the runtime, and those that do the blocking
+    // work of an upload and of a download.
+    let big = std::fs::File::create(site.remote("big")).unwrap();
+    big.set_len(64 * 1024 * 1024).unwrap();
+    let mut client = Control::connect(site.address());
+    client.login("bob", "secret");
+    let mut upload = client.passive("STOR up");
+    upload.write_all(b"half of it").unwrap();
+    let mut other = Control::connect(site.address());
+    other.login("bob", "secret");
+    let mut download = other.passive("RETR big");
+    let mut start = vec![0; 100_000];
+    download.read_exact(&mut start).unwrap();
+
+    let threads = threads(site.server().id());
+    assert!(threads.len() > 2, "{threads:?}");
+    for thread in &threads {
+        let of = |key: &str| thread[key].as_str();
+        assert_eq!((of("Seccomp"), of("NoNewPrivs")), ("2", "1"), "{thread:?}");
+        for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert_eq!(of(set), "0000000000000000", "{set} of {thread:?}");
+        }
+        // Only root can empty what a program could gain; `no_new_privs` does it for all others.
+        assert!(!root || of("CapBnd") == "0000000000000000", "{thread:?}");
+    }
+
+    // And everything works as before.
+    let mut rest = vec![0; 64 * 1024 * 1024 - start.len()];
+    download.read_exact(&mut rest).unwrap();
+    drop(download);
+    assert!(other.reply().starts_with("226"));
+    drop(upload);
+    assert!(client.reply().starts_with("226"));
+    client.command("SITE CHMOD 600 up", "200");
+    client.command("MKD new", "257");
+    client.command("RNFR up", "350");
+    client.command("RNTO new/moved", "250");
+    client.command("MFMT 20050502210700 new/moved", "213");
+    assert_eq!(std::fs::read(site.remote("new/moved")).unwrap(), b"half of it");
+}
+
+#[test]
+fn active_mode_works_from_its_port() {
+    let site = Site::start();
+    let mut client = Control::connect(site.address());
+    client.login("bob", "secret");
+    let data = client.active("RETR pub/readme.txt");
+    assert_eq!(data.peer_addr().unwrap().port(), site.address().port() - 1);
+}
+
+/// Files that a name leads to only after the sandbox was closed: the directory of recordings is one that the server goes
+/// into by its name each time.
+#[test]
+fn a_link_out_of_the_sandbox_leads_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, elsewhere) = (dir.path().join("records"), dir.path().join("elsewhere"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    for (mode, found) in [("off", 1), ("try", 0)] {
+        let _ = std::fs::remove_file(&records);
+        let site = Site::with_flags(&["--sandbox", mode, "--record", records.to_str().unwrap()]);
+        std::fs::remove_dir(&records).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &records).unwrap();
+        site.run(&["ls", &site.guest("")]).ok();
+        kill_process(Pid::from_child(site.server()), Signal::TERM).unwrap();
+        assert_eq!(site.wait(), Some(0));
+        let entries: Vec<_> = std::fs::read_dir(&elsewhere).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(entries.len(), found, "sandbox {mode}: {entries:?}");
+        entries.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    }
+}
+
+#[test]
+fn root_becomes_the_user_that_is_named_and_keeps_its_data_port() {
+    if !geteuid().is_root() {
+        println!("skipped: only root can become somebody else, and listen at port 21");
+        return;
+    }
+    let dir = open_dir();
+    std::fs::create_dir(dir.path().join("srv")).unwrap();
+    std::os::unix::fs::chown(dir.path().join("srv"), Some(NOBODY), None).unwrap();
+    // All of 127/8 is this machine: this address is not likely to be taken.
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 21, 91)), 21);
+    let server = Server::start(
+        dir.path(),
+        &format!(
+            "site.root = {:?}\naccounts.write = true\nrecord.directory = {:?}\n[[listen]]\naddress = \"{address}\"\n\
+             [[user]]\nname = \"bob\"\npassword = \"secret\"\n[sandbox]\nmode = \"require\"\nuser = \"nobody\"\n",
+            dir.path().join("srv"),
+            dir.path().join("records")
+        ),
+        None,
+    );
+    let mut client = Control::connect(server.address);
+    client.login("bob", "secret");
+    let mut upload = client.passive("STOR up");
+    upload.write_all(b"whole").unwrap();
+    for thread in threads(server.process.id()) {
+        for ids in ["Uid", "Gid"] {
+            assert!(thread[ids].split_whitespace().all(|id| id == "65534"), "{ids} of {thread:?}");
+        }
+        // CAP_NET_BIND_SERVICE is bit 10, for port 20.
+        for set in ["CapPrm", "CapEff"] {
+            assert_eq!(thread[set], "0000000000000400", "{set} of {thread:?}");
+        }
+        assert_eq!((thread["CapBnd"].as_str(), thread["CapAmb"].as_str()), ("0000000000000000", "0000000000000000"));
+        assert_eq!((thread["Seccomp"].as_str(), thread["NoNewPrivs"].as_str()), ("2", "1"));
+    }
+    drop(upload);
+    assert!(client.reply().starts_with("226"));
+    let data = client.active("RETR up");
+    assert_eq!(data.peer_addr().unwrap(), SocketAddr::new(address.ip(), 20));
+    assert_eq!(read(data), b"whole");
+    assert!(client.reply().starts_with("226"));
+    // Files and recordings are that user's.
+    use std::os::unix::fs::MetadataExt as _;
+    assert_eq!(std::fs::metadata(dir.path().join("srv/up")).unwrap().uid(), NOBODY);
+    assert_eq!(std::fs::read_dir(dir.path().join("records")).unwrap().count(), 1);
+    let log = server.end();
+    assert!(log.contains("runs as nobody") && log.contains("listens at the ports of the configuration only"), "{log}");
+}
+
+#[test]
+fn without_root_it_is_as_tight() {
+    if !geteuid().is_root() {
+        println!("skipped: the other tests run without root already");
+        return;
+    }
+    let dir = open_dir();
+    std::fs::create_dir(dir.path().join("srv")).unwrap();
+    std::os::unix::fs::chown(dir.path().join("srv"), Some(NOBODY), None).unwrap();
+    let text = format!(
+        "site.root = {:?}\nanonymous.enabled = true\n[[listen]]\naddress = \"127.0.0.1:0\"\n[sandbox]\nmode = \"require\"\n",
+        dir.path().join("srv")
+    );
+    let server = Server::start(dir.path(), &text, Some(NOBODY));
+    Control::connect(server.address).login("anonymous", "guest@");
+    for thread in threads(server.process.id()) {
+        assert_eq!((thread["Seccomp"].as_str(), thread["NoNewPrivs"].as_str()), ("2", "1"), "{thread:?}");
+        assert_eq!(thread["CapPrm"], "0000000000000000");
+    }
+    let log = server.end();
+    assert!(log.contains("runs as user 65534") && log.contains("no capabilities"), "{log}");
+}
+
+#[test]
+fn what_it_cannot_have_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("port21.toml");
+    let serve = |sandbox: &str| {
+        let root = format!("site.root = {:?}\nanonymous.enabled = true\n", dir.path());
+        std::fs::write(&file, format!("{root}[[listen]]\naddress = \"127.0.0.1:0\"\n[sandbox]\n{sandbox}")).unwrap();
+        Ran::new(port21(dir.path()).args(["-q", "serve", "--config"]).arg(&file).output().unwrap())
+    };
+    assert!(serve("user = \"no-such-user\"\n").fails(2).contains("no user no-such-user"));
+    assert!(serve("group = \"root\"\n").fails(2).contains("sandbox.group"));
+    assert!(serve("mode = \"off\"\nuser = \"nobody\"\n").fails(2).contains("sandbox.user"));
+    if geteuid().is_root() {
+        // Nobody cannot read what belongs to root alone.
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        assert!(serve("user = \"nobody\"\n").fails(1).contains("the user nobody cannot read"));
+        // Root is not given up where there is nobody to become.
+        assert!(serve("mode = \"require\"\nuser = \"root\"\n").fails(1).contains("the server stays root"));
+    }
+}
+
+/// What `/proc` says of each thread of a process.
+fn threads(process: u32) -> Vec<BTreeMap<String, String>> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    tasks
+        .map(|task| {
+            let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let lines = status.lines().filter_map(|line| line.split_once(':'));
+            lines.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect()
+        })
+        .collect()
+}
+
+/// A directory that everybody can search.
+fn open_dir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    dir
+}
+
+/// A server with a configuration, as a user.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(dir: &Path, config: &str, user: Option<u32>) -> Server {
+        let file = dir.join("port21.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut command: Command = port21(dir);
+        if let Some(user) = user {
+            // The directory of the build may be closed to others.
+            let copy: PathBuf = dir.join("port21");
+            std::fs::copy(env!("CARGO_BIN_EXE_port21"), &copy).unwrap();
+            command = Command::new(copy);
+            command.env_clear().current_dir("/").stdin(Stdio::null()).uid(user).gid(user);
+        }
+        command.args(["serve", "--config"]).arg(&file);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("ftp://").nth(1).and_then(|rest| rest.split('/').next());
+        let Some(address) = address else {
+            let mut error = String::new();
+            process.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+            panic!("no address in {line:?}: {error}");
+        };
+        Server { process, address: address.parse().unwrap() }
+    }
+
+    /// Ends it: what it has logged.
+    fn end(mut self) -> String {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+        let mut log = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert_eq!(self.process.wait().unwrap().code(), Some(0), "{log}");
+        log
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A control connection, by hand: its transfers stand still when they are told to.
+struct Control {
+    stream: BufReader<TcpStream>,
+}
+
+impl Control {
+    fn connect(address: SocketAddr) -> Control {
+        let mut control = Control { stream: BufReader::new(TcpStream::connect(address).unwrap()) };
+        assert!(control.reply().starts_with("220"));
+        control
+    }
+
+    fn login(&mut self, user: &str, password: &str) {
+        self.command(&format!("USER {user}"), "331");
+        self.command(&format!("PASS {password}"), "230");
+        self.command("TYPE I", "200");
+    }
+
+    /// A data connection of the server's listener, with a transfer on it.
+    fn passive(&mut self, command: &str) -> TcpStream {
+        let reply = self.command("EPSV", "229");
+        let port = reply.split('|').nth(3).unwrap().parse().unwrap();
+        let address = SocketAddr::new(self.stream.get_ref().peer_addr().unwrap().ip(), port);
+        let data = TcpStream::connect(address).unwrap();
+        self.command(command, "150");
+        data
+    }
+
+    /// A data connection from the server.
+    fn active(&mut self, command: &str) -> TcpStream {
+        let listener = TcpListener::bind((self.stream.get_ref().local_addr().unwrap().ip(), 0)).unwrap();
+        let here = listener.local_addr().unwrap();
+        self.command(&format!("EPRT |1|{}|{}|", here.ip(), here.port()), "200");
+        self.command(command, "150");
+        listener.accept().unwrap().0
+    }
+
+    #[track_caller]
+    fn command(&mut self, line: &str, code: &str) -> String {
+        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let reply = self.reply();
+        assert!(reply.starts_with(code), "{line}: {reply}");
+        reply
+    }
+
+    /// The last line of the next reply.
+    fn reply(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stream.read_line(&mut line).unwrap(), 0, "the server has hung up");
+            if line.as_bytes().get(3) == Some(&b' ') && line.as_bytes()[0].is_ascii_digit() {
+                return line;
+            }
+        }
+    }
+}
+
+fn read(mut stream: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
