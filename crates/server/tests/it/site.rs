@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use port21_proto::event::{ConnectionId, End, EventKind};
-use port21_proto::server::{LoginError, UploadEof};
-use port21_proto::verb::Permissions;
+use port21_proto::server::{LoginError, SessionSettings, UploadEof};
+use port21_proto::verb::{Permission, Permissions};
 use port21_proto::{FtpPath, SessionEvent};
 use port21_server::storage::BoxFuture;
 use port21_server::storage::{CommitMode, LocalFs, LocalSettings, UploadPolicy};
@@ -73,6 +73,12 @@ impl Site {
         let files =
             LocalSettings { owner: Some("user".into()), displace_after: Duration::ZERO, ..LocalSettings::default() };
         let storage = wrap(Arc::new(LocalFs::open(&root, files).unwrap()));
+        // A server whose first site has a name has a second one, with the directory `second`.
+        let second = (!settings.names.is_empty()).then(|| {
+            let root = dir.path().join("second");
+            std::fs::create_dir(&root).unwrap();
+            Arc::new(LocalFs::open(&root, LocalSettings::default()).unwrap()) as Arc<dyn Storage>
+        });
         let (sink, events) = channel();
         let (done, activities) = channel();
         let (bound, is_bound) = channel();
@@ -82,7 +88,15 @@ impl Site {
             runtime.block_on(async {
                 let mut settings = settings;
                 settings.session.anonymous = true;
-                let mut server = Server::builder(Arc::new(Accounts(storage)))
+                let mut builder = Server::builder(Arc::new(Accounts(storage)));
+                if let Some(storage) = second {
+                    builder = builder.site(port21_server::Site {
+                        names: vec!["second.example".into()],
+                        session: SessionSettings { greeting: "The second site".into(), ..SessionSettings::default() },
+                        authenticator: Arc::new(Accounts(storage)),
+                    });
+                }
+                let mut server = builder
                     .settings(settings)
                     .events(move |_| {
                         let sink = sink.clone();
@@ -216,6 +230,9 @@ impl Authenticator for Accounts {
             match attempt.user {
                 b"user" | b"single" | b"scanner" | b"tailed" if attempt.password.matches(b"secret") => {
                     Ok(account(Permissions::ALL, false))
+                }
+                b"admin" if attempt.password.matches(b"secret") => {
+                    Ok(account(Permissions::ALL.with(Permission::Link).with(Permission::Who), false))
                 }
                 b"anonymous" => Ok(account(Permissions::READ_ONLY, true)),
                 b"panic" => panic!("an authenticator that panics"),

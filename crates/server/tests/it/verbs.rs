@@ -1,0 +1,221 @@
+//! Verbs that are no transfers: facts, trees, SITE, HOST.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, SystemTime};
+
+use crate::site::{Raw, Site};
+
+/// 2005-05-02 21:07:00 UTC.
+const MAY: u64 = 1_115_068_020;
+
+fn modified(site: &Site, name: &str) -> u64 {
+    let time = std::fs::metadata(site.file(name)).unwrap().modified().unwrap();
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn mode(site: &Site, name: &str) -> u32 {
+    std::fs::metadata(site.file(name)).unwrap().permissions().mode() & 0o7777
+}
+
+fn admin(site: &Site) -> Raw {
+    let mut raw = site.connect();
+    raw.command("USER admin", 331);
+    raw.command("PASS secret", 230);
+    raw
+}
+
+#[test]
+fn facts_are_set_by_every_verb_that_can() {
+    let site = Site::new();
+    let mut raw = site.login();
+    for (line, code) in [
+        ("MFMT 20050502210700 a b", 213),
+        ("MFF Modify=20050502210700;UNIX.mode=0640; a b", 213),
+        ("MDTM 20050502210700 a b", 253),
+        ("SITE UTIME 200505022107 a b", 200),
+        ("SITE UTIME a b 20040101000000 20050502210700 20030101000000 UTC", 200),
+    ] {
+        site.write("a b", "x");
+        raw.command(line, code);
+        assert_eq!(modified(&site, "a b"), MAY, "{line}");
+        assert!(raw.command("MDTM a b", 213).contains("20050502210700"));
+    }
+    assert_eq!(mode(&site, "a b"), 0o640);
+    raw.command("SITE CHMOD 600 a b", 200);
+    assert_eq!(mode(&site, "a b"), 0o600);
+    // A file of the whole name is meant as such.
+    site.write("20050502210700 a b", "x");
+    raw.command("SITE UTIME 20010101000000 20050502210700 a b", 200);
+    assert!(raw.command("MDTM 20050502210700 a b", 213).contains("20010101000000"));
+    raw.command("MFCT 20050502210700 a b", 504);
+    raw.command("MFMT 20050502210700 missing", 550);
+    raw.command("MDTM 20050502210700 missing", 550);
+}
+
+#[test]
+fn a_tree_is_removed_and_nothing_that_its_links_lead_to() {
+    let site = Site::new();
+    std::fs::create_dir_all(site.file("tree/a/b")).unwrap();
+    std::fs::create_dir(site.file("other")).unwrap();
+    for name in ["tree/1", "tree/.hidden", "tree/a/2", "tree/a/b/3", "other/kept"] {
+        site.write(name, "x");
+    }
+    symlink("../other", site.file("tree/link")).unwrap();
+    symlink(site.outside(), site.file("tree/out")).unwrap();
+    symlink("tree", site.file("shortcut")).unwrap();
+    let mut raw = site.login();
+    raw.command("RMDA shortcut", 550);
+    raw.command("RMDA other/kept", 550);
+    raw.command("RMDA /", 550);
+    raw.command("RMDA missing", 550);
+    assert!(raw.command("DSIZ tree", 213).starts_with("213 4"));
+    raw.command("DSIZ tree/1", 550);
+    raw.command("RMDA tree", 250);
+    assert_eq!(site.names(), ["other", "shortcut"]);
+    assert_eq!(site.read("other/kept"), b"x");
+}
+
+#[test]
+fn a_tree_that_is_too_deep_is_left_as_it_is() {
+    let site = Site::new();
+    let mut deep = site.file("deep");
+    for _ in 0..50 {
+        deep.push("d");
+    }
+    std::fs::create_dir_all(&deep).unwrap();
+    site.write("deep/file", "x");
+    let mut raw = site.login();
+    raw.command("RMDA deep", 451);
+    assert!(deep.is_dir() && site.read("deep/file") == b"x");
+    raw.command("DSIZ deep", 451);
+}
+
+#[test]
+fn parts_become_one_file() {
+    let site = Site::new();
+    let mut raw = site.login();
+    for (name, bytes) in [("p1", "one "), ("p 2", "two "), ("p3", "three")] {
+        site.write(name, bytes);
+    }
+    raw.command("COMB whole p1 \"p 2\" p3", 250);
+    assert_eq!(site.names(), ["whole"]);
+    assert_eq!(site.read("whole"), b"one two three");
+    // To a target that is there they are added.
+    site.write("p4", ", four");
+    raw.command("COMB \"whole\" \"p4\"", 250);
+    assert_eq!(site.read("whole"), b"one two three, four");
+    assert_eq!(site.names(), ["whole"]);
+    // One that is missing leaves all as it was.
+    site.write("p5", "x");
+    raw.command("COMB whole p5 missing", 550);
+    raw.command("COMB new p5 missing", 550);
+    raw.command("COMB whole whole", 553);
+    raw.command("COMB whole p5 ./p5", 553);
+    assert_eq!(site.names(), ["p5", "whole"]);
+    assert_eq!(site.read("whole"), b"one two three, four");
+}
+
+#[test]
+fn parts_are_joined_safely_where_uploads_are_written_under_their_name() {
+    let mut settings = Site::settings();
+    settings.commit = port21_server::storage::CommitMode::Direct;
+    let site = Site::with(settings);
+    site.write("whole", "old and ");
+    site.write("part", "new");
+    site.login().command("COMB whole part", 250);
+    assert_eq!(site.read("whole"), b"old and new");
+}
+
+#[test]
+fn links_lead_nowhere_but_into_the_root() {
+    let site = Site::new();
+    std::fs::write(site.outside().join("secret"), "secret").unwrap();
+    std::fs::create_dir_all(site.file("a/b")).unwrap();
+    site.write("a/file", "inside");
+    site.login().command("SITE SYMLINK a/file link", 550);
+    let mut raw = admin(&site);
+    raw.command("SITE SYMLINK /a/file link", 200);
+    raw.command("SITE SYMLINK ../file a/b/up", 200);
+    raw.command("SITE SYMLINK ../../../secret a/b/out", 200);
+    raw.command("SITE SYMLINK / a/b/root", 200);
+    for (name, text) in [("link", "a/file"), ("a/b/up", "../file"), ("a/b/out", "../../secret"), ("a/b/root", "../..")]
+    {
+        assert_eq!(std::fs::read_link(site.file(name)).unwrap().to_str(), Some(text), "{name}");
+    }
+    for name in ["link", "a/b/up", "a/b/root/link"] {
+        assert_eq!(raw.fetch(&format!("RETR {name}")), b"inside", "{name}");
+    }
+    raw.command("SIZE a/b/out", 550);
+    raw.command("SITE SYMLINK x link", 550);
+}
+
+#[test]
+fn who_is_told_is_a_matter_of_permission() {
+    let site = Site::new();
+    let mut user = site.login();
+    let mut guest = site.connect();
+    guest.command("USER anonymous", 331);
+    guest.command("PASS me@example.org", 230);
+    let own = user.command("SITE WHO", 200);
+    assert!(own.contains("user from 127.0.0.1 since 2") && !own.contains("anonymous"), "{own}");
+    guest.command("SITE WHO", 550);
+    let all = admin(&site).command("SITE WHO", 200);
+    assert!(["user from", "anonymous from", "admin from"].iter().all(|name| all.contains(name)), "{all}");
+    guest.command("QUIT", 221);
+    assert!(guest.into_end().0);
+}
+
+#[test]
+fn what_an_upload_may_have() {
+    let site = Site::new();
+    let mut raw = site.login();
+    let text = raw.command("AVBL", 213);
+    assert!(text.trim_start_matches("213 ").trim_end().parse::<u64>().unwrap() > 0, "{text}");
+    site.write("file", "x");
+    raw.command("AVBL file", 550);
+    raw.command("AVBL missing", 550);
+}
+
+#[test]
+fn host_chooses_greeting_accounts_and_files() {
+    let mut settings = Site::settings();
+    settings.names = vec!["first.example".into()];
+    let site = Site::with(settings);
+    site.write("file", "first");
+    std::fs::write(site.outside().join("second/file"), "second").unwrap();
+    let mut raw = site.connect();
+    raw.command("HOST unknown.example", 504);
+    assert_eq!(raw.command("HOST SECOND.example", 220), "220 The second site\r\n");
+    raw.log_in();
+    assert_eq!(raw.fetch("RETR file"), b"second");
+    raw.command("HOST first.example", 503);
+    raw.command("REIN", 220);
+    raw.log_in();
+    assert_eq!(raw.fetch("RETR file"), b"first");
+    raw.command("REIN", 220);
+    raw.command("HOST first.example", 220);
+    raw.command("USER user", 331);
+    raw.command("HOST second.example", 503);
+}
+
+#[test]
+fn a_server_of_one_site_is_every_host() {
+    let site = Site::new();
+    let mut raw = site.connect();
+    raw.command("HOST any.example", 220);
+    raw.log_in();
+}
+
+#[test]
+fn a_deep_or_wide_pattern_costs_no_more_than_its_bound() {
+    let site = Site::new();
+    for name in 0..300 {
+        site.write(&format!("{}{name}", "a".repeat(100)), "");
+    }
+    let mut raw = site.login();
+    let begun = std::time::Instant::now();
+    let text = raw.fetch(&format!("NLST {}b", "*a".repeat(60)));
+    assert!(text.is_empty());
+    // Exponential matching would take years: any time at all shows that it is not.
+    assert!(begun.elapsed() < Duration::from_secs(25));
+}
