@@ -9,3 +9,4 @@ mod sandbox;
 mod serve;
 mod support;
 mod trace;
+mod uploads;

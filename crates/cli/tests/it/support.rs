@@ -32,14 +32,7 @@ impl Site {
         std::fs::create_dir(root.path().join("pub")).unwrap();
         std::fs::write(root.path().join("pub/readme.txt"), "one\ntwo\n").unwrap();
         std::fs::write(root.path().join("pub/a b.bin"), [0, 13, 10, 255]).unwrap();
-        let mut command = port21(here.path());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--anonymous", "--user", "bob:secret", "--write"]);
-        command.args(["--passive-ports", "1-65535", "--commit", "atomic"]).args(flags).arg(root.path());
-        let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("ftp://").nth(1).and_then(|rest| rest.split('/').next());
-        let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
+        let (server, address) = serve(root.path(), here.path(), "atomic", flags);
         Site { server, address, root, here }
     }
 
@@ -96,6 +89,19 @@ impl Site {
     pub(crate) fn feed(&self, args: &[&str], input: &str) -> Ran {
         feed(self.command(args), input)
     }
+}
+
+/// A server of a directory, and its address, once it listens there.
+pub(crate) fn serve(root: &Path, home: &Path, commit: &str, flags: &[&str]) -> (Child, String) {
+    let mut command = port21(home);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--anonymous", "--user", "bob:secret", "--write"]);
+    command.args(["--passive-ports", "1-65535", "--commit", commit]).args(flags).arg(root);
+    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.split("ftp://").nth(1).and_then(|rest| rest.split('/').next());
+    let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
+    (server, address)
 }
 
 impl Drop for Site {

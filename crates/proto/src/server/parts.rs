@@ -13,27 +13,33 @@ const MOST: usize = 64;
 
 /// What a session was told and has made no use of yet.
 #[derive(Debug, Default)]
-pub(super) struct PartsTold(
-    /// On the heap: few sessions ever need it.
-    Option<Box<VecDeque<(FtpPath, u64)>>>,
-);
+pub(super) struct PartsTold {
+    /// On the heap: few sessions ever need it, and thousands may wait.
+    told: Option<Box<Told>>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    /// The last one at the end.
+    sizes: VecDeque<(FtpPath, u64)>,
+}
 
 impl PartsTold {
     /// The client is told that so many bytes of an upload to this path are there.
     pub(super) fn tell(&mut self, path: FtpPath, size: u64) {
         self.forget(&path);
-        let told = self.0.get_or_insert_default();
-        if told.len() >= MOST {
-            told.pop_front();
+        let Told { sizes } = &mut **self.told.get_or_insert_default();
+        if sizes.len() >= MOST {
+            sizes.pop_front();
         }
-        told.push_back((path, size));
+        sizes.push_back((path, size));
     }
 
     /// What was told of this path, which is used up by that.
     pub(super) fn take(&mut self, path: &FtpPath) -> Option<u64> {
-        let told = self.0.as_mut()?;
-        let at = told.iter().position(|(told, _)| told == path)?;
-        told.remove(at).map(|(_, size)| size)
+        let Told { sizes } = self.told.as_deref_mut()?;
+        let at = sizes.iter().position(|(told, _)| told == path)?;
+        sizes.remove(at).map(|(_, size)| size)
     }
 
     /// The path is another thing from now on.
@@ -43,7 +49,7 @@ impl PartsTold {
 
     /// Another user, who was told nothing.
     pub(super) fn clear(&mut self) {
-        self.0 = None;
+        self.told = None;
     }
 }
 
@@ -73,7 +79,7 @@ mod tests {
         for n in 0..1000 {
             told.tell(path(&n.to_string()), n);
         }
-        assert_eq!(told.0.as_ref().map(|told| told.len()), Some(MOST));
+        assert_eq!(told.told.as_ref().map(|told| told.sizes.len()), Some(MOST));
         assert_eq!(told.take(&path("999")), Some(999));
     }
 }
