@@ -8,11 +8,12 @@
 //! | `local` | the files of this machine |
 //! | `guarded`, [`rules`] | a storage in which not everything may be done everywhere |
 //! | `policy` | how an account's uploads become files, by path |
-//! | `quota` | what an account may take up |
+//! | `quota`, `ledger` | what an account may take up; the count of that |
 //! | `glob` | patterns of names, for listings |
 
 mod glob;
 mod guarded;
+mod ledger;
 mod local;
 mod policy;
 mod quota;
@@ -34,6 +35,7 @@ use port21_proto::server::{Form, ListRequest, Placement, StorageError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use guarded::Guarded;
+pub use ledger::{Ledger, QuotaLimits, Used};
 pub use local::{LocalFs, LocalSettings, storage_error};
 pub use policy::{CommitMode, UploadPolicy};
 pub use quota::Quota;

@@ -9,6 +9,7 @@
 //! | `attributes` | what a file takes over from the one that it replaces |
 //! | `disk`, `directory` | what makes a file and its name last; syncs of a directory that many wait for |
 //! | `listing` | directories, in batches |
+//! | `count` | what a tree holds, for quotas |
 //! | `rename`, `remove` | renames, those that replace and those that must not; files that go, and parts with them |
 //! | `facts`, `failure` | what the system tells of files, and its errors |
 //!
@@ -21,6 +22,7 @@
 
 mod aside;
 mod attributes;
+mod count;
 mod directory;
 mod disk;
 mod facts;
@@ -59,6 +61,7 @@ use self::failure::Failure;
 use self::tree::{CAREFUL, LOOK, Lookup, Tree};
 use self::upload::Begin;
 use self::writers::Writer;
+use super::ledger::Used;
 use super::{Answer, Listing, Quota, Source, Storage, Upload, UploadRequest};
 
 pub use self::failure::storage_error;
@@ -164,6 +167,12 @@ impl LocalFs {
         let removed = removed?;
         remove::give_back(self.settings.quota.as_ref(), removed);
         Ok(removed.files)
+    }
+
+    /// Counts what there is below the root, and waits for the disk meanwhile. Before each directory it asks whether to
+    /// `go_on`.
+    pub(crate) fn count(&self, go_on: impl Fn() -> bool) -> Result<Used, StorageError> {
+        settle(count::count(&self.tree, go_on))
     }
 
     /// Runs what only looks at a path: at once where the kernel's caches have the answer, else on the pool.
