@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
+
+use crate::account::Rates;
+use crate::data::pace::{Bucket, Pace};
 
 /// How many connections may be on their way out, and so beyond a limit, before newcomers have to wait.
 const MAX_LEAVING: usize = 64;
@@ -150,10 +154,12 @@ impl Counts {
     }
 }
 
-/// Counts the sessions of each account that has a limit.
+/// Counts the sessions of each account that has a limit, and holds what all sessions of one share.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     counts: Arc<Mutex<SessionsByAccount>>,
+    /// The rate limits of accounts, down and up, for as long as a session has them.
+    buckets: Mutex<HashMap<String, [Weak<Bucket>; 2]>>,
 }
 
 type SessionsByAccount = HashMap<String, usize>;
@@ -175,6 +181,26 @@ impl Accounts {
         }
         counts.insert(name.to_owned(), count + 1);
         Some(AccountPlace { counted: Some((self.counts.clone(), name.to_owned())) })
+    }
+
+    /// How fast a new session of the account `name` may be, down and up: all of its sessions together, and this one. What
+    /// is set now is so from now on for the sessions that run, too.
+    pub(crate) fn paces(&self, name: &str, all: Rates, own_rates: Rates) -> (Pace, Pace) {
+        let mut buckets = lock(&self.buckets);
+        let known = buckets.get(name).map(|known| known.each_ref().map(Weak::upgrade)).unwrap_or_default();
+        let [down, up] = [(all.down, &known[0]), (all.up, &known[1])].map(|(rate, known)| {
+            let rate = rate?;
+            let bucket = known.clone().unwrap_or_else(|| Arc::new(Bucket::new(rate)));
+            bucket.set(rate);
+            Some(bucket)
+        });
+        if down.is_some() || up.is_some() {
+            buckets.retain(|_, known| known.iter().any(|bucket| bucket.strong_count() > 0));
+            let weak = |bucket: &Option<Arc<Bucket>>| bucket.as_ref().map(Arc::downgrade).unwrap_or_default();
+            buckets.insert(name.to_owned(), [weak(&down), weak(&up)]);
+        }
+        let own = |rate: Option<NonZeroU64>| rate.map(|rate| Arc::new(Bucket::new(rate)));
+        (Pace::new(down.into_iter().chain(own(own_rates.down))), Pace::new(up.into_iter().chain(own(own_rates.up))))
     }
 }
 
@@ -284,6 +310,23 @@ mod tests {
         drop(first);
         assert!(accounts.admit("a", Some(1)).is_some());
         assert!(lock(&accounts.counts).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_sessions_of_an_account_share_its_rates() {
+        let accounts = Accounts::default();
+        let rates = |n: u64| Rates { down: NonZeroU64::new(n), up: None };
+        let (first, up) = accounts.paces("a", rates(1_000), Rates::default());
+        let (second, _) = accounts.paces("a", rates(2_000), rates(500));
+        let (other, _) = accounts.paces("b", rates(1_000), Rates::default());
+        first.spend(10_000);
+        up.spend(u64::MAX);
+        assert!(!first.is_ready() && !second.is_ready() && other.is_ready() && up.is_ready());
+        // 2,000 bytes a second for all of them from now on, and 500 for the second.
+        assert_eq!((first.slice(1 << 20), second.slice(1 << 20)), (100, 64));
+        drop((first, second, up));
+        accounts.paces("c", rates(1), Rates::default());
+        assert_eq!(lock(&accounts.buckets).len(), 2);
     }
 
     #[test]

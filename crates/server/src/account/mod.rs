@@ -10,6 +10,7 @@ pub mod password;
 
 use std::io;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,6 +35,10 @@ pub struct Account {
     pub anonymous: bool,
     /// The most sessions at a time under this name; nothing: only the server's own limits.
     pub max_sessions: Option<usize>,
+    /// How fast all sessions under this name together may be; default no limit.
+    pub rates: Rates,
+    /// How fast each of them may be; default no limit.
+    pub session_rates: Rates,
     /// How uploads become files. What is kept of interrupted ones is the storage's matter
     /// ([`LocalSettings::owner`]).
     pub uploads: Arc<UploadPolicy>,
@@ -52,9 +57,22 @@ impl Account {
         settings: LocalSettings,
     ) -> io::Result<Account> {
         let storage = Arc::new(LocalFs::open(root, LocalSettings { permissions, ..settings })?);
-        let (name, start) = (name.into(), FtpPath::root());
-        let uploads = Arc::default();
-        Ok(Account { name, storage, start, permissions, anonymous: false, max_sessions: None, uploads })
+        Ok(Account::new(name, storage, permissions))
+    }
+
+    /// An account with these files, beginning at their root, with no limit of its own.
+    pub fn new(name: impl Into<String>, storage: Arc<dyn Storage>, permissions: Permissions) -> Account {
+        Account {
+            name: name.into(),
+            storage,
+            start: FtpPath::root(),
+            permissions,
+            anonymous: false,
+            max_sessions: None,
+            rates: Rates::default(),
+            session_rates: Rates::default(),
+            uploads: Arc::default(),
+        }
     }
 
     /// What the session is told of the account.
@@ -66,6 +84,18 @@ impl Account {
             upload_eof: self.uploads.eof,
         }
     }
+}
+
+/// How fast transfers may be, in bytes a second; nothing: as fast as they can. Listings are transfers.
+///
+/// A rate below [`SessionSettings::min_rate`](port21_proto::server::SessionSettings::min_rate) makes every transfer one
+/// that crawls, and is cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rates {
+    /// From the server to the client.
+    pub down: Option<NonZeroU64>,
+    /// From the client to the server.
+    pub up: Option<NonZeroU64>,
 }
 
 /// One try to log in.

@@ -61,8 +61,28 @@ impl DataConnection {
         }
     }
 
-    /// Sends all of `bytes`.
+    /// Waits until something may be moved, and tells how much of `wanted` bytes.
+    pub(crate) async fn may_move(&self, wanted: usize) -> usize {
+        self.meter.pace().ready().await;
+        self.meter.pace().slice(wanted)
+    }
+
+    /// How many bytes may be moved at a time, at most `wanted`.
+    pub(crate) fn slice(&self, wanted: usize) -> usize {
+        self.meter.pace().slice(wanted)
+    }
+
+    /// Sends all of `bytes`, at the transfer's pace.
     pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(self.may_move(bytes.len()).await.min(bytes.len()));
+            self.send_now(now).await?;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    async fn send_now(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
         while !bytes.is_empty() {
             let stream = &*self.stream;
             let write = || Ok(rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
@@ -76,6 +96,7 @@ impl DataConnection {
     /// Waits for bytes of the client and appends them to `buffer`, up to its capacity: how many; 0 where the client has
     /// ended its side in order.
     pub(crate) async fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        self.meter.pace().ready().await;
         let stream = &*self.stream;
         let read = || Ok(rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::DONTWAIT)?);
         let (_, received) = stream.async_io(Interest::READABLE, read).await?;
@@ -86,6 +107,10 @@ impl DataConnection {
     /// As [`DataConnection::receive`], from a thread that may block: [`io::ErrorKind::WouldBlock`] where nothing comes
     /// for as long as `patience`.
     pub(crate) fn receive_now(&mut self, buffer: &mut Vec<u8>, patience: Duration) -> io::Result<usize> {
+        // A wait for its pace is no reason to keep a thread.
+        if !self.meter.pace().is_ready() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut waited = false;
         loop {
             // Not by the runtime's leave: it does not know yet of what has come since it was here.

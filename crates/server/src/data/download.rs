@@ -150,6 +150,7 @@ mod zero_copy {
             // The chunk may take several calls; what is left of it is cached still.
             let mut offset = at;
             let count = usize::try_from(cached_to.min(end) - at).unwrap_or(usize::MAX);
+            let count = data.may_move(count).await;
             let sent = data
                 .stream()
                 .async_io(Interest::WRITABLE, || {

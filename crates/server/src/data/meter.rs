@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::net::TcpStream;
 
+use crate::data::pace::Pace;
+
 /// Counts the bytes of one transfer, written by its task and read by its session.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
@@ -12,10 +14,22 @@ pub(crate) struct Meter {
     /// Of a download: the connection whose send queue is not yet progress. Weak, so that reading the meter keeps no
     /// connection open.
     sending: OnceLock<Weak<TcpStream>>,
+    pace: Pace,
 }
 
 impl Meter {
+    /// Of a transfer that may be no faster than this.
+    pub(crate) fn paced(pace: Pace) -> Meter {
+        Meter { pace, ..Meter::default() }
+    }
+
+    /// How fast the transfer may be.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
     pub(crate) fn add(&self, bytes: u64) {
+        self.pace.spend(bytes);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 

@@ -7,6 +7,7 @@
 //! | [`connection`] | a data connection that stands: sending, its end in order, what is told of it |
 //! | [`meter`] | how far a transfer has come, for whoever watches it from outside |
 //! | [`encoding`], [`deflate`] | the bytes as the connection has them: TYPE A, MODE Z |
+//! | [`pace`] | how fast a transfer may be |
 //! | [`download`] | a file to the connection: sendfile, or buffers |
 //! | [`listing`] | a listing to the connection |
 //! | [`upload`] | the connection to a file |
@@ -20,5 +21,6 @@ pub(crate) mod download;
 pub(crate) mod encoding;
 pub(crate) mod listing;
 pub(crate) mod meter;
+pub(crate) mod pace;
 pub(crate) mod passive;
 pub(crate) mod upload;

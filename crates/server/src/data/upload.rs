@@ -106,7 +106,8 @@ enum End {
 /// and a client that pauses costs no thread.
 async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Result<Received, TransferError> {
     let stop = Stop::default();
-    let mut pump = Pump { data, target, buffer: Vec::with_capacity(BUFFER), stop: stop.0.clone() };
+    let buffer = Vec::with_capacity(data.slice(BUFFER));
+    let mut pump = Pump { data, target, buffer, stop: stop.0.clone() };
     loop {
         let end = tokio::select! {
             biased;
@@ -187,7 +188,7 @@ async fn to_writer(
     mut target: Target,
     mut cancel: Cancel,
 ) -> Result<Received, TransferError> {
-    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut buffer = Vec::with_capacity(data.slice(BUFFER));
     loop {
         let end = tokio::select! {
             biased;

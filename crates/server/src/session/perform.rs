@@ -21,6 +21,7 @@ use crate::data::download::download;
 use crate::data::encoding::Encoding;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
+use crate::data::pace::Pace;
 use crate::data::passive::Passive;
 use crate::data::upload::{Cancel, Received, upload};
 use crate::events::Events;
@@ -44,8 +45,19 @@ pub(crate) struct Performer {
 
 /// Who is logged in, and the place that this takes among the account's sessions.
 pub(super) struct Login {
-    pub(super) account: Account,
+    /// On the heap, as the session mostly waits.
+    pub(super) account: Box<Account>,
     _place: AccountPlace,
+    /// Down and up.
+    paces: Box<(Pace, Pace)>,
+}
+
+impl Login {
+    /// How fast what is held may be carried.
+    pub(super) fn pace(&self, held: &Held) -> Pace {
+        let (down, up) = &*self.paces;
+        if matches!(held, Held::Upload(_)) { up.clone() } else { down.clone() }
+    }
 }
 
 /// How a data connection comes to stand.
@@ -66,7 +78,8 @@ impl Performer {
         let result = self.guarded(site, attempt).await;
         let result = result.and_then(|account| {
             let place = self.shared.accounts.admit(&account.name, account.max_sessions).ok_or(LoginError::TooMany)?;
-            Ok(Login { account, _place: place })
+            let paces = self.shared.accounts.paces(&account.name, account.rates, account.session_rates);
+            Ok(Login { account: Box::new(account), _place: place, paces: Box::new(paces) })
         });
         self.log.login(user, result.as_ref().map(|login| &login.account));
         match result {

@@ -253,7 +253,8 @@ impl Work {
         let (Some(channel), Some(source)) = (channel, self.take(job)) else {
             return self.refuse(operation, NOTHING_HELD);
         };
-        let (performer, meter) = (self.performer.clone(), Arc::new(Meter::default()));
+        let pace = self.login.as_ref().map(|login| login.pace(&source)).unwrap_or_default();
+        let (performer, meter) = (self.performer.clone(), Arc::new(Meter::paced(pace)));
         let (stands, connected) = oneshot::channel();
         let (cancel, cancelled) = oneshot::channel();
         let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };

@@ -2,16 +2,18 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use port21_proto::SessionEvent;
 use port21_proto::event::{ConnectionId, End, EventKind};
 use port21_proto::server::{LoginError, SessionSettings, UploadEof};
 use port21_proto::verb::{Permission, Permissions};
-use port21_proto::{FtpPath, SessionEvent};
+use port21_server::account::Rates;
 use port21_server::storage::BoxFuture;
 use port21_server::storage::{CommitMode, LocalFs, LocalSettings, UploadPolicy};
 use port21_server::{
@@ -218,17 +220,16 @@ impl Authenticator for Accounts {
                 },
                 eof: if attempt.user == b"scanner" { UploadEof::Lenient } else { UploadEof::Strict },
             };
+            let slow = Rates { down: NonZeroU64::new(1_000_000), up: NonZeroU64::new(1_000_000) };
             let account = |permissions, anonymous| Account {
-                name: String::from_utf8_lossy(attempt.user).into_owned(),
-                storage: self.0.clone(),
-                start: FtpPath::root(),
-                permissions,
                 anonymous,
                 uploads: Arc::new(uploads.clone()),
                 max_sessions: (attempt.user == b"single").then_some(1),
+                rates: if attempt.user == b"slow" { slow } else { Rates::default() },
+                ..Account::new(String::from_utf8_lossy(attempt.user), self.0.clone(), permissions)
             };
             match attempt.user {
-                b"user" | b"single" | b"scanner" | b"tailed" if attempt.password.matches(b"secret") => {
+                b"user" | b"single" | b"slow" | b"scanner" | b"tailed" if attempt.password.matches(b"secret") => {
                     Ok(account(Permissions::ALL, false))
                 }
                 b"admin" if attempt.password.matches(b"secret") => {

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use port21_proto::event::EventKind;
 use port21_server::Settings;
@@ -361,4 +362,26 @@ fn the_log_of_events_tells_a_cut_download() {
     drop(data);
     let event = site.wait_for(|kind| matches!(kind, EventKind::Data { .. }));
     assert!(matches!(event.kind, EventKind::Data { bytes, .. } if bytes > 0 && bytes < LARGE as u64));
+}
+
+#[test]
+fn a_rate_limit_holds_both_ways_and_in_both_forms() {
+    let site = Site::new();
+    let bytes = noise(300_000);
+    site.write("down", &bytes);
+    let mut raw = site.connect();
+    raw.command("USER slow", 331);
+    raw.command("PASS secret", 230);
+    for form in ["TYPE I", "TYPE A"] {
+        raw.command(form, 200);
+        let begin = Instant::now();
+        let got = raw.fetch("RETR down");
+        assert!(form == "TYPE A" || got == bytes);
+        // It can take longer, never less.
+        assert!(begin.elapsed() >= Duration::from_millis(200), "{:?}", begin.elapsed());
+        let begin = Instant::now();
+        raw.store("STOR up", &bytes);
+        assert!(begin.elapsed() >= Duration::from_millis(200), "{:?}", begin.elapsed());
+        assert!(form == "TYPE A" || site.read("up") == bytes);
+    }
 }
