@@ -3,10 +3,12 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`password`] | hashes of passwords, and how many are checked at a time |
+//! | [`records`] | accounts that are kept somewhere, and what a login to them needs |
 //! | [`guard`] | what failed logins lead to |
 
 pub mod guard;
 pub mod password;
+pub mod records;
 
 use std::io;
 use std::net::IpAddr;

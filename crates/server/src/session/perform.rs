@@ -81,7 +81,7 @@ impl Performer {
             let paces = self.shared.accounts.paces(&account.name, account.rates, account.session_rates);
             Ok(Login { account: Box::new(account), _place: place, paces: Box::new(paces) })
         });
-        self.log.login(user, result.as_ref().map(|login| &login.account));
+        self.log.login(user, result.as_ref().map(|login| &*login.account));
         match result {
             Ok(login) => {
                 let outcome = Outcome::Login(Ok(login.account.grant()));
