@@ -12,6 +12,7 @@
 //! | `handle`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
 //! | [`events`], [`activity`], `clock` | what a server tells of its sessions, and when |
 //! | [`storage`] | where an account's files are: the trait, and what it hands out |
+//! | [`tls`] | certificates, sessions that belong together, TLS on connections |
 //! | [`account`] | who may log in, and what that gives |
 
 pub mod account;
@@ -31,6 +32,7 @@ pub mod settings;
 mod sites;
 pub mod storage;
 mod throttle;
+pub mod tls;
 
 pub use account::{Account, Anonymous, Attempt, Authenticator, FirstOf, Users};
 pub use activity::{Activity, ActivitySink, Deed, Direction};
@@ -39,8 +41,9 @@ pub use handle::{ReloadError, Reloaded, ServerHandle};
 pub use limits::raise_descriptor_limit;
 pub use listen::{Listen, ListenError, listen_ahead};
 pub use network::Network;
+pub use port21_proto::server::TlsMode;
 pub use registry::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
-pub use server::{Server, ServerBuilder};
+pub use server::{Server, ServerBuilder, TlsSetupError};
 pub use settings::Settings;
 pub use sites::Site;
 pub use storage::{LocalFs, LocalSettings, Storage};

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use port21_proto::server::TlsMode;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
@@ -12,11 +13,21 @@ use tokio::net::TcpListener;
 pub struct Listen {
     /// The address and port; port 0 is any that is free.
     pub addr: SocketAddr,
+    /// What is done about TLS there. Default [`TlsMode::Off`].
+    pub tls: TlsMode,
+}
+
+impl Listen {
+    /// The same place, with TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: TlsMode) -> Listen {
+        Listen { tls, ..self }
+    }
 }
 
 impl From<SocketAddr> for Listen {
     fn from(addr: SocketAddr) -> Listen {
-        Listen { addr }
+        Listen { addr, tls: TlsMode::Off }
     }
 }
 
@@ -68,6 +79,9 @@ pub enum ListenError {
     /// This machine does not have that address.
     #[error("{0} is not an address of this machine")]
     NotHere(SocketAddr),
+    /// TLS is to be spoken there, and there is no certificate.
+    #[error("{0} is to speak TLS, and the server has no certificate")]
+    NoCertificate(SocketAddr),
     /// Anything else.
     #[error("cannot listen at {0}: {1}")]
     Other(SocketAddr, #[source] io::Error),

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_proto::Time;
+use port21_proto::server::TlsMode;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -31,6 +32,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::sites::{Site, Sites};
 use crate::throttle::Throttles;
+use crate::tls::{Tls, TlsSettings};
 
 /// The pause after an error of accept that will come again at once: mostly the process has no descriptor left, and only
 /// the end of a session changes that.
@@ -77,9 +79,24 @@ pub struct ServerBuilder {
     sites: Vec<Site>,
     sinks: Option<EventSinks>,
     activities: Option<ActivitySink>,
+    tls: Option<Tls>,
 }
 
+/// Why a server cannot speak TLS with these settings.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS: {0}")]
+pub struct TlsSetupError(rustls::Error);
+
 impl ServerBuilder {
+    /// What places need where TLS is spoken: see [`Listen::with_tls`].
+    ///
+    /// # Errors
+    /// [`TlsSetupError`] where the settings do not go together.
+    pub fn tls(mut self, settings: TlsSettings) -> Result<ServerBuilder, TlsSetupError> {
+        self.tls = Some(Tls::new(settings).map_err(TlsSetupError)?);
+        Ok(self)
+    }
+
     /// The settings; without this call [`Settings::default`].
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> ServerBuilder {
@@ -141,16 +158,25 @@ impl ServerBuilder {
 impl Server {
     /// A server whose logins are decided by `authenticator`.
     pub fn builder(authenticator: Arc<dyn Authenticator>) -> ServerBuilder {
-        ServerBuilder { authenticator, settings: Settings::default(), sites: Vec::new(), sinks: None, activities: None }
+        ServerBuilder {
+            authenticator,
+            settings: Settings::default(),
+            sites: Vec::new(),
+            sinks: None,
+            activities: None,
+            tls: None,
+        }
     }
 
     /// Listens at this place too. `[::]` takes IPv4 as well, unless this server already listens at an IPv4 address with the
     /// same port. Clients that connect wait until [`Server::run`]. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// [`ListenError`] names the address.
+    /// [`ListenError`] names the address: also where TLS is wanted and [`ServerBuilder::tls`] was not called.
     pub fn listen(&mut self, place: impl Into<Listen>) -> Result<SocketAddr, ListenError> {
-        let listener = Listener::open(place.into(), self.listeners.iter(), self.shared.settings.backlog)?;
+        let place = place.into();
+        self.shared.serves(place)?;
+        let listener = Listener::open(place, self.listeners.iter(), self.shared.settings.backlog)?;
         Ok(self.add(listener))
     }
 
@@ -158,19 +184,21 @@ impl Server {
     /// tokio runtime.
     ///
     /// # Errors
-    /// [`ListenError::Other`] where it is no such socket.
+    /// [`ListenError::Other`] where it is no such socket; else as [`Server::listen`].
     pub fn adopt(
         &mut self,
         place: impl Into<Listen>,
         socket: std::net::TcpListener,
     ) -> Result<SocketAddr, ListenError> {
-        let listener = Listener::adopt(place.into(), socket)?;
+        let place = place.into();
+        self.shared.serves(place)?;
+        let listener = Listener::adopt(place, socket)?;
         Ok(self.add(listener))
     }
 
     fn add(&mut self, listener: Listener) -> SocketAddr {
         let bound = listener.bound;
-        info!(addr = %bound, "listening");
+        info!(addr = %bound, tls = ?listener.wanted.tls, "listening");
         self.listeners.push(listener);
         bound
     }
@@ -208,12 +236,15 @@ impl Server {
                 }
                 Some(Order::Reload(new, wanted, answer)) = orders.recv() => {
                     let backlog = new.settings.backlog;
-                    let result = relisten(&mut listeners, &wanted, backlog).map(|(reloaded, closed)| {
+                    let new = Shared::new(*new, shared.lasting());
+                    let served = wanted.iter().try_for_each(|place| new.serves(*place)).map_err(ReloadError::from);
+                    let relistened = served.and_then(|()| relisten(&mut listeners, &wanted, backlog));
+                    let result = relistened.map(|(reloaded, closed)| {
                         // Whoever has connected there before it was closed is served yet.
                         for accepted in closed.iter().flat_map(drain) {
                             let_in(&mut sessions, &shared, &connections, accepted, &told);
                         }
-                        shared = Arc::new(Shared::new(*new, shared.lasting()));
+                        shared = Arc::new(new);
                         let settings = &shared.settings;
                         connections =
                             connections.with_limits(settings.max_connections, settings.max_connections_per_address);
@@ -284,6 +315,7 @@ pub(crate) struct Shared {
     pub(crate) proxies: Proxies,
     arriving: Arc<Semaphore>,
     throttles: Arc<Throttles>,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// What of that is the same whatever the settings are.
@@ -301,7 +333,7 @@ struct Lasting {
 
 impl Shared {
     fn new(builder: ServerBuilder, lasting: Lasting) -> Shared {
-        let ServerBuilder { authenticator, settings, sites, sinks, activities } = builder;
+        let ServerBuilder { authenticator, settings, sites, sinks, activities, tls } = builder;
         let first = Site { names: settings.names.clone(), session: settings.session.clone(), authenticator };
         let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry, arriving, throttles } =
             lasting;
@@ -322,7 +354,17 @@ impl Shared {
             proxies: Proxies::new(&settings.proxies),
             arriving,
             throttles,
+            tls,
             settings,
+        }
+    }
+
+    /// Whether there is what this place needs.
+    fn serves(&self, place: Listen) -> Result<(), ListenError> {
+        if place.tls != TlsMode::Off && self.tls.is_none() {
+            Err(ListenError::NoCertificate(place.addr))
+        } else {
+            Ok(())
         }
     }
 
@@ -378,10 +420,11 @@ fn relisten(
 ) -> Result<(Reloaded, Vec<Listener>), ReloadError> {
     let mut opened = Vec::<Listener>::new();
     for place in wanted {
-        if listeners.iter().chain(&opened).any(|listener| listener.wanted == *place) {
+        // What is set for a place may change; its socket stays.
+        if listeners.iter().chain(&opened).any(|listener| listener.wanted.addr == place.addr) {
             continue;
         }
-        let goes = |listener: &&Listener| !wanted.contains(&listener.wanted);
+        let goes = |listener: &&Listener| wanted_at(wanted, listener).is_none();
         let leaving = listeners.iter().filter(goes).any(|listener| listener.bound.port() == place.addr.port());
         let stay = listeners.iter().filter(|listener| !goes(listener)).chain(&opened);
         match Listener::open(*place, stay, backlog) {
@@ -390,8 +433,11 @@ fn relisten(
             Err(error) => return Err(error.into()),
         }
     }
-    let (stay, closed): (Vec<_>, Vec<_>) =
-        std::mem::take(listeners).into_iter().partition(|listener| wanted.contains(&listener.wanted));
+    let (mut stay, closed): (Vec<_>, Vec<_>) =
+        std::mem::take(listeners).into_iter().partition(|listener| wanted_at(wanted, listener).is_some());
+    for listener in &mut stay {
+        listener.wanted = wanted_at(wanted, listener).unwrap_or(listener.wanted);
+    }
     let bound = |listeners: &[Listener]| listeners.iter().map(|listener| listener.bound).collect();
     let reloaded = Reloaded { opened: bound(&opened), closed: bound(&closed) };
     listeners.extend(stay);
@@ -399,11 +445,20 @@ fn relisten(
     Ok((reloaded, closed))
 }
 
+/// What is wanted of a listener from now on.
+fn wanted_at(wanted: &[Listen], listener: &Listener) -> Option<Listen> {
+    let same = wanted.iter().find(|place| **place == listener.wanted);
+    same.or_else(|| wanted.iter().find(|place| place.addr == listener.wanted.addr)).copied()
+}
+
+/// A connection, and what is set for the place where it came.
+type Accepted = (TcpStream, SocketAddr, Listen);
+
 /// The connections that wait at a listener which is about to be closed.
-fn drain(listener: &Listener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+fn drain(listener: &Listener) -> impl Iterator<Item = Accepted> {
     let mut cx = Context::from_waker(std::task::Waker::noop());
     std::iter::from_fn(move || match listener.socket.poll_accept(&mut cx) {
-        Poll::Ready(accepted) => accepted.ok(),
+        Poll::Ready(accepted) => accepted.ok().map(|(stream, peer)| (stream, peer, listener.wanted)),
         Poll::Pending => None,
     })
     .take(MAX_DRAINED)
@@ -415,13 +470,13 @@ fn let_in(
     sessions: &mut JoinSet<()>,
     shared: &Arc<Shared>,
     connections: &Connections,
-    (stream, from): (TcpStream, SocketAddr),
+    (stream, from, place): Accepted,
     told: &watch::Receiver<Phase>,
 ) {
     if !shared.proxies.contains(from) {
         // The connection may be gone already: then there is nobody to serve.
         if let Ok(ends) = Ends::direct(&stream, from)
-            && let Some(mut session) = admit(shared, connections, stream, ends, told)
+            && let Some(mut session) = admit(shared, connections, (stream, ends, place.tls), told)
         {
             sessions.spawn(async move { session.run().await });
         }
@@ -442,7 +497,7 @@ fn let_in(
             sleep(CROWDED_PAUSE).await;
         }
         let session = match ends {
-            Ok(ends) => admit(&shared, &connections, stream, ends, &told),
+            Ok(ends) => admit(&shared, &connections, (stream, ends, place.tls), &told),
             Err(error) => return shared.drops_proxy(from, &error),
         };
         drop(arriving);
@@ -456,20 +511,19 @@ fn let_in(
 fn admit(
     shared: &Arc<Shared>,
     connections: &Connections,
-    stream: TcpStream,
-    ends: Ends,
+    (stream, ends, tls): (TcpStream, Ends, TlsMode),
     told: &watch::Receiver<Phase>,
 ) -> Option<Session> {
     let peer = ends.peer;
     if shared.guard.is_banned(peer.ip()) {
         shared.registry.refused(Refusal::Banned);
         debug!(%peer, "refused a connection: the address is banned");
-        send_last(&stream, "421 Too many failed logins from your address, try again later.\r\n");
+        send_last(&stream, tls, "421 Too many failed logins from your address, try again later.\r\n");
         return None;
     }
     match connections.admit(peer.ip()) {
         // The connection may be gone already: then there is nobody to tell.
-        Ok(place) => Session::new(shared.clone(), stream, ends, place, told.clone()).ok(),
+        Ok(place) => Session::new(shared.clone(), stream, ends, tls, place, told.clone()).ok(),
         Err(refused) => {
             let why = match refused {
                 Refused::Total => "421 Too many connections, try again later.\r\n",
@@ -482,32 +536,32 @@ fn admit(
             if let Some(unwritten) = shared.throttles.refused.pass() {
                 warn!(%peer, ?refused, unwritten, "refused a connection");
             }
-            send_last(&stream, why);
+            send_last(&stream, tls, why);
             None
         }
     }
 }
 
-/// An empty send buffer takes this at once. A flood must not cost more than that.
-fn send_last(stream: &TcpStream, line: &str) {
+/// An empty send buffer takes this at once. A flood must not cost more than that. Where TLS is spoken first a line in
+/// clear would be taken for garbage: there is none.
+fn send_last(stream: &TcpStream, tls: TlsMode, line: &str) {
+    if tls == TlsMode::Implicit {
+        return;
+    }
     let _ = rustix::net::send(stream, line.as_bytes(), rustix::net::SendFlags::DONTWAIT);
 }
 
 /// The next connection of any listener, each in its turn first.
-async fn accept(listeners: &[Listener], turn: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listeners: &[Listener], turn: &mut usize) -> io::Result<Accepted> {
     std::future::poll_fn(|cx| poll_accept(listeners, turn, cx)).await
 }
 
-fn poll_accept(
-    listeners: &[Listener],
-    turn: &mut usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+fn poll_accept(listeners: &[Listener], turn: &mut usize, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
     *turn = turn.wrapping_add(1);
     let (behind, ahead) = listeners.split_at(turn.checked_rem(listeners.len()).unwrap_or(0));
     for listener in ahead.iter().chain(behind) {
         if let Poll::Ready(accepted) = listener.socket.poll_accept(cx) {
-            return Poll::Ready(accepted);
+            return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, listener.wanted)));
         }
     }
     Poll::Pending

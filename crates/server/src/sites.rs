@@ -49,6 +49,12 @@ impl Sites {
         found.or(only.then_some(SiteId::DEFAULT.0)).map(SiteId)
     }
 
+    /// The first name of a site that HOST has named; nothing for the one to begin with, which nobody has to name.
+    pub(crate) fn name(&self, site: SiteId) -> Option<&str> {
+        let named = self.0.get(site.0).filter(|_| site != SiteId::DEFAULT)?;
+        named.names.first().map(|name| bare(name))
+    }
+
     pub(crate) fn authenticator(&self, site: SiteId) -> Option<&Arc<dyn Authenticator>> {
         self.0.get(site.0).map(|site| &site.authenticator)
     }

@@ -70,7 +70,9 @@ mod tests {
 
     async fn login(accounts: &FirstOf, user: &str, password: &str) -> Result<Account, LoginError> {
         let password = Secret::new(password);
-        accounts.login(Attempt { user: user.as_bytes(), password: &password, peer: [127, 0, 0, 1].into() }).await
+        accounts
+            .login(Attempt { user: user.as_bytes(), password: &password, peer: [127, 0, 0, 1].into(), tls: None })
+            .await
     }
 
     #[tokio::test]

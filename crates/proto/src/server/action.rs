@@ -119,7 +119,10 @@ pub enum Action {
     /// Begin TLS on the control connection, as its server: all that was given out before is sent in clear, and whatever
     /// was read from the client and not taken yet is thrown away, for it came in clear and would be taken for protected.
     /// -> [`Outcome::Secured`]
-    StartTls,
+    StartTls {
+        /// Where HOST came before: the certificate is this site's, unless the client names another by SNI.
+        site: SiteId,
+    },
     /// End TLS on the control connection with close_notify, behind all that was given out before, and go on in clear
     /// behind the client's close_notify. -> [`Outcome::Cleared`]
     StopTls,

@@ -16,7 +16,7 @@ use crate::verb::Verb;
 pub(super) struct Tls {
     pub(super) mode: TlsMode,
     /// What stands on the control connection now.
-    control: Option<Secured>,
+    control: Option<Box<Secured>>,
     /// Whether the login that there is, or will be, has TLS: CCC leaves it so.
     agreed: bool,
     /// PBSZ was given.
@@ -67,7 +67,10 @@ impl ServerSession {
 
     pub(super) fn begin_implicit_tls(&mut self, now: Time) {
         // As clients of implicit TLS take for granted.
-        self.start_single(Action::StartTls, Pending::StartTls { since: now, protection: Protection::Private });
+        self.start_single(
+            Action::StartTls { site: self.site },
+            Pending::StartTls { since: now, protection: Protection::Private },
+        );
     }
 
     /// RFC 2228 section 3, RFC 4217 section 4.
@@ -80,7 +83,7 @@ impl ServerSession {
             Mechanism::Tls => Protection::Clear,
             Mechanism::Ssl => Protection::Private,
         };
-        self.start_single(Action::StartTls, Pending::StartTls { since: now, protection });
+        self.start_single(Action::StartTls { site: self.site }, Pending::StartTls { since: now, protection });
         None
     }
 
@@ -93,8 +96,13 @@ impl ServerSession {
                 self.begin_afresh();
                 self.note(now, || format!("the control connection is protected: {}", secured.description));
                 let greets = self.tls.mode == TlsMode::Implicit;
-                self.tls =
-                    Tls { control: Some(secured), agreed: true, sized: false, protection, ..Tls::new(self.tls.mode) };
+                self.tls = Tls {
+                    control: Some(Box::new(secured)),
+                    agreed: true,
+                    sized: false,
+                    protection,
+                    ..Tls::new(self.tls.mode)
+                };
                 if greets {
                     self.greet(now);
                 }

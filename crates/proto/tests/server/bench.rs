@@ -359,7 +359,7 @@ fn describe(action: &Action) -> String {
         Action::Create { path, placement, .. } => format!("create {path} {placement:?}"),
         Action::List(request) => format!("list {}", request.path),
         Action::Transfer { direction, .. } => format!("transfer {direction:?}"),
-        Action::StartTls => "start TLS".into(),
+        Action::StartTls { .. } => "start TLS".into(),
         Action::StopTls => "stop TLS".into(),
         Action::Sync { .. } => "sync".into(),
         Action::Commit(_) => "commit".into(),

@@ -22,7 +22,7 @@ fn with(mode: TlsMode, tls: TlsSettings) -> Bench {
 /// The handshake that is waited for ends well.
 fn shake(b: &mut Bench) {
     let op = b.only();
-    assert!(matches!(b.held[&op], Action::StartTls));
+    assert!(matches!(b.held[&op], Action::StartTls { .. }));
     b.answer(op, Outcome::Secured(Ok(Secured { description: "TLS 1.3".into() })));
 }
 
@@ -410,7 +410,7 @@ proptest! {
                 Step::Answer(well) => {
                     let Some((&op, action)) = b.held.first_key_value() else { continue };
                     match action {
-                        Action::StartTls => {
+                        Action::StartTls { .. } => {
                             prop_assert!(!protected);
                             protected = well;
                             let result = Ok(Secured { description: "TLS".into() });

@@ -21,6 +21,7 @@ use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, Secret};
 
 use crate::storage::{BoxFuture, LocalFs, LocalSettings, Storage, UploadPolicy};
+use crate::tls::TlsPeer;
 
 /// What a login gives: a name, files, and what may be done with them.
 #[derive(Clone)]
@@ -109,6 +110,9 @@ pub struct Attempt<'a> {
     pub password: &'a Secret,
     /// Where the control connection comes from.
     pub peer: IpAddr,
+    /// What TLS tells of the client; nothing where the password came in clear. An account that takes no password in
+    /// clear is answered [`LoginError::NeedsTls`], and only where the password was right.
+    pub tls: Option<&'a TlsPeer>,
 }
 
 /// Turns a login attempt into an account.
@@ -225,7 +229,8 @@ mod tests {
 
     async fn login(to: &dyn Authenticator, user: &str, password: &str) -> Result<(String, bool), LoginError> {
         let password = Secret::new(password);
-        let attempt = Attempt { user: user.as_bytes(), password: &password, peer: IpAddr::from([127, 0, 0, 1]) };
+        let attempt =
+            Attempt { user: user.as_bytes(), password: &password, peer: IpAddr::from([127, 0, 0, 1]), tls: None };
         to.login(attempt).await.map(|account| (account.name, account.anonymous))
     }
 

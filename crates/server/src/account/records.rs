@@ -111,7 +111,7 @@ mod tests {
     async fn login(record: Record, user: &str, password: &str, peer: &str) -> Result<String, LoginError> {
         let by = ByRecord::new(Arc::new(One(Arc::new(record))), Arc::default());
         let password = Secret::new(password);
-        let attempt = Attempt { user: user.as_bytes(), password: &password, peer: peer.parse().unwrap() };
+        let attempt = Attempt { user: user.as_bytes(), password: &password, peer: peer.parse().unwrap(), tls: None };
         by.login(attempt).await.map(|account| account.name)
     }
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use port21_proto::Time;
 use port21_proto::event::{Closing, ConnectionId, End, EventKind};
-use port21_proto::server::TransferError;
+use port21_proto::server::{TlsError, TransferError};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -18,6 +17,8 @@ use tokio::time::sleep;
 
 use crate::data::meter::{Meter, unacknowledged};
 use crate::events::Events;
+use crate::tls::Binding;
+use crate::tls::data::DataTls;
 
 /// At most this many stray bytes of a peer that should only read are thrown away while the end is waited for.
 const MAX_STRAY: usize = 64 * 1024;
@@ -25,6 +26,7 @@ const MAX_STRAY: usize = 64 * 1024;
 /// A data connection and what is told of it. Dropped, it is closed.
 pub(crate) struct DataConnection {
     stream: Arc<TcpStream>,
+    tls: Option<Box<DataTls>>,
     meter: Arc<Meter>,
     tap: Option<Tap>,
 }
@@ -35,7 +37,18 @@ impl DataConnection {
         // Without it the last part of a file that does not fill a segment waits for an acknowledgement of the one before,
         // which the peer may delay by 40 ms. A socket that cannot be told so still works.
         let _ = stream.set_nodelay(true);
-        DataConnection { stream: Arc::new(stream), meter, tap }
+        DataConnection { stream: Arc::new(stream), tls: None, meter, tap }
+    }
+
+    /// Waits for the client to begin TLS, before any byte is moved.
+    pub(crate) async fn protect(&mut self, binding: &Binding, patience: Duration) -> Result<(), TransferError> {
+        self.tls = Some(Box::new(DataTls::accept(&self.stream, binding, patience).await?));
+        Ok(())
+    }
+
+    /// Whether the bytes must pass through this process to be encrypted.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// From now on this side sends.
@@ -83,6 +96,11 @@ impl DataConnection {
     }
 
     async fn send_now(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
+        if let Some(tls) = &mut self.tls {
+            tls.send(&self.stream, bytes).await.map_err(broken)?;
+            self.count(bytes.len());
+            return Ok(());
+        }
         while !bytes.is_empty() {
             let stream = &*self.stream;
             let write = || Ok(rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
@@ -94,9 +112,15 @@ impl DataConnection {
     }
 
     /// Waits for bytes of the client and appends them to `buffer`, up to its capacity: how many; 0 where the client has
-    /// ended its side in order.
+    /// ended its side in order: under TLS with close_notify, and an end without it is the error of [`TlsError::Truncated`],
+    /// with all that came before it appended.
     pub(crate) async fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         self.meter.pace().ready().await;
+        if let Some(tls) = &mut self.tls {
+            let received = tls.receive(&self.stream, buffer).await?;
+            self.count(received);
+            return Ok(received);
+        }
         let stream = &*self.stream;
         let read = || Ok(rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::DONTWAIT)?);
         let (_, received) = stream.async_io(Interest::READABLE, read).await?;
@@ -114,25 +138,34 @@ impl DataConnection {
         let mut waited = false;
         loop {
             // Not by the runtime's leave: it does not know yet of what has come since it was here.
-            match rustix::net::recv(&*self.stream, spare_capacity(buffer), RecvFlags::DONTWAIT) {
-                Ok((_, received)) => {
+            let received = match &mut self.tls {
+                None => rustix::net::recv(&*self.stream, spare_capacity(buffer), RecvFlags::DONTWAIT)
+                    .map(|(_, received)| received)
+                    .map_err(io::Error::from),
+                Some(tls) => tls.receive_now(&self.stream, buffer),
+            };
+            match received {
+                Ok(received) => {
                     self.count(received);
                     return Ok(received);
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if !waited => {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !waited => {
                     let mut fds = [PollFd::new(&*self.stream, PollFlags::IN)];
                     // What interrupts it or goes wrong with it, the next look will show.
                     let _ = poll(&mut fds, Timespec::try_from(patience).ok().as_ref());
                     waited = true;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// The client has ended its side; so does this one.
     pub(crate) fn received_all(mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_end_now(&self.stream);
+        }
         if let Some(tap) = &mut self.tap {
             tap.closed(End::Client, Closing::Fin);
             tap.closed(End::Server, Closing::Fin);
@@ -146,6 +179,9 @@ impl DataConnection {
     /// that their system has acknowledged every byte. There is no event for that, hence the looks at growing intervals,
     /// which the others never come to. A reply that claims success is then true, and costs no stall.
     pub(crate) async fn finish(mut self) -> Result<(), TransferError> {
+        if let Some(tls) = &mut self.tls {
+            tls.send_end(&self.stream).await.map_err(broken)?;
+        }
         self.shut_down()?;
         let ended = until_peer_ends(&self.stream);
         tokio::pin!(ended);
@@ -202,6 +238,9 @@ impl DataConnection {
 
 /// The error of a connection that broke.
 pub(crate) fn broken(error: io::Error) -> TransferError {
+    if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<TlsError>()) {
+        return TransferError::Tls(error.clone());
+    }
     TransferError::Broken(error.to_string())
 }
 

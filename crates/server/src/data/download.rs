@@ -24,7 +24,9 @@ pub(crate) async fn download(
     data.sends();
     match source {
         #[cfg(target_os = "linux")]
-        Source::File { file, len } if encoding.is_plain() => zero_copy::send(&mut data, file, len, encoding).await?,
+        Source::File { file, len } if encoding.is_plain() && !data.is_protected() => {
+            zero_copy::send(&mut data, file, len, encoding).await?
+        }
         Source::File { file, len } => send_file(&mut data, file, len, encoding).await?,
         Source::Reader { reader, len } => send_reader(&mut data, reader, len, encoding).await?,
     }

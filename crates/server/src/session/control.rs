@@ -1,14 +1,18 @@
 //! The control connection's socket.
 
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use port21_proto::event::Closing;
+use port21_proto::server::{OpId, Secured, TlsError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::tls::engine::Engine;
 
 /// How much is read at a time. The buffer is on the stack while it is used: sessions that wait hold none.
 const READ: usize = 4096;
@@ -23,11 +27,39 @@ const MAX_LINGER: usize = 256 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A control connection: bytes out in one write each time that the session waits, bytes in when there are some.
-#[derive(Debug)]
 pub(crate) struct Control {
     stream: TcpStream,
     out: Vec<u8>,
+    tls: Option<Box<Tls>>,
     write_timeout: Duration,
+}
+
+/// TLS on the connection.
+struct Tls {
+    engine: Engine,
+    phase: Phase,
+    /// The operation that changes it, while one does.
+    op: Option<OpId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Handshake,
+    Standing,
+    /// close_notify was sent, and the client's is waited for.
+    Ending,
+    Broken,
+}
+
+/// What a read has made of TLS.
+#[derive(Debug)]
+pub(crate) enum Switched {
+    /// The handshake is done.
+    Secured(Secured),
+    /// It failed.
+    Failed(TlsError),
+    /// The connection goes on in clear.
+    Cleared,
 }
 
 /// What a look at the connection has found.
@@ -53,7 +85,47 @@ impl Control {
         // A client whose machine was switched off never ends its side, and a NAT on the way forgets a connection that
         // is silent while a transfer runs.
         SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-        Ok(Control { stream, out: Vec::new(), write_timeout })
+        Ok(Control { stream, out: Vec::new(), tls: None, write_timeout })
+    }
+
+    /// Begins TLS: the client speaks next. All that is to be sent in clear was sent.
+    pub(crate) fn start_tls(&mut self, op: OpId, engine: Engine) {
+        self.tls = Some(Box::new(Tls { engine, phase: Phase::Handshake, op: Some(op) }));
+    }
+
+    /// Ends TLS behind all that was sent. Where the client has ended its side already: what came behind that in clear.
+    pub(crate) fn stop_tls(&mut self, op: OpId) -> Option<Vec<u8>> {
+        let tls = self.tls.as_mut()?;
+        tls.op = Some(op);
+        tls.phase = if tls.engine.send_end().is_ok() { Phase::Ending } else { Phase::Broken };
+        if !tls.engine.is_ended() {
+            return None;
+        }
+        let behind = tls.engine.behind_the_end().to_vec();
+        self.clear();
+        Some(behind)
+    }
+
+    /// The operation that is changing how the connection is protected, if one is.
+    pub(crate) fn changes(&self) -> Option<OpId> {
+        self.tls.as_ref()?.op
+    }
+
+    /// Whether the client has ended its side of TLS: nothing more is to be read, unless it is in clear from there on.
+    pub(crate) fn is_ended_under_tls(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.phase == Phase::Standing && tls.engine.is_ended())
+    }
+
+    /// From here on in clear: behind the close_notify that may still have to be sent.
+    fn clear(&mut self) {
+        if let Some(tls) = self.tls.take() {
+            self.queue(tls.engine.outgoing().to_vec());
+        }
+    }
+
+    /// The engine of TLS, where it is spoken.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.tls.as_ref().map(|tls| &tls.engine)
     }
 
     /// Puts bytes behind those that are to be sent.
@@ -72,17 +144,26 @@ impl Control {
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         // Taken out, so that a session that waits afterwards holds no buffer.
         let out = std::mem::take(&mut self.out);
-        let mut rest = out.as_slice();
-        while !rest.is_empty() {
-            match self.stream.try_write(rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // On the heap, for it is rare, and every session would have room for it else.
-                    Box::pin(timeout(self.write_timeout, self.stream.writable())).await??;
+        let Some(tls) = &mut self.tls else {
+            let mut rest = out.as_slice();
+            while !rest.is_empty() {
+                match self.stream.try_write(rest) {
+                    Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                    Err(error) => until_it_takes_more(&self.stream, error, self.write_timeout).await?,
                 }
-                Err(error) => return Err(error),
+            }
+            return Ok(());
+        };
+        if tls.phase == Phase::Standing && !out.is_empty() {
+            tls.engine.send(&out).map_err(io::Error::other)?;
+        }
+        while !tls.engine.outgoing().is_empty() {
+            match self.stream.try_write(tls.engine.outgoing()) {
+                Ok(written) => tls.engine.sent(written),
+                Err(error) => until_it_takes_more(&self.stream, error, self.write_timeout).await?,
             }
         }
+        tls.engine.rest();
         Ok(())
     }
 
@@ -92,32 +173,51 @@ impl Control {
         let _ = self.stream.readable().await;
     }
 
-    /// Reads what has come, and gives it to `take`.
-    pub(crate) fn read(&self, take: impl FnOnce(&[u8])) -> Read {
-        Control::read_with(take, |buffer| self.stream.try_read(buffer))
+    /// Reads what has come, and gives it to `take`; and what it has made of TLS, where that was about to change. What
+    /// TLS itself wants to be sent is sent by the next [`Control::flush`].
+    pub(crate) fn read(&mut self, take: impl FnOnce(&[u8])) -> (Read, Option<(OpId, Switched)>) {
+        self.read_with(take, |stream, buffer| stream.try_read(buffer))
     }
 
     /// As [`Control::read`], but asks the system itself and not what the runtime has heard from it, which may be older.
-    pub(crate) fn read_now(&self, take: impl FnOnce(&[u8])) -> Read {
-        Control::read_with(take, |buffer| match rustix::net::recv(&self.stream, buffer, RecvFlags::DONTWAIT) {
+    pub(crate) fn read_now(&mut self, take: impl FnOnce(&[u8])) -> (Read, Option<(OpId, Switched)>) {
+        self.read_with(take, |stream, buffer| match rustix::net::recv(stream, buffer, RecvFlags::DONTWAIT) {
             Ok((_, read)) => Ok(read),
             Err(error) => Err(error.into()),
         })
     }
 
-    fn read_with(take: impl FnOnce(&[u8]), read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Read {
-        let mut buffer = [0; READ];
-        match read(&mut buffer) {
-            Ok(0) => Read::End,
-            Ok(read) => {
+    fn read_with(
+        &mut self,
+        take: impl FnOnce(&[u8]),
+        read: impl FnOnce(&TcpStream, &mut [u8]) -> io::Result<usize>,
+    ) -> (Read, Option<(OpId, Switched)>) {
+        let Some(tls) = &mut self.tls else {
+            let mut buffer = [0; READ];
+            let found = found(read(&self.stream, &mut buffer));
+            if let Read::Some(read) = found {
                 take(buffer.get(..read).unwrap_or_default());
-                Read::Some(read)
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                Read::Nothing
+            return (found, None);
+        };
+        let found = found(read(&self.stream, tls.engine.room(READ)));
+        let (found, switched) = match found {
+            Read::Some(bytes) => {
+                let mut plain = Vec::new();
+                let (found, switched) = tls.received(bytes, &mut plain);
+                if !plain.is_empty() {
+                    take(&plain);
+                }
+                (found, switched)
             }
-            Err(_) => Read::Broken,
+            Read::Nothing => (found, None),
+            Read::End | Read::Broken => (found, tls.lost()),
+        };
+        tls.engine.rest();
+        if matches!(switched, Some((_, Switched::Cleared))) {
+            self.clear();
         }
+        (found, switched)
     }
 
     /// Whether the client has ended its side or the connection broke, though there may be bytes before that.
@@ -132,15 +232,30 @@ impl Control {
     }
 
     /// A last line for a client that nobody waits for.
-    pub(crate) fn send_last(&self, line: &str) {
+    pub(crate) fn send_last(&mut self, line: &str) {
+        let line = format!("{line}\r\n");
         // It fits, or the client has left so much unread that it will not read this either.
-        let _ = rustix::net::send(&self.stream, format!("{line}\r\n").as_bytes(), SendFlags::DONTWAIT);
+        match &mut self.tls {
+            None => drop(rustix::net::send(&self.stream, line.as_bytes(), SendFlags::DONTWAIT)),
+            Some(tls) if tls.phase == Phase::Standing => {
+                if tls.engine.send(line.as_bytes()).is_ok() {
+                    tls.end_now(&self.stream);
+                }
+            }
+            // In the middle of a handshake nothing can be said.
+            Some(_) => {}
+        }
     }
 
     /// Ends this side, then waits a little for the client to end its own: bytes that arrive at a socket that nobody reads
     /// make the system send a RST, and that may destroy the last reply before the client has read it. How the client
     /// has ended its side, if it has.
-    pub(crate) async fn close(&self) -> Option<Closing> {
+    pub(crate) async fn close(&mut self) -> Option<Closing> {
+        if let Some(tls) = &mut self.tls
+            && tls.phase == Phase::Standing
+        {
+            tls.end_now(&self.stream);
+        }
         if rustix::net::shutdown(&self.stream, Shutdown::Write).is_err() {
             return Some(Closing::Reset);
         }
@@ -148,7 +263,8 @@ impl Control {
             let mut left = MAX_LINGER;
             loop {
                 self.readable().await;
-                match self.read(|_| ()) {
+                // Whatever it is, in clear or not.
+                match found(self.stream.try_read(&mut [0; READ])) {
                     Read::Some(read) => left = left.checked_sub(read)?,
                     Read::Nothing => {}
                     Read::End => return Some(Closing::Fin),
@@ -158,5 +274,67 @@ impl Control {
         };
         // Whoever takes longer loses nothing but that care.
         timeout(LINGER, drain).await.ok().flatten()
+    }
+}
+
+impl Tls {
+    /// So many bytes of ciphertext have come.
+    fn received(&mut self, bytes: usize, plain: &mut Vec<u8>) -> (Read, Option<(OpId, Switched)>) {
+        let result = self.engine.received(bytes, plain);
+        let was = self.phase;
+        let (read, switched) = match (result, was) {
+            // The alert is still to be sent.
+            (Err(error), Phase::Handshake) => (Read::Some(bytes), Some(Switched::Failed(error))),
+            (Err(error), _) => (Read::Broken, Some(Switched::Failed(error))),
+            (Ok(()), Phase::Handshake) if !self.engine.is_handshaking() => {
+                (Read::Some(bytes), Some(Switched::Secured(self.engine.description())))
+            }
+            (Ok(()), Phase::Ending) if self.engine.is_ended() => {
+                // RFC 4217 section 12: what follows came in clear, and goes on from there.
+                plain.extend_from_slice(self.engine.behind_the_end());
+                (Read::Some(bytes), Some(Switched::Cleared))
+            }
+            (Ok(()), _) => return (Read::Some(bytes), None),
+        };
+        self.phase = if matches!(switched, Some(Switched::Secured(_))) { Phase::Standing } else { Phase::Broken };
+        (read, self.op.take().zip(switched))
+    }
+
+    /// The connection has ended, or is broken.
+    fn lost(&mut self) -> Option<(OpId, Switched)> {
+        self.phase = Phase::Broken;
+        Some((self.op.take()?, Switched::Failed(TlsError::Truncated)))
+    }
+
+    fn end_now(&mut self, stream: &TcpStream) {
+        if self.engine.send_end().is_ok()
+            && let Ok(sent) = rustix::net::send(stream, self.engine.outgoing(), SendFlags::DONTWAIT)
+        {
+            self.engine.sent(sent);
+        }
+    }
+}
+
+/// Waits, where the error of a write says no more than that. On the heap, for it is rare, and every session would have
+/// room for it else.
+fn until_it_takes_more(
+    stream: &TcpStream,
+    error: io::Error,
+    patience: Duration,
+) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
+    Box::pin(async move {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => timeout(patience, stream.writable()).await?,
+            _ => Err(error),
+        }
+    })
+}
+
+fn found(read: io::Result<usize>) -> Read {
+    match read {
+        Ok(0) => Read::End,
+        Ok(read) => Read::Some(read),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Read::Nothing,
+        Err(_) => Read::Broken,
     }
 }

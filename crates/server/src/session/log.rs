@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use port21_proto::FtpPath;
-use port21_proto::server::{Action, Form, LoginError, StorageError, TransferError};
+use port21_proto::server::{Action, Form, LoginError, StorageError, TlsError, TransferError};
 use port21_proto::text::Shown;
 use tracing::{debug, info, warn};
 
@@ -52,6 +52,15 @@ impl Log {
 
     pub(crate) fn connected(&self) {
         debug!(session = self.session, peer = %self.peer, "connected");
+    }
+
+    /// TLS stands on the control connection.
+    pub(crate) fn secured(&self, description: &str) {
+        debug!(session = self.session, peer = %self.peer, tls = description, "secured");
+    }
+
+    pub(crate) fn not_secured(&self, error: &TlsError) {
+        warn!(session = self.session, peer = %self.peer, %error, "TLS failed");
     }
 
     pub(crate) fn disconnected(&self) {

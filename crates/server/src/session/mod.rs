@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use port21_proto::Time;
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
-use port21_proto::server::{Outcome, Output, ServerSession, SiteId, TlsMode};
+use port21_proto::server::{Action, OpId, Outcome, Output, ServerSession, SiteId, TlsError, TlsMode};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
@@ -35,7 +35,7 @@ use crate::limits::Place;
 use crate::proxy::Ends;
 use crate::registry::Seat;
 use crate::server::{Phase, Shared};
-use control::{Control, Read};
+use control::{Control, Read, Switched};
 use log::Log;
 use perform::Performer;
 use work::{Happened, Kind, Work};
@@ -69,6 +69,7 @@ impl Session {
         shared: Arc<Shared>,
         stream: TcpStream,
         ends: Ends,
+        tls: TlsMode,
         place: Place,
         shutdown: watch::Receiver<Phase>,
     ) -> std::io::Result<Session> {
@@ -80,7 +81,7 @@ impl Session {
             events.tell_at(now, EventKind::Opened(control_connection(peer, server)));
         }
         let settings = shared.sites.session(SiteId::DEFAULT, events.is_some()).unwrap_or_default();
-        let machine = ServerSession::new(settings, TlsMode::Off, peer, now);
+        let machine = ServerSession::new(settings, tls, peer, now);
         let number = place.number();
         let seat = shared.registry.enter(number, (peer, server), now, place.call());
         let log = Log::new(number, peer, shared.clone());
@@ -106,7 +107,7 @@ impl Session {
             };
             // The end is on the heap, as all that is rare: the task of a session that waits stays small.
             let Some(deadline) = deadline else { return Box::pin(self.close()).await };
-            if self.hand_in_pending() {
+            if self.hand_in_pending() || self.end_without_asking() {
                 continue;
             }
             // Neither a client that never stops sending nor a storage that is always ready keeps a thread for itself.
@@ -153,9 +154,18 @@ impl Session {
                 Output::Cancel(op) => self.work.cancel(op),
                 Output::Release(op) => self.work.release(op),
                 Output::Do(op, action) => {
-                    // The client reads 150 before it sees the data connection.
+                    // The client reads 150 before it sees the data connection, and 234 before TLS.
                     self.flush().await;
-                    self.work.start(op, action);
+                    match action {
+                        Action::StartTls { site } => self.start_tls(op, site),
+                        Action::StopTls => {
+                            if let Some(behind) = self.control.stop_tls(op) {
+                                self.pending.extend(behind);
+                                self.switched(op, Switched::Cleared);
+                            }
+                        }
+                        action => self.work.start(op, action),
+                    }
                 }
                 Output::Wait(deadline) => {
                     if self.flush().await {
@@ -179,6 +189,43 @@ impl Session {
         sent.is_ok()
     }
 
+    /// The client speaks TLS next. What it has sent ahead came in clear, and could be anybody's: it is never looked at.
+    fn start_tls(&mut self, op: OpId, site: SiteId) {
+        self.pending = Vec::new();
+        let binding = self.shared.tls.as_ref().map(|tls| tls.bind(self.shared.sites.name(site)));
+        let engine = binding.as_ref().map(|binding| binding.control());
+        match (binding, engine) {
+            (Some(binding), Some(Ok(engine))) => {
+                self.work.bind(binding);
+                self.control.start_tls(op, engine);
+            }
+            (_, engine) => {
+                let error = engine.and_then(Result::err).unwrap_or(TlsError::Handshake("no certificate".into()));
+                self.switched(op, Switched::Failed(error));
+            }
+        }
+    }
+
+    /// TLS on the control connection has begun, or ended, or neither.
+    fn switched(&mut self, op: OpId, switched: Switched) {
+        let outcome = match switched {
+            Switched::Secured(secured) => {
+                self.work.log().secured(&secured.description);
+                self.work.secured(self.control.engine());
+                Outcome::Secured(Ok(secured))
+            }
+            Switched::Failed(error) => {
+                self.work.log().not_secured(&error);
+                Outcome::Secured(Err(error))
+            }
+            Switched::Cleared => {
+                self.work.secured(None);
+                Outcome::Cleared(Ok(()))
+            }
+        };
+        self.machine.handle_outcome(self.shared.clock.now(), op, outcome);
+    }
+
     fn happened(&mut self, happened: Happened) {
         match happened {
             Happened::Connected(op) => self.machine.handle_connected(self.shared.clock.now(), op),
@@ -200,14 +247,30 @@ impl Session {
     /// Whether anything is read from the client now: not while the machine takes nothing, so that a client that sends
     /// ahead is slowed down.
     fn reads(&self) -> bool {
-        !self.ended && self.pending.is_empty() && self.machine.takes_input()
+        !self.ended
+            && !self.control.is_ended_under_tls()
+            && (self.control.changes().is_some() || self.pending.is_empty() && self.machine.takes_input())
+    }
+
+    /// A client that ends TLS without having asked for it (CCC, REIN) is going; what follows in clear is nobody's. Where
+    /// it has asked, that may still have to wait for its turn.
+    fn end_without_asking(&mut self) -> bool {
+        let ends = self.control.is_ended_under_tls() && self.pending.is_empty() && self.machine.takes_input();
+        if ends && !self.ended {
+            self.end(Closing::Fin);
+            return true;
+        }
+        false
     }
 
     /// Hands in what has come: whether that was anything.
     fn read(&mut self) -> bool {
         let now = self.hand_in_progress();
         let (machine, pending) = (&mut self.machine, &mut self.pending);
-        let read = self.control.read(|bytes| hand_in(machine, pending, now, bytes));
+        let (read, switched) = self.control.read(|bytes| hand_in(machine, pending, now, bytes));
+        if let Some((op, switched)) = switched {
+            self.switched(op, switched);
+        }
         self.was_read(read)
     }
 
@@ -218,7 +281,8 @@ impl Session {
         let mut looked = 0;
         while self.reads() && looked < MAX_LOOK {
             let (machine, pending) = (&mut self.machine, &mut self.pending);
-            let read = self.control.read_now(|bytes| hand_in(machine, pending, now, bytes));
+            // Nothing changes how this connection is protected while an upload runs.
+            let (read, _) = self.control.read_now(|bytes| hand_in(machine, pending, now, bytes));
             if let Read::Some(bytes) = read {
                 looked += bytes;
             }
@@ -271,6 +335,9 @@ impl Session {
             self.tell_closed(End::Client, how);
             let now = self.hand_in_progress();
             self.machine.handle_eof(now);
+            if let Some(op) = self.control.changes() {
+                self.switched(op, Switched::Failed(TlsError::Truncated));
+            }
         }
     }
 
@@ -293,7 +360,7 @@ impl Session {
     }
 
     /// Gives its place to another connection.
-    fn turn_out(&self) {
+    fn turn_out(&mut self) {
         let text = "421 Too many connections, and this one has not logged in.";
         self.work.log().turned_out();
         if let Some(events) = &self.events {

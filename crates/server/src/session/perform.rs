@@ -33,6 +33,7 @@ use crate::session::log::{Carried, Log};
 use crate::session::work::{Done, Held};
 use crate::session::{digest, tree};
 use crate::storage::{Source, Storage, Upload, UploadRequest};
+use crate::tls::{Binding, TlsPeer};
 
 /// What the operations of one session need.
 pub(crate) struct Performer {
@@ -73,8 +74,14 @@ impl Performer {
         Outcome::Site(found).into()
     }
 
-    pub(super) async fn authenticate(&self, site: SiteId, user: &[u8], password: &Secret) -> Done {
-        let attempt = Attempt { user, password, peer: self.ends.peer.ip() };
+    pub(super) async fn authenticate(
+        &self,
+        site: SiteId,
+        user: &[u8],
+        password: &Secret,
+        tls: Option<&TlsPeer>,
+    ) -> Done {
+        let attempt = Attempt { user, password, peer: self.ends.peer.ip(), tls };
         let result = self.guarded(site, attempt).await;
         let result = result.and_then(|account| {
             let place = self.shared.accounts.admit(&account.name, account.max_sessions).ok_or(LoginError::TooMany)?;
@@ -136,11 +143,13 @@ impl Performer {
         Ok((passive, told))
     }
 
-    /// `stands` is told when the data connection does; when `cancel` ends, so does the transfer.
+    /// `stands` is told when the data connection does; when `cancel` ends, so does the transfer. Where there is a
+    /// `guard`, TLS is spoken, as it demands.
     pub(super) async fn transfer(
         &self,
         held: Held,
         channel: Channel,
+        guard: Option<Arc<Binding>>,
         encoding: Encoding,
         meter: Arc<Meter>,
         stands: oneshot::Sender<()>,
@@ -165,8 +174,11 @@ impl Performer {
             Ok((stream, tap)) => {
                 // Nobody hears it where the session has ended meanwhile.
                 let _ = stands.send(());
-                let data = DataConnection::new(stream, meter.clone(), tap);
-                carry(held, data, encoding, digests, cancel).await
+                let mut data = DataConnection::new(stream, meter.clone(), tap);
+                match self.protect(&mut data, guard.as_deref(), &mut cancel).await {
+                    Ok(()) => carry(held, data, encoding, digests, cancel).await,
+                    Err(error) => Moved { result: Err(error), held: Some(held), digest: None },
+                }
             }
         };
         if result.is_ok() {
@@ -177,6 +189,20 @@ impl Performer {
         self.log.transfer(Carried { direction, path, bytes, took, form: encoding.form }, &result);
         let outcome = Outcome::Transferred(Transferred { bytes, result, digest });
         Done { outcome, held: held.filter(|held| matches!(held, Held::Upload(_))), login: None }
+    }
+
+    async fn protect(
+        &self,
+        data: &mut DataConnection,
+        guard: Option<&Binding>,
+        cancel: &mut Cancel,
+    ) -> Result<(), TransferError> {
+        match guard {
+            Some(guard) => {
+                unless(cancel, data.protect(guard, self.shared.settings.session.tls.handshake_timeout)).await
+            }
+            None => Ok(()),
+        }
     }
 
     async fn connect(&self, channel: Channel) -> Result<(TcpStream, Option<Tap>), DataError> {

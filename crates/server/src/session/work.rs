@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use port21_proto::FtpPath;
 use port21_proto::server::{
-    Action, DataChannel, DataError, LoginError, OpId, Outcome, StorageError, TransferError, Transferred,
+    Action, DataChannel, DataError, LoginError, OpId, Outcome, Protection, StorageError, TransferError, Transferred,
 };
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -25,6 +25,8 @@ use crate::data::upload::Cancel;
 use crate::session::log::Log;
 use crate::session::perform::{Channel, Login, Performer};
 use crate::storage::{Source, Upload};
+use crate::tls::engine::Engine;
+use crate::tls::{Binding, TlsPeer};
 
 /// How long the operations of a session that ends are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,6 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The operations that run, and what those that have ended hold. Dropped, all of it ends.
 pub(crate) struct Work {
     performer: Arc<Performer>,
+    /// What data connections have in common with the control connection, once that has begun TLS.
+    binding: Option<Arc<Binding>>,
+    /// Who is at the other end, while TLS is on the control connection.
+    tls_peer: Option<Arc<TlsPeer>>,
     login: Option<Login>,
     held: Vec<(OpId, Held)>,
     running: Vec<Running>,
@@ -112,12 +118,27 @@ impl Work {
     pub(crate) fn new(performer: Performer) -> Work {
         Work {
             performer: Arc::new(performer),
+            binding: None,
+            tls_peer: None,
             login: None,
             held: Vec::new(),
             running: Vec::new(),
             tasks: JoinSet::new(),
             ended: VecDeque::new(),
         }
+    }
+
+    /// The control connection begins TLS.
+    pub(crate) fn bind(&mut self, binding: Arc<Binding>) {
+        self.binding = Some(binding);
+    }
+
+    /// TLS stands on the control connection now, or does not any more.
+    pub(crate) fn secured(&mut self, engine: Option<&Engine>) {
+        self.tls_peer = match (engine, &self.binding) {
+            (Some(engine), Some(binding)) => Some(Arc::new(binding.control_stands(engine))),
+            _ => None,
+        };
     }
 
     /// Begins an operation.
@@ -128,12 +149,16 @@ impl Work {
             Action::Authenticate { site, user, password } => {
                 // The account that USER or REIN has left.
                 self.login = None;
-                self.spawn(operation, async move { performer.authenticate(site, &user, &password).await });
+                let tls = self.tls_peer.clone();
+                self.spawn(
+                    operation,
+                    async move { performer.authenticate(site, &user, &password, tls.as_deref()).await },
+                );
             }
             Action::FindSite(name) => self.spawn(operation, async move { performer.find_site(&name) }),
             Action::Listen { ipv4 } => self.spawn(operation, async move { performer.listen(ipv4) }),
-            Action::Transfer { job, data, form, mode, level, direction: _, protection: _ } => {
-                self.transfer(operation, job, data, Encoding { form, mode, level });
+            Action::Transfer { job, data, form, mode, level, direction: _, protection } => {
+                self.transfer(operation, job, data, Encoding { form, mode, level }, protection);
             }
             Action::Sync { job, until } => match self.take(job) {
                 Some(Held::Upload(upload)) => {
@@ -242,7 +267,14 @@ impl Work {
         Poll::Pending
     }
 
-    fn transfer(&mut self, operation: Operation, job: OpId, data: DataChannel, encoding: Encoding) {
+    fn transfer(
+        &mut self,
+        operation: Operation,
+        job: OpId,
+        data: DataChannel,
+        encoding: Encoding,
+        protection: Protection,
+    ) {
         let channel = match data {
             DataChannel::Active(addr) => Some(Channel::Active(addr)),
             DataChannel::Passive(listen) => match self.take(listen) {
@@ -253,13 +285,19 @@ impl Work {
         let (Some(channel), Some(source)) = (channel, self.take(job)) else {
             return self.refuse(operation, NOTHING_HELD);
         };
+        let guard = match (protection, &self.binding) {
+            (Protection::Clear, _) => None,
+            (Protection::Private, Some(binding)) => Some(binding.clone()),
+            // Never in clear what was to be private.
+            (Protection::Private, None) => return self.refuse(operation, NOTHING_HELD),
+        };
         let pace = self.login.as_ref().map(|login| login.pace(&source)).unwrap_or_default();
         let (performer, meter) = (self.performer.clone(), Arc::new(Meter::paced(pace)));
         let (stands, connected) = oneshot::channel();
         let (cancel, cancelled) = oneshot::channel();
         let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };
         self.spawn(Operation { holder: job, transfer: Some(transfer), ..operation }, async move {
-            performer.transfer(source, channel, encoding, meter, stands, Cancel::new(cancelled)).await
+            performer.transfer(source, channel, guard, encoding, meter, stands, Cancel::new(cancelled)).await
         });
     }
 
@@ -372,7 +410,7 @@ impl Kind {
             Action::Stat(_) | Action::Facts(_) => Kind::Entry,
             Action::Size { .. } | Action::TreeSize(_) | Action::Available(_) => Kind::Size,
             Action::Enter(_) => Kind::Enter,
-            Action::StartTls
+            Action::StartTls { .. }
             | Action::StopTls
             | Action::Commit(_)
             | Action::Rename { .. }

@@ -16,6 +16,7 @@
 //! | [`proxy`] | clients behind a proxy |
 //! | [`logins`] | failed logins and bans |
 //! | [`running`] | a server that is looked at, told to end sessions and given new settings while it runs |
+//! | [`tls`] | AUTH TLS and implicit TLS: certificates, sessions, both kinds of connections |
 //! | [`told`] | the events of a session |
 
 mod client;
@@ -29,6 +30,7 @@ mod ranges;
 mod running;
 mod site;
 mod storages;
+mod tls;
 mod told;
 mod transfers;
 mod uploads;

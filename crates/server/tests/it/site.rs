@@ -16,8 +16,10 @@ use port21_proto::verb::{Permission, Permissions};
 use port21_server::account::Rates;
 use port21_server::storage::BoxFuture;
 use port21_server::storage::{CommitMode, LocalFs, LocalSettings, UploadPolicy};
+use port21_server::tls::TlsSettings;
 use port21_server::{
-    Account, Activity, Attempt, Authenticator, Deed, EventSink, Server, ServerHandle, Settings, Storage,
+    Account, Activity, Attempt, Authenticator, Deed, EventSink, Listen, Server, ServerHandle, Settings, Storage,
+    TlsMode,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -55,6 +57,12 @@ impl Site {
         Site::over(settings, |files| files)
     }
 
+    /// With TLS at its one address.
+    pub(crate) fn secure(mode: TlsMode, tls: TlsSettings, settings: Settings) -> Site {
+        let place = Listen::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).with_tls(mode);
+        Site::build(place, settings, Some(tls), |files| files)
+    }
+
     /// At the address of IPv6; nothing where there is none.
     pub(crate) fn over_ipv6() -> Option<Site> {
         let loopback = (Ipv6Addr::LOCALHOST, 0).into();
@@ -68,6 +76,15 @@ impl Site {
     }
 
     fn at(addr: SocketAddr, settings: Settings, wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>) -> Site {
+        Site::build(addr.into(), settings, None, wrap)
+    }
+
+    fn build(
+        place: Listen,
+        settings: Settings,
+        tls: Option<TlsSettings>,
+        wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
+    ) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         std::fs::create_dir(&root).unwrap();
@@ -98,6 +115,9 @@ impl Site {
                         authenticator: Arc::new(Accounts(storage)),
                     });
                 }
+                if let Some(tls) = tls {
+                    builder = builder.tls(tls).unwrap();
+                }
                 let mut server = builder
                     .settings(settings)
                     .events(move |_| {
@@ -106,7 +126,7 @@ impl Site {
                     })
                     .activities(move |activity| drop(done.send(activity.clone())))
                     .build();
-                let addr = server.listen(addr).unwrap();
+                let addr = server.listen(place).unwrap();
                 bound.send((addr, server.handle())).unwrap();
                 server.run(async { drop(stopped.await) }).await;
             });
@@ -229,6 +249,14 @@ impl Authenticator for Accounts {
                 ..Account::new(String::from_utf8_lossy(attempt.user), self.0.clone(), permissions)
             };
             match attempt.user {
+                // Who has a certificate needs no password, and who has none, TLS.
+                b"robot" => match attempt.tls.map(|peer| &peer.certificate) {
+                    Some(Some(certificate)) if certificate.names == ["robot.example"] => {
+                        Ok(account(Permissions::ALL, false))
+                    }
+                    Some(_) => Err(LoginError::Refused),
+                    None => Err(LoginError::NeedsTls),
+                },
                 b"user" | b"single" | b"slow" | b"scanner" | b"tailed" if attempt.password.matches(b"secret") => {
                     Ok(account(Permissions::ALL, false))
                 }
@@ -275,6 +303,12 @@ impl Raw {
     pub(crate) fn log_in_as(&mut self, user: &str) {
         self.command(&format!("USER {user}"), 331);
         self.command("PASS secret", 230);
+    }
+
+    /// The connection, of which nothing was read ahead.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        assert!(self.control.buffer().is_empty());
+        self.control.into_inner()
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {

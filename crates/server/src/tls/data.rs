@@ -1,0 +1,166 @@
+//! A data connection under TLS: the server is the TLS server, whoever has connected to whom (RFC 4217 section 7).
+
+use std::io;
+use std::time::Duration;
+
+use port21_proto::server::TlsError;
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::binding::Binding;
+use super::engine::Engine;
+
+/// How much ciphertext is read at a time during the handshake: a client's part of it is rarely more.
+const HANDSHAKE_READ: usize = 4096;
+
+/// So much is encrypted at a time: large writes, and yet little of the caches is gone through between two of them.
+const PIECE: usize = 256 * 1024;
+
+/// TLS that stands on a data connection.
+pub(crate) struct DataTls {
+    engine: Engine,
+    /// Plaintext that came and was not asked for yet.
+    early: Vec<u8>,
+}
+
+impl DataTls {
+    /// Waits for the client's handshake, and for no longer than `patience`. It must show that it is the client of the
+    /// control connection.
+    pub(crate) async fn accept(stream: &TcpStream, binding: &Binding, patience: Duration) -> Result<DataTls, TlsError> {
+        let mut data = binding.data()?;
+        let mut early = Vec::new();
+        let shaken = timeout(patience, shake(stream, &mut data.engine, &mut early)).await;
+        if let Err(error) = shaken.unwrap_or(Err(TlsError::TimedOut(patience))) {
+            // The alert, where there is one.
+            flush_now(stream, &mut data.engine);
+            return Err(error);
+        }
+        match binding.admit(data) {
+            Ok(engine) => Ok(DataTls { engine, early }),
+            Err((error, mut engine)) => {
+                // The client should not take it for a broken network. Best effort: the reply on the control connection
+                // tells all.
+                if engine.send_end().is_ok() {
+                    flush_now(stream, &mut engine);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Encrypts and sends all of `bytes`.
+    pub(crate) async fn send(&mut self, stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(PIECE) {
+            self.engine.send(piece).map_err(io::Error::other)?;
+            flush(stream, &mut self.engine).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends close_notify: whoever gets it knows that it has all.
+    pub(crate) async fn send_end(&mut self, stream: &TcpStream) -> io::Result<()> {
+        self.engine.send_end().map_err(io::Error::other)?;
+        flush(stream, &mut self.engine).await
+    }
+
+    /// As [`DataTls::send_end`], for who has sent nothing but that: it fits, or nobody waits for it.
+    pub(crate) fn send_end_now(&mut self, stream: &TcpStream) {
+        if self.engine.send_end().is_ok() {
+            flush_now(stream, &mut self.engine);
+        }
+    }
+
+    /// Waits for bytes and appends them: how many; 0 where the client has ended its side with close_notify. Whatever
+    /// becomes of the connection behind that, all has come.
+    pub(crate) async fn receive(&mut self, stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        loop {
+            if let Some(received) = self.early_or_end(buffer) {
+                return Ok(received);
+            }
+            let room = room_in(buffer);
+            let read = stream.async_io(Interest::READABLE, || receive_some(stream, &mut self.engine, room)).await?;
+            if let Some(received) = self.decrypt(stream, read, buffer)? {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// As [`DataTls::receive`], without waiting: [`io::ErrorKind::WouldBlock`] where nothing is there.
+    pub(crate) fn receive_now(&mut self, stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        loop {
+            if let Some(received) = self.early_or_end(buffer) {
+                return Ok(received);
+            }
+            let read = receive_some(stream, &mut self.engine, room_in(buffer))?;
+            if let Some(received) = self.decrypt(stream, read, buffer)? {
+                return Ok(received);
+            }
+        }
+    }
+
+    fn early_or_end(&mut self, buffer: &mut Vec<u8>) -> Option<usize> {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            buffer.extend_from_slice(&early);
+            return Some(early.len());
+        }
+        self.engine.is_ended().then_some(0)
+    }
+
+    /// What `read` bytes have brought: nothing where that is no plaintext yet.
+    fn decrypt(&mut self, stream: &TcpStream, read: usize, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        if read == 0 {
+            return Err(io::Error::other(TlsError::Truncated));
+        }
+        let before = buffer.len();
+        let result = self.engine.received(read, buffer);
+        // The answer to a change of keys, or an alert. Where it does not fit it goes with the next.
+        flush_now(stream, &mut self.engine);
+        result.map_err(io::Error::other)?;
+        let received = buffer.len() - before;
+        Ok((received > 0 || self.engine.is_ended()).then_some(received))
+    }
+}
+
+async fn shake(stream: &TcpStream, engine: &mut Engine, early: &mut Vec<u8>) -> Result<(), TlsError> {
+    let broken = |error: io::Error| TlsError::Handshake(error.to_string());
+    while engine.is_handshaking() {
+        let read = stream.async_io(Interest::READABLE, || receive_some(stream, engine, HANDSHAKE_READ));
+        match read.await.map_err(broken)? {
+            0 => return Err(TlsError::Handshake("the client ended the connection".into())),
+            read => engine.received(read, early)?,
+        }
+        flush(stream, engine).await.map_err(broken)?;
+    }
+    Ok(())
+}
+
+fn receive_some(stream: &TcpStream, engine: &mut Engine, bytes: usize) -> io::Result<usize> {
+    let (read, _) = rustix::net::recv(stream, engine.room(bytes), RecvFlags::DONTWAIT)?;
+    Ok(read)
+}
+
+async fn flush(stream: &TcpStream, engine: &mut Engine) -> io::Result<()> {
+    while !engine.outgoing().is_empty() {
+        let write = || Ok(rustix::net::send(stream, engine.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
+        let sent = stream.async_io(Interest::WRITABLE, write).await?;
+        engine.sent(sent);
+    }
+    Ok(())
+}
+
+/// Sends what fits.
+fn flush_now(stream: &TcpStream, engine: &mut Engine) {
+    if !engine.outgoing().is_empty()
+        && let Ok(sent) = rustix::net::send(stream, engine.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+    {
+        engine.sent(sent);
+    }
+}
+
+/// Plaintext is no longer than its ciphertext.
+fn room_in(buffer: &Vec<u8>) -> usize {
+    (buffer.capacity() - buffer.len()).max(HANDSHAKE_READ)
+}

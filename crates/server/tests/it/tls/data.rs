@@ -1,0 +1,244 @@
+//! Data connections: sessions that belong together, ends that are none.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+
+use port21_server::TlsMode;
+use port21_server::tls::SessionReuse;
+use rustls::client::{Resumption, Tls12Resumption};
+use rustls::version::{TLS12, TLS13};
+
+use super::client::{Secure, VERSIONS, begin, finish, forgetful};
+use crate::site::{Site, noise};
+
+#[test]
+fn a_session_that_is_not_resumed_is_refused() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        secure.site.write("file", "for the client alone");
+        let mut client = secure.login(forgetful(secure.client_config(supported)));
+        let mut data = client.data("RETR file");
+        let mut got = Vec::new();
+        let _ = data.read_to_end(&mut got);
+        assert!(got.is_empty(), "{version}: {got:?}");
+        assert!(client.expect(522).contains("session-reuse"));
+        // Nor is anything taken from it.
+        let mut data = client.data("STOR new");
+        let _ = data.write_all(b"from a stranger");
+        let _ = data.flush();
+        client.expect(522);
+        assert_eq!(secure.site.names(), ["file"]);
+        // The session goes on.
+        client.command("NOOP", 200);
+    }
+}
+
+#[test]
+fn a_ticket_of_another_control_connection_is_none() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        secure.site.write("file", "for the client alone");
+        let mut client = secure.login(secure.client_config(supported));
+        // The thief has a session, and tickets, of the same server.
+        let mut thief = secure.login(secure.client_config(supported));
+        assert_eq!(thief.fetch("RETR file"), b"for the client alone");
+        let socket = client.passive();
+        client.command("RETR file", 150);
+        let mut data = begin(&thief.config, "localhost", socket);
+        let mut got = Vec::new();
+        let _ = data.read_to_end(&mut got);
+        assert!(got.is_empty(), "{version}");
+        client.expect(522);
+        // What the thief was given by that handshake is good for nothing.
+        let socket = client.passive();
+        client.command("RETR file", 150);
+        let mut data = begin(&thief.config, "localhost", socket);
+        let _ = data.read_to_end(&mut got);
+        assert!(got.is_empty(), "{version}");
+        client.expect(522);
+        assert_eq!(client.fetch("RETR file"), b"for the client alone");
+    }
+}
+
+#[test]
+fn what_is_preferred_or_nothing_lets_a_new_session_in() {
+    for reuse in [SessionReuse::Prefer, SessionReuse::Off] {
+        for (_, supported) in VERSIONS {
+            let secure = Secure::with(TlsMode::Require, Site::settings(), |tls| tls.reuse = reuse);
+            let mut client = secure.login(forgetful(secure.client_config(supported)));
+            client.store("STOR file", b"bytes");
+            assert_eq!(client.fetch("RETR file"), b"bytes");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_keeps_session_ids_instead_of_tickets() {
+    let secure = Secure::new(TlsMode::Require);
+    let mut config = secure.client_config(&TLS12);
+    config.resumption = Resumption::in_memory_sessions(8).tls12_resumption(Tls12Resumption::SessionIdOnly);
+    let mut client = secure.login(config);
+    for _ in 0..20 {
+        client.store("STOR file", b"bytes");
+        assert_eq!(client.fetch("RETR file"), b"bytes");
+    }
+}
+
+/// A FIN alone: whoever cuts a connection can send one.
+#[test]
+fn an_upload_without_close_notify_is_not_whole() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        secure.site.write("file", "the old one");
+        let mut client = secure.login(secure.client_config(supported));
+        let mut data = client.data("STOR file");
+        data.write_all(&noise(100_000)).unwrap();
+        data.flush().unwrap();
+        data.sock.shutdown(Shutdown::Write).unwrap();
+        assert!(client.expect(426).contains("close_notify"), "{version}");
+        drop(data);
+        assert_eq!(secure.site.read("file"), b"the old one");
+    }
+}
+
+#[test]
+fn an_upload_is_whole_with_close_notify_whatever_follows() {
+    for (_, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        let mut client = secure.login(secure.client_config(supported));
+        // No more than leaves the client's machine at once: that would throw away the rest.
+        let bytes = noise(1000);
+        let mut data = client.data("STOR file");
+        data.write_all(&bytes).unwrap();
+        data.conn.send_close_notify();
+        data.flush().unwrap();
+        // The socket is closed with bytes unread, as many clients do: the server's tickets meet a RST.
+        drop(data);
+        client.expect(226);
+        assert!(secure.site.read("file") == bytes);
+    }
+}
+
+#[test]
+fn a_record_that_was_tampered_with_ends_the_upload() {
+    for (_, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        let mut client = secure.login(secure.client_config(supported));
+        let mut data = client.data("STOR file");
+        super::client::shake(&mut data).unwrap();
+        data.conn.writer().write_all(&[7; 1000]).unwrap();
+        let mut bytes = Vec::new();
+        data.conn.write_tls(&mut bytes).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        data.sock.write_all(&bytes).unwrap();
+        client.expect(426);
+        assert!(secure.site.names().is_empty());
+    }
+}
+
+#[test]
+fn data_in_clear_is_refused_where_tls_is_required() {
+    let secure = Secure::new(TlsMode::Require);
+    secure.site.write("file", "private");
+    let mut client = secure.connect(secure.client_config(&TLS13));
+    client.log_in();
+    let _data = client.passive();
+    client.command("RETR file", 521);
+    client.command("LIST", 521);
+    client.command("PBSZ 0", 200);
+    client.command("PROT C", 534);
+    client.command("RETR file", 521);
+}
+
+#[test]
+fn data_in_clear_where_it_is_not() {
+    let secure = Secure::new(TlsMode::Offer);
+    secure.site.write("file", "public");
+    let mut client = secure.connect(secure.client_config(&TLS13));
+    client.log_in();
+    client.command("PBSZ 0", 200);
+    for _ in 0..2 {
+        client.command("PROT P", 200);
+        assert_eq!(client.fetch("RETR file"), b"public");
+        client.command("PROT C", 200);
+        let mut data = client.passive();
+        client.command("RETR file", 150);
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"public");
+        drop(data);
+        client.expect(226);
+    }
+}
+
+#[test]
+fn a_handshake_that_never_comes_is_not_waited_for() {
+    let mut settings = Site::settings();
+    settings.session.tls.handshake_timeout = Duration::from_millis(300);
+    let secure = Secure::with(TlsMode::Require, settings, |_| {});
+    let mut client = secure.login(secure.client_config(&TLS13));
+    // Passive, and active, where the server has connected and waits all the same.
+    let _data = client.passive();
+    client.command("LIST", 150);
+    assert!(client.expect(522).contains("handshake"));
+    let listener = client.active();
+    client.command("LIST", 150);
+    let _data = listener.accept().unwrap();
+    client.expect(522);
+    client.command("NOOP", 200);
+}
+
+#[test]
+fn what_is_not_tls_is_refused() {
+    let secure = Secure::new(TlsMode::Require);
+    let mut client = secure.login(secure.client_config(&TLS13));
+    let mut data = client.passive();
+    client.command("STOR file", 150);
+    data.write_all(b"bytes in clear, of a client that has forgotten what it said").unwrap();
+    client.expect(522);
+    assert!(secure.site.names().is_empty());
+}
+
+#[test]
+fn abor_ends_a_transfer_under_tls() {
+    for (_, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        let bytes = noise(20_000_000);
+        secure.site.write("file", &bytes);
+        let mut client = secure.login(secure.client_config(supported));
+        let mut data = client.data("RETR file");
+        data.read_exact(&mut [0; 1000]).unwrap();
+        client.send("ABOR\r\n");
+        client.expect(426);
+        client.expect(226);
+        // What comes next is not the end of the file, and the client can tell: there is no close_notify.
+        assert!(data.read_to_end(&mut Vec::new()).is_err());
+        // Nor is a handshake waited for longer than the client wants to.
+        let _data = client.passive();
+        client.command("RETR file", 150);
+        client.send("ABOR\r\n");
+        client.expect(426);
+        client.expect(226);
+    }
+}
+
+#[test]
+fn transfers_sent_ahead_are_answered_in_their_order() {
+    let secure = Secure::new(TlsMode::Require);
+    secure.site.write("file", "bytes");
+    let mut client = secure.login(secure.client_config(&TLS13));
+    for _ in 0..3 {
+        let socket = client.passive();
+        client.send("RETR file\r\nNOOP\r\n");
+        client.expect(150);
+        let mut data = begin(&Arc::clone(&client.config), "localhost", socket);
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes).unwrap();
+        finish(data);
+        assert_eq!(bytes, b"bytes");
+        let codes = [client.reply().0, client.reply().0];
+        assert!(codes == [226, 200] || codes == [200, 226], "{codes:?}");
+    }
+}
