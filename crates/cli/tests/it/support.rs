@@ -95,7 +95,7 @@ impl Site {
 pub(crate) fn serve(root: &Path, home: &Path, commit: &str, flags: &[&str]) -> (Child, String) {
     let mut command = port21(home);
     command.args(["serve", "--listen", "127.0.0.1:0", "--anonymous", "--user", "bob:secret", "--write"]);
-    command.args(["--passive-ports", "1-65535", "--commit", commit]).args(flags).arg(root);
+    command.args(["--passive-ports", "1024-65535", "--commit", commit]).args(flags).arg(root);
     let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -107,7 +107,7 @@ impl PassivePorts {
         while let Some(lease) = self.hold(range) {
             match listen_at(local, lease.port) {
                 Ok(listener) => return Ok((listener, Some(lease))),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && taken.len() < MAX_TAKEN => taken.push(lease),
+                Err(error) if is_of_this_port(&error) && taken.len() < MAX_TAKEN => taken.push(lease),
                 Err(error) => return Err(no_port(&error)),
             }
         }
@@ -134,6 +134,11 @@ impl PassivePorts {
         state.held.insert(port);
         Some(Lease { state: self.state.clone(), port })
     }
+}
+
+/// Another port may do: another program holds this one, or it is below 1024 and needs a privilege.
+fn is_of_this_port(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 impl Drop for Lease {
