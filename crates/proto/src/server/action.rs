@@ -89,9 +89,8 @@ pub enum Action {
         overwrite: bool,
         /// How many bytes were announced (ALLO).
         announced: Option<u64>,
-        /// The size that this session was told of what an interrupted upload has left under this name
-        /// ([`Outcome::Part`]): the client goes on from there, and from nowhere else.
-        told: Option<u64>,
+        /// What this session was told last of the size of what is there: the client may mean to go on from there.
+        told: Option<Told>,
         /// How the bytes will come. What is left of a text that breaks off is not worth keeping: nobody can tell where in
         /// its own file the client would have to go on.
         form: Form,
@@ -337,6 +336,15 @@ pub enum Placement {
     /// Behind the file's last byte (APPE), or behind what an interrupted upload has left, where the client was told how
     /// much that is; else a file that is not there is made, as with `Whole`.
     End,
+}
+
+/// What a client was told of a size, by SIZE or MLST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// That there is a file of so many bytes.
+    File(u64),
+    /// That an interrupted upload has left so many bytes ([`Outcome::Part`]).
+    Part(u64),
 }
 
 /// Which way the bytes of a transfer go.
@@ -589,6 +597,9 @@ pub enum StorageError {
     /// REST beyond the end of the file.
     #[error("Restart offset is beyond the end of the file")]
     BadOffset,
+    /// The client goes on with an upload from where that did not end: bytes of two files would become one.
+    #[error("No upload can go on from there: ask for SIZE again, or send the whole file")]
+    NoResume,
     /// The file system is full.
     #[error("No space left on device")]
     NoSpace,

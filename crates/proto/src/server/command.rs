@@ -164,15 +164,15 @@ impl ServerSession {
                 None => Some(say(503, "RNTO needs RNFR right before it.")),
                 Some(from) => {
                     let to = self.cwd.resolve(&arg)?;
-                    self.parts_told.forget(&from);
-                    self.parts_told.forget(&to);
+                    self.sizes_told.forget(&from);
+                    self.sizes_told.forget(&to);
                     let overwrite = self.may(Permission::Overwrite);
                     self.single(Action::Rename { from, to, overwrite }, Pending::done(verb, wording::done(verb), &arg))
                 }
             },
             Command::Dele(arg) => {
                 let path = self.cwd.resolve(&arg)?;
-                self.parts_told.forget(&path);
+                self.sizes_told.forget(&path);
                 self.single(Action::RemoveFile(path), Pending::done(verb, wording::done(verb), &arg))
             }
             Command::Rmd(arg) => {

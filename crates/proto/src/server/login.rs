@@ -82,7 +82,7 @@ impl ServerSession {
         self.drop_data_channel();
         self.cwd = FtpPath::root();
         (self.restart, self.range, self.announced) = (0, None, None);
-        self.parts_told.clear();
+        self.sizes_told.clear();
     }
 }
 

@@ -11,7 +11,7 @@
 //! | `login`, `channel`, `files`, `about` | what the arms do: who and where, data connections, files, questions |
 //! | `tls` | AUTH, PBSZ, PROT, CCC: what is protected, and when that changes |
 //! | `transfer` | the life of RETR, STOR, LIST and their like, from its opening to its last reply |
-//! | `parts` | which sizes of interrupted uploads the client was told |
+//! | `sizes` | which sizes the client was told: it may go on with an upload from there |
 //! | `outcome` | how the outcomes of all other operations are answered |
 //! | `pace` | commands that come too fast, lines that are none, transfers that crawl |
 //! | `wording` | the text of replies; the one table from storage errors to reply codes |
@@ -26,9 +26,9 @@ mod files;
 mod login;
 mod outcome;
 mod pace;
-mod parts;
 mod session;
 mod settings;
+mod sizes;
 mod tls;
 mod transfer;
 mod wording;

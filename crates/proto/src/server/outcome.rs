@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::action::{
-    Action, Algorithm, Changes, DataChannel, Grant, LoginError, OpId, Outcome, Protection, StorageError,
+    Action, Algorithm, Changes, DataChannel, Grant, LoginError, OpId, Outcome, Protection, StorageError, Told,
 };
 use super::session::{Login, ServerSession};
 use super::wording::{self, say};
@@ -79,16 +79,24 @@ impl ServerSession {
                 self.cwd = path;
                 wording::done(verb)
             }
-            (Pending::Facts { path, .. }, Outcome::Entry(Ok(entry))) => self.facts_reply(&path, *entry),
-            (Pending::Size { .. }, Outcome::Size(Ok(size))) => say(213, size.to_string()),
+            (Pending::Facts { path, .. }, Outcome::Entry(Ok(entry))) => {
+                if let (EntryKind::File, Some(size)) = (&entry.kind, entry.size) {
+                    self.sizes_told.tell(path.clone(), Told::File(size));
+                }
+                self.facts_reply(&path, *entry)
+            }
+            (Pending::Size { path, .. }, Outcome::Size(Ok(size))) => {
+                self.sizes_told.tell(path, Told::File(size));
+                say(213, size.to_string())
+            }
             (Pending::Size { path, .. }, Outcome::Part(size)) => {
-                self.parts_told.tell(path, size);
+                self.sizes_told.tell(path, Told::Part(size));
                 say(213, size.to_string())
             }
             (Pending::Facts { path, .. }, Outcome::Part(size)) => {
                 // No time: of a part it tells nothing about the file that it may become.
                 let entry = Entry { size: Some(size), ..Entry::new(EntryKind::File, path.as_bytes()) };
-                self.parts_told.tell(path.clone(), size);
+                self.sizes_told.tell(path.clone(), Told::Part(size));
                 self.facts_reply(&path, entry)
             }
             (Pending::Modified { name, .. }, Outcome::Entry(Ok(entry))) => modified_reply(&entry, &name),

@@ -9,8 +9,8 @@ use super::action::{
 };
 use super::outcome::Pending;
 use super::pace::Pace;
-use super::parts::PartsTold;
 use super::settings::{SessionSettings, TlsMode};
+use super::sizes::SizesTold;
 use super::tls::Tls;
 use super::transfer::Transfer;
 use super::wording;
@@ -72,7 +72,7 @@ pub struct ServerSession {
     pub(super) announced: Option<u64>,
     /// RNFR, until the next command.
     pub(super) rename_from: Option<FtpPath>,
-    pub(super) parts_told: PartsTold,
+    pub(super) sizes_told: SizesTold,
 
     last_activity: Time,
     pace: Pace,
@@ -152,7 +152,7 @@ impl ServerSession {
             range: None,
             announced: None,
             rename_from: None,
-            parts_told: PartsTold::default(),
+            sizes_told: SizesTold::default(),
             last_activity: now,
             pace: Pace::default(),
             fresh: true,

@@ -139,7 +139,7 @@ impl ServerSession {
             }
             What::Upload(path, placement) => {
                 let overwrite = self.may(Permission::Overwrite);
-                let told = self.parts_told.take(&path);
+                let told = self.sizes_told.take(&path);
                 (Kind::Upload(placement), Action::Create { path, placement, overwrite, announced, told, form })
             }
         };

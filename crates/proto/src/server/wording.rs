@@ -161,7 +161,7 @@ pub(super) fn storage_error(error: &StorageError, name: &[u8]) -> Reply {
         | StorageError::NotEmpty
         | StorageError::TooCostly => 550,
         StorageError::BadName => 553,
-        StorageError::BadOffset => 554,
+        StorageError::BadOffset | StorageError::NoResume => 554,
         // draft-bryan-ftpext-hash-02 section 3.5: by the server's policy.
         StorageError::TooLarge => 556,
         StorageError::NoSpace => 452,

@@ -1,17 +1,17 @@
 //! Interrupted uploads that are continued, what counts as the end of one, and what 226 tells.
 
-use port21_proto::server::{Action, Outcome, Receipt, SessionSettings, StorageError, TransferError, Transferred};
+use port21_proto::server::{Action, Outcome, Receipt, SessionSettings, StorageError, Told, TransferError, Transferred};
 
 use crate::bench::{Bench, settings};
 
 /// What a session that has said `before` asks its storage to make for `STOR` or `APPE`: what it was told of the part.
-fn told(before: &str, upload: &str) -> Option<u64> {
+fn told(before: &str, upload: &str) -> Option<Told> {
     let mut b = Bench::logged_in("root");
     b.say(&format!("TYPE I\r\n{before}\r\nEPSV\r\n"));
     told_now(&mut b, upload)
 }
 
-fn told_now(b: &mut Bench, upload: &str) -> Option<u64> {
+fn told_now(b: &mut Bench, upload: &str) -> Option<Told> {
     b.hold_all = true;
     b.say(&format!("{upload}\r\n"));
     b.hold_all = false;
@@ -24,12 +24,14 @@ fn told_now(b: &mut Bench, upload: &str) -> Option<u64> {
 
 #[test]
 fn only_who_was_told_the_size_of_a_part_goes_on_with_it() {
-    assert_eq!(told("SIZE part", "APPE part"), Some(500));
-    assert_eq!(told("SIZE part\r\nREST 500", "STOR part"), Some(500));
-    assert_eq!(told("MLST part", "APPE /part"), Some(500));
+    assert_eq!(told("SIZE part", "APPE part"), Some(Told::Part(500)));
+    assert_eq!(told("SIZE part\r\nREST 500", "STOR part"), Some(Told::Part(500)));
+    assert_eq!(told("MLST part", "APPE /part"), Some(Told::Part(500)));
     assert_eq!(told("NOOP", "APPE part"), None);
     assert_eq!(told("SIZE part", "APPE other"), None);
-    assert_eq!(told("SIZE readme.txt", "APPE readme.txt"), None, "a file is no part");
+    assert_eq!(told("SIZE readme.txt", "APPE readme.txt"), Some(Told::File(1715)), "a file is no part");
+    assert_eq!(told("MLST readme.txt", "APPE readme.txt"), Some(Told::File(1715)));
+    assert_eq!(told("MLST pub", "APPE pub"), None);
     assert_eq!(told("SIZE part\r\nDELE part", "APPE part"), None);
     assert_eq!(told("SIZE part\r\nRNFR readme.txt\r\nRNTO part", "APPE part"), None);
     assert_eq!(told("SIZE part\r\nUSER root\r\nPASS secret", "APPE part"), None);
@@ -39,7 +41,7 @@ fn only_who_was_told_the_size_of_a_part_goes_on_with_it() {
 fn what_was_told_is_used_up_by_one_upload() {
     let mut b = Bench::logged_in("root");
     b.say("TYPE I\r\nSIZE part\r\nEPSV\r\n");
-    assert_eq!(told_now(&mut b, "STOR part"), Some(500));
+    assert_eq!(told_now(&mut b, "STOR part"), Some(Told::Part(500)));
     b.say("EPSV\r\n");
     assert_eq!(told_now(&mut b, "APPE part"), None);
 }

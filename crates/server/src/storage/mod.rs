@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::ascii::ToWire;
 use port21_proto::listing::Entry;
-use port21_proto::server::{Form, ListRequest, Placement, StorageError};
+use port21_proto::server::{Form, ListRequest, Placement, StorageError, Told};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use guarded::Guarded;
@@ -63,8 +63,8 @@ pub trait Storage: Send + Sync {
     ///
     /// # Errors
     /// [`StorageError::Busy`] where another upload to this file is under way, [`StorageError::Exists`] where the file
-    /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] beyond the end and where
-    /// the client goes on from somewhere else than what is there, [`StorageError::NoSpace`] and
+    /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] beyond the end,
+    /// [`StorageError::NoResume`] where the client goes on from somewhere else than what is there, [`StorageError::NoSpace`] and
     /// [`StorageError::OverQuota`] where the announced bytes have no room, and as the place has them.
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>>;
 
@@ -260,9 +260,9 @@ pub struct UploadRequest<'a> {
     pub announced: Option<u64>,
     /// When the file is to be there for others, and how surely.
     pub commit: CommitMode,
-    /// How much the client was told that there is of an interrupted upload to this path ([`Storage::part`]): it goes on
-    /// from there. With [`Placement::At`] and [`Placement::End`], where there is no file.
-    pub told: Option<u64>,
+    /// What the client was told last of the size of what is there; with [`Placement::At`] and [`Placement::End`] it may
+    /// mean to go on from there.
+    pub told: Option<Told>,
     /// How the bytes come: of a text that breaks off nothing is kept to go on with.
     pub form: Form,
 }

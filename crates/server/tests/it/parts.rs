@@ -127,14 +127,31 @@ fn cut_anywhere_in_any_way_and_gone_on_with() {
 fn over_a_file_the_old_one_stays_and_nothing_is_kept() {
     let whole = noise(300_000);
     for sent in [0, 1, 65_536, 299_999] {
-        for cut in CUTS {
+        for (cut, cut_at_once) in CUTS.into_iter().flat_map(|cut| [(cut, false), (cut, true)]) {
             let site = Site::new();
             site.write("there", "old");
-            cut_short(&site, "there", &whole[..sent], cut);
+            cut_when(&site, "there", &whole[..sent], cut, || {
+                while !cut_at_once && site.aside() < sent as u64 {
+                    std::thread::yield_now();
+                }
+            });
             assert_eq!(site.read("there"), b"old", "{cut:?} after {sent}");
             assert_eq!(site.names(), ["there"]);
             let mut raw = image(&site);
             assert_eq!(size(&mut raw, "there"), Some(3));
+            if cut_at_once || sent == 0 {
+                continue;
+            }
+            // Clients go on with what SIZE tells: the old file's beginning and the new one's end would be neither.
+            raw.command("EPSV", 229);
+            raw.command("APPE there", 554);
+            raw.command("EPSV", 229);
+            raw.command("REST 3", 350);
+            raw.command("STOR there", 554);
+            assert_eq!(site.read("there"), b"old");
+            raw.command("EPSV", 229);
+            raw.store("STOR there", &whole);
+            assert!(site.read("there") == whole);
         }
     }
 }
@@ -333,6 +350,14 @@ fn a_receipt_names_bytes_and_digest_of_what_came() {
     drop(data);
     assert!(raw.expect(226).contains(&digest(b"one\r\ntwo\r")));
     assert_eq!(site.read("text"), b"one\ntwo\r");
+}
+
+impl Site {
+    /// How many bytes have come of the upload that is under way.
+    fn aside(&self) -> u64 {
+        let aside = self.names().into_iter().find(|name| name.starts_with(".port21-"));
+        aside.map_or(0, |name| std::fs::metadata(self.file(&name)).unwrap().len())
+    }
 }
 
 impl Raw {

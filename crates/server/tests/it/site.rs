@@ -154,10 +154,13 @@ impl Site {
         std::fs::read(self.file(name)).unwrap()
     }
 
-    /// The names in the root, hidden ones too: what an upload leaves behind is among them.
+    /// The names in the root, hidden ones too: what an upload leaves behind is among them. Not the empty file that marks
+    /// an upload over a file which broke off.
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.dir.path().join("root")).unwrap();
-        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let entries = std::fs::read_dir(self.dir.path().join("root")).unwrap().map(Result::unwrap);
+        let is_mark = |name: &str| name.starts_with(".port21-over-") && self.read(name).is_empty();
+        let mut names: Vec<_> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
+        names.retain(|name| !is_mark(name));
         names.sort();
         names
     }

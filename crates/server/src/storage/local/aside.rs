@@ -13,6 +13,12 @@
 //! the next: its name is made of the account's and the file's. When the upload is interrupted, even by the end of the
 //! server, it stays, and is what the client may go on with. Both names go through a hash, for together they may be longer
 //! than a name can be, and a directory's other readers need not learn whose file is missing.
+//!
+//! **Marks.** Where there is a file of the name, nothing is kept of an interrupted upload. But its client may not know
+//! that: it asks for the size, is told that of the old file, and goes on with the new one from there; the result would be
+//! neither. So the file aside is made under a name that can be found again too, and when the upload is interrupted it
+//! stays, empty, as a mark: nobody goes on with the file that is there, until it is another one. (A server that is killed
+//! leaves the same mark, with what had come in it.)
 
 use std::time::Duration;
 
@@ -21,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use port21_proto::FtpPath;
 use port21_proto::server::StorageError;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat};
 use rustix::fs::{flock, fstat, openat, seek, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -36,6 +42,9 @@ const PREFIX: &[u8] = b".port21-upload-";
 /// What those begin with that an account can find again.
 const PART_PREFIX: &[u8] = b".port21-part-";
 
+/// What those begin with that are to replace a file.
+const OVER_PREFIX: &[u8] = b".port21-over-";
+
 /// The most directories and files that are looked at when stale files are collected: a tree beyond this is left to the
 /// next start.
 const MOST: usize = 1_000_000;
@@ -46,7 +55,7 @@ const PENDING: usize = 16 << 20;
 
 /// Whether a name is of a file aside: no session sees or says it.
 pub(super) fn is_aside(name: &[u8]) -> bool {
-    name.starts_with(PREFIX) || name.starts_with(PART_PREFIX)
+    [PREFIX, PART_PREFIX, OVER_PREFIX].into_iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether a part of the path is such a name.
@@ -56,11 +65,26 @@ pub(super) fn has_aside(path: &FtpPath) -> bool {
 
 /// The name of what is kept of an account's upload of this name.
 pub(super) fn part_name(owner: &str, name: &[u8]) -> Vec<u8> {
+    found_again(PART_PREFIX, owner, name)
+}
+
+/// The name of the file aside that is to replace a file of this name, and of the [mark](Aside::mark) that it leaves.
+pub(super) fn over_name(owner: &str, name: &[u8]) -> Vec<u8> {
+    found_again(OVER_PREFIX, owner, name)
+}
+
+fn found_again(prefix: &[u8], owner: &str, name: &[u8]) -> Vec<u8> {
     // The length keeps apart what belongs to the one and to the other.
     let key = [&(owner.len() as u64).to_be_bytes()[..], owner.as_bytes(), name].concat();
     let hash = digest(&SHA256, &key);
     let hex = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}"));
-    [PART_PREFIX, hex.collect::<String>().as_bytes()].concat()
+    [prefix, hex.collect::<String>().as_bytes()].concat()
+}
+
+/// Whether an upload over the file of these facts was interrupted: there is a mark, and the file has not changed since.
+pub(super) fn is_marked(dir: &OwnedFd, mark: &[u8], file: &Stat) -> bool {
+    let since = |stat: &Stat| (stat.st_ctime, stat.st_ctime_nsec);
+    statat(dir, mark, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|mark| since(file) <= since(&mark))
 }
 
 /// A file aside. Dropped, it is removed, unless it was [kept](Aside::keep).
@@ -97,11 +121,11 @@ impl Aside {
     pub(super) fn take_up(dir: OwnedFd, name: Vec<u8>, size: u64) -> Result<(Aside, OwnedFd), Failure> {
         let (file, facts) = lock_part(&dir, &name).map_err(|failure| match failure {
             // The client was told of it, and sends only what is behind it.
-            Failure::Os(Errno::NOENT) => StorageError::BadOffset.into(),
+            Failure::Os(Errno::NOENT) => StorageError::NoResume.into(),
             failure => failure,
         })?;
         if facts.size != size {
-            return Err(StorageError::BadOffset.into());
+            return Err(StorageError::NoResume.into());
         }
         seek(&file, SeekFrom::Start(size))?;
         Ok((Aside { dir, name: Some(name), is_part: true }, file))
@@ -114,6 +138,25 @@ impl Aside {
         // Where there are no locks, stale files are not collected; that is no reason to refuse an upload.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
         Ok((aside, file))
+    }
+
+    /// Makes one that is to replace a file, as [`over_name`] tells.
+    pub(super) fn create_over(dir: OwnedFd, name: Vec<u8>, mode: Mode) -> Result<(Aside, OwnedFd), Failure> {
+        match remove_part(&dir, &name) {
+            Ok(_) | Err(Failure::Os(Errno::NOENT)) => Aside::create_as(dir, name, mode, false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Puts a mark in the place of the file: an empty one of its name.
+    pub(super) fn mark(&mut self) -> bool {
+        let Some(name) = self.name.clone() else { return false };
+        self.remove();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if let Err(errno) = openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR) {
+            tracing::warn!("an interrupted upload could not be marked: {errno}");
+        }
+        true
     }
 
     /// Whether it can be found again.
@@ -215,7 +258,9 @@ impl Ages {
 pub(super) struct Collected {
     /// How many files.
     pub(super) files: usize,
-    /// How many bytes were in them.
+    /// How many of them were parts, which a quota counts.
+    pub(super) parts: u64,
+    /// How many bytes were in those.
     pub(super) bytes: u64,
 }
 
@@ -285,10 +330,15 @@ fn collect_from(
             continue;
         }
         if is_aside(name) {
-            let age = if name.starts_with(PART_PREFIX) { ages.parts } else { ages.stale };
+            let is_part = name.starts_with(PART_PREFIX);
+            // A mark is worth as much as a part, and costs next to nothing.
+            let age = if is_part || name.starts_with(OVER_PREFIX) { ages.parts } else { ages.stale };
             if let Ok(bytes) = remove_stale(entries.fd()?, name, age) {
                 removed.files += 1;
-                removed.bytes += bytes;
+                if is_part {
+                    removed.parts += 1;
+                    removed.bytes += bytes;
+                }
             }
         } else if !go_on(name, entry.file_type()) {
             break;

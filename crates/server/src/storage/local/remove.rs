@@ -70,7 +70,7 @@ pub(super) fn directory(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -
 
 /// Gives back what was collected.
 pub(super) fn give_back(quota: Option<&Arc<dyn Quota>>, collected: Collected) {
-    give(quota, (collected.bytes, collected.files as u64));
+    give(quota, (collected.bytes, collected.parts));
 }
 
 /// How many bytes and files are free once this name is gone, as a quota counts them: none where the file has another.

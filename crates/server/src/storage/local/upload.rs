@@ -12,7 +12,7 @@ use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use port21_proto::FtpPath;
-use port21_proto::server::{Form, Placement, StorageError};
+use port21_proto::server::{Form, Placement, StorageError, Told};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Access, AtFlags, FallocateFlags, FileType, Mode, OFlags};
 use rustix::fs::{accessat, fallocate, fstat, fstatvfs, ftruncate, openat, statat, tell};
@@ -20,7 +20,7 @@ use rustix::io::{Errno, dup};
 
 use super::super::quota::Charge;
 use super::super::{Answer, BoxFuture, CommitMode, Quota, Sink, Upload};
-use super::aside::{Aside, part_name, random_letters, remove_part};
+use super::aside::{Aside, is_marked, over_name, part_name, random_letters, remove_part};
 use super::attributes::take_over;
 use super::facts::Facts;
 use super::failure::Failure;
@@ -44,7 +44,7 @@ pub(super) struct Begin {
     pub(super) overwrite: bool,
     pub(super) announced: Option<u64>,
     pub(super) commit: CommitMode,
-    pub(super) told: Option<u64>,
+    pub(super) told: Option<Told>,
     pub(super) form: Form,
     /// The permissions of a new file.
     pub(super) mode: Mode,
@@ -96,12 +96,19 @@ impl Begin {
         let part = self.parts_of.as_ref().map(|owner| part_name(owner, &place.name));
         match (self.placement, there, self.told) {
             // The client goes on with a part, and there is a file by now: they have nothing to do with each other.
-            (Placement::At(_) | Placement::End, Some(_), Some(_)) => Err(StorageError::BadOffset.into()),
-            (Placement::At(from), Some(facts), None) if from > 0 => self.in_place(&place, &facts, from),
-            (Placement::End, Some(facts), None) => self.at_end(&place, &facts),
-            (Placement::At(from), None, Some(told)) if from > 0 && from == told => self.go_on(place, part, told),
-            (Placement::End, None, Some(told)) => self.go_on(place, part, told),
-            (Placement::At(from), None, _) if from > 0 => Err(StorageError::BadOffset.into()),
+            (Placement::At(1..) | Placement::End, Some(_), Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
+            // Or it goes on with what it was told is there, which is not what it had sent.
+            (Placement::At(1..), Some(_), _) | (Placement::End, Some(_), Some(Told::File(_)))
+                if self.is_marked(&place)? =>
+            {
+                Err(StorageError::NoResume.into())
+            }
+            (Placement::At(from @ 1..), Some(facts), _) => self.in_place(&place, &facts, from),
+            (Placement::End, Some(facts), _) => self.at_end(&place, &facts),
+            (Placement::At(from @ 1..), None, Some(Told::Part(told))) if from == told => self.go_on(place, part, told),
+            (Placement::At(1..), None, Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
+            (Placement::End, None, Some(Told::Part(told))) => self.go_on(place, part, told),
+            (Placement::At(1..), None, _) => Err(StorageError::BadOffset.into()),
             (_, there, _) => {
                 if let Some(part) = part.as_ref().filter(|_| there.is_some() || self.commit == CommitMode::Direct) {
                     // Of an upload that has nothing to do with the file that is there, or that will be.
@@ -139,7 +146,7 @@ impl Begin {
     /// Behind what an interrupted upload has left.
     fn go_on(&self, place: Place, part: Option<Vec<u8>>, size: u64) -> Result<Opened, Failure> {
         let Some(part) = part.filter(|_| self.form == Form::Image) else {
-            return Err(StorageError::BadOffset.into());
+            return Err(StorageError::NoResume.into());
         };
         let (aside, file) = Aside::take_up(place.dir, part, size)?;
         let charge = Charge::of_file(self.quota.as_ref(), size, size);
@@ -157,10 +164,14 @@ impl Begin {
     }
 
     fn aside(&self, place: Place, there: Option<Facts>) -> Result<Opened, Failure> {
-        let (aside, file) = Aside::create(dup(&place.dir)?, self.mode)?;
-        if let Some(facts) = &there {
-            take_over(&file, &place, facts)?;
-        }
+        let (aside, file) = match &there {
+            Some(facts) => {
+                let over = Aside::create_over(dup(&place.dir)?, self.over_name(&place), self.mode)?;
+                take_over(&over.1, &place, facts)?;
+                over
+            }
+            None => Aside::create(dup(&place.dir)?, self.mode)?,
+        };
         let charge = Charge::of_new(self.quota.as_ref(), there.is_some())?;
         let old = there.map(|facts| facts.size);
         Ok(Opened { file, end: End::Rename { aside, name: place.name, overwrite: self.overwrite, old }, charge })
@@ -197,6 +208,16 @@ impl Begin {
                 Err(failure)
             }
         }
+    }
+
+    /// Whether an upload over the file that is there was interrupted.
+    fn is_marked(&self, place: &Place) -> Result<bool, Failure> {
+        let file = statat(&place.dir, place.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(is_marked(&place.dir, &self.over_name(place), &file))
+    }
+
+    fn over_name(&self, place: &Place) -> Vec<u8> {
+        over_name(self.owner.as_deref().unwrap_or_default(), &place.name)
     }
 
     fn forget_part(&self, place: &Place, part: &[u8]) -> Result<(), Failure> {
@@ -370,8 +391,11 @@ impl Drop for LocalUpload {
             }
             // The name goes at once, so that a client that gave up can remove its directory; the blocks of a large file
             // take time to be freed, so its last handle is sent where waiting is allowed.
-            End::Rename { aside, .. } => {
-                if aside.remove() {
+            End::Rename { aside, old, .. } => {
+                // Where there is an old file, the client may think that what it has sent is in it.
+                let marks = old.is_some() && tell(&self.file).is_ok_and(|written| written > 0);
+                let removed = if marks { aside.mark() } else { aside.remove() };
+                if removed {
                     self.charge.undo();
                     if tell(&self.file).is_ok_and(|written| written >= LARGE)
                         && let Ok(runtime) = tokio::runtime::Handle::try_current()

@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use port21_proto::listing::{EntryKind, FactSet, ListOptions};
-use port21_proto::server::{ListFormat, Placement};
+use port21_proto::server::{ListFormat, Placement, Told};
 use tempfile::TempDir;
 
 use super::*;
@@ -96,7 +96,7 @@ struct Put<'a> {
     overwrite: bool,
     announced: Option<u64>,
     commit: CommitMode,
-    told: Option<u64>,
+    told: Option<Told>,
     form: Form,
 }
 

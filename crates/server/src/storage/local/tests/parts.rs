@@ -15,6 +15,25 @@ impl Place {
         LocalFs::open(self.root(), LocalSettings { owner, ..LocalSettings::default() }).unwrap()
     }
 
+    /// Lets the file system's clock, which has ticks of some milliseconds, go on.
+    fn tick(&self) {
+        let stamp = || {
+            self.write(".tick", "");
+            let meta = fs::metadata(self.at(".tick")).unwrap();
+            (meta.ctime(), meta.ctime_nsec())
+        };
+        let begin = stamp();
+        while stamp() == begin {
+            std::thread::yield_now();
+        }
+        fs::remove_file(self.at(".tick")).unwrap();
+    }
+
+    /// The names that sessions see.
+    fn visible(&self) -> Vec<String> {
+        self.names().into_iter().filter(|name| !name.starts_with(".port21-")).collect()
+    }
+
     async fn part(&self, name: &str) -> Result<u64, StorageError> {
         self.fs.part(&path(name)).await
     }
@@ -26,11 +45,11 @@ async fn broken(put: &Put<'_>, text: &str) {
 }
 
 fn end(fs: &LocalFs, told: Option<u64>) -> Put<'_> {
-    Put { placement: Placement::End, told, ..Put::new(fs, "a") }
+    Put { placement: Placement::End, told: told.map(Told::Part), ..Put::new(fs, "a") }
 }
 
 fn at(fs: &LocalFs, from: u64, told: Option<u64>) -> Put<'_> {
-    Put { placement: Placement::At(from), told, ..Put::new(fs, "a") }
+    Put { placement: Placement::At(from), told: told.map(Told::Part), ..Put::new(fs, "a") }
 }
 
 #[tokio::test]
@@ -68,7 +87,6 @@ async fn no_upload_goes_on_from_anywhere_else() {
     broken(&Put::new(&place.fs, "a"), "12345").await;
     let other = place.other(Some("bob"));
     for put in [
-        at(&place.fs, 5, None),
         at(&place.fs, 4, Some(5)),
         at(&place.fs, 4, Some(4)),
         at(&place.fs, 6, Some(6)),
@@ -79,13 +97,14 @@ async fn no_upload_goes_on_from_anywhere_else() {
         end(&place.other(None), Some(5)),
         Put { form: Form::Ascii, ..end(&place.fs, Some(5)) },
     ] {
-        assert_eq!(put.all("x").await, Err(StorageError::BadOffset));
+        assert_eq!(put.all("x").await, Err(StorageError::NoResume));
         assert_eq!(place.part("a").await, Ok(5));
     }
+    assert_eq!(at(&place.fs, 5, None).all("x").await, Err(StorageError::BadOffset));
     // The part has become another one, and the file of another: the tail belongs to neither.
     place.write("a", "12345");
-    assert_eq!(end(&place.fs, Some(5)).all("x").await, Err(StorageError::BadOffset));
-    assert_eq!(at(&place.fs, 5, Some(5)).all("x").await, Err(StorageError::BadOffset));
+    assert_eq!(end(&place.fs, Some(5)).all("x").await, Err(StorageError::NoResume));
+    assert_eq!(at(&place.fs, 5, Some(5)).all("x").await, Err(StorageError::NoResume));
     assert_eq!(place.read("a"), "12345");
 }
 
@@ -124,7 +143,7 @@ async fn nothing_is_kept_that_could_not_be_gone_on_with() {
     let taken = Put::new(&place.fs, "taken").write("new").await.unwrap();
     place.write("taken", "theirs");
     drop(taken);
-    assert_eq!(place.names(), BTreeSet::from(["there".into(), "taken".into()]));
+    assert_eq!(place.visible(), ["taken", "there"]);
     assert_eq!((place.read("there"), place.read("taken")), ("old".into(), "theirs".into()));
 }
 
@@ -209,13 +228,51 @@ async fn parts_are_collected_when_they_are_old_and_no_upload_has_them() {
 }
 
 #[tokio::test]
+async fn nobody_goes_on_with_the_old_file_after_an_upload_over_it_broke_off() {
+    let place = Place::with(ann());
+    let file = |told: u64| Put { told: Some(Told::File(told)), ..end(&place.fs, None) };
+    let offset = at(&place.fs, 3, None);
+    for ends_by_kill in [false, true] {
+        place.write("a", "old");
+        if ends_by_kill {
+            // The file aside is left as it is, and unlocked.
+            let name = aside::over_name("ann", b"a");
+            place.write(std::str::from_utf8(&name).unwrap(), "new con");
+        } else {
+            broken(&Put::new(&place.fs, "a"), "new con").await;
+            let mark = place.names().into_iter().find(|name| name.starts_with(".port21-over-")).unwrap();
+            assert_eq!(place.read(&mark), "");
+        }
+        // As curl goes on, and as lftp does.
+        for put in [&file(3), &offset, &Put { told: Some(Told::File(3)), ..at(&place.fs, 3, None) }] {
+            assert_eq!(put.all("tent").await, Err(StorageError::NoResume));
+        }
+        // Who only adds was told nothing, and means nothing else.
+        place.tick();
+        end(&place.fs, None).all("er").await.unwrap();
+        assert_eq!(place.read("a"), "older");
+        // The file is another one since.
+        offset.all("tent").await.unwrap();
+        assert_eq!(place.read("a"), "oldtent");
+        broken(&Put::new(&place.fs, "a"), "new").await;
+        Put::new(&place.fs, "a").all("new").await.unwrap();
+        assert_eq!(place.names().len(), 1, "a whole upload takes the mark away");
+        file(3).all("er").await.unwrap();
+        assert_eq!(place.read("a"), "newer");
+    }
+}
+
+#[tokio::test]
 async fn a_part_behind_a_link_stands_where_the_file_will() {
     let place = Place::with(ann());
     fs::create_dir(place.at("real")).unwrap();
     symlink("real/file", place.at("link")).unwrap();
     broken(&Put::new(&place.fs, "link"), "12345").await;
     assert_eq!((place.part("link").await, place.part("real/file").await), (Ok(5), Ok(5)));
-    Put { placement: Placement::End, told: Some(5), ..Put::new(&place.fs, "link") }.all("67").await.unwrap();
+    Put { placement: Placement::End, told: Some(Told::Part(5)), ..Put::new(&place.fs, "link") }
+        .all("67")
+        .await
+        .unwrap();
     assert_eq!(place.read("real/file"), "1234567");
     assert!(fs::symlink_metadata(place.at("link")).unwrap().is_symlink());
 }
@@ -421,7 +478,7 @@ async fn a_quota_is_told_of_all_that_comes_and_goes() {
     assert_eq!(counted(&announced, "").await.err(), Some(StorageError::OverQuota));
     assert_eq!(counted(&Put::new(fs, "b"), "0123456789x").await.err(), Some(StorageError::OverQuota));
     assert_eq!(now(), (10, 1));
-    assert_eq!((place.read("a").len(), place.names().len()), (10, 1));
+    assert_eq!((place.read("a").len(), place.visible().len()), (10, 1));
     counted(&Put::new(fs, "b"), "123").await.unwrap().commit().await.unwrap();
     fs.rename(&path("b"), &path("a"), true).await.unwrap();
     assert_eq!(now(), (3, 1));

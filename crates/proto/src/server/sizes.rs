@@ -1,4 +1,5 @@
-//! Which sizes of interrupted uploads a session was told: it may go on with those, and with no others.
+//! Which sizes a session was told: an interrupted upload may be gone on with by whoever was told how much of it is there,
+//! and by no one else.
 //!
 //! A client that was told nothing does not know that there is a part: its APPE means a new file, and its STOR too. A
 //! client that was told has its local file placed behind that many bytes: were the part another one by then, a file would
@@ -6,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::action::Told;
 use crate::path::FtpPath;
 
 /// The most that are remembered: a client asks for a size and then goes on with that file.
@@ -13,22 +15,22 @@ const MOST: usize = 64;
 
 /// What a session was told and has made no use of yet.
 #[derive(Debug, Default)]
-pub(super) struct PartsTold {
+pub(super) struct SizesTold {
     /// On the heap: few sessions ever need it, and thousands may wait.
-    told: Option<Box<Told>>,
+    told: Option<Box<List>>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct List {
     /// The last one at the end.
-    sizes: VecDeque<(FtpPath, u64)>,
+    sizes: VecDeque<(FtpPath, Told)>,
 }
 
-impl PartsTold {
-    /// The client is told that so many bytes of an upload to this path are there.
-    pub(super) fn tell(&mut self, path: FtpPath, size: u64) {
+impl SizesTold {
+    /// The client is told this of a path.
+    pub(super) fn tell(&mut self, path: FtpPath, size: Told) {
         self.forget(&path);
-        let Told { sizes } = &mut **self.told.get_or_insert_default();
+        let List { sizes } = &mut **self.told.get_or_insert_default();
         if sizes.len() >= MOST {
             sizes.pop_front();
         }
@@ -36,8 +38,8 @@ impl PartsTold {
     }
 
     /// What was told of this path, which is used up by that.
-    pub(super) fn take(&mut self, path: &FtpPath) -> Option<u64> {
-        let Told { sizes } = self.told.as_deref_mut()?;
+    pub(super) fn take(&mut self, path: &FtpPath) -> Option<Told> {
+        let List { sizes } = self.told.as_deref_mut()?;
         let at = sizes.iter().position(|(told, _)| told == path)?;
         sizes.remove(at).map(|(_, size)| size)
     }
@@ -63,11 +65,11 @@ mod tests {
 
     #[test]
     fn what_was_told_last_is_used_once() {
-        let mut told = PartsTold::default();
-        told.tell(path("/a"), 1);
-        told.tell(path("/b"), 2);
-        told.tell(path("/a"), 3);
-        assert_eq!(told.take(&path("/a")), Some(3));
+        let mut told = SizesTold::default();
+        told.tell(path("/a"), Told::Part(1));
+        told.tell(path("/b"), Told::Part(2));
+        told.tell(path("/a"), Told::File(3));
+        assert_eq!(told.take(&path("/a")), Some(Told::File(3)));
         assert_eq!(told.take(&path("/a")), None);
         told.forget(&path("/b"));
         assert_eq!(told.take(&path("/b")), None);
@@ -75,11 +77,11 @@ mod tests {
 
     #[test]
     fn it_does_not_grow_without_end() {
-        let mut told = PartsTold::default();
+        let mut told = SizesTold::default();
         for n in 0..1000 {
-            told.tell(path(&n.to_string()), n);
+            told.tell(path(&n.to_string()), Told::File(n));
         }
         assert_eq!(told.told.as_ref().map(|told| told.sizes.len()), Some(MOST));
-        assert_eq!(told.take(&path("999")), Some(999));
+        assert_eq!(told.take(&path("999")), Some(Told::File(999)));
     }
 }
