@@ -1,0 +1,2 @@
+mod section_2;
+mod section_4;
