@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use port21_proto::Secret;
-use port21_server::Network;
 use port21_server::storage::CommitMode;
+use port21_server::{Network, TlsMode};
 use serde::Deserialize;
 
 use super::client::parse_ports;
@@ -28,8 +28,18 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen here; repeatable. `:21` is every address of this machine. Default: 127.0.0.1:2121.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(crate) listen: Vec<ListenAddr>,
+    /// With `=implicit`, `=off` and so on behind it, this place has another mode than --tls says.
+    #[arg(long, value_name = "ADDR:PORT[=TLS]")]
+    pub(crate) listen: Vec<ListenArg>,
+    /// Whether connections are protected. With --cert and --key, or with a self-signed certificate that is made and kept.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) tls: Option<Tls>,
+    /// The certificate and those that lead to its authority: a PEM file.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The certificate's private key: a PEM file.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
     /// Let anybody in who calls themselves `anonymous` or `ftp`: to read, never to write.
     #[arg(long)]
     pub(crate) anonymous: bool,
@@ -99,6 +109,51 @@ impl From<Commit> for CommitMode {
     }
 }
 
+/// [`TlsMode`] as the command line and the file write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tls {
+    /// None: names, passwords and files cross the network for all to read.
+    Off,
+    /// For clients that ask for it (AUTH TLS).
+    Offer,
+    /// Nobody logs in without it.
+    Require,
+    /// From the first byte on, as `ftps://` has it.
+    Implicit,
+}
+
+impl From<Tls> for TlsMode {
+    fn from(tls: Tls) -> TlsMode {
+        match tls {
+            Tls::Off => TlsMode::Off,
+            Tls::Offer => TlsMode::Offer,
+            Tls::Require => TlsMode::Require,
+            Tls::Implicit => TlsMode::Implicit,
+        }
+    }
+}
+
+/// Where to listen, as the flag has it: with a mode of TLS for that place alone, or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListenArg {
+    pub(crate) address: ListenAddr,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl FromStr for ListenArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ListenArg, String> {
+        let Some((address, mode)) = text.split_once('=') else {
+            return Ok(ListenArg { address: text.parse()?, tls: None });
+        };
+        let tls = Tls::from_str(mode, false)
+            .map_err(|_| format!("`{mode}` is no mode of TLS: write off, offer, require or implicit"))?;
+        Ok(ListenArg { address: address.parse()?, tls: Some(tls) })
+    }
+}
+
 /// Where to listen: an address and a port, or a port of every address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListenAddr(pub(crate) SocketAddr);
@@ -144,6 +199,10 @@ mod tests {
         assert!(":21".parse::<ListenAddr>().unwrap().is_beyond_loopback());
         assert!(!"[::1]:21".parse::<ListenAddr>().unwrap().is_beyond_loopback());
         assert!(!ListenAddr::DEFAULT.is_beyond_loopback());
+        let implicit: ListenArg = "[::1]:990=implicit".parse().unwrap();
+        assert_eq!((implicit.address.0.port(), implicit.tls), (990, Some(Tls::Implicit)));
+        assert_eq!(":21".parse::<ListenArg>().unwrap().tls, None);
+        assert!(":21=maybe".parse::<ListenArg>().is_err() && "=off".parse::<ListenArg>().is_err());
         for bad in ["", "21", "localhost", "::1:21:x", ":99999"] {
             assert!(bad.parse::<ListenAddr>().is_err(), "{bad}");
         }

@@ -9,6 +9,8 @@ fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         ("site", keys_of::<Site>()),
         ("listen", keys_of::<Listen>()),
+        ("tls", keys_of::<Tls>()),
+        ("certificate", keys_of::<Certificate>()),
         ("anonymous", keys_of::<Anonymous>()),
         ("accounts", keys_of::<Accounts>()),
         ("user", keys_of::<User>()),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::deserialize_from_str;
-use crate::args::serve::ListenAddr;
+use crate::args::serve::{ListenAddr, ListenArg, Tls};
 
 /// The keys of one table; `listen.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -11,17 +11,26 @@ use crate::args::serve::ListenAddr;
 pub(crate) struct Listen {
     #[serde(deserialize_with = "deserialize_from_str")]
     pub(crate) address: ListenAddr,
+    /// As `mode` of `[tls]`, where it is nothing.
+    #[serde(default)]
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Default for Listen {
     fn default() -> Listen {
-        Listen { address: ListenAddr::DEFAULT }
+        Listen::at(ListenAddr::DEFAULT)
     }
 }
 
 impl Listen {
     /// A place with nothing but its address.
     pub(crate) fn at(address: ListenAddr) -> Listen {
-        Listen { address }
+        Listen { address, tls: None }
+    }
+}
+
+impl From<ListenArg> for Listen {
+    fn from(ListenArg { address, tls }: ListenArg) -> Listen {
+        Listen { address, tls }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`anonymous`], [`accounts`] | for whom |
 //! | [`uploads`] | how uploads become files |
 //! | [`passive`] | data connections in passive mode |
+//! | [`tls`] | whether connections are protected, and with what |
 //! | [`proxy`] | proxies in front of the server |
 //! | [`timeouts`], [`limits`] | how long, how much |
 //! | [`record`] | recordings of sessions |
@@ -28,6 +29,7 @@ pub(crate) mod record;
 pub(crate) mod sandbox;
 pub(crate) mod site;
 pub(crate) mod timeouts;
+pub(crate) mod tls;
 pub(crate) mod uploads;
 
 use std::fmt;
@@ -35,8 +37,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
-use port21_server::Settings;
 use port21_server::storage::CommitMode;
+use port21_server::{Settings, TlsMode};
 use serde::{Deserialize, Deserializer};
 
 pub(crate) use self::accounts::{Accounts, User};
@@ -50,6 +52,7 @@ pub(crate) use self::record::Record;
 pub(crate) use self::sandbox::Sandbox;
 pub(crate) use self::site::Site;
 pub(crate) use self::timeouts::Timeouts;
+pub(crate) use self::tls::{Certificate, Tls};
 pub(crate) use self::uploads::Uploads;
 use crate::args::serve::ServeArgs;
 use crate::exit::{Exit, Fault};
@@ -60,6 +63,7 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
     include_str!("head.toml"),
     include_str!("site.toml"),
     include_str!("listen.toml"),
+    include_str!("tls.toml"),
     include_str!("anonymous.toml"),
     include_str!("accounts.toml"),
     include_str!("uploads.toml"),
@@ -77,6 +81,9 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
 pub(crate) struct Config {
     pub(crate) site: Site,
     pub(crate) listen: Vec<Listen>,
+    pub(crate) tls: Tls,
+    #[serde(rename = "certificate")]
+    pub(crate) certificates: Vec<Certificate>,
     pub(crate) anonymous: Anonymous,
     pub(crate) accounts: Accounts,
     #[serde(rename = "user")]
@@ -95,6 +102,8 @@ impl Default for Config {
         Config {
             site: Site::default(),
             listen: vec![Listen::default()],
+            tls: Tls::default(),
+            certificates: Vec::new(),
             anonymous: Anonymous::default(),
             accounts: Accounts::default(),
             users: Vec::new(),
@@ -146,7 +155,11 @@ impl Config {
             config.site.root = Some(root.clone());
         }
         if !args.listen.is_empty() {
-            config.listen = args.listen.iter().copied().map(Listen::at).collect();
+            config.listen = args.listen.iter().copied().map(Listen::from).collect();
+        }
+        config.tls.mode = args.tls.unwrap_or(config.tls.mode);
+        if let (Some(chain), Some(key)) = (&args.cert, &args.key) {
+            config.certificates = vec![Certificate { chain: chain.clone(), key: key.clone() }];
         }
         config.anonymous.enabled |= args.anonymous;
         config.accounts.write |= args.write;
@@ -194,6 +207,11 @@ impl Config {
         self.site.root.clone().unwrap_or_else(|| PathBuf::from("."))
     }
 
+    /// What is done about TLS at a place.
+    pub(crate) fn tls_at(&self, listen: &Listen) -> TlsMode {
+        listen.tls.unwrap_or(self.tls.mode).into()
+    }
+
     /// As the library takes them; `advertise` is not resolved.
     pub(crate) fn settings(&self) -> Settings {
         let mut settings = Settings::default();
@@ -203,6 +221,7 @@ impl Config {
         self.passive.apply(&mut settings);
         self.proxy.apply(&mut settings);
         self.timeouts.apply(&mut settings);
+        self.tls.apply(&mut settings);
         self.limits.apply(&mut settings);
         settings
     }
@@ -212,6 +231,7 @@ impl Config {
         let mut mistakes = Vec::new();
         let mut found = Found::new(&mut mistakes);
         self.site.check(&mut found.within("site"));
+        self.tls.check(&mut found.within("tls"));
         self.sandbox.check(&mut found.within("sandbox"));
         if self.listen.is_empty() {
             found.at("listen", "name an address and port, such as \"127.0.0.1:2121\"");

@@ -3,10 +3,12 @@
 //! | module | what it is |
 //! |---|---|
 //! | `accounts` | who may log in, and what they may do |
+//! | `tls` | certificates |
 //! | `recorder` | `--record`: a recording a session |
 
 mod accounts;
 mod recorder;
+mod tls;
 
 use std::future::Future;
 use std::io::Write as _;
@@ -18,13 +20,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use port21_server::storage::{LocalFs, LocalSettings};
-use port21_server::{Listen, Server, ServerBuilder, Settings};
+use port21_server::tls::{Certificates, TlsSettings};
+use port21_server::{Listen, Server, ServerBuilder, Settings, TlsMode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use self::recorder::Recorder;
 use crate::args::serve::{ListenAddr, ServeArgs};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::exit::{Exit, Fault};
 use crate::sandbox::Sandbox;
 
@@ -45,13 +48,15 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
     }
     let sockets = listen(&config)?;
+    // Their files may be out of reach later.
+    let tls = tls::open(&config)?;
     // The sandbox is for every thread: it is closed before a second one begins. Behind it a runtime could not look any
     // more how many are worth it.
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Sandbox::new(&config, &addresses(&sockets)?)?.close()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let done = runtime.block_on(serve(&config, sockets));
+    let done = runtime.block_on(serve(&config, sockets, tls));
     // A file system that hangs may hold a thread: it is not waited for.
     runtime.shutdown_background();
     done
@@ -59,7 +64,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
 
 /// Listens everywhere. Clients that connect wait until the server runs.
 fn listen(config: &Config) -> anyhow::Result<Vec<(Listen, TcpListener)>> {
-    let places: Vec<Listen> = config.listen.iter().map(|listen| listen.address.0.into()).collect();
+    let place = |listen: &config::Listen| Listen::from(listen.address.0).with_tls(config.tls_at(listen));
+    let places: Vec<Listen> = config.listen.iter().map(place).collect();
     let sockets = port21_server::listen_ahead(&places, config.settings().backlog)
         .map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
     Ok(places.into_iter().zip(sockets).collect())
@@ -70,19 +76,28 @@ fn addresses(sockets: &[(Listen, TcpListener)]) -> anyhow::Result<Vec<SocketAddr
     bound.context("cannot ask a listener for its address")
 }
 
-async fn serve(config: &Config, sockets: Vec<(Listen, TcpListener)>) -> anyhow::Result<Exit> {
+async fn serve(config: &Config, sockets: Vec<(Listen, TcpListener)>, tls: Option<TlsSettings>) -> anyhow::Result<Exit> {
     let limit = port21_server::raise_descriptor_limit();
     tracing::debug!(?limit, "file descriptors");
     let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
-    let mut server = match &recorder {
-        Some(recorder) => builder(config).await?.events(recorder.sinks()).build(),
-        None => builder(config).await?.build(),
-    };
+    let certificates = tls.as_ref().map(|tls| tls.certificates.clone());
+    let mut builder = builder(config).await?;
+    if let Some(tls) = tls {
+        builder = builder.tls(tls).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
+    }
+    if let Some(recorder) = &recorder {
+        builder = builder.events(recorder.sinks());
+    }
+    let mut server = builder.build();
     let mut bound = Vec::new();
     for (place, socket) in sockets {
-        bound.push(server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?);
+        let addr = server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
+        bound.push((addr, place.tls));
     }
-    announce(config, &bound)?;
+    announce(config, &bound, certificates.as_deref())?;
+    if let Some(certificates) = certificates {
+        tokio::spawn(tls::renew(certificates));
+    }
     tokio::spawn(collect_leftovers(config.root(), config.uploads.files(None)));
     let (first, second) = signals()?;
     tokio::select! {
@@ -162,25 +177,44 @@ fn resolve(host: &str) -> anyhow::Result<Ipv4Addr> {
 }
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to standard error.
-fn announce(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<()> {
+fn announce(
+    config: &Config,
+    bound: &[(SocketAddr, TlsMode)],
+    certificates: Option<&Certificates>,
+) -> anyhow::Result<()> {
     let root = config.root();
     let root = root.canonicalize().unwrap_or(root);
-    let at: Vec<String> = bound.iter().map(|addr| format!("ftp://{addr}/")).collect();
-    let line = format!("Serving {} at {} for {}.\n", root.display(), at.join(" and "), audience(config));
+    let at: Vec<String> = bound.iter().map(|(addr, tls)| address(*addr, *tls)).collect();
+    let mut lines = format!("Serving {} at {} for {}.\n", root.display(), at.join(" and "), audience(config));
+    lines.extend(certificates.map(|certificates| tls::fingerprints(config, certificates)));
     let mut out = std::io::stdout().lock();
-    out.write_all(line.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
-    if bound.iter().all(|addr| !ListenAddr(*addr).is_beyond_loopback()) {
+    out.write_all(lines.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+    if bound.iter().all(|(addr, _)| !ListenAddr(*addr).is_beyond_loopback()) {
         tracing::info!("only this machine can connect: for all others, add a place to listen, such as --listen :2121");
         return Ok(());
     }
-    let ports: Vec<String> = bound.iter().map(|addr| addr.port().to_string()).collect();
+    let ports: Vec<String> = bound.iter().map(|(addr, _)| addr.port().to_string()).collect();
     let (first, last) = (config.passive.ports.start(), config.passive.ports.end());
     let ports = ports.join(", ");
     tracing::info!(
         "a firewall has to let in: nft add rule inet filter input tcp dport {{ {ports}, {first}-{last} }} accept"
     );
-    tracing::info!("FTP sends names, passwords and files in clear");
+    let beyond = |mode| bound.iter().any(|(addr, tls)| ListenAddr(*addr).is_beyond_loopback() && *tls == mode);
+    if beyond(TlsMode::Off) {
+        tracing::info!("FTP sends names, passwords and files in clear: --tls require protects them");
+    } else if beyond(TlsMode::Offer) {
+        tracing::info!("clients that do not ask for TLS send names, passwords and files in clear");
+    }
     Ok(())
+}
+
+fn address(addr: SocketAddr, tls: TlsMode) -> String {
+    match tls {
+        TlsMode::Off => format!("ftp://{addr}/"),
+        TlsMode::Offer => format!("ftp://{addr}/ (TLS offered)"),
+        TlsMode::Require => format!("ftp://{addr}/ (TLS required)"),
+        TlsMode::Implicit => format!("ftps://{addr}/"),
+    }
 }
 
 /// `anybody (read-only) and alice (read and write)`.

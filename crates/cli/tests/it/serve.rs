@@ -1,5 +1,8 @@
 //! The server as a process.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{Ran, Site, port21};
@@ -38,6 +41,34 @@ fn a_recording_a_session_that_can_be_drawn() {
     assert!(!first.contains("secret") && first.contains("\"by\":\"server\""), "{first}");
     let drawn = Ran::new(port21(drawer.path()).arg("trace").arg(&files[0]).output().unwrap()).ok();
     assert!(drawn.contains("RETR pub/readme.txt") && drawn.contains("PASS ***"), "{drawn}");
+}
+
+#[test]
+fn tls_with_a_certificate_that_is_made_and_kept() {
+    let (root, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let start = || {
+        let mut command = port21(home.path());
+        command.env("STATE_DIRECTORY", home.path().join("state"));
+        command.args(["serve", "--tls", "require", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0=implicit"]);
+        let mut server = command.arg(root.path()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let told = [lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()];
+        (server, told)
+    };
+    let (mut server, [serving, first]) = start();
+    assert!(serving.contains("(TLS required) and ftps://127.0.0.1:"), "{serving}");
+    assert!(first.starts_with("Self-signed certificate, SHA-256 fingerprint "), "{first}");
+    let address = serving.split("ftp://").nth(1).unwrap().split('/').next().unwrap();
+    let mut control = BufReader::new(std::net::TcpStream::connect(address).unwrap());
+    control.get_mut().write_all(b"USER ftp\r\nAUTH TLS\r\n").unwrap();
+    let replies: Vec<String> = control.lines().take(3).map(|line| line.unwrap()[..3].to_owned()).collect();
+    assert_eq!(replies, ["220", "530", "234"]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let (mut server, [_, second]) = start();
+    assert_eq!(first, second, "the same server as before");
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
 
 #[test]

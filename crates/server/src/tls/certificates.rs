@@ -112,8 +112,10 @@ impl Certificates {
     /// # Errors
     /// [`CertificateError`] names the file. It is tried again at the next call.
     pub fn reload_if_changed(&self) -> Result<bool, CertificateError> {
-        let times = changed(&self.pairs);
-        if times == self.loaded.read().unwrap_or_else(PoisonError::into_inner).changed {
+        let known = self.loaded.read().unwrap_or_else(PoisonError::into_inner).changed.clone();
+        // A file that is out of reach, in the middle of being replaced or behind a sandbox, has not changed yet.
+        let has_changed = |(now, then): (&Option<SystemTime>, &Option<SystemTime>)| now.is_some() && now != then;
+        if !changed(&self.pairs).iter().zip(&known).any(has_changed) {
             return Ok(false);
         }
         self.reload()?;

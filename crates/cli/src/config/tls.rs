@@ -1,0 +1,96 @@
+//! `[tls]` and `[[certificate]]`: whether the connections are protected, and with what.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use port21_server::Settings;
+use serde::Deserialize;
+
+use super::mistake::Found;
+use crate::args::serve::Tls as Mode;
+use crate::units::deserialize_duration;
+
+/// The keys of the section; `tls.toml` explains each.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Tls {
+    pub(crate) mode: Mode,
+    pub(crate) minimum: Minimum,
+    pub(crate) session_reuse: SessionReuse,
+    pub(crate) protect_data: Option<bool>,
+    pub(crate) ccc: bool,
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub(crate) handshake: Duration,
+    pub(crate) client_certificates: ClientCertificates,
+    pub(crate) client_authorities: Option<PathBuf>,
+    pub(crate) self_signed: Option<PathBuf>,
+}
+
+/// The keys of a table `[[certificate]]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Certificate {
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// The oldest version that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) enum Minimum {
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// As [`port21_server::tls::SessionReuse`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SessionReuse {
+    #[default]
+    Require,
+    Prefer,
+    Off,
+}
+
+/// As [`port21_server::tls::ClientCertificates`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClientCertificates {
+    #[default]
+    None,
+    Request,
+    Require,
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        let session = Settings::default().session;
+        Tls {
+            mode: Mode::Off,
+            minimum: Minimum::default(),
+            session_reuse: SessionReuse::default(),
+            protect_data: session.tls.protect_data,
+            ccc: session.tls.allow_ccc,
+            handshake: session.tls.handshake_timeout,
+            client_certificates: ClientCertificates::default(),
+            client_authorities: None,
+            self_signed: None,
+        }
+    }
+}
+
+impl Tls {
+    pub(super) fn check(&self, found: &mut Found<'_>) {
+        if self.client_certificates != ClientCertificates::None && self.client_authorities.is_none() {
+            found.at("client-certificates", "name the file of the authorities that are believed: `client-authorities`");
+        }
+    }
+
+    pub(super) fn apply(&self, settings: &mut Settings) {
+        settings.session.tls.protect_data = self.protect_data;
+        settings.session.tls.allow_ccc = self.ccc;
+        settings.session.tls.handshake_timeout = self.handshake;
+    }
+}

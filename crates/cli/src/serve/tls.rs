@@ -1,0 +1,89 @@
+//! The certificates of the server, from the settings to their renewal.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use port21_server::TlsMode;
+use port21_server::tls::settings::Authorities;
+use port21_server::tls::{
+    CertificateError, Certificates, ClientCertificates, Pair, SessionReuse, TlsSettings, self_signed,
+};
+use tokio::time::MissedTickBehavior;
+
+use crate::config::Config;
+use crate::config::tls::{ClientCertificates as Asked, Minimum, SessionReuse as Reuse};
+use crate::exit::{Exit, Fault};
+
+/// How often it is looked whether a certificate was renewed.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// What TLS needs, read from its files; nothing where no place speaks it. A self-signed pair is made where none is named.
+pub(crate) fn open(config: &Config) -> anyhow::Result<Option<TlsSettings>> {
+    if config.listen.iter().all(|listen| config.tls_at(listen) == TlsMode::Off) {
+        return Ok(None);
+    }
+    let unusable = |error: CertificateError| Fault::new(Exit::Local, error.to_string());
+    let pairs = if config.certificates.is_empty() {
+        let dir = config.tls.self_signed.clone().map_or_else(state_directory, Ok)?;
+        vec![self_signed::keep(dir, &config.settings().session.host).map_err(unusable)?]
+    } else {
+        let named = config.certificates.iter();
+        named.map(|pair| Pair { chain: pair.chain.clone(), key: pair.key.clone() }).collect()
+    };
+    let mut settings = TlsSettings::new(Arc::new(Certificates::read(pairs).map_err(unusable)?));
+    settings.only_tls13 = config.tls.minimum == Minimum::Tls13;
+    settings.reuse = match config.tls.session_reuse {
+        Reuse::Require => SessionReuse::Require,
+        Reuse::Prefer => SessionReuse::Prefer,
+        Reuse::Off => SessionReuse::Off,
+    };
+    if let Some(file) = &config.tls.client_authorities {
+        settings.client_certificates = match config.tls.client_certificates {
+            Asked::None => ClientCertificates::None,
+            Asked::Request => ClientCertificates::Request(Authorities::read(file).map_err(unusable)?),
+            Asked::Require => ClientCertificates::Require(Authorities::read(file).map_err(unusable)?),
+        };
+    }
+    Ok(Some(settings))
+}
+
+/// The fingerprints, a line each: what a user compares who is asked whether to trust the server.
+pub(super) fn fingerprints(config: &Config, certificates: &Certificates) -> String {
+    let kind = if config.certificates.is_empty() { "Self-signed certificate" } else { "Certificate" };
+    let each = certificates.fingerprints().into_iter();
+    each.map(|fingerprint| format!("{kind}, SHA-256 fingerprint {fingerprint}\n")).collect()
+}
+
+/// Reads certificates again whose files have changed, beside serving. One that cannot be used is told, and the one before
+/// stays.
+pub(super) async fn renew(certificates: Arc<Certificates>) {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let certificates = certificates.clone();
+        match tokio::task::spawn_blocking(move || certificates.reload_if_changed()).await {
+            Ok(Ok(true)) => tracing::info!("new certificates"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "certificates have changed and cannot be used: the old ones stay"),
+            // The runtime ends.
+            Err(_) => return,
+        }
+    }
+}
+
+/// Where a server keeps what it makes: as systemd says, or as is usual for the system's and for a user's own.
+fn state_directory() -> anyhow::Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(dirs) = variable("STATE_DIRECTORY") {
+        return std::env::split_paths(&dirs).next().context("STATE_DIRECTORY names no directory");
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok("/var/lib/port21".into());
+    }
+    let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+    let state = state.ok_or_else(|| Fault::usage("no HOME to keep a certificate in: set `self-signed` in [tls]"))?;
+    Ok(state.join("port21"))
+}
