@@ -259,8 +259,9 @@ impl Server {
                     Ok(accepted) => let_in(&mut sessions, &shared, &connections, accepted, &told),
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
-                        if let Some(unwritten) = shared.throttles.accept.pass() {
-                            warn!(%error, unwritten, "cannot accept connections for the moment");
+                        match shared.throttles.accept.pass() {
+                            Some(unwritten) => warn!(%error, unwritten, "cannot accept connections for the moment"),
+                            None => debug!(%error, "cannot accept connections for the moment"),
                         }
                         sleep(ACCEPT_PAUSE).await;
                     }
