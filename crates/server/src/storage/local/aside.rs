@@ -25,6 +25,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
 use port21_proto::FtpPath;
+use port21_proto::path::MAX_PATH;
 use port21_proto::server::StorageError;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat};
@@ -281,7 +282,8 @@ pub(super) fn collect(tree: &Tree, ages: Ages, go_on: impl Fn() -> bool) -> Resu
                 let path = [relative.as_slice(), b"/", name].concat();
                 if pending + path.len() > PENDING {
                     cut = true;
-                } else {
+                } else if path.len() <= MAX_PATH {
+                    // What no session can name has nothing of ours.
                     pending += path.len();
                     todo.push(path);
                 }

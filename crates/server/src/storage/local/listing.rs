@@ -1,7 +1,7 @@
 //! Directories, in batches: read and looked at on the pool of blocking threads, one batch ahead of the sender.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use port21_proto::FtpPath;
 use port21_proto::listing::{Entry, EntryKind, Fact, FactSet, ListOptions};
@@ -29,12 +29,16 @@ const DIRECTORIES: usize = 64;
 /// The most bytes of names of directories that a recursive listing has still before it.
 const PENDING: usize = 4 << 20;
 
-/// Opens a listing and reads its first batch.
+/// After so many names it is looked whether anybody still waits for them.
+const UNWATCHED: u32 = 1024;
+
+/// Opens a listing and reads its first batch, as long as `waited_for` is there.
 pub(super) fn open(
     tree: Arc<Tree>,
     settings: &LocalSettings,
     request: ListRequest,
-) -> Result<Box<dyn Listing>, Failure> {
+    waited_for: Weak<()>,
+) -> Result<LocalListing, Failure> {
     let ListRequest { mut path, mut pattern, format, options, written: _ } = request;
     // A name that looks like a pattern and is there is meant as a name: `LIST Photos [2020]`.
     if let Some(text) = &pattern
@@ -46,14 +50,14 @@ pub(super) fn open(
     }
     let detail = Detail::new(format, options, settings);
     if options.directory && pattern.is_none() {
-        return Ok(Box::new(LocalListing::of(single(&tree, &path, &detail)?)));
+        return Ok(LocalListing::of(single(&tree, &path, &detail)?));
     }
     let dir = match tree.open(&path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Lookup::Full) {
         Ok(dir) => dir,
         // A file, or a link that leads nowhere, is listed itself; but not as facts (RFC 3659 section 7.2.1: MLSD is of
         // directories).
         Err(Errno::NOTDIR | Errno::NOENT | Errno::LOOP) if !detail.is_facts => {
-            return Ok(Box::new(LocalListing::of(single(&tree, &path, &detail)?)));
+            return Ok(LocalListing::of(single(&tree, &path, &detail)?));
         }
         Err(errno) => return Err(errno.into()),
     };
@@ -74,6 +78,7 @@ pub(super) fn open(
         pending: 0,
         cut: false,
         level: None,
+        waited_for,
     });
     let mut ready = VecDeque::new();
     if recursive {
@@ -83,14 +88,16 @@ pub(super) fn open(
     let Batch { pieces, rest } = reader.read()?;
     ready.extend(pieces);
     let rest = rest.map_or(Rest::End, Rest::Unread);
-    Ok(Box::new(LocalListing { is_directory, ready, rest }))
+    Ok(LocalListing { is_directory, ready, rest, _wanted: None })
 }
 
 /// The listing of a directory, or of one entry.
-struct LocalListing {
+pub(super) struct LocalListing {
     is_directory: bool,
     ready: VecDeque<Piece>,
     rest: Rest,
+    /// What its reader looks for.
+    _wanted: Option<Arc<()>>,
 }
 
 enum Rest {
@@ -104,7 +111,12 @@ enum Rest {
 impl LocalListing {
     fn of(entry: Entry) -> LocalListing {
         let ready = VecDeque::from([Piece::Entries(vec![entry])]);
-        LocalListing { is_directory: false, ready, rest: Rest::End }
+        LocalListing { is_directory: false, ready, rest: Rest::End, _wanted: None }
+    }
+
+    /// With what its reader looks for: it reads no further once the listing is dropped.
+    pub(super) fn wanted_while(self, wanted: Arc<()>) -> LocalListing {
+        LocalListing { _wanted: Some(wanted), ..self }
     }
 
     /// Begins to read the next batch, if none is being read.
@@ -167,6 +179,9 @@ struct Reader {
     /// Whether something had to be left out.
     cut: bool,
     level: Option<Level>,
+    /// Gone once nobody waits for what is read: a directory can be so large, and a pattern match so little of it, that
+    /// reading it takes long.
+    waited_for: Weak<()>,
 }
 
 /// The directory that is being read.
@@ -180,6 +195,8 @@ struct Level {
     names: std::vec::IntoIter<(Vec<u8>, FileType)>,
     /// Directories in it, in the order in which they were told.
     children: Vec<Vec<u8>>,
+    /// Names since it was looked whether anybody waits for them.
+    unwatched: u32,
 }
 
 impl Reader {
@@ -225,6 +242,7 @@ impl Reader {
             first: VecDeque::new(),
             names: Vec::new().into_iter(),
             children: Vec::new(),
+            unwatched: 0,
         };
         let (own, above) = match self.detail.is_facts {
             true => (EntryKind::CurrentDirectory, EntryKind::ParentDirectory),
@@ -301,6 +319,13 @@ impl Reader {
     /// The next name that the directory itself gives and that is to be shown.
     fn name(&self, level: &mut Level) -> Result<Option<(Vec<u8>, FileType)>, Failure> {
         while let Some(entry) = level.dir.read() {
+            level.unwatched += 1;
+            if level.unwatched >= UNWATCHED {
+                level.unwatched = 0;
+                if self.waited_for.strong_count() == 0 {
+                    return Err(StorageError::Cancelled.into());
+                }
+            }
             let entry = match entry {
                 Ok(entry) => entry,
                 // It was removed meanwhile.

@@ -244,7 +244,11 @@ impl Storage for LocalFs {
             }
             let (tree, settings) = (Arc::clone(&self.tree), Arc::clone(&self.settings));
             let request = request.clone();
-            blocking(move || settle(listing::open(tree, &settings, request))).await
+            // As for `collect_stale`: a client that asks and aborts, again and again, must not fill the pool.
+            let waits = Arc::new(());
+            let waited_for = Arc::downgrade(&waits);
+            let listing = blocking(move || settle(listing::open(tree, &settings, request, waited_for))).await?;
+            Ok(Box::new(listing.wanted_while(waits)) as Box<dyn Listing>)
         })
     }
 

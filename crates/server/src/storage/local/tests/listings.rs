@@ -1,3 +1,5 @@
+use std::sync::Weak;
+
 use rustix::fs::openat;
 
 use super::*;
@@ -255,5 +257,66 @@ async fn a_tree_deeper_than_any_path_harms_nobody() {
         assert_eq!(answer, Err(StorageError::TooMany));
         assert_eq!(fs.enter(&deepest).await, Ok(()));
         assert_eq!(fs.collect_stale().await, Ok(0));
+    }
+}
+
+#[tokio::test]
+async fn nobody_reads_what_nobody_waits_for() {
+    let place = Place::new();
+    place.write("0000", "");
+    for i in 1..2000 {
+        fs::hard_link(place.at("0000"), place.at(format!("{i:04}"))).unwrap();
+    }
+    let open = |pattern: &str, waited_for| {
+        let request = ListRequest { pattern: Some(pattern.into()), ..long("/") };
+        settle(listing::open(Arc::clone(&place.fs.tree), &place.fs.settings, request, waited_for))
+    };
+    for pattern in ["x*", "*"] {
+        assert_eq!(open(pattern, Weak::new()).err(), Some(StorageError::Cancelled));
+        let waits = Arc::new(());
+        assert!(open(pattern, Arc::downgrade(&waits)).is_ok());
+    }
+    // Dropped with its reader at work.
+    let mut listing =
+        place.fs.list(&listed("/", ListFormat::Facts(FactSet::ALL), ListOptions::default())).await.unwrap();
+    assert!(listing.next().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_tree_of_ten_thousand_levels_harms_nobody() {
+    let mut place = Place::in_memory();
+    let mut dir = rustix::fs::open(place.root(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..10_000 {
+        mkdirat(&dir, "d", Mode::from_raw_mode(0o755)).unwrap();
+        dir = openat(&dir, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    for fs in [&place.fs, &place.walking()] {
+        for format in [ListFormat::Long, ListFormat::Names] {
+            assert_eq!(pieces(fs, &listed("/", format, RECURSIVE)).await, Err(StorageError::TooMany));
+        }
+        // Not a recursive one: that lists one level.
+        let facts = ListFormat::Facts(FactSet::ALL);
+        assert_eq!(names(fs, &listed("/", facts, RECURSIVE)).await.last().map(String::as_str), Some("d"));
+        assert_eq!(fs.remove_directory(&path("/d")).await, Err(StorageError::NotEmpty));
+    }
+    assert_eq!(place.fs.collect_stale().await, Ok(0));
+    // Where the operator sets no bound, that of paths holds.
+    place.fs =
+        LocalFs::open(place.root(), LocalSettings { recursive_depth: usize::MAX, ..Default::default() }).unwrap();
+    let mut listing = place.fs.list(&listed("/", ListFormat::Names, RECURSIVE)).await.unwrap();
+    let mut levels = 0;
+    let end = loop {
+        match listing.next().await {
+            Ok(Some(Piece::Directory(_))) => levels += 1,
+            Ok(Some(Piece::Entries(_))) => {}
+            end => break end,
+        }
+    };
+    assert_eq!(end, Err(StorageError::TooMany));
+    assert_eq!(levels, port21_proto::path::MAX_PATH / 2 + 1, "as many as a path can name");
+    // What removes a tree by going down it has not so many descriptors. This goes up from its end.
+    for _ in 0..10_000 {
+        dir = openat(&dir, "..", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        rustix::fs::unlinkat(&dir, "d", AtFlags::REMOVEDIR).unwrap();
     }
 }

@@ -32,7 +32,16 @@ impl Place {
     }
 
     fn with(settings: LocalSettings) -> Place {
-        let dir = tempfile::tempdir().unwrap();
+        Place::within(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// In memory, where the system has such a place: for trees that a disk takes long to make and to remove.
+    fn in_memory() -> Place {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Place::within(dir, LocalSettings::default())
+    }
+
+    fn within(dir: TempDir, settings: LocalSettings) -> Place {
         fs::create_dir(dir.path().join("root")).unwrap();
         fs::create_dir(dir.path().join("outside")).unwrap();
         fs::write(dir.path().join("outside/secret"), "secret").unwrap();
