@@ -7,11 +7,12 @@
 //! | [`commands`] | `ls cat get put mkdir rm mv stat` |
 //! | [`console`] | `shell`: the interactive console, and scripts |
 //! | [`serve`], [`config`] | the server, and its settings |
+//! | [`users`] | accounts, in `users.toml` |
 //! | [`sandbox`] | what the server gives up before it serves |
 //! | [`trace`] | recordings to drawings |
 //! | [`demo`] | the reference session |
 //! | [`remote`], [`record`] | from a URL and the flags to a session, and the recording of it |
-//! | [`netrc`], [`prompt`], [`progress`], [`units`] | logins, questions, progress, sizes in words |
+//! | [`netrc`], [`prompt`], [`progress`], [`units`], [`text`] | logins, questions, progress, values in words |
 //! | [`interrupt`] | ^C and SIGTERM |
 #![forbid(unsafe_code)]
 
@@ -29,8 +30,10 @@ mod record;
 mod remote;
 mod sandbox;
 mod serve;
+mod text;
 mod trace;
 mod units;
+mod users;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -75,6 +78,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Man { out: Some(dir) } => write_pages(&dir),
         Command::Shell(args) => console::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::User(command) => users::command::run(command),
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         command => commands::run(command),

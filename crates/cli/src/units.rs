@@ -1,5 +1,7 @@
-//! Durations in the words that people write, `30s`, `1h30m`, and sizes in those that they read, `1.7 KiB`.
+//! Durations and sizes in the words that people write, `30s`, `1h30m`, `10MiB`, and in those that they read, `1.7 KiB`.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -34,6 +36,42 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = tail.trim_start();
     }
     Ok(total)
+}
+
+/// A number of bytes as people write it: `500`, `64KiB`, `1.5 GB`. It is written again as it was meant, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+const UNITS: [(&str, u64); 6] =
+    [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40), ("PiB", 1 << 50)];
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Size, String> {
+        let wrong = || format!("`{text}` is no size: write a number and a unit, such as 500, 64KiB, 10MB or 1.5GiB");
+        let (number, unit) = split_unit(text.trim());
+        let decimal =
+            [("kB", 1_000), ("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+        let known = UNITS.iter().chain(&decimal).find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
+        let factor = if unit.is_empty() { 1 } else { known.ok_or_else(wrong)? };
+        if let Ok(whole) = number.parse::<u64>() {
+            return whole.checked_mul(factor).map(Size).ok_or_else(wrong);
+        }
+        let bytes = number.parse::<f64>().map_err(|_| wrong())? * factor as f64;
+        // Beyond that a float knows no single bytes.
+        if bytes.is_finite() && bytes < 9e15 { Ok(Size(bytes as u64)) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0);
+        match whole {
+            Some((unit, factor)) if *factor > 1 => write!(f, "{}{unit}", self.0 / factor),
+            _ => write!(f, "{}", self.0),
+        }
+    }
 }
 
 /// A size as people read it: `1.2 MiB`; below 1024 bytes the bytes themselves.
@@ -83,6 +121,28 @@ mod tests {
         }
         for text in ["", "s", "-1s", "1y", "1 parsec"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_as_people_write_them() {
+        for (text, bytes, again) in [
+            ("0", 0, "0"),
+            ("500", 500, "500"),
+            ("64KiB", 65_536, "64KiB"),
+            ("1.5 GiB", 3 << 29, "1536MiB"),
+            ("10 MB", 10_000_000, "10000000"),
+            ("2048 B", 2048, "2KiB"),
+        ] {
+            assert_eq!(
+                text.parse::<Size>().map(|size| (size.0, size.to_string())),
+                Ok((bytes, again.into())),
+                "{text}"
+            );
+            assert_eq!(again.parse(), Ok(Size(bytes)));
+        }
+        for text in ["", "KiB", "-1", "1 parsec", "99999999999PiB", "1e400", "1.5.2"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }
 

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`client`] | the URL commands and the console, and the flags they share |
 //! | [`serve`] | `serve` and `config` |
+//! | [`user`] | `user` |
 //! | [`trace`] | `trace` and `demo` |
 
 pub(crate) mod client;
 pub(crate) mod serve;
 pub(crate) mod trace;
+pub(crate) mod user;
 
 use std::path::PathBuf;
 
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     Stat(client::StatArgs),
     /// Draw recordings of sessions as sequence diagrams.
     Trace(trace::TraceArgs),
+    /// Accounts: add, list, change and remove them.
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// The server's configuration: its documented default, and a check of a file.
     #[command(subcommand)]
     Config(serve::ConfigCommand),
@@ -80,7 +85,7 @@ fn after_help() -> String {
 }
 
 const ENVIRONMENT: &str = "\
-Environment: NO_COLOR; PORT21_PASSWORD, the password of client commands; NETRC, in place of ~/.netrc; RUST_LOG.";
+Environment: NO_COLOR; PORT21_PASSWORD, the password of client commands, and of `user add` and `user passwd`; NETRC, in place of ~/.netrc; RUST_LOG.";
 
 #[cfg(test)]
 mod tests {

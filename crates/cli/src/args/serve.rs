@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use port21_proto::Secret;
 use port21_server::storage::CommitMode;
 use port21_server::{Network, TlsMode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::client::parse_ports;
 use crate::config::sandbox::Mode;
@@ -46,6 +46,9 @@ pub(crate) struct ServeArgs {
     /// Let this user in; repeatable. For trying out: every user of this machine can see it.
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = parse_user)]
     pub(crate) user: Vec<Secret>,
+    /// The accounts that `port21 user` keeps, in this file. Default: users.toml beside the configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) users: Option<PathBuf>,
     /// Let users write: upload, rename, remove. Never for anonymous.
     #[arg(long)]
     pub(crate) write: bool,
@@ -88,7 +91,7 @@ pub(crate) enum ConfigCommand {
 }
 
 /// [`CommitMode`] as the command line and the file write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Commit {
     /// Written aside, forced to the disk, renamed when whole: what was acknowledged survives a power cut.

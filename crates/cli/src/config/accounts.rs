@@ -1,5 +1,7 @@
 //! `[accounts]` and `[[user]]`: who may log in by a name of their own.
 
+use std::path::{Path, PathBuf};
+
 use port21_proto::Secret;
 use serde::{Deserialize, Deserializer};
 
@@ -11,6 +13,8 @@ use crate::exit::Fault;
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Accounts {
     pub(crate) write: bool,
+    /// As read from a file it is never nothing: see [`Accounts::beside`].
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// The keys of a table `[[user]]`.
@@ -25,6 +29,19 @@ pub(crate) struct User {
     /// As the setting for all users, where it is nothing.
     #[serde(default)]
     pub(crate) write: Option<bool>,
+}
+
+impl Accounts {
+    /// The file of accounts is in the directory of the configuration, unless it says where.
+    pub(super) fn beside(&mut self, config: &Path) {
+        let file = self.file.take().unwrap_or_else(|| "users.toml".into());
+        self.file = Some(config.parent().unwrap_or(Path::new("")).join(file));
+    }
+
+    /// Whether there is such a file: somebody may be in it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.exists())
+    }
 }
 
 impl User {

@@ -1,17 +1,74 @@
 //! `[anonymous]`: guests.
 
+use port21_proto::verb::{Permission, Permissions};
 use port21_server::Settings;
+use port21_server::storage::QuotaLimits;
+use port21_server::storage::rules::{PathPattern, Rule, Rules};
 use serde::Deserialize;
 
+use super::mistake::Found;
+use crate::text::Text;
+use crate::units::Size;
+use crate::users::account::{Files, check_home};
+use crate::users::entry::Umask;
+
 /// The keys of the section; `anonymous.toml` explains each.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Anonymous {
     pub(crate) enabled: bool,
+    pub(crate) home: Option<String>,
+    pub(crate) drop: Vec<Text<PathPattern>>,
+    pub(crate) quota: Option<Text<Size>>,
+    pub(crate) quota_files: Option<u64>,
+    pub(crate) umask: Text<Umask>,
+    pub(crate) max_sessions: Option<usize>,
+    pub(crate) rate_down: Option<Text<Size>>,
+    pub(crate) rate_up: Option<Text<Size>>,
+    pub(crate) session_rate_down: Option<Text<Size>>,
+    pub(crate) session_rate_up: Option<Text<Size>>,
+}
+
+impl Default for Anonymous {
+    fn default() -> Anonymous {
+        Anonymous {
+            enabled: false,
+            home: None,
+            drop: Vec::new(),
+            quota: None,
+            quota_files: None,
+            umask: Text(Umask(0o077)),
+            max_sessions: None,
+            rate_down: None,
+            rate_up: None,
+            session_rate_down: None,
+            session_rate_up: None,
+        }
+    }
 }
 
 impl Anonymous {
     pub(super) fn apply(&self, settings: &mut Settings) {
         settings.session.anonymous = self.enabled;
+    }
+
+    pub(super) fn check(&self, found: &mut Found<'_>) {
+        if let Err(error) = check_home(self.home.as_deref()) {
+            found.at("home", error.to_string());
+        }
+    }
+
+    /// Their files: to read, and where they may drop some, to write and nothing else. No parts are kept: what one guest
+    /// began another would go on with.
+    pub(crate) fn files(&self) -> Files<'_> {
+        let drop = Permissions::NONE.with(Permission::Write);
+        let rules = self.drop.iter().map(|paths| Rule { paths: paths.0.clone(), permissions: drop }).collect();
+        Files {
+            home: self.home.as_deref(),
+            owner: None,
+            rules: Rules::new(Permissions::READ_ONLY, rules),
+            limits: QuotaLimits { bytes: self.quota.map(|size| size.0.0), files: self.quota_files },
+            umask: Some(self.umask.0.0),
+        }
     }
 }

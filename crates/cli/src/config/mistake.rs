@@ -22,17 +22,17 @@ pub(crate) struct Mistake {
 
 impl Mistake {
     /// Without a file: the setting came from a flag, or is a default.
-    pub(super) fn of_key(key: impl Into<String>, text: impl Into<String>) -> Mistake {
+    pub(crate) fn of_key(key: impl Into<String>, text: impl Into<String>) -> Mistake {
         Mistake { line: None, key: Some(key.into()), text: text.into() }
     }
 
     /// The line of the file, from 1, where it is known.
-    pub(super) fn line(&self) -> Option<usize> {
+    pub(crate) fn line(&self) -> Option<usize> {
         self.line
     }
 
     /// In the file of this name: `FILE:LINE: sentence with the key`.
-    pub(super) fn in_file(&self, file: &str) -> String {
+    pub(crate) fn in_file(&self, file: &str) -> String {
         match self.line {
             Some(line) => format!("{file}:{line}: {self}"),
             None => format!("{file}: {self}"),
@@ -58,28 +58,28 @@ pub(crate) struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    pub(super) fn new(mistakes: &'a mut Vec<Mistake>) -> Found<'a> {
+    pub(crate) fn new(mistakes: &'a mut Vec<Mistake>) -> Found<'a> {
         Found { within: String::new(), mistakes }
     }
 
     /// For the checks of this section.
-    pub(super) fn within(&mut self, section: &str) -> Found<'_> {
+    pub(crate) fn within(&mut self, section: &str) -> Found<'_> {
         Found { within: format!("{}{section}.", self.within), mistakes: self.mistakes }
     }
 
     /// For the checks of a table of `[[section]]`.
-    pub(super) fn nth(&mut self, section: &str, at: usize) -> Found<'_> {
+    pub(crate) fn nth(&mut self, section: &str, at: usize) -> Found<'_> {
         self.within(&format!("{section}[{at}]"))
     }
 
     /// This key cannot be as it is, and what to do.
-    pub(super) fn at(&mut self, key: &str, text: impl Into<String>) {
+    pub(crate) fn at(&mut self, key: &str, text: impl Into<String>) {
         self.mistakes.push(Mistake::of_key(format!("{}{key}", self.within), text));
     }
 }
 
 /// A file that was read: its text, and where in it everything is.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     text: &'a str,
     root: Spanned<DeTable<'a>>,
 }
@@ -89,7 +89,7 @@ impl<'a> Document<'a> {
     ///
     /// # Errors
     /// Where it is none.
-    pub(super) fn parse(text: &'a str) -> Result<Document<'a>, Vec<Mistake>> {
+    pub(crate) fn parse(text: &'a str) -> Result<Document<'a>, Vec<Mistake>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             return Ok(Document { text, root });
@@ -103,7 +103,7 @@ impl<'a> Document<'a> {
 
     /// The settings, and what is wrong with them: a key that cannot be read is left out, so that the rest is looked at
     /// too. No settings where more than keys had to be left out.
-    pub(super) fn settings<T: DeserializeOwned>(&self) -> (Option<T>, Vec<Mistake>) {
+    pub(crate) fn settings<T: DeserializeOwned>(&self) -> (Option<T>, Vec<Mistake>) {
         let mut left = self.root.clone();
         let (mut mistakes, mut removed) = (Vec::<Mistake>::new(), Vec::new());
         let mut whole = true;
@@ -128,7 +128,7 @@ impl<'a> Document<'a> {
     }
 
     /// Tells a mistake the line that its key is set in.
-    pub(super) fn locate(&self, mistake: Mistake) -> Mistake {
+    pub(crate) fn locate(&self, mistake: Mistake) -> Mistake {
         let span = mistake.key.as_deref().and_then(|key| span_of(self.root.get_ref(), key));
         let line = mistake.line.or_else(|| span.map(|span| line_at(self.text, span.start)));
         Mistake { line, ..mistake }

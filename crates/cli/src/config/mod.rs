@@ -129,7 +129,9 @@ impl Config {
         let wrong = |mistakes: Vec<Mistake>| {
             Fault::each(Exit::Usage, mistakes.iter().map(|mistake| mistake.in_file(&file)).collect())
         };
-        Ok(Config::parse(&text).map_err(wrong)?)
+        let mut config = Config::parse(&text).map_err(wrong)?;
+        config.accounts.beside(path);
+        Ok(config)
     }
 
     fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
@@ -163,6 +165,9 @@ impl Config {
         }
         config.anonymous.enabled |= args.anonymous;
         config.accounts.write |= args.write;
+        if args.users.is_some() {
+            config.accounts.file.clone_from(&args.users);
+        }
         config.uploads.commit = args.commit.map_or(config.uploads.commit, CommitMode::from);
         if let Some(ports) = &args.passive_ports {
             config.passive.ports = ports.clone();
@@ -180,9 +185,11 @@ impl Config {
         for user in &args.user {
             config.users.push(User::from_flag(user)?);
         }
-        if !config.anonymous.enabled && config.users.is_empty() {
+        if !config.anonymous.enabled && config.users.is_empty() && !config.accounts.is_kept() {
             if args.config.is_some() {
-                bail!(Fault::usage("nobody could log in: set `enabled = true` in [anonymous] or add a [[user]]"));
+                bail!(Fault::usage(
+                    "nobody could log in: `port21 user add NAME`, or set `enabled = true` in [anonymous]"
+                ));
             }
             config.anonymous.enabled = true;
         }
@@ -232,6 +239,7 @@ impl Config {
         let mut found = Found::new(&mut mistakes);
         self.site.check(&mut found.within("site"));
         self.tls.check(&mut found.within("tls"));
+        self.anonymous.check(&mut found.within("anonymous"));
         self.sandbox.check(&mut found.within("sandbox"));
         if self.listen.is_empty() {
             found.at("listen", "name an address and port, such as \"127.0.0.1:2121\"");

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use port21_proto::server::{Receipt, UploadEof};
 use port21_server::Settings;
 use port21_server::storage::rules::PathPattern;
 use port21_server::storage::{CommitMode, LocalSettings, UploadPolicy};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::deserialize_each;
 use crate::args::serve::Commit;
@@ -34,12 +35,23 @@ pub(crate) struct Uploads {
     pub(crate) receipt: ReceiptOf,
 }
 
-/// [`UploadEof`] as the file writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// [`UploadEof`] as the command line and the file write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Eof {
+    /// The data connection ended in order, and the client was still there.
     Strict,
+    /// The data connection ended in order as far as TCP tells.
     Lenient,
+}
+
+impl From<Eof> for UploadEof {
+    fn from(eof: Eof) -> UploadEof {
+        match eof {
+            Eof::Strict => UploadEof::Strict,
+            Eof::Lenient => UploadEof::Lenient,
+        }
+    }
 }
 
 /// [`Receipt`] as the file writes it.
@@ -87,14 +99,7 @@ impl Uploads {
             (&self.direct_paths, CommitMode::Direct),
         ];
         let by_path = lists.into_iter().flat_map(|(paths, mode)| paths.iter().map(move |path| (path.clone(), mode)));
-        UploadPolicy {
-            commit: None,
-            commit_by_path: by_path.collect(),
-            eof: match self.eof {
-                Eof::Strict => UploadEof::Strict,
-                Eof::Lenient => UploadEof::Lenient,
-            },
-        }
+        UploadPolicy { commit: None, commit_by_path: by_path.collect(), eof: self.eof.into() }
     }
 
     /// The files of an account. `owner`: its name, unless several clients share it, as guests do.

@@ -120,7 +120,7 @@ fn server_settings(places: &Places, root: &Path) -> Config {
             greeting: "ANY-DOMAIN.COM FTP Service".to_owned(),
             host_name: Some("ftp.any-domain.com".to_owned()),
         },
-        anonymous: Anonymous { enabled: true },
+        anonymous: Anonymous { enabled: true, ..Anonymous::default() },
         ..Config::default()
     }
 }

@@ -70,16 +70,26 @@ fn named(config: &Config) -> Vec<(PathBuf, Access)> {
     let may = |write| if write { Access::Write } else { Access::Read };
     let root = config.root();
     let mut named = Vec::new();
+    let home = |home: &Option<String>| match home {
+        Some(home) => root.join(home.trim_start_matches('/')),
+        None => root.clone(),
+    };
+    if let Some(file) = config.accounts.file.as_deref().filter(|file| file.exists()) {
+        // Its directory, as each change of it is another file there; what else is there is for the owner of the files to
+        // keep from the server. Its accounts change while the server runs: any of them may come to write.
+        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        named.push((dir.to_owned(), Access::Read));
+        named.push((root.clone(), Access::Write));
+    }
     if config.anonymous.enabled {
-        named.push((root.clone(), Access::Read));
+        named.push((home(&config.anonymous.home), may(!config.anonymous.drop.is_empty())));
     }
     for user in &config.users {
-        let home = user.home.as_deref().map_or_else(|| root.clone(), |home| root.join(home.trim_start_matches('/')));
-        named.push((home, may(user.write.unwrap_or(config.accounts.write))));
+        named.push((home(&user.home), may(user.write.unwrap_or(config.accounts.write))));
     }
     named.extend(own(config).map(|dir| (dir.to_owned(), Access::Write)));
     // The root itself, as left-overs of uploads are looked for in all of it.
-    named.push((root, may(named.iter().any(|(_, access)| *access == Access::Write))));
+    named.push((root.clone(), may(named.iter().any(|(_, access)| *access == Access::Write))));
     named
 }
 
@@ -119,5 +129,13 @@ mod tests {
         assert!(!covers(&grants, &root.join("srvother"), Access::Read));
         assert!(!covers(&grants, &root.join("disk"), Access::Read));
         assert!(needed(&config(&user("nobody", true))).is_err());
+        // Guests that drop files, and accounts that may change.
+        let drop = "anonymous.drop = [\"/in\"]\nanonymous.home = \"/bob\"\n";
+        assert_eq!(needed(&config(drop)).unwrap(), [grant("srv", Access::Write)]);
+        let kept = |file: &str| config(&format!("accounts.file = {:?}\n", root.join(file)));
+        assert_eq!(needed(&kept("etc/users.toml")).unwrap(), [grant("srv", Access::Read)]);
+        std::fs::create_dir(root.join("etc")).unwrap();
+        std::fs::write(root.join("etc/users.toml"), "").unwrap();
+        assert_eq!(needed(&kept("etc/users.toml")).unwrap(), [grant("etc", Access::Read), grant("srv", Access::Write)]);
     }
 }

@@ -1,62 +1,60 @@
-//! Who may log in: the users of the configuration, and anybody.
+//! Who may log in: guests, the users of the configuration, and the accounts that `port21 user` keeps.
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
 use port21_proto::verb::Permissions;
+use port21_server::account::password::Passwords;
+use port21_server::account::records::ByRecord;
 use port21_server::account::{Anonymous, FirstOf, Users};
-use port21_server::storage::LocalSettings;
+use port21_server::storage::QuotaLimits;
+use port21_server::storage::rules::Rules;
 use port21_server::{Account, Authenticator};
 
 use crate::config::Config;
-use crate::exit::Fault;
+use crate::users::account::{Common, Files, rates};
+use crate::users::watched::{Shared, Watched};
 
 /// Opens the directories of all accounts.
 ///
 /// # Errors
 /// Where one cannot be opened.
 pub(super) fn open(config: &Config) -> anyhow::Result<FirstOf> {
-    let root = config.root();
+    let common = Common::new(config);
     let uploads = Arc::new(config.uploads.policy());
+    let mut all: Vec<Arc<dyn Authenticator>> = Vec::new();
+    // First, as their password is not looked at: nothing is hashed for them.
+    if config.anonymous.enabled {
+        let guests = &config.anonymous;
+        let account = Account {
+            max_sessions: guests.max_sessions,
+            rates: rates(guests.rate_down, guests.rate_up),
+            session_rates: rates(guests.session_rate_down, guests.session_rate_up),
+            uploads: uploads.clone(),
+            ..common.account("anonymous", guests.files())?
+        };
+        all.push(Arc::new(Anonymous::new(account)));
+    }
     let mut users = Users::default();
     for user in &config.users {
-        let home = match &user.home {
-            Some(home) => below(&root, Path::new(home))?,
-            None => root.clone(),
+        let write = user.write.unwrap_or(config.accounts.write);
+        let permissions = if write { Permissions::ALL } else { Permissions::READ_ONLY };
+        let files = Files {
+            home: user.home.as_deref(),
+            owner: Some(&user.name),
+            rules: Rules::new(permissions, Vec::new()),
+            limits: QuotaLimits::default(),
+            umask: None,
         };
-        let permissions = permissions(user.write.unwrap_or(config.accounts.write));
-        let files = config.uploads.files(Some(&user.name));
-        let account = Account { uploads: uploads.clone(), ..account(&user.name, &home, permissions, files)? };
-        users.add(user.password.clone(), account);
+        users.add(user.password.clone(), Account { uploads: uploads.clone(), ..common.account(&user.name, files)? });
     }
-    let mut all: Vec<Arc<dyn Authenticator>> = vec![Arc::new(users)];
-    if config.anonymous.enabled {
-        let files = config.uploads.files(None);
-        all.push(Arc::new(Anonymous::new(account("anonymous", &root, Permissions::READ_ONLY, files)?)));
+    if !users.is_empty() {
+        all.push(Arc::new(users));
+    }
+    if let Some(file) = &config.accounts.file {
+        let watched = Watched::open(file.clone(), common)?;
+        all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), Arc::new(Passwords::default()))));
     }
     Ok(FirstOf::new(all))
-}
-
-fn permissions(write: bool) -> Permissions {
-    if write { Permissions::ALL } else { Permissions::READ_ONLY }
-}
-
-fn account(name: &str, root: &Path, permissions: Permissions, files: LocalSettings) -> anyhow::Result<Account> {
-    Account::local(name, root, permissions, files).with_context(|| format!("cannot serve {}", root.display()))
-}
-
-/// A user's `home`, which is a path within the root.
-fn below(root: &Path, home: &Path) -> anyhow::Result<PathBuf> {
-    let mut path = root.to_owned();
-    for part in home.components() {
-        match part {
-            Component::Normal(part) => path.push(part),
-            Component::RootDir | Component::CurDir => {}
-            _ => bail!(Fault::usage(format!("`home`: {} leads out of the root", home.display()))),
-        }
-    }
-    Ok(path)
 }
 
 #[cfg(test)]
@@ -87,8 +85,8 @@ mod tests {
         };
         let config = Config {
             site: Site { root: Some(dir.path().to_owned()), ..Site::default() },
-            anonymous: config::Anonymous { enabled: true },
-            accounts: config::Accounts { write: true },
+            anonymous: config::Anonymous { enabled: true, ..config::Anonymous::default() },
+            accounts: config::Accounts { write: true, file: None },
             users: vec![user("alice", Some("/alice"), None), user("bob", None, Some(false))],
             ..Config::default()
         };
@@ -101,12 +99,5 @@ mod tests {
         for (user, password) in [("alice", "Secret"), ("alice", ""), ("carol", "secret"), ("", "")] {
             assert_eq!(login(&accounts, user, password).await.err(), Some(LoginError::Refused), "{user}");
         }
-    }
-
-    #[test]
-    fn homes_stay_within_the_root() {
-        let root = Path::new("/srv/ftp");
-        assert_eq!(below(root, Path::new("/a/b")).unwrap(), Path::new("/srv/ftp/a/b"));
-        assert!(below(root, Path::new("../etc")).is_err());
     }
 }

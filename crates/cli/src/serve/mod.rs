@@ -244,8 +244,8 @@ mod tests {
         let user = |name: &str, write| User { name: name.to_owned(), password: Secret::new("x"), home: None, write };
         let users = vec![user("alice", None), user("bob", Some(false))];
         let config = Config {
-            anonymous: Anonymous { enabled: true },
-            accounts: Accounts { write: true },
+            anonymous: Anonymous { enabled: true, ..Anonymous::default() },
+            accounts: Accounts { write: true, file: None },
             users,
             ..Config::default()
         };

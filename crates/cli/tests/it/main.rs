@@ -10,3 +10,4 @@ mod serve;
 mod support;
 mod trace;
 mod uploads;
+mod users;

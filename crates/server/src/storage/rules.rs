@@ -9,7 +9,7 @@ use port21_proto::verb::{Permission, Permissions};
 use super::glob::Pattern;
 
 /// The names of permissions as operators write them, and the permissions.
-pub const PERMISSIONS: [(&str, Permission); 8] = [
+pub const PERMISSIONS: [(&str, Permission); 10] = [
     ("list", Permission::List),
     ("read", Permission::Read),
     ("write", Permission::Write),
@@ -18,6 +18,8 @@ pub const PERMISSIONS: [(&str, Permission); 8] = [
     ("rename", Permission::Rename),
     ("mkdir", Permission::MakeDirectory),
     ("attributes", Permission::Attributes),
+    ("link", Permission::Link),
+    ("who", Permission::Who),
 ];
 
 /// Reads one permission, or one of the words for several: `none`, `read-only` (list and read), `all`.

@@ -1,0 +1,152 @@
+//! From an entry to what a session may do.
+
+use std::num::NonZeroU64;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use port21_proto::verb::Permissions;
+use port21_server::Account;
+use port21_server::account::Rates;
+use port21_server::account::records::Record;
+use port21_server::storage::rules::{Rule, Rules};
+use port21_server::storage::{Guarded, Ledger, LocalFs, QuotaLimits};
+
+use super::entry::Entry;
+use crate::config::{Config, Uploads};
+use crate::exit::Fault;
+use crate::text::Text;
+use crate::units::Size;
+
+/// What the configuration says for all accounts.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    root: PathBuf,
+    permissions: Permissions,
+    uploads: Uploads,
+}
+
+impl Common {
+    /// As the configuration has it.
+    pub(crate) fn new(config: &Config) -> Common {
+        let permissions = if config.accounts.write { Permissions::ALL } else { Permissions::READ_ONLY };
+        Common { root: config.root(), permissions, uploads: config.uploads.clone() }
+    }
+
+    /// The record of an entry: its home is opened, and made where it is not there.
+    ///
+    /// # Errors
+    /// Where that cannot be.
+    pub(crate) fn record(&self, entry: &Entry) -> anyhow::Result<Record> {
+        let mut uploads = self.uploads.policy();
+        if let Some(commit) = entry.commit {
+            // The account's own word wins over those for paths of all.
+            (uploads.commit, uploads.commit_by_path) = (Some(commit.into()), Vec::new());
+        }
+        if let Some(eof) = entry.upload_eof {
+            uploads.eof = eof.into();
+        }
+        let everywhere = entry.permissions.map_or(self.permissions, |allowed| allowed.0);
+        let paths = entry.paths.iter().map(|rule| Rule { paths: rule.path.0.clone(), permissions: rule.permissions.0 });
+        let files = Files {
+            home: entry.home.as_deref(),
+            owner: (!entry.shared).then_some(entry.name.as_str()),
+            rules: Rules::new(everywhere, paths.collect()),
+            limits: entry.limits(),
+            umask: entry.umask.map(|umask| umask.0.0),
+        };
+        let account = Account {
+            max_sessions: entry.max_sessions,
+            rates: rates(entry.rate_down, entry.rate_up),
+            session_rates: rates(entry.session_rate_down, entry.session_rate_up),
+            uploads: Arc::new(uploads),
+            ..self.account(&entry.name, files)?
+        };
+        Ok(Record {
+            account,
+            password: entry.password.clone(),
+            networks: entry.networks.iter().map(|network| network.0).collect(),
+            disabled: entry.disabled,
+        })
+    }
+
+    /// An account with these files and no limits but theirs.
+    ///
+    /// # Errors
+    /// Where its home cannot be opened or made.
+    pub(crate) fn account(&self, name: &str, files: Files<'_>) -> anyhow::Result<Account> {
+        let home = below(&self.root, files.home)?;
+        let cannot = || format!("cannot serve {}", home.display());
+        if files.home.is_some() && !home.exists() {
+            std::fs::create_dir_all(&home).with_context(cannot)?;
+            tracing::info!(account = name, home = %home.display(), "made the home of an account");
+        }
+        let permissions = files.rules.anywhere();
+        let mut settings = self.uploads.files(files.owner);
+        settings.umask = files.umask.unwrap_or(settings.umask);
+        // Where rules tell paths apart, they narrow down what is told of each.
+        settings.permissions = if files.rules.is_uniform() { permissions } else { Permissions::ALL };
+        let ledger = match files.limits.is_limited() {
+            true => Some(Ledger::open(&home, files.limits).with_context(cannot)?),
+            false => None,
+        };
+        settings.quota = ledger.clone().map(|ledger| Arc::new(ledger) as _);
+        let storage = Arc::new(LocalFs::open(&home, settings).with_context(cannot)?);
+        if let Some(ledger) = ledger {
+            ledger.count(&storage);
+        }
+        Ok(Account::new(name, Guarded::over(storage, files.rules), permissions))
+    }
+}
+
+/// Where an account's files are, and what may be done with them.
+pub(crate) struct Files<'a> {
+    /// Within the root; nothing: the root itself.
+    pub(crate) home: Option<&'a str>,
+    /// Whose parts are kept; nothing: nobody's.
+    pub(crate) owner: Option<&'a str>,
+    pub(crate) rules: Rules,
+    pub(crate) limits: QuotaLimits,
+    pub(crate) umask: Option<u32>,
+}
+
+/// Rates as the library takes them.
+pub(crate) fn rates(down: Option<Text<Size>>, up: Option<Text<Size>>) -> Rates {
+    let rate = |size: Option<Text<Size>>| size.and_then(|size| NonZeroU64::new(size.0.0));
+    Rates { down: rate(down), up: rate(up) }
+}
+
+/// Whether this can be a home.
+///
+/// # Errors
+/// Where it leads out of the root.
+pub(crate) fn check_home(home: Option<&str>) -> anyhow::Result<()> {
+    below(Path::new(""), home).map(drop)
+}
+
+/// A `home`, which is a path within the root.
+fn below(root: &Path, home: Option<&str>) -> anyhow::Result<PathBuf> {
+    let mut path = root.to_owned();
+    let home = Path::new(home.unwrap_or_default());
+    for part in home.components() {
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::RootDir | Component::CurDir => {}
+            _ => bail!(Fault::usage(format!("`home`: {} leads out of the root", home.display()))),
+        }
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_stay_within_the_root() {
+        let root = Path::new("/srv/ftp");
+        assert_eq!(below(root, Some("/a/b")).unwrap(), Path::new("/srv/ftp/a/b"));
+        assert_eq!(below(root, None).unwrap(), root);
+        assert!(below(root, Some("../etc")).is_err() && check_home(Some("a/../../b")).is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! `port21 user`: accounts from the command line.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use port21_proto::Secret;
+use port21_proto::text::Shown;
+use port21_server::account::password::{Cost, PasswordHash};
+
+use super::entry::{Allowed, Entry, PathRule};
+use super::file::UserFile;
+use crate::args::user::{Fields, FileArgs, PasswordArgs, UserCommand};
+use crate::config::Config;
+use crate::exit::{Exit, Fault};
+use crate::prompt;
+use crate::remote::is_guest;
+
+/// Where the configuration is looked for.
+const DEFAULT_CONFIG: &str = "/etc/port21/port21.toml";
+
+/// The longest password that is read from standard input, in bytes.
+const MAX_PASSWORD: u64 = 4096;
+
+/// Runs a command.
+pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
+    match command {
+        UserCommand::Add { name, fields, password, file } => {
+            let path = path(&file)?;
+            let mut entry = Entry { name, ..Entry::default() };
+            apply(&mut entry, &fields)?;
+            if is_guest(&entry.name) {
+                bail!(Fault::usage(format!("{} is a guest's name: see [anonymous]", entry.name)));
+            }
+            // Before the question: nobody types a password for nothing.
+            if UserFile::read(&path)?.users.iter().any(|other| other.name == entry.name) {
+                bail!(taken(&entry.name));
+            }
+            entry.password = hash(&password)?;
+            UserFile::change(&path, |file| {
+                if file.users.iter().any(|other| other.name == entry.name) {
+                    bail!(taken(&entry.name));
+                }
+                file.users.push(entry);
+                Ok(())
+            })?;
+        }
+        UserCommand::Passwd { name, password, file } => {
+            let path = path(&file)?;
+            UserFile::read(&path)?.get_mut(&name)?;
+            let hash = hash(&password)?;
+            UserFile::change(&path, |file| {
+                file.get_mut(&name)?.password = hash;
+                Ok(())
+            })?;
+        }
+        UserCommand::Change { name, fields, file } => {
+            UserFile::change(&path(&file)?, |file| apply(file.get_mut(&name)?, &fields))?;
+        }
+        UserCommand::Remove { name, file } => {
+            UserFile::change(&path(&file)?, |file| {
+                file.get_mut(&name)?;
+                file.users.retain(|entry| entry.name != name);
+                Ok(())
+            })?;
+        }
+        UserCommand::List { json, file } => {
+            let file = UserFile::read(&path(&file)?)?;
+            let text = if json { as_json(&file)? } else { as_text(&file)? };
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn taken(name: &str) -> Fault {
+    Fault::usage(format!("there is an account {name} already: use `port21 user change` or `passwd`"))
+}
+
+/// The file of accounts.
+fn path(args: &FileArgs) -> anyhow::Result<PathBuf> {
+    if let Some(users) = &args.users {
+        return Ok(users.clone());
+    }
+    let config = args.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG));
+    let config = Config::read(config).with_context(|| "which accounts? name the file by --users or --config")?;
+    config.accounts.file.ok_or_else(|| Fault::usage("the configuration names no file of accounts").into())
+}
+
+/// Sets what the flags say, and leaves all else.
+fn apply(entry: &mut Entry, fields: &Fields) -> anyhow::Result<()> {
+    fn set<T: Clone>(field: &mut Option<T>, value: &Option<T>) {
+        if value.is_some() {
+            field.clone_from(value);
+        }
+    }
+    set(&mut entry.home, &fields.home);
+    set(&mut entry.quota, &fields.quota);
+    set(&mut entry.quota_files, &fields.quota_files);
+    set(&mut entry.rate_down, &fields.rate_down);
+    set(&mut entry.rate_up, &fields.rate_up);
+    set(&mut entry.session_rate_down, &fields.session_rate_down);
+    set(&mut entry.session_rate_up, &fields.session_rate_up);
+    set(&mut entry.max_sessions, &fields.max_sessions);
+    set(&mut entry.umask, &fields.umask);
+    set(&mut entry.commit, &fields.commit);
+    set(&mut entry.upload_eof, &fields.upload_eof);
+    if let Some(words) = &fields.permissions {
+        entry.permissions = Some(Allowed::of_words(words.split(',')).map_err(Fault::usage)?);
+    }
+    if !fields.path.is_empty() {
+        entry.paths = fields.path.iter().map(|rule| path_rule(rule)).collect::<Result<_, _>>()?;
+    }
+    if !fields.networks.is_empty() {
+        entry.networks.clone_from(&fields.networks);
+    }
+    entry.shared = fields.shared.unwrap_or(entry.shared);
+    entry.disabled = fields.disabled.unwrap_or(entry.disabled);
+    match entry.mistake() {
+        Some((key, text)) => bail!(Fault::usage(format!("`{key}`: {text}"))),
+        None => Ok(()),
+    }
+}
+
+/// Reads `PATTERN=PERMISSION,PERMISSION`.
+fn path_rule(text: &str) -> Result<PathRule, Fault> {
+    let (path, words) = text.rsplit_once('=').ok_or_else(|| {
+        Fault::usage(format!("`{text}`: write a rule as PATTERN=PERMISSIONS, such as /incoming/**=write,mkdir"))
+    })?;
+    let path = path.parse().map_err(Fault::usage)?;
+    Ok(PathRule { path, permissions: Allowed::of_words(words.split(',')).map_err(Fault::usage)? })
+}
+
+/// The hash of the password that is given by standard input, the environment or the terminal; none where none is wanted.
+fn hash(args: &PasswordArgs) -> anyhow::Result<Option<PasswordHash>> {
+    if args.no_password {
+        return Ok(None);
+    }
+    let password = if args.password_stdin {
+        first_line()?
+    } else if let Some(password) = std::env::var_os("PORT21_PASSWORD") {
+        Secret::new(std::os::unix::ffi::OsStringExt::into_vec(password))
+    } else if prompt::is_possible() {
+        let password = prompt::secret("Password: ")?;
+        if !prompt::secret("The same again: ")?.matches(password.expose()) {
+            bail!(Fault::usage("the two passwords differ: nothing was changed"));
+        }
+        password
+    } else {
+        bail!(Fault::usage("there is nobody to ask for a password: give it by --password-stdin or PORT21_PASSWORD"));
+    };
+    if password.expose().is_empty() || password.expose().iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        bail!(Fault::usage("a password is not empty and has no line ends: FTP cannot carry them"));
+    }
+    Ok(Some(PasswordHash::new(&password, Cost::default())?))
+}
+
+fn first_line() -> anyhow::Result<Secret> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(MAX_PASSWORD).read_to_end(&mut bytes).context("cannot read standard input")?;
+    let end = bytes.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
+    let password = Secret::new(bytes.get(..end).unwrap_or_default());
+    bytes.fill(0);
+    Ok(password)
+}
+
+/// Every key but the hash; whether there is one.
+fn shown(entry: &Entry) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    let has_password = entry.password.is_some();
+    let value = serde_json::to_value(Entry { password: None, ..entry.clone() })?;
+    let serde_json::Value::Object(mut keys) = value else { bail!("an entry is a table") };
+    keys.insert("has-password".into(), has_password.into());
+    Ok(keys)
+}
+
+fn as_json(file: &UserFile) -> anyhow::Result<String> {
+    let users = file.users.iter().map(shown).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(serde_json::to_string_pretty(&users)? + "\n")
+}
+
+/// A line a user: the name, then what is set.
+fn as_text(file: &UserFile) -> anyhow::Result<String> {
+    let mut out = String::new();
+    for entry in &file.users {
+        let mut keys = shown(entry)?;
+        keys.remove("name");
+        if keys.remove("has-password") == Some(true.into()) {
+            keys.insert("password".into(), "set".into());
+        }
+        let words = keys.iter().map(|(key, value)| match value {
+            serde_json::Value::String(text) => format!("{key}={text}"),
+            value => format!("{key}={value}"),
+        });
+        let line = format!("{}  {}", entry.name, words.collect::<Vec<_>>().join(" "));
+        out.push_str(&Shown(line.trim_end().as_bytes()).to_string());
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_of_paths() {
+        let rule = path_rule("/in/**=write,mkdir").unwrap();
+        assert_eq!(
+            (rule.path.0.to_string().as_str(), rule.permissions),
+            ("/in/**", Allowed::of_words(["write", "mkdir"]).unwrap())
+        );
+        for bad in ["/in", "=list", "/in=fly", "/../x=list"] {
+            assert!(path_rule(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `users.toml`: read, locked, and written so that a crash leaves the old one or the new one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::entry::Entry;
+use crate::config::mistake::{Document, Mistake};
+use crate::exit::{Exit, Fault};
+
+/// What the file says of itself.
+const HEAD: &str = "\
+# Accounts of port21. `port21 user` writes this file anew as a whole: comments do not stay. It may be edited by hand; a
+# running server takes changes up at the next login. It holds hashes of passwords: chmod 600.
+
+";
+
+/// All accounts, in the order of the file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct UserFile {
+    #[serde(rename = "user", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) users: Vec<Entry>,
+}
+
+impl UserFile {
+    /// Reads a file. One that is not there has no accounts.
+    ///
+    /// # Errors
+    /// All that is wrong, with file, line and key.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<UserFile> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(UserFile::default()),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let file = path.display().to_string();
+        let wrong = |mistakes: Vec<Mistake>| {
+            Fault::each(Exit::Usage, mistakes.iter().map(|mistake| mistake.in_file(&file)).collect())
+        };
+        Ok(UserFile::parse(&text).map_err(wrong)?)
+    }
+
+    fn parse(text: &str) -> Result<UserFile, Vec<Mistake>> {
+        let document = Document::parse(text)?;
+        let (file, mut mistakes) = document.settings::<UserFile>();
+        for (at, entry) in file.iter().flat_map(|file| file.users.iter().enumerate()) {
+            let twice = file.iter().flat_map(|file| &file.users).take(at).any(|other| other.name == entry.name);
+            let twice = twice.then(|| ("name", format!("there are two of the name {}", entry.name)));
+            if let Some((key, text)) = entry.mistake().or(twice) {
+                mistakes.push(document.locate(Mistake::of_key(format!("user[{at}].{key}"), text)));
+            }
+        }
+        match file {
+            Some(file) if mistakes.is_empty() => Ok(file),
+            _ => Err(mistakes),
+        }
+    }
+
+    /// The account of a name.
+    pub(crate) fn get_mut(&mut self, name: &str) -> anyhow::Result<&mut Entry> {
+        let found = self.users.iter_mut().find(|entry| entry.name == name);
+        Ok(found.ok_or_else(|| Fault::usage(format!("there is no account {name}")))?)
+    }
+
+    /// Reads the file, changes it, and writes it, with nobody else in between.
+    ///
+    /// # Errors
+    /// Then the file is as it was.
+    pub(crate) fn change<T>(path: &Path, change: impl FnOnce(&mut UserFile) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let _lock = Lock::wait(path)?;
+        let mut file = UserFile::read(path)?;
+        let done = change(&mut file)?;
+        if let Some((key, text)) = file.users.iter().find_map(Entry::mistake) {
+            bail!(Fault::usage(format!("`{key}`: {text}")));
+        }
+        file.write(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(done)
+    }
+
+    /// Aside, for nobody else to read, forced to the disk, then renamed. It belongs to whom the old one did, else to
+    /// whom the directory does, so that a server which is not root can read what root has written.
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let text = format!("{HEAD}{}", toml::to_string(self).context("an entry cannot be written")?);
+        let dir = directory(path);
+        let mut aside = tempfile::Builder::new().prefix(".users-").tempfile_in(&dir)?;
+        aside.write_all(text.as_bytes())?;
+        let owner = std::fs::metadata(path).or_else(|_| std::fs::metadata(&dir))?;
+        let made = aside.as_file().metadata()?;
+        if (made.uid(), made.gid()) != (owner.uid(), owner.gid()) {
+            // Only root can; for others it stays their own.
+            let _ = chown(aside.path(), Some(owner.uid()), Some(owner.gid()));
+        }
+        aside.as_file().sync_all()?;
+        aside.persist(path).map_err(|error| error.error)?;
+        File::open(&dir)?.sync_all()?;
+        Ok(())
+    }
+}
+
+/// Keeps other commands out. Dropped, they go on.
+struct Lock(#[expect(dead_code, reason = "it is locked for as long as it is open")] File);
+
+impl Lock {
+    /// A file beside the other, which is never renamed or removed: all wait at the same one.
+    fn wait(path: &Path) -> anyhow::Result<Lock> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".lock");
+        let lock = path.with_file_name(name);
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
+        let file = open.with_context(|| format!("cannot write {}", lock.display()))?;
+        flock(&file, FlockOperation::LockExclusive).with_context(|| format!("cannot lock {}", lock.display()))?;
+        Ok(Lock(file))
+    }
+}
+
+fn directory(path: &Path) -> PathBuf {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.toml");
+        let text = "[[user]]\nname = \"ann\"\nhome = \"/ann\"\npermissions = [\"list\", \"read\"]\nquota = \"10GiB\"\n\
+                    rate-up = \"1500KiB\"\nnetworks = [\"10.0.0.0/8\"]\numask = \"027\"\nshared = true\n\
+                    commit = \"atomic\"\nupload-eof = \"lenient\"\n[[user.paths]]\npath = \"/in/**\"\n\
+                    permissions = [\"write\"]\n[[user]]\nname = \"bob\"\n";
+        let file = UserFile::parse(text).unwrap();
+        assert_eq!(UserFile::read(&path).unwrap(), UserFile::default());
+        UserFile::change(&path, |new| {
+            *new = file.clone();
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(UserFile::read(&path).unwrap(), file);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let error = UserFile::change(&path, |new| {
+            new.users.clear();
+            anyhow::bail!("no")
+        });
+        assert!(error.map(|()| ()).is_err());
+        assert_eq!(UserFile::read(&path).unwrap(), file);
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_no_password() {
+        for (text, told) in [
+            ("[[user]]\nname = \"a\"\npassword = \"hunter2\"\n", "f:3: `user.password`: this is no hash"),
+            ("[[user]]\nname = \"a\"\nquota = \"much\"\n", "f:3: `user.quota`: "),
+            ("[[user]]\nname = \"a\"\nquotas = 1\n", "f:3: "),
+            ("[[user]]\nname = \"a\"\n[[user]]\nname = \"a\"\n", "f:4: `user.name`: there are two"),
+            ("[[user]]\nname = \"a\"\nhome = \"../b\"\n", "f:3: `user.home`: "),
+            ("[[user]\n", "f:1: "),
+        ] {
+            let mistakes = UserFile::parse(text).unwrap_err();
+            let first = mistakes[0].in_file("f");
+            assert!(first.starts_with(told) && !first.contains("hunter2"), "{first}");
+        }
+    }
+
+    #[test]
+    fn commands_at_the_same_time_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.toml");
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    UserFile::change(path, |file| {
+                        file.users.push(Entry { name: format!("user{n}"), ..Entry::default() });
+                        Ok(())
+                    })
+                    .unwrap();
+                });
+            }
+        });
+        assert_eq!(UserFile::read(&path).unwrap().users.len(), 8);
+    }
+}

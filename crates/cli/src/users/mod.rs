@@ -1,0 +1,18 @@
+//! Accounts that `port21 user` keeps: `users.toml`, beside the configuration.
+//!
+//! The administrator's own file is never rewritten; this one is, as a whole: comments in it do not stay. It may be edited
+//! by hand as well. A server takes changes up at the next login.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`entry`] | one account as the file has it |
+//! | [`file`] | the file: read, locked, written so that a crash leaves the old or the new one |
+//! | [`watched`] | the file as a server uses it |
+//! | [`account`] | from an entry to what a session may do |
+//! | [`command`] | `port21 user` |
+
+pub(crate) mod account;
+pub(crate) mod command;
+pub(crate) mod entry;
+pub(crate) mod file;
+pub(crate) mod watched;

@@ -1,0 +1,233 @@
+//! The file of accounts as a server uses it: looked at on each login, read when it has changed.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use port21_proto::server::LoginError;
+use port21_server::account::password::{Cost, PasswordHash};
+use port21_server::account::records::{Found, Record, Records};
+use port21_server::storage::BoxFuture;
+
+use super::account::Common;
+use super::entry::Entry;
+use super::file::UserFile;
+use crate::exit::sentence;
+
+/// The accounts of a file that may change at any time.
+///
+/// A file that is broken changes nothing: those that it had when it was whole go on being let in, and the mistake is
+/// logged, once.
+pub(crate) struct Watched {
+    path: PathBuf,
+    common: Common,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Of the file when it was last looked at, whole or broken.
+    stamp: Option<Stamp>,
+    users: HashMap<String, User>,
+    decoy: Option<Arc<PasswordHash>>,
+}
+
+struct User {
+    entry: Entry,
+    /// Once somebody has logged in: it holds the home open.
+    record: Option<Arc<Record>>,
+}
+
+/// What tells one state of a file from another without reading it. A rename brings another inode, a write another time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Watched {
+    /// The accounts of this file, which need not be there yet.
+    ///
+    /// # Errors
+    /// Where it is broken from the beginning.
+    pub(crate) fn open(path: PathBuf, common: Common) -> anyhow::Result<Watched> {
+        let watched = Watched { path, common, state: Mutex::default() };
+        let stamp = watched.stamp()?;
+        let file = UserFile::read(&watched.path)?;
+        watched.warn_of_readers();
+        watched.lock().take(stamp, file);
+        Ok(watched)
+    }
+
+    fn find_now(&self, name: &[u8]) -> Result<Found, LoginError> {
+        self.look();
+        let mut state = self.lock();
+        let decoy = state.decoy.get_or_insert_with(|| Arc::new(PasswordHash::decoy(Cost::default()))).clone();
+        let user = std::str::from_utf8(name).ok().and_then(|name| state.users.get_mut(name));
+        let Some(user) = user else { return Ok(Found { record: None, decoy }) };
+        if user.record.is_none() {
+            match self.common.record(&user.entry) {
+                Ok(record) => user.record = Some(Arc::new(record)),
+                Err(error) => {
+                    tracing::error!(account = %user.entry.name, "{}", sentence(&error));
+                    return Err(LoginError::Unavailable);
+                }
+            }
+        }
+        Ok(Found { record: user.record.clone(), decoy })
+    }
+
+    /// Takes the file up where it has changed.
+    fn look(&self) {
+        let stamp = match self.stamp() {
+            Ok(stamp) => stamp,
+            Err(error) => return tracing::error!("the accounts stay as they are: {}", sentence(&error)),
+        };
+        {
+            let mut state = self.lock();
+            if state.stamp == stamp {
+                return;
+            }
+            // What follows is done once, and others go on with what there was.
+            state.stamp = stamp;
+        }
+        match UserFile::read(&self.path) {
+            Ok(file) => {
+                tracing::info!(accounts = file.users.len(), "took up {}", self.path.display());
+                self.warn_of_readers();
+                self.lock().take(stamp, file);
+            }
+            Err(error) => tracing::error!("the accounts stay as they are: {}", sentence(&error)),
+        }
+    }
+
+    fn stamp(&self) -> anyhow::Result<Option<Stamp>> {
+        use anyhow::Context as _;
+        match std::fs::metadata(&self.path) {
+            Ok(facts) => Ok(Some(Stamp {
+                file: (facts.dev(), facts.ino()),
+                size: facts.len(),
+                changed: (facts.ctime(), facts.ctime_nsec()),
+            })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot look at {}", self.path.display())),
+        }
+    }
+
+    fn warn_of_readers(&self) {
+        if std::fs::metadata(&self.path).is_ok_and(|facts| facts.mode() & 0o077 != 0) {
+            tracing::warn!("others can read the hashes of passwords: chmod 600 {}", self.path.display());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // What is taken up is put together before it is taken.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What did not change keeps its open home, and what was counted of it.
+    fn take(&mut self, stamp: Option<Stamp>, file: UserFile) {
+        // The most that any account costs: one that costs less shows that it is there, so let them all be made alike.
+        let costs = file.users.iter().filter_map(|entry| entry.password.as_ref()).map(PasswordHash::cost);
+        let cost = costs.max_by_key(|cost| u64::from(cost.memory) * u64::from(cost.passes)).unwrap_or_default();
+        self.decoy = Some(Arc::new(PasswordHash::decoy(cost)));
+        let mut old = std::mem::take(&mut self.users);
+        for entry in file.users {
+            let known = old.remove(&entry.name).filter(|user| user.entry == entry);
+            let record = known.and_then(|user| user.record);
+            self.users.insert(entry.name.clone(), User { entry, record });
+        }
+        self.stamp = stamp;
+    }
+}
+
+/// The records of a [`Watched`], looked up where waiting is allowed.
+pub(crate) struct Shared(Arc<Watched>);
+
+impl Shared {
+    pub(crate) fn new(watched: Watched) -> Shared {
+        Shared(Arc::new(watched))
+    }
+}
+
+impl Records for Shared {
+    fn find<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Found, LoginError>> {
+        let (watched, name) = (Arc::clone(&self.0), name.to_vec());
+        Box::pin(async move {
+            // It reads files, and opens a home.
+            let found = tokio::task::spawn_blocking(move || watched.find_now(&name)).await;
+            found.unwrap_or(Err(LoginError::Unavailable))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Site};
+
+    struct Place {
+        dir: tempfile::TempDir,
+        watched: Watched,
+    }
+
+    impl Place {
+        fn new(text: &str) -> Place {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("root");
+            std::fs::create_dir(&root).unwrap();
+            let path = dir.path().join("users.toml");
+            std::fs::write(&path, text).unwrap();
+            let config = Config { site: Site { root: Some(root), ..Site::default() }, ..Config::default() };
+            Place { watched: Watched::open(path, Common::new(&config)).unwrap(), dir }
+        }
+
+        fn write(&self, text: &str) {
+            // As `port21 user` does: under the same name, another file.
+            let new = self.dir.path().join("new");
+            std::fs::write(&new, text).unwrap();
+            std::fs::rename(new, self.dir.path().join("users.toml")).unwrap();
+        }
+
+        fn find(&self, name: &str) -> Option<Arc<Record>> {
+            self.watched.find_now(name.as_bytes()).unwrap().record
+        }
+    }
+
+    #[test]
+    fn changes_are_taken_up_at_the_next_login_and_broken_ones_are_not() {
+        let place = Place::new("[[user]]\nname = \"ann\"\nhome = \"/ann\"\n[[user]]\nname = \"bob\"\n");
+        let ann = place.find("ann").unwrap();
+        assert!(place.dir.path().join("root/ann").is_dir(), "a home that is not there is made");
+        place.write("[[user]]\nname = \"ann\"\nhome = \"/ann\"\n[[user]]\nname = \"eve\"\ndisabled = true\n");
+        assert!(place.find("bob").is_none() && place.find("eve").unwrap().disabled);
+        assert!(Arc::ptr_eq(&ann, &place.find("ann").unwrap()), "what did not change is kept");
+        place.write("[[user]]\nname = \"ann\"\nhome = nowhere\n");
+        assert!(place.find("eve").is_some() && place.find("ann").is_some());
+        std::fs::remove_file(place.dir.path().join("users.toml")).unwrap();
+        assert!(place.find("eve").is_none());
+        place.write("[[user]]\nname = \"bob\"\n");
+        assert!(place.find("bob").is_some());
+        assert!(place.watched.find_now(b"\xff").unwrap().record.is_none());
+    }
+
+    #[test]
+    fn a_broken_file_is_an_error_at_the_start() {
+        let place = Place::new("");
+        place.write("[[user]]\n");
+        let common = Common::new(&Config::default());
+        assert!(Watched::open(place.dir.path().join("users.toml"), common).is_err());
+    }
+
+    #[test]
+    fn an_unknown_name_costs_as_much_as_the_accounts_do() {
+        let cheap = PasswordHash::new(&port21_proto::Secret::new("x"), Cost { memory: 64, passes: 3 }).unwrap();
+        let place = Place::new(&format!("[[user]]\nname = \"ann\"\npassword = \"{}\"\n", cheap.as_str()));
+        assert_eq!(place.watched.find_now(b"nobody").unwrap().decoy.cost(), cheap.cost());
+    }
+}

@@ -1,0 +1,121 @@
+//! `port21 user`, and a server with the accounts that it keeps.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::support::{Ran, Site, feed, port21};
+
+/// A command on a file of accounts, with this password on standard input.
+fn user(file: &Path, args: &[&str], password: &str) -> Ran {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = port21(home.path());
+    command.arg("user").args(args).arg("--users").arg(file);
+    feed(command, password)
+}
+
+fn accounts() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("users.toml");
+    (dir, file)
+}
+
+#[test]
+fn accounts_are_added_changed_listed_and_removed() {
+    let (_dir, file) = accounts();
+    let fields =
+        ["--permissions", "list,read,write", "--quota", "1MiB", "--path", "/in/**=write", "--networks", "127.0.0.0/8"];
+    user(&file, &[&["add", "ann", "--password-stdin", "--home", "ann"], &fields[..]].concat(), "opensesame\n").ok();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("$argon2id$") && !text.contains("opensesame"), "{text}");
+
+    assert!(user(&file, &["add", "ann", "--no-password"], "").fails(2).contains("already"));
+    assert!(user(&file, &["add", "ftp", "--no-password"], "").fails(2).contains("guest"));
+    assert!(user(&file, &["add", "bob"], "").fails(2).contains("--password-stdin"));
+    assert!(user(&file, &["add", "bob", "--password-stdin"], "\n").fails(2).contains("not empty"));
+    assert!(user(&file, &["add", "bob", "--no-password", "--home", "../x"], "").fails(2).contains("home"));
+    assert!(user(&file, &["passwd", "bob", "--no-password"], "").fails(2).contains("no account bob"));
+
+    let json: serde_json::Value = serde_json::from_str(&user(&file, &["list", "--json"], "").ok()).unwrap();
+    assert_eq!(json[0]["name"], "ann");
+    assert_eq!((&json[0]["quota"], &json[0]["has-password"]), (&"1MiB".into(), &true.into()));
+    assert!(json[0].get("password").is_none());
+    user(&file, &["change", "ann", "--quota", "2MiB", "--disabled"], "").ok();
+    let list = user(&file, &["list"], "").ok();
+    assert!(list.starts_with("ann  ") && list.contains("quota=2MiB") && list.contains("disabled=true"), "{list}");
+    assert!(list.contains("home=ann") && !list.contains('$'), "{list}");
+
+    user(&file, &["remove", "ann"], "").ok();
+    assert_eq!(user(&file, &["list"], "").ok(), "");
+    user(&file, &["remove", "ann"], "").fails(2);
+}
+
+#[test]
+fn the_password_can_come_from_the_environment() {
+    let (dir, file) = accounts();
+    let mut command = port21(dir.path());
+    command.args(["user", "add", "ann", "--users"]).arg(&file).env("PORT21_PASSWORD", "opensesame");
+    Ran::new(command.output().unwrap()).ok();
+    assert!(std::fs::read_to_string(&file).unwrap().contains("$argon2id$"));
+}
+
+#[test]
+fn the_file_is_found_by_the_configuration() {
+    let (dir, file) = accounts();
+    std::fs::write(dir.path().join("port21.toml"), "[anonymous]\nenabled = true\n").unwrap();
+    let run = |args: &[&str]| Ran::new(port21(dir.path()).args(args).output().unwrap());
+    run(&["user", "add", "ann", "--no-password", "--config", "port21.toml"]).ok();
+    assert!(file.exists());
+    assert!(run(&["user", "list", "--config", "port21.toml"]).ok().starts_with("ann"));
+    assert!(run(&["user", "list", "--config", "nowhere.toml"]).fails(1).contains("--users"));
+}
+
+#[test]
+fn a_server_takes_changes_up_at_once() {
+    let (_dir, file) = accounts();
+    let add =
+        |name: &str, more: &[&str]| user(&file, &[&["add", name, "--password-stdin"], more].concat(), "secret\n").ok();
+    add("ann", &["--permissions", "all", "--home", "/ann", "--quota", "1000"]);
+    let site = Site::with_flags(&["--users", file.to_str().unwrap()]);
+    let url = |name: &str, path: &str| site.bob(path).replace("bob:secret", &format!("{name}:secret"));
+    std::fs::write(site.local("small"), [1; 900]).unwrap();
+    std::fs::write(site.local("large"), [1; 1100]).unwrap();
+    site.run(&["put", "small", &url("ann", "small")]).ok();
+    assert_eq!(std::fs::read(site.remote("ann/small")).unwrap().len(), 900);
+    site.run(&["put", "large", &url("ann", "large")]).fails(6);
+    assert!(!site.remote("ann/large").exists());
+
+    // New, gone and changed, without a word to the server.
+    site.run(&["ls", &url("eve", "")]).fails(4);
+    add("eve", &["--permissions", "read-only"]);
+    site.run(&["ls", &url("eve", "")]).ok();
+    site.run(&["mkdir", &url("eve", "x")]).fails(5);
+    user(&file, &["passwd", "eve", "--password-stdin"], "another\n").ok();
+    site.run(&["ls", &url("eve", "")]).fails(4);
+    user(&file, &["change", "ann", "--networks", "192.0.2.0/24"], "").ok();
+    site.run(&["ls", &url("ann", "")]).fails(4);
+    // Those of the command line are there too.
+    site.run(&["ls", &site.bob("")]).ok();
+}
+
+#[test]
+fn guests_drop_files_and_see_nothing_of_them() {
+    let (dir, _) = accounts();
+    let config = dir.path().join("port21.toml");
+    std::fs::write(&config, "[anonymous]\nenabled = true\ndrop = [\"/incoming\"]\nquota = \"1KiB\"\n").unwrap();
+    let site = Site::with_flags(&["--config", config.to_str().unwrap()]);
+    std::fs::create_dir(site.remote("incoming")).unwrap();
+    std::fs::write(site.local("file"), "dropped").unwrap();
+    std::fs::write(site.local("large"), [1; 2000]).unwrap();
+    site.run(&["put", "file", &site.guest("incoming/file")]).ok();
+    assert_eq!(std::fs::read(site.remote("incoming/file")).unwrap(), b"dropped");
+    assert_eq!(std::fs::metadata(site.remote("incoming/file")).unwrap().permissions().mode() & 0o777, 0o600);
+    site.run(&["put", "file", &site.guest("incoming/file")]).fails(5);
+    site.run(&["put", "large", &site.guest("incoming/large")]).fails(6);
+    site.run(&["put", "file", &site.guest("file")]).fails(5);
+    site.run(&["cat", &site.guest("incoming/file")]).fails(5);
+    site.run(&["ls", &site.guest("incoming/")]).fails(5);
+    site.run(&["rm", &site.guest("incoming/file")]).fails(5);
+    assert!(site.run(&["ls", &site.guest("")]).ok().contains("incoming"));
+    assert_eq!(std::fs::read_dir(site.remote("incoming")).unwrap().count(), 1);
+}
