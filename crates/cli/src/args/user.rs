@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use port21_server::Network;
+use port21_server::account::records::CertificateMatch;
 
 use super::serve::Commit;
 use crate::config::uploads::Eof;
@@ -118,6 +119,15 @@ pub(crate) struct Fields {
     /// Where it may log in from, such as 10.0.0.0/8,::1.
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     pub(crate) networks: Vec<Text<Network>>,
+    /// Whether it is let in by TLS alone.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) tls_required: Option<bool>,
+    /// A client certificate that is needed beside the password: sha256:FINGERPRINT, cn:NAME or san:NAME. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) certificate: Vec<Text<CertificateMatch>>,
+    /// Whether the certificate is enough, whatever the password is.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) certificate_alone: Option<bool>,
     /// The permission bits that its new files do not get, such as 027.
     #[arg(long, value_name = "OCTAL")]
     pub(crate) umask: Option<Text<Umask>>,

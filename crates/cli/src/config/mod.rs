@@ -9,6 +9,7 @@
 //! | [`site`] | what is served, and the greeting |
 //! | [`listen`] | where |
 //! | [`anonymous`], [`accounts`] | for whom |
+//! | [`logins`] | what failed logins lead to |
 //! | [`uploads`] | how uploads become files |
 //! | [`passive`] | data connections in passive mode |
 //! | [`tls`] | whether connections are protected, and with what |
@@ -22,6 +23,7 @@ pub(crate) mod accounts;
 pub(crate) mod anonymous;
 pub(crate) mod limits;
 pub(crate) mod listen;
+pub(crate) mod logins;
 pub(crate) mod mistake;
 pub(crate) mod passive;
 pub(crate) mod proxy;
@@ -45,6 +47,7 @@ pub(crate) use self::accounts::{Accounts, User};
 pub(crate) use self::anonymous::Anonymous;
 pub(crate) use self::limits::Limits;
 pub(crate) use self::listen::Listen;
+pub(crate) use self::logins::Logins;
 use self::mistake::{Document, Found, Mistake};
 pub(crate) use self::passive::Passive;
 pub(crate) use self::proxy::Proxy;
@@ -66,6 +69,7 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
     include_str!("tls.toml"),
     include_str!("anonymous.toml"),
     include_str!("accounts.toml"),
+    include_str!("logins.toml"),
     include_str!("uploads.toml"),
     include_str!("passive.toml"),
     include_str!("proxy.toml"),
@@ -88,6 +92,7 @@ pub(crate) struct Config {
     pub(crate) accounts: Accounts,
     #[serde(rename = "user")]
     pub(crate) users: Vec<User>,
+    pub(crate) logins: Logins,
     pub(crate) uploads: Uploads,
     pub(crate) passive: Passive,
     pub(crate) proxy: Proxy,
@@ -107,6 +112,7 @@ impl Default for Config {
             anonymous: Anonymous::default(),
             accounts: Accounts::default(),
             users: Vec::new(),
+            logins: Logins::default(),
             uploads: Uploads::default(),
             passive: Passive::default(),
             proxy: Proxy::default(),
@@ -224,6 +230,7 @@ impl Config {
         let mut settings = Settings::default();
         self.site.apply(&mut settings);
         self.anonymous.apply(&mut settings);
+        self.logins.apply(&mut settings);
         self.uploads.apply(&mut settings);
         self.passive.apply(&mut settings);
         self.proxy.apply(&mut settings);
@@ -240,6 +247,7 @@ impl Config {
         self.site.check(&mut found.within("site"));
         self.tls.check(&mut found.within("tls"));
         self.anonymous.check(&mut found.within("anonymous"));
+        self.logins.check(&mut found.within("logins"));
         self.sandbox.check(&mut found.within("sandbox"));
         if self.listen.is_empty() {
             found.at("listen", "name an address and port, such as \"127.0.0.1:2121\"");

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use port21_proto::verb::Permissions;
-use port21_server::account::password::Passwords;
 use port21_server::account::records::ByRecord;
 use port21_server::account::{Anonymous, FirstOf, Users};
 use port21_server::storage::QuotaLimits;
@@ -52,7 +51,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<FirstOf> {
     }
     if let Some(file) = &config.accounts.file {
         let watched = Watched::open(file.clone(), common)?;
-        all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), Arc::new(Passwords::default()))));
+        all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), Arc::new(config.logins.passwords()))));
     }
     Ok(FirstOf::new(all))
 }

@@ -66,6 +66,9 @@ impl Common {
             account,
             password: entry.password.clone(),
             networks: entry.networks.iter().map(|network| network.0).collect(),
+            tls_required: entry.tls_required,
+            certificates: entry.certificates.iter().map(|certificate| certificate.0.clone()).collect(),
+            certificate_alone: entry.certificate_alone,
             disabled: entry.disabled,
         })
     }

@@ -115,6 +115,11 @@ fn apply(entry: &mut Entry, fields: &Fields) -> anyhow::Result<()> {
     if !fields.networks.is_empty() {
         entry.networks.clone_from(&fields.networks);
     }
+    if !fields.certificate.is_empty() {
+        entry.certificates.clone_from(&fields.certificate);
+    }
+    entry.tls_required = fields.tls_required.unwrap_or(entry.tls_required);
+    entry.certificate_alone = fields.certificate_alone.unwrap_or(entry.certificate_alone);
     entry.shared = fields.shared.unwrap_or(entry.shared);
     entry.disabled = fields.disabled.unwrap_or(entry.disabled);
     match entry.mistake() {

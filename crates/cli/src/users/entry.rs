@@ -3,6 +3,7 @@
 use port21_proto::verb::Permissions;
 use port21_server::Network;
 use port21_server::account::password::PasswordHash;
+use port21_server::account::records::CertificateMatch;
 use port21_server::storage::QuotaLimits;
 use port21_server::storage::rules::{PathPattern, parse_permission, permission_names};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -45,6 +46,12 @@ pub(crate) struct Entry {
     pub(crate) max_sessions: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) networks: Vec<Text<Network>>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) tls_required: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) certificates: Vec<Text<CertificateMatch>>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) certificate_alone: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) umask: Option<Text<Umask>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +79,9 @@ impl Entry {
         }
         if self.max_sessions == Some(0) {
             return Some(("max-sessions", "with 0 nobody gets in: use `disabled`".to_owned()));
+        }
+        if self.certificate_alone && self.certificates.is_empty() {
+            return Some(("certificate-alone", "there is no certificate: name one in `certificates`".to_owned()));
         }
         None
     }
@@ -175,6 +185,7 @@ mod tests {
         assert_eq!(entry(|e| e.home = Some("../etc".into())), Some("home"));
         assert_eq!(entry(|e| e.rate_up = Some(Text(Size(5)))), Some("rate"));
         assert_eq!(entry(|e| e.max_sessions = Some(0)), Some("max-sessions"));
+        assert_eq!(entry(|e| e.certificate_alone = true), Some("certificate-alone"));
         assert!("22x".parse::<Umask>().is_err() && "7777".parse::<Umask>().is_err());
         assert_eq!("22".parse::<Umask>().unwrap().to_string(), "022");
         assert!(Allowed::of_words(["list", "fly"]).is_err());

@@ -1,6 +1,8 @@
 //! Accounts that are kept somewhere: what a login needs, checked in one place for all of them.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use port21_proto::Secret;
@@ -10,6 +12,7 @@ use super::password::{PasswordHash, Passwords};
 use super::{Account, Attempt, Authenticator};
 use crate::network::Network;
 use crate::storage::BoxFuture;
+use crate::tls::ClientCertificate;
 
 /// An account, and what a login to it needs.
 #[derive(Clone)]
@@ -20,8 +23,81 @@ pub struct Record {
     pub password: Option<PasswordHash>,
     /// Where logins may come from; empty: from anywhere.
     pub networks: Vec<Network>,
+    /// Whether logins in clear are refused: [`LoginError::NeedsTls`], to whom has the password right.
+    pub tls_required: bool,
+    /// The client certificates that are this account's; see [`Record::certificate_alone`].
+    pub certificates: Vec<CertificateMatch>,
+    /// Whether one of the certificates is enough, whatever the password is. Else, where there are any, a login takes one
+    /// of them and the password.
+    pub certificate_alone: bool,
     /// Whether logins are refused for now.
     pub disabled: bool,
+}
+
+/// Which client certificate is meant. The server asks for one and checks its authority: see
+/// [`ClientCertificates`](crate::tls::ClientCertificates).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateMatch {
+    /// The one certificate of this SHA-256 fingerprint: `sha256:AB:CD:...`.
+    Fingerprint([u8; 32]),
+    /// Each whose subject has this common name, by whichever authority that the server believes: `cn:NAME`.
+    CommonName(String),
+    /// Each that has this among its alternative names: a DNS name, a mail address or a URI: `san:NAME`.
+    AlternativeName(String),
+}
+
+impl CertificateMatch {
+    fn matches(&self, certificate: &ClientCertificate) -> bool {
+        match self {
+            CertificateMatch::Fingerprint(bytes) => parse_fingerprint(&certificate.fingerprint) == Some(*bytes),
+            CertificateMatch::CommonName(name) => certificate.common_name.as_ref() == Some(name),
+            CertificateMatch::AlternativeName(name) => certificate.names.contains(name),
+        }
+    }
+}
+
+impl FromStr for CertificateMatch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CertificateMatch, String> {
+        let wrong = || {
+            format!("`{text}` names no certificate: write sha256:FINGERPRINT, cn:COMMON-NAME or san:ALTERNATIVE-NAME")
+        };
+        let (kind, name) = text.split_once(':').ok_or_else(wrong)?;
+        match kind {
+            "sha256" => parse_fingerprint(name).map(CertificateMatch::Fingerprint).ok_or_else(wrong),
+            "cn" if !name.is_empty() => Ok(CertificateMatch::CommonName(name.to_owned())),
+            "san" if !name.is_empty() => Ok(CertificateMatch::AlternativeName(name.to_owned())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for CertificateMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CertificateMatch::Fingerprint(bytes) => {
+                f.write_str("sha256")?;
+                bytes.iter().try_for_each(|byte| write!(f, ":{byte:02X}"))
+            }
+            CertificateMatch::CommonName(name) => write!(f, "cn:{name}"),
+            CertificateMatch::AlternativeName(name) => write!(f, "san:{name}"),
+        }
+    }
+}
+
+/// 64 hexadecimal digits, with or without colons.
+fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.bytes().filter(|b| *b != b':').collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Finds the records of accounts.
@@ -61,14 +137,30 @@ impl ByRecord {
     async fn judge(&self, attempt: Attempt<'_>) -> Result<Account, LoginError> {
         let Found { record, decoy } = self.records.find(attempt.user).await?;
         let hash = record.as_ref().and_then(|record| record.password.as_ref()).unwrap_or(&decoy);
-        let is_right = self.is_right(hash, attempt.password).await?;
-        let record = record.filter(|record| is_right && !record.disabled && is_within(&record.networks, attempt.peer));
-        let record = record.ok_or(LoginError::Refused)?;
+        let has_password = self.is_right(hash, attempt.password).await?;
+        let record = record.filter(|record| record.lets_in(has_password, &attempt)).ok_or(LoginError::Refused)?;
+        if record.tls_required && attempt.tls.is_none() {
+            return Err(LoginError::NeedsTls);
+        }
         Ok(record.account.clone())
     }
 
     async fn is_right(&self, hash: &PasswordHash, password: &Secret) -> Result<bool, LoginError> {
         self.passwords.matches(hash, password).await.map_err(|_| LoginError::Unavailable)
+    }
+}
+
+impl Record {
+    /// Whether this is who they say they are, and may log in from there.
+    fn lets_in(&self, has_password: bool, attempt: &Attempt<'_>) -> bool {
+        let certificate = attempt.tls.and_then(|tls| tls.certificate.as_ref());
+        let has_certificate = certificate.is_some_and(|shown| self.certificates.iter().any(|own| own.matches(shown)));
+        let is_proven = if self.certificate_alone {
+            has_certificate || has_password
+        } else {
+            has_password && (has_certificate || self.certificates.is_empty())
+        };
+        is_proven && !self.disabled && is_within(&self.networks, attempt.peer)
     }
 }
 
@@ -89,6 +181,7 @@ mod tests {
     use super::*;
     use crate::account::password::Cost;
     use crate::storage::LocalSettings;
+    use crate::tls::TlsPeer;
 
     const CHEAP: Cost = Cost { memory: 64, passes: 1 };
 
@@ -105,14 +198,85 @@ mod tests {
     fn ann() -> Record {
         let account = Account::local("ann", "/", Permissions::READ_ONLY, LocalSettings::default()).unwrap();
         let password = Some(PasswordHash::new(&Secret::new("right"), CHEAP).unwrap());
-        Record { account, password, networks: Vec::new(), disabled: false }
+        Record {
+            account,
+            password,
+            networks: Vec::new(),
+            tls_required: false,
+            certificates: Vec::new(),
+            certificate_alone: false,
+            disabled: false,
+        }
     }
 
     async fn login(record: Record, user: &str, password: &str, peer: &str) -> Result<String, LoginError> {
+        login_by(record, user, password, peer, None).await
+    }
+
+    async fn login_by(
+        record: Record,
+        user: &str,
+        password: &str,
+        peer: &str,
+        tls: Option<&TlsPeer>,
+    ) -> Result<String, LoginError> {
         let by = ByRecord::new(Arc::new(One(Arc::new(record))), Arc::default());
         let password = Secret::new(password);
-        let attempt = Attempt { user: user.as_bytes(), password: &password, peer: peer.parse().unwrap(), tls: None };
+        let attempt = Attempt { user: user.as_bytes(), password: &password, peer: peer.parse().unwrap(), tls };
         by.login(attempt).await.map(|account| account.name)
+    }
+
+    #[tokio::test]
+    async fn tls_and_certificates() {
+        let fingerprint = format!("sha256{}", ":AB".repeat(32));
+        let shown = |fingerprint: &str, name: &str| TlsPeer {
+            certificate: Some(ClientCertificate {
+                fingerprint: fingerprint.to_owned(),
+                common_name: Some(name.to_owned()),
+                names: vec!["robot.example".to_owned()],
+            }),
+            ..TlsPeer::default()
+        };
+        let (own, other) = (shown(&":AB".repeat(32)[1..], "robot"), shown(&":AC".repeat(32)[1..], "other"));
+        let plain = TlsPeer::default();
+        let by = async |record: &Record, password: &str, tls: Option<&TlsPeer>| {
+            login_by(record.clone(), "ann", password, "10.0.0.1", tls).await.map(drop)
+        };
+        let needs_tls = Record { tls_required: true, ..ann() };
+        assert_eq!(by(&needs_tls, "right", None).await, Err(LoginError::NeedsTls));
+        assert_eq!(by(&needs_tls, "wrong", None).await, Err(LoginError::Refused));
+        assert_eq!(by(&needs_tls, "right", Some(&plain)).await, Ok(()));
+        for name in [fingerprint.as_str(), "cn:robot"] {
+            let certificates = vec![name.parse().unwrap()];
+            let both = Record { certificates: certificates.clone(), ..ann() };
+            let alone = Record { certificates, certificate_alone: true, ..ann() };
+            assert_eq!(by(&both, "right", Some(&own)).await, Ok(()), "{name}");
+            assert_eq!(by(&alone, "", Some(&own)).await, Ok(()), "{name}");
+            assert_eq!(by(&alone, "right", None).await, Ok(()), "{name}");
+            for (record, password, tls) in [
+                (&both, "wrong", Some(&own)),
+                (&both, "right", Some(&other)),
+                (&both, "right", Some(&plain)),
+                (&both, "right", None),
+                (&alone, "wrong", Some(&other)),
+                (&alone, "", None),
+            ] {
+                assert_eq!(by(record, password, tls).await, Err(LoginError::Refused), "{name}");
+            }
+        }
+        let by_name = Record { certificates: vec!["san:robot.example".parse().unwrap()], ..ann() };
+        assert_eq!(by(&by_name, "right", Some(&other)).await, Ok(()));
+    }
+
+    #[test]
+    fn names_of_certificates() {
+        for text in [&format!("sha256{}", ":0A".repeat(32)), "cn:robot 7", "san:mailto:a@b"] {
+            assert_eq!(text.parse::<CertificateMatch>().unwrap().to_string(), *text);
+        }
+        assert!(format!("sha256:{}", "ab".repeat(32)).parse::<CertificateMatch>().is_ok());
+        for bad in ["", "robot", "cn:", "sha256:AB", &format!("sha256:{}", "+a".repeat(32)), "md5:00"] {
+            assert!(bad.parse::<CertificateMatch>().is_err(), "{bad}");
+        }
     }
 
     #[tokio::test]
