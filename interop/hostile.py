@@ -84,7 +84,11 @@ def _cut_uploads(scenario: Scenario) -> None:
             with _upload(server, "never-whole.bin") as (control, data):
                 reset(data)
                 control.expect("426", "an upload whose data connection was reset")
-            expect_gone(server.site / "never-whole.bin", "")
+                expect_gone(server.site / "never-whole.bin", "")
+                # What came is kept, for this user to go on with, or to remove.
+                control.command("TYPE I", "200")
+                control.command("SIZE /site/never-whole.bin", "213")
+                control.command("DELE /site/never-whole.bin", "250")
 
         def server_killed() -> None:
             """The server itself is killed in mid-upload: what it leaves aside has another name."""
@@ -248,8 +252,9 @@ def _upload(server: Port21, name: str) -> Iterator[tuple[Control, socket.socket]
 
 
 def _part_files(folder: Path) -> list[Path]:
-    """Files that are not what a test has put there: uploads in the making."""
-    return [path for path in folder.iterdir() if path.is_file() and not path.name.endswith(".bin")]
+    """Files that are not what a test has put there: uploads in the making. An empty one marks an upload that broke off."""
+    others = (path for path in folder.iterdir() if path.is_file() and not path.name.endswith(".bin"))
+    return [path for path in others if path.stat().st_size]
 
 
 def _uploading(server: Port21, old: Path, least: int) -> bool:

@@ -25,6 +25,7 @@ CLIENTS = {
     "wget": "wget",
     "rclone": "rclone",
     "ip": "iproute2",
+    "strace": "strace",
 }
 
 SERVERS = {

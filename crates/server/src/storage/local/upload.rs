@@ -110,13 +110,15 @@ impl Begin {
             (Placement::End, None, Some(Told::Part(told))) => self.go_on(place, part, told),
             (Placement::At(1..), None, _) => Err(StorageError::BadOffset.into()),
             (_, there, _) => {
-                if let Some(part) = part.as_ref().filter(|_| there.is_some() || self.commit == CommitMode::Direct) {
+                // What is left of a text nobody could go on with: it is not to be found again.
+                let part_to_be = there.is_none() && self.commit != CommitMode::Direct && self.form == Form::Image;
+                if let Some(part) = part.as_ref().filter(|_| !part_to_be) {
                     // Of an upload that has nothing to do with the file that is there, or that will be.
                     self.forget_part(&place, part)?;
                 }
                 match (there, part) {
                     _ if self.commit == CommitMode::Direct => self.direct(&place, there, claim),
-                    (None, Some(part)) if self.placement != Placement::Unique => self.part(place, part),
+                    (None, Some(part)) if part_to_be && self.placement != Placement::Unique => self.part(place, part),
                     _ => self.aside(place, there),
                 }
             }

@@ -148,6 +148,16 @@ async fn nothing_is_kept_that_could_not_be_gone_on_with() {
 }
 
 #[tokio::test]
+async fn a_text_is_not_to_be_found_again_even_if_the_server_is_killed() {
+    let place = Place::with(ann());
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    let upload = Put { form: Form::Ascii, ..Put::new(&place.fs, "a") }.write("text").await.unwrap();
+    assert_eq!(place.part("a").await, Err(StorageError::NotFound));
+    upload.commit().await.unwrap();
+    assert_eq!(place.names().len(), 1);
+}
+
+#[tokio::test]
 async fn room_that_was_made_is_not_kept_with_a_part() {
     let place = Place::with(ann());
     broken(&Put { announced: Some(1 << 20), ..Put::new(&place.fs, "a") }, "12345").await;
