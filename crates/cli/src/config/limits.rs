@@ -19,6 +19,8 @@ pub(crate) struct Limits {
     pub(crate) commands_per_second: u32,
     pub(crate) command_burst: u32,
     pub(crate) unknown_commands: u32,
+    pub(crate) digests: usize,
+    pub(crate) guest_digest_bytes: u64,
 }
 
 impl Default for Limits {
@@ -32,6 +34,8 @@ impl Default for Limits {
             commands_per_second: server.session.command_rate,
             command_burst: server.session.command_burst,
             unknown_commands: server.session.max_nonsense,
+            digests: server.digests,
+            guest_digest_bytes: server.session.guest_digest_limit,
         }
     }
 }
@@ -45,5 +49,7 @@ impl Limits {
         settings.session.command_rate = self.commands_per_second;
         settings.session.command_burst = self.command_burst;
         settings.session.max_nonsense = self.unknown_commands;
+        settings.digests = self.digests;
+        settings.session.guest_digest_limit = self.guest_digest_bytes;
     }
 }

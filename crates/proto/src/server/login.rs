@@ -60,7 +60,18 @@ impl ServerSession {
 
     /// RFC 7151 section 3.3: REIN takes HOST back too. AUTH does not: the name has chosen the certificate.
     pub(super) fn leave_site(&mut self) {
-        (self.site, self.settings) = (SiteId::DEFAULT, self.default_settings.clone());
+        (self.site, self.settings) = self.first_site.clone();
+    }
+
+    /// The client has named this site in its TLS handshake (SNI). To be called before the outcome of
+    /// [`Action::StartTls`] is handed in. It is then the site to begin with; a site that HOST has chosen stays chosen (RFC
+    /// 7151 section 4: HOST behind AUTH may still choose another).
+    pub fn handle_site(&mut self, site: SiteId, settings: Arc<SessionSettings>) {
+        let undecided = self.site == self.first_site.0;
+        self.first_site = (site, settings);
+        if undecided {
+            self.leave_site();
+        }
     }
 
     /// Forgets all that the client has said, but for the site.

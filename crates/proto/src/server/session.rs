@@ -37,8 +37,8 @@ pub(super) const DEFAULT_LEVEL: u8 = 6;
 #[derive(Debug)]
 pub struct ServerSession {
     pub(super) settings: Arc<SessionSettings>,
-    /// The settings of the site to begin with, and again after REIN.
-    pub(super) default_settings: Arc<SessionSettings>,
+    /// The site to begin with, and again after REIN.
+    pub(super) first_site: (SiteId, Arc<SessionSettings>),
     pub(super) site: SiteId,
     /// The client's end of the control connection, canonical.
     pub(super) peer: SocketAddr,
@@ -157,7 +157,7 @@ impl ServerSession {
             pace: Pace::default(),
             fresh: true,
             ending: Ending::No,
-            default_settings: settings.clone(),
+            first_site: (SiteId::DEFAULT, settings.clone()),
             site: SiteId::DEFAULT,
             settings,
         };

@@ -239,10 +239,12 @@ pub(crate) const REPLIES: &[Promise] = &[
         ],
     ),
     promise(
-        "HOST chooses among the sites of a server, each with greeting, accounts and files of its own.",
+        "HOST, or the name in the TLS handshake, chooses among the sites of a server, each with greeting, accounts and files of its own.",
         &[
             "server/tests/it/verbs.rs host_chooses_greeting_accounts_and_files",
             "server/tests/it/verbs.rs a_server_of_one_site_is_every_host",
+            "server/tests/it/tls/certificates.rs the_name_that_is_asked_for_chooses_the_site",
+            "server/tests/it/tls/certificates.rs the_host_that_was_named_chooses_the_certificate_where_tls_names_none",
         ],
     ),
 ];

@@ -64,6 +64,26 @@ fn auth_keeps_it() {
     assert_eq!(reply(&mut b, "QUIT"), ["221 Thank you for visiting second.example."]);
 }
 
+/// The name in a TLS handshake chooses the site as well, and REIN goes back to that; HOST has the last word.
+#[test]
+fn sni_chooses_too() {
+    let mut b = with_sites(with_tls(TlsMode::Offer, TlsSettings::default()));
+    let (second, settings) = b.sites[&b"second.example"[..]].clone();
+    b.say("AUTH TLS\r\n");
+    b.session.handle_site(second, settings.clone());
+    shake(&mut b);
+    assert_eq!(reply(&mut b, "REIN")[0], "220 The second");
+
+    let third =
+        SessionSettings { greeting: "The third".into(), host: "third.example".into(), ..crate::bench::settings() };
+    let mut b = with_sites(with_tls(TlsMode::Offer, TlsSettings::default()));
+    expect(&mut b, &[("HOST second.example", &[220])]);
+    b.say("AUTH TLS\r\n");
+    b.session.handle_site(SiteId(2), Arc::new(third));
+    shake(&mut b);
+    assert_eq!(reply(&mut b, "QUIT"), ["221 Thank you for visiting second.example."]);
+}
+
 /// The argument is a host name, an IPv4 address, or an IPv6 address in brackets; anything else is 501.
 #[test]
 fn names() {

@@ -212,6 +212,7 @@ impl Session {
             Switched::Secured(secured) => {
                 self.work.log().secured(&secured.description);
                 self.work.secured(self.control.engine());
+                self.enter_named_site();
                 Outcome::Secured(Ok(secured))
             }
             Switched::Failed(error) => {
@@ -224,6 +225,17 @@ impl Session {
             }
         };
         self.machine.handle_outcome(self.shared.clock.now(), op, outcome);
+    }
+
+    /// The name that the client has given in its handshake chooses a site, as HOST does. One that is nobody's chooses
+    /// none: clients give the name by which they have found this machine, whatever that is.
+    fn enter_named_site(&mut self) {
+        let Some(name) = self.work.tls_server_name() else { return };
+        if let Some(site) = self.shared.sites.find(name.as_bytes())
+            && let Some(settings) = self.shared.sites.session(site, self.events.is_some())
+        {
+            self.machine.handle_site(site, settings);
+        }
     }
 
     fn happened(&mut self, happened: Happened) {

@@ -141,6 +141,11 @@ impl Work {
         };
     }
 
+    /// The name of the server that the client has given in its handshake.
+    pub(crate) fn tls_server_name(&self) -> Option<String> {
+        self.tls_peer.as_ref().and_then(|peer| peer.server_name.clone())
+    }
+
     /// Begins an operation.
     pub(crate) fn start(&mut self, op: OpId, action: Action) {
         let operation = Operation { op, kind: Kind::of(&action), holder: op, transfer: None };

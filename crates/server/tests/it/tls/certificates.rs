@@ -1,5 +1,6 @@
 //! The server's certificates by name and anew; the client's.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -33,6 +34,24 @@ fn the_name_that_is_asked_for_chooses_the_certificate() {
     assert_eq!(shown(&secure, "one.example"), first);
     assert_eq!(shown(&secure, "second.example"), second);
     assert_eq!(shown(&secure, "three.example"), first);
+}
+
+#[test]
+fn the_name_that_is_asked_for_chooses_the_site() {
+    let mut settings = Site::settings();
+    settings.names = vec!["first.example".into()];
+    let secure = Secure::with(TlsMode::Implicit, settings, |_| ());
+    for (name, greeting) in [
+        ("second.example", "220 The second site\r\n"),
+        ("first.example", "220 FTP Service\r\n"),
+        ("other.example", "220 FTP Service\r\n"),
+    ] {
+        let socket = TcpStream::connect(secure.site.addr).unwrap();
+        let mut control = BufReader::new(begin(&Arc::new(anybody::config()), name, socket));
+        let mut line = String::new();
+        control.read_line(&mut line).unwrap();
+        assert_eq!(line, greeting, "{name}");
+    }
 }
 
 #[test]
