@@ -24,6 +24,7 @@ def scenarios(clients: Iterable[type[Client]], servers: Iterable[type[Server]]) 
         for client in clients
         for server in found
         for mode in client.modes
+        if server.speaks_tls or not mode.tls
     ]
 
 
@@ -32,11 +33,12 @@ def _play(scenario: Scenario, server_class: type[Server], client_class: type[Cli
         raise Skip("this machine has no IPv6 loopback")
     # Our client has no flag for PASV: it is what it falls back to.
     refuse_epsv = mode.verb == "PASV" and client_class.falls_back_to_pasv
-    with server_class(mode.host, epsv=not refuse_epsv) as server:
+    with server_class(mode.host, epsv=not refuse_epsv, tls=mode.tls) as server:
         home = folder(server.scratch / "home")
         client = client_class(server, mode, home)
         play = _Play(server, client, server.site, home)
-        for operation, action in {**play.operations(), **client.more(server.site)}.items():
+        many = {"200 puts, 200 gets": lambda: client.many(server.site)} if mode.tls and client.can_many() else {}
+        for operation, action in {**play.operations(), **client.more(server.site), **many}.items():
             scenario.check(operation, action)
         scenario.check(f"sent {mode.verb}", play.sent_verb)
         scenario.check("server ends cleanly", play.server_ends)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 from urllib.parse import quote
 
+from ..content import expect, folder, write
 from ..processes import run
 from ..report import Failure
 from ..servers import Server
@@ -20,9 +21,13 @@ class Mode:
     verb: str
     family: int = 4
     variant: str = ""
+    # "require" (AUTH TLS) or "implicit", and the one version that the client may speak.
+    tls: str = ""
+    version: str = ""
 
     def __str__(self) -> str:
-        return f"{self.verb}/IPv{self.family}{' ' + self.variant if self.variant else ''}"
+        protected = f" {self.tls.replace('require', 'explicit')} {self.version}" if self.tls else ""
+        return f"{self.verb}/IPv{self.family}{' ' + self.variant if self.variant else ''}{protected}"
 
     @property
     def active(self) -> bool:
@@ -31,6 +36,12 @@ class Mode:
     @property
     def host(self) -> str:
         return "::1" if self.family == 6 else "127.0.0.1"
+
+
+def protected(verb: str, explicit: bool = True) -> tuple[Mode, ...]:
+    """The same over TLS: explicit and implicit, both versions."""
+    kinds = ("require", "implicit") if explicit else ("implicit",)
+    return tuple(Mode(verb, tls=kind, version=version) for kind in kinds for version in ("1.2", "1.3"))
 
 
 class Client:
@@ -81,6 +92,36 @@ class Client:
         """Further checks that only this client has: their names, and what fails where they do not hold."""
         return {}
 
+    def many(self, site: Path) -> None:
+        """200 puts and 200 gets over one control connection, where the client can do that."""
+        up, down, there = folder(self.home / "many-up"), folder(self.home / "many-down"), folder(site / "many")
+        files = {f"{n}.bin": f"{n} ".encode() * 100 for n in range(200)}
+        for name, data in files.items():
+            write(up / name, data)
+        before = self.server.sessions()
+        said = self.many_puts(up, "/site/many")
+        for name, data in files.items():
+            expect(there / name, data, said)
+        between = self.server.sessions()
+        said = self.many_gets("/site/many", down)
+        for name, data in files.items():
+            expect(down / name, data, said)
+        if self.one_connection and (between - before, self.server.sessions() - between) != (1, 1):
+            raise Failure(f"not one control connection each: {before}, {between}, {self.server.sessions()}", said)
+
+    # Whether the client keeps to one connection: else how many there were tells nothing.
+    one_connection = True
+
+    @classmethod
+    def can_many(cls) -> bool:
+        return cls.many_puts is not Client.many_puts
+
+    def many_puts(self, up: Path, path: str) -> str:
+        raise NotImplementedError
+
+    def many_gets(self, path: str, down: Path) -> str:
+        raise NotImplementedError
+
     def verbs(self) -> set[str] | None:
         """The FTP commands that it sent so far, by its own log; None when it keeps none."""
         return None
@@ -101,4 +142,5 @@ class Client:
     def url(self, path: str, login: bool = False) -> str:
         """The URL of a path of the server; `//` after the host would be the root by RFC 1738, and `/` is home: the same here."""
         who = f"{quote(self.server.user)}:{quote(self.server.password)}@" if login else ""
-        return f"ftp://{who}{self.server.url_host}:{self.server.port}{quote(path)}"
+        scheme = "ftps" if self.mode.tls == "implicit" else "ftp"
+        return f"{scheme}://{who}{self.server.url_host}:{self.server.port}{quote(path)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .base import Client, Mode
+from .base import Client, Mode, protected
 
 
 class Curl(Client):
@@ -16,7 +16,15 @@ class Curl(Client):
         Mode("PORT"),
         Mode("EPSV", 6),
         Mode("EPRT", 6),
+        *protected("EPSV"),
+        Mode("PORT", tls="require", version="1.3"),
     )
+
+    def many_puts(self, up: Path, path: str) -> str:
+        return self._curl("-T", f"{{{','.join(str(file) for file in sorted(up.iterdir()))}}}", self.url(f"{path}/"))
+
+    def many_gets(self, path: str, down: Path) -> str:
+        return self._curl("--output-dir", str(down), "-o", "#1.bin", self.url(path) + "/[0-199].bin")
 
     def list(self, folder: str) -> str:
         return self._curl(self.url(f"{folder}/"))
@@ -56,5 +64,10 @@ class Curl(Client):
             "EPRT": ["--ftp-port", "-"],
             "PORT": ["--ftp-port", "-", "--disable-eprt"],
         }[self.mode.verb]
+        tls = {
+            "": [],
+            "1.2": ["-k", "--ssl-reqd", "--tlsv1.2", "--tls-max", "1.2"],
+            "1.3": ["-k", "--ssl-reqd", "--tlsv1.3"],
+        }[self.mode.version]
         login = f"{self.server.user}:{self.server.password}"
-        return self.run("curl", "-q", "-sS", "-v", "--max-time", "20", "--user", login, *how, *arguments)
+        return self.run("curl", "-q", "-sS", "-v", "--max-time", "20", "--user", login, *how, *tls, *arguments)

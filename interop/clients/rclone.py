@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .base import Client, Mode
+from .base import Client, Mode, protected
 
 _RESUME = "rclone begins a transfer again"
 
 
 class Rclone(Client):
     name = "rclone"
-    modes = (Mode("EPSV"), Mode("PASV"), Mode("EPSV", 6))
+    modes = (Mode("EPSV"), Mode("PASV"), Mode("EPSV", 6), *protected("EPSV"))
+    # It makes a pool of connections.
+    one_connection = False
+
+    def many_puts(self, up: Path, path: str) -> str:
+        return self._rclone("copy", "--transfers", "1", "--checkers", "1", str(up), self._remote(path))
+
+    def many_gets(self, path: str, down: Path) -> str:
+        return self._rclone("copy", "--transfers", "1", "--checkers", "1", self._remote(path), str(down))
     cannot = {"resume get": _RESUME, "resume put": _RESUME}
 
     def list(self, folder: str) -> str:
@@ -49,6 +57,10 @@ class Rclone(Client):
                 "user": self.server.user,
                 "pass": hidden,
                 "disable_epsv": str(self.mode.verb == "PASV").lower(),
+                "explicit_tls": str(self.mode.tls == "require").lower(),
+                "tls": str(self.mode.tls == "implicit").lower(),
+                "no_check_certificate": "true",
+                "disable_tls13": str(self.mode.version == "1.2").lower(),
             }
             config.write_text("[server]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()))
         limits = ["--retries", "1", "--low-level-retries", "1", "--contimeout", "10s", "--timeout", "15s"]

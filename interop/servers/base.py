@@ -24,8 +24,11 @@ class Server:
     # The same for crypt(3). DES, the cheapest there is: it is servers that are compared here, not hashes.
     password_hash = "p22BGFxWjDH0Y"
 
-    def __init__(self, host: str = "127.0.0.1", epsv: bool = True, quiet: bool = False):
-        self.host, self.epsv, self.quiet = host, epsv, quiet
+    # Whether it can be started with TLS.
+    speaks_tls = False
+
+    def __init__(self, host: str = "127.0.0.1", epsv: bool = True, quiet: bool = False, tls: str = ""):
+        self.host, self.epsv, self.quiet, self.tls = host, epsv, quiet, tls
         self.ports = Ports()
         self.port = self.ports.control
         self.scratch = Path(tempfile.mkdtemp(prefix=f"port21-interop-{self.name}-"))

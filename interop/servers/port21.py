@@ -11,6 +11,7 @@ from .base import Server
 
 class Port21(Server):
     name = "port21"
+    speaks_tls = True
     # Further flags of `serve`.
     extra: tuple[str, ...] = ()
 
@@ -24,9 +25,17 @@ class Port21(Server):
             *("--user", f"{self.user}:{self.password}"),
             "--write",
             *("--passive-ports", f"{first}-{last}"),
+            *(("--tls", self.tls, "--commit", "atomic") if self.tls else ()),
             *self.extra,
         ]
         return [*command, "--quiet"] if self.quiet else [*command, "--record", str(self.scratch / "sessions")]
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "STATE_DIRECTORY": str(self.scratch / "state")}
+
+    def sessions(self) -> int:
+        """How many there were so far."""
+        return len(list((self.scratch / "sessions").glob("*.jsonl")))
 
     def verbs(self) -> set[str] | None:
         recordings = (path.read_text(encoding="utf-8") for path in (self.scratch / "sessions").glob("*.jsonl"))

@@ -116,9 +116,11 @@ impl DataTls {
         }
         let before = buffer.len();
         let result = self.engine.received(read, buffer);
-        // The answer to a change of keys, or an alert. Where it does not fit it goes with the next.
-        flush_now(stream, &mut self.engine);
-        result.map_err(io::Error::other)?;
+        if let Err(error) = result {
+            // The alert.
+            flush_now(stream, &mut self.engine);
+            return Err(io::Error::other(error));
+        }
         let received = buffer.len() - before;
         Ok((received > 0 || self.engine.is_ended()).then_some(received))
     }
@@ -132,7 +134,12 @@ async fn shake(stream: &TcpStream, engine: &mut Engine, early: &mut Vec<u8>) -> 
             0 => return Err(TlsError::Handshake("the client ended the connection".into())),
             read => engine.received(read, early)?,
         }
-        flush(stream, engine).await.map_err(broken)?;
+        // Behind a handshake of TLS 1.3 there are only tickets left to be sent. They wait for what is sent next: a client that
+        // uploads and closes without ever reading (curl is one) would be answered by its own system with a RST, which throws
+        // away what of the file is still on its way.
+        if engine.is_handshaking() || !engine.is_tls13() {
+            flush(stream, engine).await.map_err(broken)?;
+        }
     }
     Ok(())
 }

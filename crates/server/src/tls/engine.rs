@@ -97,6 +97,10 @@ impl Engine {
         self.connection.is_handshaking()
     }
 
+    pub(super) fn is_tls13(&self) -> bool {
+        self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
     /// Whether the client has ended its side in order: close_notify.
     pub(crate) fn is_ended(&self) -> bool {
         self.ended

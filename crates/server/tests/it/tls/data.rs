@@ -121,6 +121,28 @@ fn an_upload_is_whole_with_close_notify_whatever_follows() {
     }
 }
 
+/// As curl does: all into the socket, and closed, before the server has looked at any of it. Nothing that the server sends
+/// on the way may be answered by a RST.
+#[test]
+fn an_upload_by_a_client_that_never_reads_is_whole() {
+    for (_, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        let mut client = secure.login(secure.client_config(supported));
+        let bytes = noise(3_000_000);
+        // The control connection has brought two tickets, and this client uses each once.
+        for _ in 0..2 {
+            let mut data = client.data("STOR file");
+            data.write_all(&bytes).unwrap();
+            data.conn.send_close_notify();
+            data.flush().unwrap();
+            assert!(!data.conn.wants_write());
+            drop(data);
+            client.expect(226);
+            assert!(secure.site.read("file") == bytes);
+        }
+    }
+}
+
 #[test]
 fn a_record_that_was_tampered_with_ends_the_upload() {
     for (_, supported) in VERSIONS {
