@@ -41,7 +41,7 @@ class Server:
     def __enter__(self) -> Server:
         try:
             self._daemon = Daemon(self.command(), self.scratch / "server.log", self.environment(), self.scratch)
-            self._daemon.wait_until_ready(self.host, self.port)
+            self._daemon.wait_until_ready(self.host, self.port, greets=self.tls != "implicit")
         except BaseException:
             shutil.rmtree(self.scratch, ignore_errors=True)
             raise
