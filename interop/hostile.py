@@ -82,6 +82,7 @@ def _cut_uploads(scenario: Scenario) -> None:
 
         def new_file() -> None:
             with _upload(server, "never-whole.bin") as (control, data):
+                _until("the upload is under way", lambda: _part_files(server.site))
                 reset(data)
                 control.expect("426", "an upload whose data connection was reset")
                 expect_gone(server.site / "never-whole.bin", "")
@@ -298,7 +299,7 @@ def _memory(pid: int) -> int:
     raise Failure("the server has ended")
 
 
-def _until(what: str, holds: Callable[[], bool], seconds: float = 10) -> None:
+def _until(what: str, holds: Callable[[], object], seconds: float = 10) -> None:
     """Wait, bounded, for something to become true."""
     end = time.monotonic() + seconds
     while not holds():
