@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::tls::engine::Engine;
 
@@ -25,6 +25,10 @@ const MAX_LINGER: usize = 256 * 1024;
 
 /// A connection that is silent for so long is probed. Common NATs keep one for five minutes or more, some for two.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// The time to take replies grows by a second for every so many bytes of them: the slowest lines that people use are
+/// faster, and a client that takes a byte a minute holds no session for ever.
+const SLOWEST: u64 = 256;
 
 /// A control connection: bytes out in one write each time that the session waits, bytes in when there are some.
 pub(crate) struct Control {
@@ -140,16 +144,17 @@ impl Control {
     /// Sends all that was queued.
     ///
     /// # Errors
-    /// Also where the client takes nothing for the write timeout. What was queued is then gone.
+    /// Also where the client does not take it in time: see [`SLOWEST`]. What was queued is then gone.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         // Taken out, so that a session that waits afterwards holds no buffer.
         let out = std::mem::take(&mut self.out);
         let Some(tls) = &mut self.tls else {
+            let until = deadline(self.write_timeout, out.len());
             let mut rest = out.as_slice();
             while !rest.is_empty() {
                 match self.stream.try_write(rest) {
                     Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                    Err(error) => until_it_takes_more(&self.stream, error, self.write_timeout).await?,
+                    Err(error) => until_it_takes_more(&self.stream, error, until).await?,
                 }
             }
             return Ok(());
@@ -157,10 +162,11 @@ impl Control {
         if tls.phase == Phase::Standing && !out.is_empty() {
             tls.engine.send(&out).map_err(io::Error::other)?;
         }
+        let until = deadline(self.write_timeout, tls.engine.outgoing().len());
         while !tls.engine.outgoing().is_empty() {
             match self.stream.try_write(tls.engine.outgoing()) {
                 Ok(written) => tls.engine.sent(written),
-                Err(error) => until_it_takes_more(&self.stream, error, self.write_timeout).await?,
+                Err(error) => until_it_takes_more(&self.stream, error, until).await?,
             }
         }
         tls.engine.rest();
@@ -315,16 +321,21 @@ impl Tls {
     }
 }
 
+/// Until when a client has to take so many bytes.
+fn deadline(patience: Duration, bytes: usize) -> Instant {
+    Instant::now() + patience.saturating_add(Duration::from_secs(bytes as u64 / SLOWEST))
+}
+
 /// Waits, where the error of a write says no more than that. On the heap, for it is rare, and every session would have
 /// room for it else.
 fn until_it_takes_more(
     stream: &TcpStream,
     error: io::Error,
-    patience: Duration,
+    until: Instant,
 ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
     Box::pin(async move {
         match error.kind() {
-            io::ErrorKind::WouldBlock => timeout(patience, stream.writable()).await?,
+            io::ErrorKind::WouldBlock => timeout_at(until, stream.writable()).await?,
             _ => Err(error),
         }
     })
@@ -336,5 +347,55 @@ fn found(read: io::Result<usize>) -> Read {
         Ok(read) => Read::Some(read),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Read::Nothing,
         Err(_) => Read::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A control connection that holds little on its way, and the client's end.
+    async fn narrow() -> (Control, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        SockRef::from(&listener).set_recv_buffer_size(4096).unwrap();
+        let server = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        SockRef::from(&server).set_send_buffer_size(4096).unwrap();
+        let (client, _) = listener.accept().await.unwrap();
+        (Control::new(server, Duration::from_secs(60)).unwrap(), client)
+    }
+
+    /// Whether so many bytes are sent to a client that takes up to `most` every so often.
+    async fn sends(bytes: usize, most: usize, every: Duration) -> bool {
+        let (mut control, client) = narrow().await;
+        control.queue(vec![b'x'; bytes]);
+        let takes = async {
+            let mut buffer = vec![0; most];
+            loop {
+                sleep(every).await;
+                if matches!(client.try_read(&mut buffer), Ok(0)) {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            sent = control.flush() => sent.is_ok(),
+            () = takes => false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_a_little_now_and_then_is_not_waited_for_for_ever() {
+        assert!(!sends(1_000_000, 4096, Duration::from_secs(50)).await);
+        assert!(!sends(1_000_000, 1, Duration::from_secs(60)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_line_is_no_fault() {
+        assert!(sends(1_000_000, 4096, Duration::from_secs(5)).await);
     }
 }
