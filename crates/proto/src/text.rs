@@ -37,8 +37,9 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// C1 controls, line and paragraph separators, zero-width and bidirectional formatting.
-fn is_deceptive(c: char) -> bool {
+/// Whether a character beyond ASCII shows a text as something that it is not: C1 controls, line and paragraph separators,
+/// zero-width and bidirectional formatting.
+pub fn is_deceptive(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')

@@ -331,16 +331,20 @@ pub(crate) const SECURITY: &[Promise] = &[
             "server/tests/it/verbs.rs a_deep_or_wide_pattern_costs_no_more_than_its_bound",
             "server/src/storage/local/tests/listings.rs recursion_is_bounded_and_says_so",
             "server/src/storage/local/tests/listings.rs a_tree_deeper_than_any_path_harms_nobody",
+            "server/src/storage/local/tests/listings.rs a_tree_of_ten_thousand_levels_harms_nobody",
+            "server/src/storage/local/tests/listings.rs nobody_reads_what_nobody_waits_for",
             "server/tests/it/verbs.rs a_tree_that_is_too_deep_is_left_as_it_is",
         ],
     ),
     promise(
-        "An endless line is one error, a byte a minute is no login, replies that nobody reads end the session.",
+        "An endless line is one error; a byte a minute is no login and no transfer; replies that nobody reads, or only a byte now and then, end the session.",
         &[
             "server/tests/it/hostile.rs an_endless_line_is_one_error",
             "proto/tests/server/order.rs an_overlong_line_is_refused_and_its_tail_never_run",
             "proto/tests/server/time.rs one_byte_a_minute_is_no_login",
+            "proto/tests/server/pace.rs a_byte_a_minute_is_no_transfer",
             "server/tests/it/hostile.rs replies_that_nobody_reads_end_the_session",
+            "server/src/session/control.rs a_client_that_takes_a_little_now_and_then_is_not_waited_for_for_ever",
         ],
     ),
     promise(
@@ -349,6 +353,9 @@ pub(crate) const SECURITY: &[Promise] = &[
             "server/tests/it/hostile.rs a_thousand_silent_connections_lock_nobody_out",
             "server/tests/it/hostile.rs sessions_that_are_logged_in_are_not_turned_out",
             "server/src/limits.rs a_flood_waits_for_those_who_leave",
+            "server/tests/process.rs ten_thousand_connections_that_are_reset_leave_nothing",
+            "server/tests/process.rs connections_beyond_a_limit_are_told_so_and_the_log_does_not_grow",
+            "server/tests/process.rs a_server_without_descriptors_waits_for_some",
         ],
     ),
     promise(
@@ -357,6 +364,49 @@ pub(crate) const SECURITY: &[Promise] = &[
             "proto/tests/server/properties.rs nothing_is_left_open_and_no_part_is_taken_for_the_whole",
             "proto/tests/server/properties.rs no_bytes_and_no_cut_do_harm",
             "server/tests/it/hostile.rs a_client_that_vanishes_leaves_nothing_running",
+            "server/tests/process.rs of_a_session_that_is_cut_off_at_any_byte_nothing_is_left",
+        ],
+    ),
+    promise(
+        "Commands that come too fast wait, and none is lost; who speaks something else is sent away.",
+        &[
+            "proto/tests/server/pace.rs a_flood_of_commands_is_slowed_down_and_none_is_lost",
+            "proto/tests/server/pace.rs who_speaks_something_else_is_sent_away",
+            "proto/tests/server/order.rs who_sends_far_ahead_is_slowed_down_and_loses_nothing",
+        ],
+    ),
+    promise(
+        "Only a trusted proxy says who the client is (PROXY protocol), for control and data connections alike, and not a byte \
+         behind its header is lost.",
+        &[
+            "server/src/proxy.rs the_client_is_whom_the_header_names",
+            "server/src/proxy.rs what_is_no_header_is_refused",
+            "server/src/proxy.rs a_header_that_does_not_come_is_not_waited_for",
+            "server/src/proxy.rs not_a_byte_behind_the_header_is_taken",
+            "server/tests/it/proxy.rs data_comes_through_the_proxy_as_well",
+            "server/tests/it/proxy.rs nobody_else_may_say_who_they_are",
+            "server/tests/it/proxy.rs active_mode_passes_the_proxy_by",
+            "proto/tests/server/login.rs the_header_of_a_proxy_that_is_not_trusted_is_dropped_unread",
+        ],
+    ),
+    promise(
+        "Hostile names of files and users stay in their line, in replies, listings, logs, recordings and drawings.",
+        &[
+            "proto/src/reply.rs hostile_text_adds_no_line",
+            "proto/src/listing/write_unix.rs hostile_names_and_accounts_stay_in_their_line_and_column",
+            "proto/src/listing/write_mlsx.rs hostile_names_and_values_add_no_line_and_no_fact",
+            "server/tests/it/hostile.rs names_cannot_break_a_listing",
+            "server/tests/process.rs no_name_forges_a_line_of_the_log_or_steers_a_terminal",
+            "trace/tests/trace/recordings.rs a_recording_steers_no_terminal",
+            "trace/tests/trace/anything.rs anything_can_be_drawn",
+        ],
+    ),
+    promise(
+        "Setting the machine's clock ends no session and keeps none alive.",
+        &[
+            "server/src/clock.rs the_wall_clock_is_read_once",
+            "server/src/clock.rs a_moment_becomes_the_same_instant",
+            "proto/tests/no_io.rs no_line_of_this_crate_does_io",
         ],
     ),
     promise(

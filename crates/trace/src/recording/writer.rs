@@ -1,9 +1,12 @@
 //! Events to lines.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use port21_proto::SessionEvent;
 use port21_proto::event::EventKind;
+use port21_proto::text::is_deceptive;
+use serde::Serialize;
 
 use super::Header;
 use super::line::{EventLine, HeaderLine};
@@ -47,7 +50,7 @@ impl<W: Write> Writer<W> {
     /// Those of the output.
     pub fn with_limit(output: W, header: &Header, limit: u64) -> io::Result<Writer<W>> {
         let mut writer = Writer { output, written: 0, limit, state: State::Open };
-        let line = serde_json::to_vec(&HeaderLine::from(header))?;
+        let line = encode(&HeaderLine::from(header))?;
         writer.put(line)?;
         Ok(writer)
     }
@@ -85,7 +88,7 @@ impl<W: Write> Writer<W> {
             State::Full => return Ok(()),
             State::Broken => return Err(io::Error::other("the recording ended with an earlier error")),
         }
-        let line = serde_json::to_vec(&EventLine::new(session, event.at, &masked(&event.kind)))?;
+        let line = encode(&EventLine::new(session, event.at, &masked(&event.kind)))?;
         let after = self.written.saturating_add(line.len() as u64).saturating_add(LAST_WORDS);
         if after <= self.limit {
             return self.put(line);
@@ -93,7 +96,7 @@ impl<W: Write> Writer<W> {
         self.state = State::Full;
         let text = format!("the recording ends here: its limit of {} bytes is reached", self.limit);
         let note = EventKind::Note { connection: None, text };
-        let line = serde_json::to_vec(&EventLine::new(session, event.at, &note))?;
+        let line = encode(&EventLine::new(session, event.at, &note))?;
         if self.written.saturating_add(line.len() as u64) < self.limit { self.put(line) } else { Ok(()) }
     }
 
@@ -106,4 +109,23 @@ impl<W: Write> Writer<W> {
         }
         done
     }
+}
+
+/// JSON that steers no terminal it is shown on. It has escapes for ASCII's controls of its own accord, but for DEL and those
+/// beyond ASCII only by choice.
+fn encode(line: &impl Serialize) -> io::Result<Vec<u8>> {
+    let line = serde_json::to_string(line)?;
+    if line.bytes().all(|b| b.is_ascii() && b != 0x7f) {
+        return Ok(line.into_bytes());
+    }
+    let mut shown = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c == '\x7f' || is_deceptive(c) {
+            // All of them are of the first plane: four digits. Writing to a string does not fail.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    Ok(shown.into_bytes())
 }

@@ -64,6 +64,20 @@ fn bytes_that_are_no_text_are_kept() {
 }
 
 #[test]
+fn a_recording_steers_no_terminal() {
+    let hostile = "a\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{2028}\u{feff}ö日";
+    let event = user(1, hostile);
+    let mut writer = Writer::new(Vec::new(), &Header { title: Some(hostile.to_owned()), ..header() }).unwrap();
+    writer.write_of(hostile, &event).unwrap();
+    let written = String::from_utf8(writer.into_inner()).unwrap();
+    let steers = |c: char| c != '\n' && (c.is_control() || port21_proto::text::is_deceptive(c));
+    assert!(!written.contains(steers), "{written:?}");
+    assert!(written.contains("ö日"));
+    let recording = read(&written).unwrap();
+    assert_eq!(recording.sessions[0].events, [event]);
+}
+
+#[test]
 fn a_writer_masks_what_should_have_been_masked() {
     let mut writer = Writer::new(Vec::new(), &header()).unwrap();
     for verb in ["PASS", "pass", "ACCT", " PASS"] {
