@@ -87,7 +87,6 @@ def _cut_uploads(scenario: Scenario) -> None:
                 control.expect("426", "an upload whose data connection was reset")
                 expect_gone(server.site / "never-whole.bin", "")
                 # What came is kept, for this user to go on with, or to remove.
-                control.command("TYPE I", "200")
                 control.command("SIZE /site/never-whole.bin", "213")
                 control.command("DELE /site/never-whole.bin", "250")
 
@@ -246,6 +245,7 @@ def _old_file(path: Path) -> Iterator[Path]:
 def _upload(server: Port21, name: str) -> Iterator[tuple[Control, socket.socket]]:
     """A STOR that has begun and sent its first bytes."""
     with Control(server.host, server.port).login(server.user, server.password) as control:
+        control.command("TYPE I", "200")
         with control.passive() as data:
             control.command(f"STOR /site/{name}", "150")
             data.sendall(PAYLOAD * 2)
