@@ -66,7 +66,7 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0);
+        let whole = UNITS.iter().rev().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
         match whole {
             Some((unit, factor)) if *factor > 1 => write!(f, "{}{unit}", self.0 / factor),
             _ => write!(f, "{}", self.0),

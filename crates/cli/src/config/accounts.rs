@@ -39,7 +39,7 @@ impl Accounts {
     }
 
     /// Whether there is such a file: somebody may be in it.
-    pub(super) fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.exists())
     }
 }

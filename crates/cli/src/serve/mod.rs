@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     if !args.user.is_empty() {
         tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
     }
-    if config.accounts.write && config.users.is_empty() {
+    if config.accounts.write && config.users.is_empty() && !config.accounts.is_kept() {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
     }
     let sockets = listen(&config)?;
@@ -226,6 +226,9 @@ fn audience(config: &Config) -> String {
     for user in &config.users {
         let may = if user.write.unwrap_or(config.accounts.write) { "read and write" } else { "read-only" };
         who.push(format!("{} ({may})", user.name));
+    }
+    if let Some(file) = config.accounts.file.as_ref().filter(|file| file.exists()) {
+        who.push(format!("the accounts in {}", file.display()));
     }
     match who.len() {
         0..=4 => who.join(" and "),

@@ -104,7 +104,10 @@ impl UserFile {
 }
 
 /// Keeps other commands out. Dropped, they go on.
-struct Lock(#[expect(dead_code, reason = "it is locked for as long as it is open")] File);
+struct Lock {
+    /// Locked for as long as it is open.
+    _file: File,
+}
 
 impl Lock {
     /// A file beside the other, which is never renamed or removed: all wait at the same one.
@@ -115,7 +118,7 @@ impl Lock {
         let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
         let file = open.with_context(|| format!("cannot write {}", lock.display()))?;
         flock(&file, FlockOperation::LockExclusive).with_context(|| format!("cannot lock {}", lock.display()))?;
-        Ok(Lock(file))
+        Ok(Lock { _file: file })
     }
 }
 
@@ -146,11 +149,11 @@ mod tests {
         .unwrap();
         assert_eq!(UserFile::read(&path).unwrap(), file);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let error = UserFile::change(&path, |new| {
+        let error: anyhow::Result<()> = UserFile::change(&path, |new| {
             new.users.clear();
             anyhow::bail!("no")
         });
-        assert!(error.map(|()| ()).is_err());
+        assert!(error.is_err());
         assert_eq!(UserFile::read(&path).unwrap(), file);
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "{names:?}");

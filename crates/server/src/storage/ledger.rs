@@ -76,8 +76,11 @@ struct State {
     is_counting: bool,
 }
 
+/// The books of all roots, by file system and inode.
+type ByRoot = HashMap<(u64, u64), Weak<Books>>;
+
 /// One root has one set of books in the whole process, whoever opens it.
-static BOOKS: LazyLock<Mutex<HashMap<(u64, u64), Weak<Books>>>> = LazyLock::new(Mutex::default);
+static BOOKS: LazyLock<Mutex<ByRoot>> = LazyLock::new(Mutex::default);
 
 impl Ledger {
     /// The count of a directory, under these limits. Nothing is counted before [`Ledger::count`].
