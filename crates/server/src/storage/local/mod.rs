@@ -332,9 +332,10 @@ impl Storage for LocalFs {
     }
 
     fn available<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
-        Box::pin(self.look(path, |tree, path, lookup| {
+        let left = self.settings.quota.as_ref().and_then(|quota| quota.room()).unwrap_or(u64::MAX);
+        Box::pin(self.look(path, move |tree, path, lookup| {
             let system = fstatvfs(tree.open_inside(path, lookup)?)?;
-            Ok(system.f_bavail.saturating_mul(system.f_frsize))
+            Ok(system.f_bavail.saturating_mul(system.f_frsize).min(left))
         }))
     }
 

@@ -447,6 +447,7 @@ async fn a_quota_is_told_of_all_that_comes_and_goes() {
         let put = Put { commit, ..Put::new(fs, "a") };
         counted(&put, "12345").await.unwrap().commit().await.unwrap();
         assert_eq!(now(), (5, 1));
+        assert_eq!(fs.available(&FtpPath::root()).await, Ok(15));
         counted(&put, "123").await.unwrap().commit().await.unwrap();
         assert_eq!(now(), (3, 1));
         counted(&Put { commit, ..end(fs, None) }, "45").await.unwrap().commit().await.unwrap();
