@@ -16,7 +16,7 @@ use super::{Answer, Listing, Piece, Source, Storage, Upload, UploadRequest};
 /// refused is refused before the storage below is asked: the answer does not tell what there is.
 ///
 /// The session has asked before whether the account may do such a thing anywhere; the fact `perm` is narrowed here to
-/// what may be done with each entry, so the storage below is to tell it for [`Permissions::ALL`].
+/// what may be done with each entry, so the storage below is to tell it for [`Permissions::ALL`](port21_proto::verb::Permissions::ALL).
 pub struct Guarded {
     inner: Arc<dyn Storage>,
     rules: Arc<Rules>,
