@@ -620,7 +620,7 @@ mod tests {
             proptest::option::of(word()).prop_map(Command::Lang),
             proptest::option::of(name()).prop_map(Command::Dsiz),
             (name(), name()).prop_map(|(target, link)| Command::Site(Site::Symlink { target, link })),
-            (time.clone(), name()).prop_map(|(t, n)| Command::Site(Site::Utime(t, n))),
+            (time, name()).prop_map(|(t, n)| Command::Site(Site::Utime(t, n))),
             proptest::option::of(1u8..=9).prop_map(|level| Command::Opts(Opts::ModeZ(level))),
             proptest::option::of(proptest::sample::select(&Algorithm::ALL[..]))
                 .prop_map(|algorithm| Command::Opts(Opts::Hash(algorithm))),

@@ -70,7 +70,7 @@ fn sni_chooses_too() {
     let mut b = with_sites(with_tls(TlsMode::Offer, TlsSettings::default()));
     let (second, settings) = b.sites[&b"second.example"[..]].clone();
     b.say("AUTH TLS\r\n");
-    b.session.handle_site(second, settings.clone());
+    b.session.handle_site(second, settings);
     shake(&mut b);
     assert_eq!(reply(&mut b, "REIN")[0], "220 The second");
 

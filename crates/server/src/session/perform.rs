@@ -148,8 +148,7 @@ impl Performer {
     pub(super) async fn transfer(
         &self,
         held: Held,
-        channel: Channel,
-        guard: Option<Arc<Binding>>,
+        (channel, guard): (Channel, Option<Arc<Binding>>),
         encoding: Encoding,
         meter: Arc<Meter>,
         stands: oneshot::Sender<()>,

@@ -302,7 +302,7 @@ impl Work {
         let (cancel, cancelled) = oneshot::channel();
         let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };
         self.spawn(Operation { holder: job, transfer: Some(transfer), ..operation }, async move {
-            performer.transfer(source, channel, guard, encoding, meter, stands, Cancel::new(cancelled)).await
+            performer.transfer(source, (channel, guard), encoding, meter, stands, Cancel::new(cancelled)).await
         });
     }
 
