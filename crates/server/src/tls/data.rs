@@ -134,11 +134,10 @@ async fn shake(stream: &TcpStream, engine: &mut Engine, early: &mut Vec<u8>) -> 
             0 => return Err(TlsError::Handshake("the client ended the connection".into())),
             read => engine.received(read, early)?,
         }
-        // Behind a handshake of TLS 1.3 there are only tickets left to be sent. Where the client's bytes are here already they
-        // wait for what is sent next: a client that uploads and has closed without reading (curl is one) would be answered by
-        // its own system with a RST, which throws away what of the file is still on its way. Else they go at once: the same
-        // client needs one for its next upload, and reads no further.
-        if engine.is_handshaking() || !engine.is_tls13() || early.is_empty() {
+        // Behind a handshake of TLS 1.3 there are only tickets left to be sent. They wait for what is sent next: a client that
+        // uploads and closes without ever reading (curl is one) would be answered by its own system with a RST, which throws
+        // away what of the file is still on its way.
+        if engine.is_handshaking() || !engine.is_tls13() {
             flush(stream, engine).await.map_err(broken)?;
         }
     }
