@@ -20,6 +20,7 @@ mod args;
 mod commands;
 mod config;
 mod console;
+mod control;
 mod demo;
 mod exit;
 mod interrupt;
@@ -50,15 +51,19 @@ use crate::exit::Exit;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    start_log(&args);
-    let exit = match run(args.command) {
+    let level = level(&args);
+    // The server's log is as its configuration says.
+    if !matches!(args.command, Command::Serve(_)) {
+        start_log(level.unwrap_or("warn"));
+    }
+    let exit = match run(args.command, level) {
         Ok(exit) => exit,
         Err(error) => exit::report(&error),
     };
     exit.into()
 }
 
-fn run(command: Command) -> anyhow::Result<Exit> {
+fn run(command: Command, level: Option<&str>) -> anyhow::Result<Exit> {
     match command {
         Command::Config(ConfigCommand::Default) => print(config::DEFAULT_FILE),
         Command::Config(ConfigCommand::Check { file }) => {
@@ -79,27 +84,33 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Shell(args) => console::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::User(command) => users::command::run(command),
-        Command::Serve(args) => serve::run(&args),
+        Command::Serve(args) => serve::run(*args, level),
+        Command::Status(args) => control::status(&args),
+        Command::Reload(args) => control::reload(&args),
+        Command::Kick(args) => control::kick(&args),
+        Command::Unban(args) => control::unban(&args),
         Command::Demo(args) => demo::run(&args),
         command => commands::run(command),
     }
 }
 
+/// How much is said, where the flags say so.
+fn level(args: &Args) -> Option<&'static str> {
+    match (args.quiet, args.verbose) {
+        (true, _) => Some("error"),
+        (_, 0) => None,
+        (_, 1) => Some("info,port21=debug,port21_server=debug,port21_client=debug"),
+        _ => Some("debug,port21=trace,port21_server=trace,port21_client=trace"),
+    }
+}
+
 /// Messages go to standard error, so that what a command prints can be piped.
-fn start_log(args: &Args) {
-    let long_running = matches!(args.command, Command::Serve(_));
-    let level = match (args.quiet, args.verbose) {
-        (true, _) => "error",
-        (_, 0) if long_running => "info",
-        (_, 0) => "warn",
-        (_, 1) => "info,port21=debug,port21_server=debug,port21_client=debug",
-        _ => "debug,port21=trace,port21_server=trace,port21_client=trace",
-    };
+fn start_log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let log =
         log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
-    if long_running { log.init() } else { log.without_time().init() }
+    log.without_time().init();
 }
 
 /// Writes a text to standard output, whole.

@@ -88,6 +88,15 @@ pub(crate) fn show_size(bytes: u64) -> String {
     if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
+/// A duration as people read it, in its two largest units: `1h 2m`, `3m 4s`, `5s`.
+pub(crate) fn show_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [("d", seconds / 86400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
+    let first = units.iter().position(|(_, n)| *n > 0).unwrap_or(3);
+    let shown: Vec<String> = units.iter().skip(first).take(2).map(|(unit, n)| format!("{n}{unit}")).collect();
+    shown.join(" ")
+}
+
 /// A duration in a configuration file: in words, or a whole number of seconds.
 pub(crate) fn deserialize_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     #[derive(Deserialize)]
@@ -143,6 +152,13 @@ mod tests {
         }
         for text in ["", "KiB", "-1", "1 parsec", "99999999999PiB", "1e400", "1.5.2"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_as_people_read_them() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m 0s"), (3725, "1h 2m"), (200_000, "2d 7h")] {
+            assert_eq!(show_duration(Duration::from_secs(seconds)), text);
         }
     }
 

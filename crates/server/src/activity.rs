@@ -33,6 +33,13 @@ pub struct Activity {
     pub deed: Deed,
 }
 
+impl Activity {
+    /// Something that was done in this session, by this account, from there.
+    pub fn new(at: Time, session: u64, peer: SocketAddr, account: Arc<str>, anonymous: bool, deed: Deed) -> Activity {
+        Activity { at, session, peer, account, anonymous, deed }
+    }
+}
+
 /// What was done. Paths are the account's own; `file` is the file of this machine, where the storage can tell.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use port21_proto::Time;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::account::guard::Guard;
+use crate::clock::Clock;
 use crate::listen::{Listen, ListenError};
 use crate::registry::{Counts, Registry, SessionStatus, Whom};
 use crate::server::{Advertised, ServerBuilder};
@@ -17,6 +19,7 @@ pub struct ServerHandle {
     pub(crate) advertised: Arc<Advertised>,
     pub(crate) passive: crate::data::passive::InUse,
     pub(crate) guard: Arc<Guard>,
+    pub(crate) clock: Clock,
     pub(crate) orders: mpsc::Sender<Order>,
 }
 
@@ -64,6 +67,11 @@ impl ServerHandle {
         answered.await.map_err(|_| ReloadError::Ended)?
     }
 
+    /// The time by the server's clock, by which all that it tells is stamped.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
     /// Who is on, by the numbers of the sessions.
     pub fn sessions(&self) -> Vec<SessionStatus> {
         self.registry.sessions()
@@ -89,5 +97,10 @@ impl ServerHandle {
     /// [`Settings::advertise`](crate::Settings::advertise).
     pub fn advertise(&self, address: Option<Ipv4Addr>) {
         self.advertised.set(address);
+    }
+
+    /// What [`ServerHandle::advertise`] or the settings have said last.
+    pub fn advertised(&self) -> Option<Ipv4Addr> {
+        self.advertised.get()
     }
 }

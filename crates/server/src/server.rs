@@ -149,6 +149,7 @@ impl ServerBuilder {
             advertised: shared.advertised.clone(),
             passive: shared.passive_ports.in_use(),
             guard: shared.guard.clone(),
+            clock: shared.clock,
             orders: sender,
         };
         Server { shared: Arc::new(shared), listeners: Vec::new(), handle, orders }
@@ -441,7 +442,11 @@ fn relisten(
     }
     let bound = |listeners: &[Listener]| listeners.iter().map(|listener| listener.bound).collect();
     let reloaded = Reloaded { opened: bound(&opened), closed: bound(&closed) };
-    listeners.extend(stay);
+    // The socket of a place stays, whatever else is set for it from now on.
+    listeners.extend(stay.into_iter().map(|listener| {
+        let wanted = wanted.iter().find(|place| place.addr == listener.wanted.addr).copied();
+        Listener { wanted: wanted.unwrap_or(listener.wanted), ..listener }
+    }));
     listeners.extend(opened);
     Ok((reloaded, closed))
 }

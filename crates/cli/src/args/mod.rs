@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`client`] | the URL commands and the console, and the flags they share |
-//! | [`serve`] | `serve` and `config` |
+//! | [`serve`] | `serve` and `config`; `status`, `reload`, `kick` and `unban` |
 //! | [`user`] | `user` |
 //! | [`trace`] | `trace` and `demo` |
 
@@ -66,6 +66,14 @@ pub(crate) enum Command {
     /// The server's configuration: its documented default, and a check of a file.
     #[command(subcommand)]
     Config(serve::ConfigCommand),
+    /// Show who is on a running server, what moves and how fast.
+    Status(serve::StatusArgs),
+    /// Let a running server read its configuration anew, as a whole or not at all, without dropping a session.
+    Reload(serve::ReloadArgs),
+    /// End sessions of a running server.
+    Kick(serve::KickArgs),
+    /// Lift the bans of an address or from an account of a running server.
+    Unban(serve::UnbanArgs),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
@@ -85,7 +93,8 @@ fn after_help() -> String {
 }
 
 const ENVIRONMENT: &str = "\
-Environment: NO_COLOR; PORT21_PASSWORD, the password of client commands, and of `user add` and `user passwd`; NETRC, in place of ~/.netrc; RUST_LOG.";
+Environment: NO_COLOR; PORT21_PASSWORD, the password of client commands, and of `user add` and `user passwd`; NETRC, \
+in place of ~/.netrc; PORT21_SOCKET, the local socket of a running server; RUST_LOG.";
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use super::client::parse_ports;
 use crate::config::sandbox::Mode;
 
 /// Arguments of `serve`. A flag wins over what the configuration file says.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 A directory and no other flag: anybody may list and download it, nobody may change it. All settings, with what they cost \
 and risk: port21 config default.")]
@@ -76,6 +76,49 @@ pub(crate) struct ServeArgs {
     /// The name that the server calls itself by.
     #[arg(long, value_name = "NAME")]
     pub(crate) host_name: Option<String>,
+    /// Let `port21 status`, `reload` and `kick` speak to the server by this local socket.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
+    /// Serve nothing: say what would be exposed and with which safeguards, and whether the server would start.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// How commands find the server that runs.
+#[derive(Debug, Args)]
+pub(crate) struct SocketArgs {
+    /// The server's local socket. Default: /run/port21/control.sock, or port21/control.sock in XDG_RUNTIME_DIR.
+    #[arg(long, value_name = "PATH", env = "PORT21_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) at: SocketArgs,
+    /// For programs: one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `reload`.
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    pub(crate) at: SocketArgs,
+}
+
+/// Arguments of `kick`.
+#[derive(Debug, Args)]
+pub(crate) struct KickArgs {
+    #[command(flatten)]
+    pub(crate) at: SocketArgs,
+    /// The number of a session (as `port21 status` shows it), an address, or the name of a user.
+    pub(crate) whom: String,
+    /// Take WHOM for a user's name, whatever it looks like.
+    #[arg(long)]
+    pub(crate) user: bool,
 }
 
 /// Commands of `config`.
@@ -187,6 +230,18 @@ impl FromStr for ListenAddr {
 /// What holds a password is a secret before anything can be wrong with it, so that no error shows it.
 fn parse_user(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
+}
+
+/// Arguments of `unban`.
+#[derive(Debug, Args)]
+pub(crate) struct UnbanArgs {
+    #[command(flatten)]
+    pub(crate) at: SocketArgs,
+    /// The address that is banned, or the name of the user from whose account addresses are.
+    pub(crate) whom: String,
+    /// Take WHOM for a user's name, whatever it looks like.
+    #[arg(long)]
+    pub(crate) user: bool,
 }
 
 #[cfg(test)]

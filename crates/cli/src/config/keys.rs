@@ -22,6 +22,10 @@ fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
         ("limits", keys_of::<Limits>()),
         ("record", keys_of::<Record>()),
         ("sandbox", keys_of::<Sandbox>()),
+        ("log", keys_of::<Log>()),
+        ("control", keys_of::<Control>()),
+        ("metrics", keys_of::<Metrics>()),
+        ("hook", keys_of::<Hook>()),
     ]
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Listen {
     /// As `mode` of `[tls]`, where it is nothing.
     #[serde(default)]
     pub(crate) tls: Option<Tls>,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
 }
 
 impl Default for Listen {
@@ -25,12 +27,12 @@ impl Default for Listen {
 impl Listen {
     /// A place with nothing but its address.
     pub(crate) fn at(address: ListenAddr) -> Listen {
-        Listen { address, tls: None }
+        Listen { address, tls: None, name: None }
     }
 }
 
 impl From<ListenArg> for Listen {
     fn from(ListenArg { address, tls }: ListenArg) -> Listen {
-        Listen { address, tls }
+        Listen { address, tls, name: None }
     }
 }

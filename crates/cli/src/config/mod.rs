@@ -17,13 +17,18 @@
 //! | [`timeouts`], [`limits`] | how long, how much |
 //! | [`record`] | recordings of sessions |
 //! | [`sandbox`] | what the server gives up before it serves |
+//! | [`control`], [`log`], [`metrics`], [`hooks`] | what an operator asks, reads, measures and is told |
 //! | [`mistake`] | what is wrong in a file, with line and key |
 
 pub(crate) mod accounts;
 pub(crate) mod anonymous;
+pub(crate) mod control;
+pub(crate) mod hooks;
 pub(crate) mod limits;
 pub(crate) mod listen;
+pub(crate) mod log;
 pub(crate) mod logins;
+pub(crate) mod metrics;
 pub(crate) mod mistake;
 pub(crate) mod passive;
 pub(crate) mod proxy;
@@ -45,9 +50,13 @@ use serde::{Deserialize, Deserializer};
 
 pub(crate) use self::accounts::{Accounts, User};
 pub(crate) use self::anonymous::Anonymous;
+pub(crate) use self::control::Control;
+pub(crate) use self::hooks::Hook;
 pub(crate) use self::limits::Limits;
 pub(crate) use self::listen::Listen;
+pub(crate) use self::log::Log;
 pub(crate) use self::logins::Logins;
+pub(crate) use self::metrics::Metrics;
 use self::mistake::{Document, Found, Mistake};
 pub(crate) use self::passive::Passive;
 pub(crate) use self::proxy::Proxy;
@@ -77,6 +86,10 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
     include_str!("limits.toml"),
     include_str!("record.toml"),
     include_str!("sandbox.toml"),
+    include_str!("log.toml"),
+    include_str!("control.toml"),
+    include_str!("metrics.toml"),
+    include_str!("hooks.toml"),
 );
 
 /// All settings of `serve`, a field for each section. The file explains each: see [`DEFAULT_FILE`].
@@ -100,6 +113,11 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) record: Record,
     pub(crate) sandbox: Sandbox,
+    pub(crate) log: Log,
+    pub(crate) control: Control,
+    pub(crate) metrics: Metrics,
+    #[serde(rename = "hook")]
+    pub(crate) hooks: Vec<Hook>,
 }
 
 impl Default for Config {
@@ -120,6 +138,10 @@ impl Default for Config {
             limits: Limits::default(),
             record: Record::default(),
             sandbox: Sandbox::default(),
+            log: Log::default(),
+            control: Control::default(),
+            metrics: Metrics::default(),
+            hooks: Vec::new(),
         }
     }
 }
@@ -187,6 +209,7 @@ impl Config {
         config.passive.advertise = args.advertise.clone().or(config.passive.advertise);
         config.sandbox.mode = args.sandbox.unwrap_or(config.sandbox.mode);
         config.record.directory = args.record.clone().or(config.record.directory);
+        config.control.socket = args.control.clone().or(config.control.socket);
         config.site.host_name = args.host_name.clone().or(config.site.host_name);
         for user in &args.user {
             config.users.push(User::from_flag(user)?);
@@ -223,6 +246,11 @@ impl Config {
     /// What is done about TLS at a place.
     pub(crate) fn tls_at(&self, listen: &Listen) -> TlsMode {
         listen.tls.unwrap_or(self.tls.mode).into()
+    }
+
+    /// A place to listen at, as the library takes it.
+    pub(crate) fn place(&self, listen: &Listen) -> port21_server::Listen {
+        port21_server::Listen::from(listen.address.0).with_tls(self.tls_at(listen))
     }
 
     /// As the library takes them; `advertise` is not resolved.
@@ -262,7 +290,42 @@ impl Config {
                 found.at("name", format!("there are two users of the name {}", user.name));
             }
         }
+        self.passive.check(&mut found.within("passive"));
+        self.log.check(&mut found.within("log"));
+        for (at, listen) in self.listen.iter().enumerate() {
+            if self.listen.iter().take(at).any(|other| other.address == listen.address) {
+                found.nth("listen", at).at("address", format!("{} is named twice", listen.address.0));
+            }
+            if listen.name.is_some() && self.listen.iter().take(at).any(|other| other.name == listen.name) {
+                found.nth("listen", at).at("name", "two places have this name");
+            }
+        }
+        for (at, hook) in self.hooks.iter().enumerate() {
+            let mut found = found.nth("hook", at);
+            hook.check(&mut found);
+            if !hook.program.is_empty() && self.sandbox.mode != sandbox::Mode::Off {
+                found.at(
+                    "program",
+                    "behind the sandbox no program is started: name a `url`, or set `mode = \"off\"` in [sandbox]",
+                );
+            }
+        }
         mistakes
+    }
+
+    /// What is not as it was, but can only be changed by a restart.
+    pub(crate) fn restart_needed(&self, before: &Config) -> Vec<String> {
+        let keys = [
+            ("record.directory", self.record == before.record),
+            ("control.socket", self.control == before.control),
+            ("metrics.listen", self.metrics == before.metrics),
+            ("log.format", self.log.format == before.log.format),
+            ("log.file", self.log.file == before.log.file),
+            ("log.xferlog", self.log.xferlog == before.log.xferlog),
+            ("sandbox", self.sandbox == before.sandbox),
+        ];
+        let changed = keys.iter().filter(|(_, same)| !same);
+        changed.map(|(key, _)| format!("`{key}` has changed: restart needed")).collect()
     }
 }
 
@@ -303,6 +366,7 @@ mod tests {
         let mut want = Config { listen: vec![Listen::at(":21".parse().unwrap())], ..Config::default() };
         want.site.root = Some("/".into());
         want.anonymous.enabled = true;
+        want.control.socket = Some("/run/port21/control.sock".into());
         assert_eq!(file, want);
     }
 
@@ -314,10 +378,14 @@ mod tests {
                 Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => format!("{rest}\n"),
                 _ => format!("{line}\n"),
             })
+            // A hook is a program or a URL, and behind the sandbox a URL.
+            .filter(|line: &String| !line.starts_with("program = "))
             .collect();
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.users.len(), 1);
         assert!(config.passive.advertise.is_some() && config.record.directory.is_some());
+        assert!(config.metrics.listen.is_some() && config.hooks.len() == 1);
+        assert_eq!(Config::default().restart_needed(&config).len(), 6);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! `[passive]`: data connections in passive mode.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use port21_server::{Network, Settings};
 use serde::{Deserialize, Deserializer};
 
 use super::deserialize_each;
+use super::mistake::Found;
 use crate::args::client::parse_ports;
+use crate::units::deserialize_duration;
 
 /// The keys of the section; `passive.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -15,6 +18,8 @@ pub(crate) struct Passive {
     #[serde(deserialize_with = "deserialize_ports")]
     pub(crate) ports: RangeInclusive<u16>,
     pub(crate) advertise: Option<String>,
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub(crate) advertise_every: Duration,
     #[serde(deserialize_with = "deserialize_each")]
     pub(crate) local_networks: Vec<Network>,
 }
@@ -25,12 +30,19 @@ impl Default for Passive {
         Passive {
             ports: server.passive_ports.unwrap_or(61000..=61999),
             advertise: None,
+            advertise_every: Duration::from_secs(300),
             local_networks: server.local_networks,
         }
     }
 }
 
 impl Passive {
+    pub(super) fn check(&self, found: &mut Found<'_>) {
+        if self.advertise_every < Duration::from_secs(1) {
+            found.at("advertise-every", "less than a second would flood the name server");
+        }
+    }
+
     /// All but `advertise`, which has to be resolved.
     pub(super) fn apply(&self, settings: &mut Settings) {
         settings.passive_ports = Some(self.ports.clone());

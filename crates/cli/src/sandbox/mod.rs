@@ -30,10 +30,12 @@ mod places;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::bail;
 
 use self::linux::{Identity, Steps};
+use self::places::Grant;
 use crate::config::Config;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
@@ -42,34 +44,67 @@ use crate::exit::{Exit, Fault};
 pub(crate) struct Sandbox {
     mode: Mode,
     steps: Option<Steps>,
+    grants: Vec<Grant>,
+}
+
+/// The sandbox of a server that serves, as far as a new configuration may run into it.
+#[derive(Clone, Debug)]
+pub(crate) struct Confined {
+    /// Nothing where there is no sandbox.
+    grants: Option<Vec<Grant>>,
+}
+
+impl Confined {
+    /// Whether there is a sandbox.
+    pub(crate) fn is_on(&self) -> bool {
+        self.grants.is_some()
+    }
+
+    /// What a configuration asks for that was given up, in one sentence each.
+    pub(crate) fn forbids(&self, config: &Config) -> Vec<String> {
+        let Some(grants) = &self.grants else { return Vec::new() };
+        match places::needed(config) {
+            Ok(needed) => {
+                let outside = needed.iter().filter(|grant| !places::covers(grants, &grant.path, grant.access));
+                outside
+                    .map(|grant| format!("{} is outside of the sandbox: restart needed", grant.path.display()))
+                    .collect()
+            }
+            Err(error) => vec![format!("{error:#}")],
+        }
+    }
 }
 
 impl Sandbox {
     /// Looks up and opens what the sandbox is made of, with the rights that the process has now. `bound` is where it
-    /// listens.
+    /// listens; `file` is the configuration's own, which a reload reads again.
     ///
     /// # Errors
     /// Where the configuration names a user or a place that is not there.
-    pub(crate) fn new(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<Sandbox> {
+    pub(crate) fn new(config: &Config, file: Option<&Path>, bound: &[SocketAddr]) -> anyhow::Result<Sandbox> {
         let mode = config.sandbox.mode;
         if mode == Mode::Off {
-            return Ok(Sandbox { mode, steps: None });
+            return Ok(Sandbox { mode, steps: None, grants: Vec::new() });
         }
         let identity = Identity::wanted(&config.sandbox)?;
         places::make_own(config, identity.as_ref())?;
-        let grants = places::needed(config)?;
+        let mut grants = places::needed(config)?;
+        // Another user than the one who has read it may not be able to read it again.
+        if identity.is_none() {
+            grants.extend(file.map(places::of_configuration).transpose()?);
+        }
         let steps = Steps::new(config, identity, bound, &grants);
-        Ok(Sandbox { mode, steps: Some(steps) })
+        Ok(Sandbox { mode, steps: Some(steps), grants })
     }
 
     /// Gives everything else up, for good, and logs what was given up. To be called while there is one thread.
     ///
     /// # Errors
     /// Where `require` asks for more than this system can.
-    pub(crate) fn close(self) -> anyhow::Result<()> {
+    pub(crate) fn close(self) -> anyhow::Result<Confined> {
         let Some(steps) = self.steps else {
             tracing::warn!("no sandbox: the server keeps all rights that it was started with");
-            return Ok(());
+            return Ok(Confined { grants: None });
         };
         let safeguards = steps.enforce()?;
         if self.mode == Mode::Require && !safeguards.lacks.is_empty() {
@@ -80,7 +115,7 @@ impl Sandbox {
         for lack in &safeguards.lacks {
             tracing::warn!("sandbox: {lack}");
         }
-        Ok(())
+        Ok(Confined { grants: Some(self.grants) })
     }
 }
 

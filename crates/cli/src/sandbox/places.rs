@@ -40,6 +40,16 @@ pub(super) fn needed(config: &Config) -> anyhow::Result<Vec<Grant>> {
     Ok(grants)
 }
 
+/// The directory of the configuration file: editors put another file in its place.
+///
+/// # Errors
+/// Where it is not there.
+pub(super) fn of_configuration(file: &Path) -> anyhow::Result<Grant> {
+    let path = file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?;
+    let path = path.parent().map_or_else(|| path.clone(), Path::to_owned);
+    Ok(Grant { path, access: Access::Read })
+}
+
 /// Makes the directories that are the server's own, where they are not there, and gives them to whom the server becomes.
 /// One that is there belongs to whom it belongs.
 ///
@@ -62,7 +72,10 @@ pub(super) fn make_own(config: &Config, owner: Option<&Identity>) -> anyhow::Res
 
 /// The directories that the server makes for itself.
 fn own(config: &Config) -> impl Iterator<Item = &Path> {
-    config.record.directory.as_deref().into_iter()
+    // What is written anew when a log was renamed, and where the socket gets its name.
+    let files = [&config.control.socket, &config.log.file, &config.log.xferlog].into_iter().flatten();
+    let of_files = files.filter_map(|file| file.parent()).filter(|dir| !dir.as_os_str().is_empty());
+    config.record.directory.as_deref().into_iter().chain(of_files)
 }
 
 /// As the configuration names them: a further setting that names a place has a line here.

@@ -2,44 +2,76 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`running`] | the server that runs, and how it takes a new configuration |
 //! | `accounts` | who may log in, and what they may do |
 //! | `tls` | certificates |
+//! | [`advertise`] | the address that PASV tells behind NAT |
+//! | [`report`] | what is said at the start; `serve --check` |
+//! | [`socket`], [`metrics`] | what can be asked: by `port21 status`, `reload`, `kick`; by Prometheus |
+//! | [`systemd`] | what systemd is told and hands over |
+//! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
+//! | [`hooks`] | programs and URLs that are told what happened |
 //! | `recorder` | `--record`: a recording a session |
 
 mod accounts;
+mod advertise;
+mod hooks;
+mod lines;
+mod log;
+mod metrics;
 mod recorder;
+mod report;
+mod running;
+mod socket;
+mod systemd;
 mod tls;
+mod xferlog;
 
 use std::future::Future;
-use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use port21_server::storage::{LocalFs, LocalSettings};
-use port21_server::tls::{Certificates, TlsSettings};
-use port21_server::{Listen, Server, ServerBuilder, Settings, TlsMode};
+use anyhow::Context as _;
+use jiff::tz::TimeZone;
+use port21_server::storage::LocalFs;
+use port21_server::tls::TlsSettings;
+use port21_server::{Listen, Server};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use self::hooks::Hooks;
+use self::log::Log;
+use self::metrics::Metrics;
 use self::recorder::Recorder;
-use crate::args::serve::{ListenAddr, ServeArgs};
-use crate::config::{self, Config};
+use self::running::{Beside, Running};
+use self::socket::Socket;
+use self::systemd::{Notifier, Passed};
+use self::xferlog::Xferlog;
+use crate::args::serve::ServeArgs;
+use crate::config::Config;
 use crate::exit::{Exit, Fault};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Confined, Sandbox};
 
 /// How often left-overs of uploads are looked for.
 const COLLECT: Duration = Duration::from_secs(24 * 3600);
 
-/// Serves until SIGTERM or ^C.
-pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
-    let mut config = Config::with_flags(args)?;
-    // Names are looked up before the sandbox is closed: what that reads is none of a file server's business.
-    if let Some(host) = &config.passive.advertise {
-        config.passive.advertise = Some(resolve(host)?.to_string());
+/// How long hooks may go on when the server has ended.
+const HOOKS_END: Duration = Duration::from_secs(10);
+
+/// How often the line in `systemctl status` is written anew.
+const STATUS_EVERY: Duration = Duration::from_secs(30);
+
+/// Serves until SIGTERM or ^C. `level`: how much is logged, where the flags say so.
+pub(crate) fn run(args: ServeArgs, level: Option<&str>) -> anyhow::Result<Exit> {
+    let config = Config::with_flags(&args)?;
+    let log = Log::new(&config.log, level);
+    if args.check {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        return runtime.context("cannot start the runtime")?.block_on(report::check(&config));
     }
     if !args.user.is_empty() {
         tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
@@ -47,28 +79,111 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     if config.accounts.write && config.users.is_empty() && !config.accounts.is_kept() {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
     }
+    // What the sandbox would take away: sockets, names, the time zone, keys.
+    let notifier = Notifier::from_environment();
+    let advertise = config.passive.advertise.as_deref().map(advertise::resolve_now).transpose()?;
+    let zone = TimeZone::system();
     let sockets = listen(&config)?;
-    // Their files may be out of reach later.
+    let metrics = config.metrics.listen.map(Metrics::listen).transpose()?;
     let tls = tls::open(&config)?;
     // The sandbox is for every thread: it is closed before a second one begins. Behind it a runtime could not look any
     // more how many are worth it.
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    Sandbox::new(&config, &addresses(&sockets)?)?.close()?;
+    let confined = Sandbox::new(&config, args.config.as_deref(), &addresses(&sockets)?)?.close()?;
+    log.begin()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let done = runtime.block_on(serve(&config, sockets, tls));
+    let start = Start { args, config, log, notifier, advertise, zone, sockets, metrics, tls, confined };
+    let done = runtime.block_on(serve(start));
     // A file system that hangs may hold a thread: it is not waited for.
     runtime.shutdown_background();
     done
 }
 
-/// Listens everywhere. Clients that connect wait until the server runs.
+/// All that was looked up and opened before the sandbox was closed.
+struct Start {
+    args: ServeArgs,
+    config: Config,
+    log: Log,
+    notifier: Notifier,
+    advertise: Option<Ipv4Addr>,
+    zone: TimeZone,
+    sockets: Vec<(Listen, TcpListener)>,
+    metrics: Option<TcpListener>,
+    tls: Option<TlsSettings>,
+    confined: Confined,
+}
+
+async fn serve(start: Start) -> anyhow::Result<Exit> {
+    let Start { args, config, log, notifier, advertise, zone, sockets, metrics, tls, confined } = start;
+    let limit = port21_server::raise_descriptor_limit();
+    tracing::debug!(?limit, "file descriptors");
+    let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
+    let xferlog = config.log.xferlog.as_deref().map(|file| Xferlog::begin(file, zone)).transpose()?;
+    let beside = Beside { recorder, xferlog: xferlog.map(Arc::new), log, notifier, confined };
+    let hooks = Arc::new(Hooks::start(&config.hooks));
+    let mut server = running::builder(&config, tls.clone(), &beside, &hooks, advertise).await?.build();
+    let mut bound = Vec::new();
+    for (place, socket) in sockets {
+        let addr = server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
+        bound.push((addr, place.tls));
+    }
+    let socket = config.control.socket.as_deref().map(Socket::open).transpose()?;
+    let metrics = metrics.map(Metrics::new).transpose()?;
+    let (first, second) = signals()?;
+    let hang_up = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+
+    report::announce(&config, &bound, tls.as_ref().map(|tls| &*tls.certificates))?;
+    if let Some(addr) = metrics.as_ref().and_then(Metrics::addr) {
+        tracing::info!("metrics at http://{addr}/metrics");
+    }
+    let running = Arc::new(Running::new(args, config, tls, &server, hooks, beside));
+    let ending = Arc::new(AtomicBool::new(false));
+    // All that ends with the server.
+    let mut beside = JoinSet::new();
+    beside.spawn(collect_leftovers(running.clone()));
+    beside.spawn(advertise::keep_looking_up(running.clone()));
+    beside.spawn(tls::renew(running.clone()));
+    beside.spawn(reload_on(hang_up, running.clone()));
+    beside.spawn(tell_systemd(running.clone()));
+    if let Some(socket) = socket {
+        beside.spawn(socket.serve(running.clone()));
+    }
+    if let Some(metrics) = metrics {
+        beside.spawn(metrics.serve(running.clone(), ending.clone()));
+    }
+    running.notifier().ready(&running.status_line());
+    let shutdown = async {
+        first.await;
+        ending.store(true, Ordering::Relaxed);
+        running.notifier().stopping();
+    };
+    tokio::select! {
+        () = server.run(shutdown) => {}
+        () = second => tracing::warn!("a second signal: cutting off what is left"),
+    }
+    running.hooks().finish(HOOKS_END).await;
+    // The last that hold what is to be written to its end.
+    beside.shutdown().await;
+    Ok(Exit::Done)
+}
+
+/// Listens at all places, at those sockets that systemd has opened and at its own. Clients that connect wait until the
+/// server runs.
 fn listen(config: &Config) -> anyhow::Result<Vec<(Listen, TcpListener)>> {
-    let place = |listen: &config::Listen| Listen::from(listen.address.0).with_tls(config.tls_at(listen));
-    let places: Vec<Listen> = config.listen.iter().map(place).collect();
-    let sockets = port21_server::listen_ahead(&places, config.settings().backlog)
+    let mut passed = Passed::from_environment()?;
+    let (mut sockets, mut own) = (Vec::new(), Vec::new());
+    for place in &config.listen {
+        match passed.take(place) {
+            Some(socket) => sockets.push((config.place(place), socket)),
+            None => own.push(config.place(place)),
+        }
+    }
+    passed.none_left()?;
+    let opened = port21_server::listen_ahead(&own, config.settings().backlog)
         .map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
-    Ok(places.into_iter().zip(sockets).collect())
+    sockets.extend(own.into_iter().zip(opened));
+    Ok(sockets)
 }
 
 fn addresses(sockets: &[(Listen, TcpListener)]) -> anyhow::Result<Vec<SocketAddr>> {
@@ -76,46 +191,34 @@ fn addresses(sockets: &[(Listen, TcpListener)]) -> anyhow::Result<Vec<SocketAddr
     bound.context("cannot ask a listener for its address")
 }
 
-async fn serve(config: &Config, sockets: Vec<(Listen, TcpListener)>, tls: Option<TlsSettings>) -> anyhow::Result<Exit> {
-    let limit = port21_server::raise_descriptor_limit();
-    tracing::debug!(?limit, "file descriptors");
-    let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
-    let certificates = tls.as_ref().map(|tls| tls.certificates.clone());
-    let mut builder = builder(config).await?;
-    if let Some(tls) = tls {
-        builder = builder.tls(tls).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
+/// Reloads at each SIGHUP. What comes of it is logged.
+async fn reload_on(mut hang_up: tokio::signal::unix::Signal, running: Arc<Running>) {
+    while hang_up.recv().await.is_some() {
+        drop(running.reload().await);
     }
-    if let Some(recorder) = &recorder {
-        builder = builder.events(recorder.sinks());
+}
+
+/// Tells systemd that the server lives, and how it is.
+async fn tell_systemd(running: Arc<Running>) {
+    let alive = systemd::watchdog();
+    let mut every = tokio::time::interval(alive.unwrap_or(STATUS_EVERY).min(STATUS_EVERY));
+    loop {
+        every.tick().await;
+        let alive = if alive.is_some() { "WATCHDOG=1\n" } else { "" };
+        running.notifier().tell(&format!("{alive}STATUS={}", running.status_line()));
     }
-    let mut server = builder.build();
-    let mut bound = Vec::new();
-    for (place, socket) in sockets {
-        let addr = server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
-        bound.push((addr, place.tls));
-    }
-    announce(config, &bound, certificates.as_deref())?;
-    if let Some(certificates) = certificates {
-        tokio::spawn(tls::renew(certificates));
-    }
-    tokio::spawn(collect_leftovers(config.root(), config.uploads.files(None)));
-    let (first, second) = signals()?;
-    tokio::select! {
-        () = server.run(first) => {}
-        () = second => tracing::warn!("a second signal: cutting off what is left"),
-    }
-    drop(recorder);
-    Ok(Exit::Done)
 }
 
 /// Removes what uploads left aside when an earlier server was killed, and parts that were kept for long enough, at once
 /// and then daily, beside serving: it reads every directory.
-async fn collect_leftovers(root: PathBuf, settings: LocalSettings) {
+async fn collect_leftovers(running: Arc<Running>) {
     let mut daily = tokio::time::interval(COLLECT);
     daily.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         daily.tick().await;
-        let collected = match LocalFs::open(&root, settings.clone()) {
+        // As it is now: a reload may have changed it.
+        let config = running.config();
+        let collected = match LocalFs::open(config.root(), config.uploads.files(None)) {
             Ok(files) => files.collect_stale().await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -127,14 +230,9 @@ async fn collect_leftovers(root: PathBuf, settings: LocalSettings) {
     }
 }
 
-/// A server with these settings that listens nowhere yet.
+/// A server with these settings that listens nowhere yet, and that nobody watches.
 pub(crate) async fn server(config: &Config) -> anyhow::Result<Server> {
-    Ok(builder(config).await?.build())
-}
-
-async fn builder(config: &Config) -> anyhow::Result<ServerBuilder> {
-    let accounts = accounts::open(config)?;
-    Ok(Server::builder(Arc::new(accounts)).settings(settings(config)?))
+    Ok(running::plain_builder(config, None, None).await?.build())
 }
 
 /// Ends with the first SIGTERM or ^C, and with the second.
@@ -156,108 +254,4 @@ fn signals() -> anyhow::Result<(impl Future<Output = ()>, impl Future<Output = (
     let first = async move { drop(told.wait_for(|count| *count >= 1).await) };
     let second = async move { drop(again.wait_for(|count| *count >= 2).await) };
     Ok((first, second))
-}
-
-fn settings(config: &Config) -> anyhow::Result<Settings> {
-    let advertise = config.passive.advertise.as_deref().map(resolve).transpose()?;
-    Ok(Settings { advertise, ..config.settings() })
-}
-
-/// The IPv4 address of `advertise`: PASV has room for no other.
-fn resolve(host: &str) -> anyhow::Result<Ipv4Addr> {
-    let found = (host, 0).to_socket_addrs().with_context(|| format!("`advertise`: cannot resolve {host}"))?;
-    let first = found.map(|addr| addr.ip().to_canonical()).find_map(|ip| match ip {
-        IpAddr::V4(ip) => Some(ip),
-        IpAddr::V6(_) => None,
-    });
-    match first {
-        Some(ip) => Ok(ip),
-        None => bail!(Fault::usage(format!("`advertise`: {host} has no IPv4 address, and PASV can tell no other"))),
-    }
-}
-
-/// Says on standard output what is served, where, and for whom; what else is worth knowing goes to standard error.
-fn announce(
-    config: &Config,
-    bound: &[(SocketAddr, TlsMode)],
-    certificates: Option<&Certificates>,
-) -> anyhow::Result<()> {
-    let root = config.root();
-    let root = root.canonicalize().unwrap_or(root);
-    let at: Vec<String> = bound.iter().map(|(addr, tls)| address(*addr, *tls)).collect();
-    let mut lines = format!("Serving {} at {} for {}.\n", root.display(), at.join(" and "), audience(config));
-    lines.extend(certificates.map(|certificates| tls::fingerprints(config, certificates)));
-    let mut out = std::io::stdout().lock();
-    out.write_all(lines.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
-    if bound.iter().all(|(addr, _)| !ListenAddr(*addr).is_beyond_loopback()) {
-        tracing::info!("only this machine can connect: for all others, add a place to listen, such as --listen :2121");
-        return Ok(());
-    }
-    let ports: Vec<String> = bound.iter().map(|(addr, _)| addr.port().to_string()).collect();
-    let (first, last) = (config.passive.ports.start(), config.passive.ports.end());
-    let ports = ports.join(", ");
-    tracing::info!(
-        "a firewall has to let in: nft add rule inet filter input tcp dport {{ {ports}, {first}-{last} }} accept"
-    );
-    let beyond = |mode| bound.iter().any(|(addr, tls)| ListenAddr(*addr).is_beyond_loopback() && *tls == mode);
-    if beyond(TlsMode::Off) {
-        tracing::info!("FTP sends names, passwords and files in clear: --tls require protects them");
-    } else if beyond(TlsMode::Offer) {
-        tracing::info!("clients that do not ask for TLS send names, passwords and files in clear");
-    }
-    Ok(())
-}
-
-fn address(addr: SocketAddr, tls: TlsMode) -> String {
-    match tls {
-        TlsMode::Off => format!("ftp://{addr}/"),
-        TlsMode::Offer => format!("ftp://{addr}/ (TLS offered)"),
-        TlsMode::Require => format!("ftp://{addr}/ (TLS required)"),
-        TlsMode::Implicit => format!("ftps://{addr}/"),
-    }
-}
-
-/// `anybody (read-only) and alice (read and write)`.
-fn audience(config: &Config) -> String {
-    let mut who = Vec::new();
-    if config.anonymous.enabled {
-        who.push("anybody (read-only)".to_owned());
-    }
-    for user in &config.users {
-        let may = if user.write.unwrap_or(config.accounts.write) { "read and write" } else { "read-only" };
-        who.push(format!("{} ({may})", user.name));
-    }
-    if let Some(file) = config.accounts.file.as_ref().filter(|file| file.exists()) {
-        who.push(format!("the accounts in {}", file.display()));
-    }
-    match who.len() {
-        0..=4 => who.join(" and "),
-        n => format!("{} and {} more", who[0], n - 1),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Accounts, Anonymous, User};
-    use port21_proto::Secret;
-
-    #[test]
-    fn for_whom() {
-        let user = |name: &str, write| User { name: name.to_owned(), password: Secret::new("x"), home: None, write };
-        let users = vec![user("alice", None), user("bob", Some(false))];
-        let config = Config {
-            anonymous: Anonymous { enabled: true, ..Anonymous::default() },
-            accounts: Accounts { write: true, file: None },
-            users,
-            ..Config::default()
-        };
-        assert_eq!(audience(&config), "anybody (read-only) and alice (read and write) and bob (read-only)");
-    }
-
-    #[test]
-    fn an_address_to_advertise() {
-        assert_eq!(resolve("192.0.2.7").unwrap(), Ipv4Addr::new(192, 0, 2, 7));
-        assert_eq!(Exit::of(&resolve("2001:db8::1").unwrap_err()), Exit::Usage);
-    }
 }

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Recorder {
     sender: SyncSender<Message>,
     unsaid: Unsaid,
-    ended: Receiver<()>,
+    ended: Mutex<Receiver<()>>,
     dir: Arc<Path>,
 }
 
@@ -63,7 +63,7 @@ impl Recorder {
             let _ = tell.send(());
         };
         thread.spawn(run).context("cannot start a thread")?;
-        Ok(Recorder { sender, unsaid, ended, dir: Arc::from(dir) })
+        Ok(Recorder { sender, unsaid, ended: Mutex::new(ended), dir: Arc::from(dir) })
     }
 
     /// What gives each session its sink.
@@ -90,7 +90,8 @@ impl Drop for Recorder {
     /// A session that was cut off may still hold its end of the channel, on a thread that waits for a file system: the
     /// recorder does not wait for that.
     fn drop(&mut self) {
-        if self.sender.try_send(Message::Stop).is_err() || self.ended.recv_timeout(PATIENCE).is_err() {
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if self.sender.try_send(Message::Stop).is_err() || ended.recv_timeout(PATIENCE).is_err() {
             tracing::warn!("the disk is too slow for the recordings: their ends are lost");
         }
     }

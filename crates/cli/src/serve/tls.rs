@@ -12,6 +12,7 @@ use port21_server::tls::{
 };
 use tokio::time::MissedTickBehavior;
 
+use super::running::Running;
 use crate::config::Config;
 use crate::config::tls::{ClientCertificates as Asked, Minimum, SessionReuse as Reuse};
 use crate::exit::{Exit, Fault};
@@ -58,13 +59,14 @@ pub(super) fn fingerprints(config: &Config, certificates: &Certificates) -> Stri
 
 /// Reads certificates again whose files have changed, beside serving. One that cannot be used is told, and the one before
 /// stays.
-pub(super) async fn renew(certificates: Arc<Certificates>) {
+pub(super) async fn renew(running: Arc<Running>) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let certificates = certificates.clone();
-        match tokio::task::spawn_blocking(move || certificates.reload_if_changed()).await {
+        // As it is now: a reload may have named others.
+        let Some(tls) = running.tls() else { continue };
+        match tokio::task::spawn_blocking(move || tls.certificates.reload_if_changed()).await {
             Ok(Ok(true)) => tracing::info!("new certificates"),
             Ok(Ok(false)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "certificates have changed and cannot be used: the old ones stay"),

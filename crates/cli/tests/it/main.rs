@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod console;
 mod demo;
+mod operations;
 mod sandbox;
 mod serve;
 mod support;

@@ -1,0 +1,74 @@
+//! The address that PASV tells behind NAT: looked up by name, and again every few minutes.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::time::sleep;
+
+use super::running::Running;
+use crate::exit::Fault;
+
+/// The IPv4 address of `advertise`: PASV has room for no other.
+pub(super) async fn resolve(host: &str) -> anyhow::Result<Ipv4Addr> {
+    let found =
+        tokio::net::lookup_host((host, 0)).await.with_context(|| format!("`advertise`: cannot resolve {host}"))?;
+    first_ipv4(host, found)
+}
+
+/// As [`resolve`], before there is a runtime.
+///
+/// # Errors
+/// Where the name cannot be looked up, or has no such address.
+pub(super) fn resolve_now(host: &str) -> anyhow::Result<Ipv4Addr> {
+    let found = (host, 0).to_socket_addrs().with_context(|| format!("`advertise`: cannot resolve {host}"))?;
+    first_ipv4(host, found)
+}
+
+fn first_ipv4(host: &str, found: impl Iterator<Item = SocketAddr>) -> anyhow::Result<Ipv4Addr> {
+    let first = found.map(|addr| addr.ip().to_canonical()).find_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    });
+    match first {
+        Some(ip) => Ok(ip),
+        None => bail!(Fault::usage(format!("`advertise`: {host} has no IPv4 address, and PASV can tell no other"))),
+    }
+}
+
+/// Looks the name up again and again. Where that fails, the last address that was found stays.
+pub(super) async fn keep_looking_up(running: Arc<Running>) {
+    let mut last = None;
+    loop {
+        sleep(running.config().passive.advertise_every).await;
+        // As it is now: a reload may have changed it.
+        let Some(host) = running.config().passive.advertise else { continue };
+        if host.parse::<IpAddr>().is_ok() {
+            continue;
+        }
+        match resolve(&host).await {
+            // It may have been taken out meanwhile.
+            Ok(ip) if running.config().passive.advertise.as_ref() == Some(&host) => {
+                if last != Some(ip) {
+                    tracing::info!(%host, %ip, "the address that PASV tells to peers beyond NAT");
+                }
+                last = Some(ip);
+                running.handle.advertise(Some(ip));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%host, error = format!("{error:#}"), "the last address that was found stays"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[tokio::test]
+    async fn an_address_to_advertise() {
+        assert_eq!(resolve("192.0.2.7").await.unwrap(), Ipv4Addr::new(192, 0, 2, 7));
+        assert_eq!(Exit::of(&resolve("2001:db8::1").await.unwrap_err()), Exit::Usage);
+    }
+}

@@ -1,0 +1,250 @@
+//! What an operator is told of a server that starts, or would: where, what, for whom, and with which safeguards.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use port21_server::storage::CommitMode;
+use port21_server::tls::Certificates;
+use port21_server::{ListenError, Server, TlsMode};
+
+use super::running::plain_builder;
+use super::systemd::Passed;
+use super::tls;
+use crate::args::serve::ListenAddr;
+use crate::config::Config;
+use crate::exit::{Exit, Fault, sentences};
+use crate::units::show_duration;
+
+/// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.
+pub(super) fn announce(
+    config: &Config,
+    bound: &[(SocketAddr, TlsMode)],
+    certificates: Option<&Certificates>,
+) -> anyhow::Result<()> {
+    let at: Vec<String> = bound.iter().map(|(addr, tls)| address(*addr, *tls)).collect();
+    let mut lines = format!("Serving {} at {} for {}.\n", root(config), at.join(" and "), audience(config));
+    lines.extend(certificates.map(|certificates| tls::fingerprints(config, certificates)));
+    print(&lines)?;
+    if bound.iter().all(|(addr, _)| !ListenAddr(*addr).is_beyond_loopback()) {
+        tracing::info!("only this machine can connect: for all others, add a place to listen, such as --listen :2121");
+        return Ok(());
+    }
+    let ports: Vec<String> = bound.iter().map(|(addr, _)| addr.port().to_string()).collect();
+    tracing::info!("a firewall has to let in: {}", firewall(config, &ports));
+    let beyond = |mode| bound.iter().any(|(addr, tls)| ListenAddr(*addr).is_beyond_loopback() && *tls == mode);
+    if beyond(TlsMode::Off) {
+        tracing::info!("FTP sends names, passwords and files in clear: --tls require protects them");
+    } else if beyond(TlsMode::Offer) {
+        tracing::info!("clients that do not ask for TLS send names, passwords and files in clear");
+    }
+    Ok(())
+}
+
+fn address(addr: SocketAddr, tls: TlsMode) -> String {
+    match tls {
+        TlsMode::Off => format!("ftp://{addr}/"),
+        TlsMode::Offer => format!("ftp://{addr}/ (TLS offered)"),
+        TlsMode::Require => format!("ftp://{addr}/ (TLS required)"),
+        TlsMode::Implicit => format!("ftps://{addr}/"),
+    }
+}
+
+/// `serve --check`: says what would be exposed and with which safeguards, and tries all that a start needs.
+///
+/// # Errors
+/// All that stands against a start.
+pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
+    print(&exposure(config))?;
+    let mut faults = Vec::new();
+    let builder = match tls::open(config) {
+        Ok(tls) => plain_builder(config, tls, None).await,
+        Err(error) => Err(error),
+    };
+    match builder {
+        Ok(builder) => faults.extend(try_to_listen(config, builder.build())),
+        Err(error) => faults.extend(sentences(&error)),
+    }
+    faults.extend(what_is_missing(config));
+    if faults.is_empty() {
+        print("The server would start.\n")?;
+        return Ok(Exit::Done);
+    }
+    Err(Fault::each(Exit::Local, faults).into())
+}
+
+fn try_to_listen(config: &Config, mut server: Server) -> Vec<String> {
+    let running =
+        config.control.socket.as_ref().is_some_and(|path| std::os::unix::net::UnixStream::connect(path).is_ok());
+    let mut passed = Passed::from_environment().unwrap_or_default();
+    let mut faults = Vec::new();
+    for place in config.listen.iter().filter(|place| passed.take(place).is_none()) {
+        match server.listen(config.place(place)) {
+            Ok(_) => {}
+            // By that very server, most likely.
+            Err(ListenError::Taken(_)) if running => tracing::warn!("a server runs already: {}", place.address.0),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    faults
+}
+
+fn what_is_missing(config: &Config) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (key, file) in [
+        ("control.socket", &config.control.socket),
+        ("log.file", &config.log.file),
+        ("log.xferlog", &config.log.xferlog),
+    ] {
+        if let Some(dir) = file.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty())
+            && !dir.is_dir()
+        {
+            missing.push(format!("`{key}`: {} is no directory: make it, for the user of the server", dir.display()));
+        }
+    }
+    for program in config.hooks.iter().filter_map(|hook| hook.program.first()) {
+        let runs =
+            std::fs::metadata(program).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+        if !runs {
+            missing.push(format!("`hook.program`: {program} is no program that can be run"));
+        }
+    }
+    missing
+}
+
+/// One line for each side of the server that shows.
+fn exposure(config: &Config) -> String {
+    let mut out = String::new();
+    let mut say = |what: &str, how: String| out.push_str(&format!("{what:<15} {how}\n"));
+    for place in &config.listen {
+        let reach =
+            if place.address.is_beyond_loopback() { "every network that reaches it" } else { "this machine only" };
+        let tls = match config.tls_at(place) {
+            TlsMode::Off => "in clear: names, passwords and files can be read on the way",
+            TlsMode::Offer => "TLS for those who ask for it: others send names, passwords and files in clear",
+            TlsMode::Require => "TLS required before a login",
+            TlsMode::Implicit => "TLS from the first byte",
+        };
+        say("listening", format!("{}: {reach}; {tls}", place.address.0));
+    }
+    say("serving", format!("{}, and nothing outside of it (kept in by the kernel: openat2)", root(config)));
+    if config.anonymous.enabled {
+        say("may log in", "anybody, to read everything, without a password; never to write".to_owned());
+    }
+    for user in &config.users {
+        let may = if user.write.unwrap_or(config.accounts.write) { "read and write" } else { "read only" };
+        let home = user.home.as_deref().map(|home| format!(" in {home}")).unwrap_or_default();
+        say("may log in", format!("{} ({may}){home}", user.name));
+    }
+    if let Some(file) = &config.accounts.file {
+        say("may log in", format!("the accounts in {}: port21 user list", file.display()));
+    }
+    let commit = match config.uploads.commit {
+        CommitMode::Durable => "whole or not there; on the disk before they are acknowledged",
+        CommitMode::Atomic => "whole or not there; a power cut may lose what was acknowledged a moment ago",
+        CommitMode::Direct => "under their own names from the first byte: others see half files",
+    };
+    say("uploads", commit.to_owned());
+    let passive = &config.passive;
+    let beyond = passive.advertise.as_ref().map(|host| format!("; beyond the local networks PASV tells {host}"));
+    say(
+        "passive ports",
+        format!(
+            "{}-{}, for the client's address alone{}",
+            passive.ports.start(),
+            passive.ports.end(),
+            beyond.unwrap_or_default()
+        ),
+    );
+    let ports: Vec<String> = config.listen.iter().map(|place| place.address.0.port().to_string()).collect();
+    say("firewall", firewall(config, &ports));
+    let (limits, timeouts) = (&config.limits, &config.timeouts);
+    say(
+        "limits",
+        format!(
+            "{} connections, {} from one address; {} to log in, {} between commands, {} for a transfer that stands still",
+            limits.connections,
+            limits.connections_per_address,
+            show_duration(timeouts.login),
+            show_duration(timeouts.idle),
+            show_duration(timeouts.stall)
+        ),
+    );
+    say("logins", "3 tries a connection; the same answer for unknown names and wrong passwords".to_owned());
+    let shown = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    if let Some(socket) = shown(&config.control.socket) {
+        say("control", format!("{socket}, for root and the user of the server"));
+    }
+    if let Some(addr) = config.metrics.listen {
+        say("metrics", format!("http://{addr}/metrics, without a password"));
+    }
+    say("log", shown(&config.log.file).unwrap_or_else(|| "standard error".to_owned()));
+    for (what, path) in [("transfers", &config.log.xferlog), ("recordings", &config.record.directory)] {
+        if let Some(path) = shown(path) {
+            say(what, path);
+        }
+    }
+    for hook in &config.hooks {
+        let to = hook.url.as_ref().map(ToString::to_string).or_else(|| hook.program.first().cloned());
+        let on: Vec<&str> = hook.on.iter().map(|occasion| occasion.name()).collect();
+        say("hook", format!("{} on {}", to.unwrap_or_default(), on.join(", ")));
+    }
+    out
+}
+
+fn root(config: &Config) -> String {
+    let root = config.root();
+    root.canonicalize().unwrap_or(root).display().to_string()
+}
+
+fn firewall(config: &Config, ports: &[String]) -> String {
+    let (first, last) = (config.passive.ports.start(), config.passive.ports.end());
+    format!("nft add rule inet filter input tcp dport {{ {}, {first}-{last} }} accept", ports.join(", "))
+}
+
+/// `anybody (read-only) and alice (read and write)`.
+fn audience(config: &Config) -> String {
+    let mut who = Vec::new();
+    if config.anonymous.enabled {
+        who.push("anybody (read-only)".to_owned());
+    }
+    for user in &config.users {
+        let may = if user.write.unwrap_or(config.accounts.write) { "read and write" } else { "read-only" };
+        who.push(format!("{} ({may})", user.name));
+    }
+    if let Some(file) = config.accounts.file.as_ref().filter(|file| file.exists()) {
+        who.push(format!("the accounts in {}", file.display()));
+    }
+    match who.as_slice() {
+        [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
+        who => who.join(" and "),
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use port21_proto::Secret;
+
+    use super::*;
+    use crate::config::{Accounts, Anonymous, User};
+
+    #[test]
+    fn for_whom() {
+        let user = |name: &str, write| User { name: name.to_owned(), password: Secret::new("x"), home: None, write };
+        let users = vec![user("alice", None), user("bob", Some(false))];
+        let config = Config {
+            anonymous: Anonymous { enabled: true, ..Anonymous::default() },
+            accounts: Accounts { write: true, file: None },
+            users,
+            ..Config::default()
+        };
+        assert_eq!(audience(&config), "anybody (read-only) and alice (read and write) and bob (read-only)");
+    }
+}

@@ -1,0 +1,251 @@
+//! A server that runs: what is asked of it, and how it takes a new configuration.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use anyhow::bail;
+use port21_server::tls::TlsSettings;
+use port21_server::{Activity, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, TlsMode};
+
+use super::hooks::Hooks;
+use super::log::Log;
+use super::recorder::Recorder;
+use super::systemd::Notifier;
+use super::xferlog::Xferlog;
+use super::{accounts, advertise, tls};
+use crate::args::serve::ServeArgs;
+use crate::config::Config;
+use crate::exit::{Exit, Fault};
+use crate::sandbox::Confined;
+
+/// A server and all that belongs to it.
+pub(super) struct Running {
+    pub(super) handle: ServerHandle,
+    pub(super) started: Instant,
+    args: ServeArgs,
+    beside: Beside,
+    state: Mutex<State>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// What stands beside the server and goes on through a reload.
+pub(super) struct Beside {
+    pub(super) recorder: Option<Recorder>,
+    pub(super) xferlog: Option<Arc<Xferlog>>,
+    pub(super) log: Log,
+    pub(super) notifier: Notifier,
+    pub(super) confined: Confined,
+}
+
+struct State {
+    config: Config,
+    tls: Option<TlsSettings>,
+    hooks: Arc<Hooks>,
+    listening: Vec<SocketAddr>,
+    reloads: u64,
+    failed_reloads: u64,
+}
+
+impl Running {
+    pub(super) fn new(
+        args: ServeArgs,
+        config: Config,
+        tls: Option<TlsSettings>,
+        server: &Server,
+        hooks: Arc<Hooks>,
+        beside: Beside,
+    ) -> Running {
+        let listening = server.local_addrs();
+        Running {
+            handle: server.handle(),
+            started: Instant::now(),
+            args,
+            beside,
+            state: Mutex::new(State { config, tls, hooks, listening, reloads: 0, failed_reloads: 0 }),
+            reloading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The configuration that is in force for new sessions.
+    pub(super) fn config(&self) -> Config {
+        self.lock().config.clone()
+    }
+
+    /// What tells systemd.
+    pub(super) fn notifier(&self) -> &Notifier {
+        &self.beside.notifier
+    }
+
+    /// Where it listens.
+    pub(super) fn listening(&self) -> Vec<SocketAddr> {
+        self.lock().listening.clone()
+    }
+
+    /// What TLS needs; nothing where no place speaks it.
+    pub(super) fn tls(&self) -> Option<TlsSettings> {
+        self.lock().tls.clone()
+    }
+
+    pub(super) fn hooks(&self) -> Arc<Hooks> {
+        self.lock().hooks.clone()
+    }
+
+    /// How many reloads have succeeded, and how many were refused.
+    pub(super) fn reloads(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.reloads, state.failed_reloads)
+    }
+
+    /// Opens the log files anew: they may have been renamed.
+    pub(super) fn reopen_logs(&self) {
+        self.beside.log.reopen();
+        if let Some(xferlog) = &self.beside.xferlog {
+            xferlog.reopen();
+        }
+    }
+
+    /// Reads the configuration anew and takes it, as a whole or not at all. What has changed, in one sentence.
+    ///
+    /// # Errors
+    /// All that stands against it: then everything is as it was. It is logged here.
+    pub(super) async fn reload(&self) -> anyhow::Result<String> {
+        let _one_at_a_time = self.reloading.lock().await;
+        self.beside.notifier.reloading();
+        self.reopen_logs();
+        let result = self.take_new().await;
+        {
+            let mut state = self.lock();
+            *(if result.is_ok() { &mut state.reloads } else { &mut state.failed_reloads }) += 1;
+        }
+        match &result {
+            Ok(changed) => tracing::info!("reloaded: {changed}"),
+            Err(error) => crate::exit::sentences(error).iter().for_each(|line| tracing::error!("not reloaded: {line}")),
+        }
+        self.beside.notifier.ready(&self.status_line());
+        result
+    }
+
+    async fn take_new(&self) -> anyhow::Result<String> {
+        let config = Config::with_flags(&self.args)?;
+        let before = self.config();
+        let mut unchangeable = config.restart_needed(&before);
+        unchangeable.extend(self.beside.confined.forbids(&config));
+        if !unchangeable.is_empty() {
+            bail!(Fault::each(Exit::Usage, unchangeable));
+        }
+        let hooks = if config.hooks == before.hooks { self.hooks() } else { Arc::new(Hooks::start(&config.hooks)) };
+        // The same name is looked up anew in its turn.
+        let known = self.handle.advertised().filter(|_| config.passive.advertise == before.passive.advertise);
+        let tls = self.new_tls(&config, &before)?;
+        let builder = builder(&config, tls.clone(), &self.beside, &hooks, known).await?;
+        let listen = config.listen.iter().map(|place| config.place(place)).collect();
+        let refused = |error: ReloadError| {
+            // What the server could still do when it was started it may have given up since.
+            let restart = if self.beside.confined.is_on() && is_denied(&error) { "restart needed: " } else { "" };
+            Fault::new(Exit::Local, format!("{restart}{error}"))
+        };
+        let reloaded = self.handle.reload(builder, listen).await.map_err(refused)?;
+        self.beside.log.set_level(&config.log)?;
+        let mut state = self.lock();
+        (state.config, state.tls, state.hooks) = (config, tls, hooks);
+        state.listening.retain(|addr| !reloaded.closed.contains(addr));
+        state.listening.extend(&reloaded.opened);
+        let list = |addrs: &[SocketAddr]| addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut changed = vec!["new sessions have the new settings".to_owned()];
+        if !reloaded.opened.is_empty() {
+            changed.push(format!("listening at {} too", list(&reloaded.opened)));
+        }
+        if !reloaded.closed.is_empty() {
+            changed.push(format!("no more at {}", list(&reloaded.closed)));
+        }
+        Ok(changed.join(", "))
+    }
+
+    /// What TLS needs from now on. Where only the files have changed they are read again.
+    fn new_tls(&self, config: &Config, before: &Config) -> anyhow::Result<Option<TlsSettings>> {
+        let modes = |config: &Config| config.listen.iter().any(|place| config.tls_at(place) != TlsMode::Off);
+        let same =
+            (&config.tls, &config.certificates, modes(config)) == (&before.tls, &before.certificates, modes(before));
+        let result = match self.tls() {
+            known if same => match known.as_ref().map(|tls| tls.certificates.reload_if_changed()) {
+                Some(Err(error)) => Err(Fault::new(Exit::Local, error.to_string()).into()),
+                _ => Ok(known),
+            },
+            _ => tls::open(config),
+        };
+        // Keys are out of reach for a server that has given up reading them.
+        let restart = if self.beside.confined.is_on() { "restart needed: " } else { "" };
+        result.map_err(|error| Fault::new(Exit::Local, format!("{restart}{error:#}")).into())
+    }
+
+    /// One line for `systemctl status`.
+    pub(super) fn status_line(&self) -> String {
+        let counts = self.handle.counts();
+        let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        format!("{}, {}", many(counts.sessions, "session"), many(counts.transfers, "transfer"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_denied(error: &ReloadError) -> bool {
+    match error {
+        ReloadError::Listen(ListenError::Privileged(_)) => true,
+        ReloadError::Listen(ListenError::Other(_, error)) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}
+
+/// A server by a configuration, with all that watches it. `known`: what `advertise` was last found to be.
+///
+/// # Errors
+/// Where a directory or a name of the configuration is not there.
+pub(super) async fn builder(
+    config: &Config,
+    tls: Option<TlsSettings>,
+    beside: &Beside,
+    hooks: &Arc<Hooks>,
+    known: Option<Ipv4Addr>,
+) -> anyhow::Result<ServerBuilder> {
+    let mut builder = plain_builder(config, tls, known).await?;
+    if let Some(recorder) = &beside.recorder {
+        builder = builder.events(recorder.sinks());
+    }
+    if beside.xferlog.is_some() || !config.hooks.is_empty() {
+        let (xferlog, hooks) = (beside.xferlog.clone(), hooks.clone());
+        builder = builder.activities(move |activity: &Activity| {
+            if let Some(xferlog) = &xferlog {
+                xferlog.note(activity);
+            }
+            hooks.note(activity);
+        });
+    }
+    Ok(builder)
+}
+
+/// A server by a configuration that nobody watches.
+///
+/// # Errors
+/// As [`builder`].
+pub(super) async fn plain_builder(
+    config: &Config,
+    tls: Option<TlsSettings>,
+    known: Option<Ipv4Addr>,
+) -> anyhow::Result<ServerBuilder> {
+    let accounts = accounts::open(config)?;
+    let advertise = match (&config.passive.advertise, known) {
+        (Some(_), Some(known)) => Some(known),
+        (Some(host), None) => Some(advertise::resolve(host).await?),
+        (None, _) => None,
+    };
+    let settings = port21_server::Settings { advertise, ..config.settings() };
+    let builder = Server::builder(Arc::new(accounts)).settings(settings);
+    match tls {
+        Some(tls) => Ok(builder.tls(tls).map_err(|error| Fault::new(Exit::Local, error.to_string()))?),
+        None => Ok(builder),
+    }
+}

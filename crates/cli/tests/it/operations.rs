@@ -1,0 +1,329 @@
+//! A server as an operator has it: asked, told, reloaded, measured, watched by systemd.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::support::{Ran, port21};
+
+/// Nothing in a test takes as long as this unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server by a configuration file, in a directory of its own.
+struct Service {
+    dir: TempDir,
+    child: Option<Child>,
+    address: String,
+}
+
+impl Service {
+    /// With the socket `control`, and what else the file says. `DIR` stands for the directory.
+    fn start(toml: &str) -> Service {
+        Service::start_with(toml, |_| ())
+    }
+
+    fn start_with(toml: &str, prepare: impl FnOnce(&mut std::process::Command)) -> Service {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("root")).unwrap();
+        std::fs::write(dir.path().join("root/file"), "hello").unwrap();
+        let mut service = Service { dir, child: None, address: String::new() };
+        service.write(toml);
+        let mut command = port21(service.dir.path());
+        prepare(&mut command);
+        command.args(["serve", "--config", "port21.toml"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("ftp://").nth(1).and_then(|rest| rest.split('/').next());
+        service.address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
+        service.child = Some(child);
+        service
+    }
+
+    fn write(&self, toml: &str) {
+        let dir = self.dir.path().to_str().unwrap();
+        let listen = if toml.contains("[[listen]]") { "" } else { "[[listen]]\naddress = \"127.0.0.1:0\"\n" };
+        let text = format!(
+            "[site]\nroot = \"DIR/root\"\n{listen}[anonymous]\nenabled = true\n[control]\nsocket = \"DIR/control\"\n\
+             [passive]\nports = \"1-65535\"\n[[user]]\nname = \"bob\"\npassword = \"secret\"\nwrite = true\n{toml}"
+        );
+        std::fs::write(self.path("port21.toml"), text.replace("DIR", dir)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let mut command = port21(self.dir.path());
+        command.args(args).env("PORT21_SOCKET", self.path("control"));
+        Ran::new(command.output().unwrap())
+    }
+
+    fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.run(&["status", "--json"]).ok()).unwrap()
+    }
+
+    fn url(&self, user: &str, path: &str) -> String {
+        format!("ftp://{user}{}/{path}", self.address)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
+    }
+
+    /// Stops the server, and gives its exit code.
+    fn stop(&mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.child.take().unwrap().wait().unwrap().code()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A session that is logged in, by its raw lines.
+struct Session(BufReader<TcpStream>);
+
+impl Session {
+    fn open(address: &str) -> Session {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut session = Session(BufReader::new(stream));
+        session.line();
+        session.say("USER bob");
+        assert!(session.say("PASS secret").starts_with("230"));
+        session
+    }
+
+    fn line(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line;
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) -> String {
+        self.0.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        self.line()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn who_is_on_is_shown_and_can_be_ended() {
+    let mut service = Service::start("");
+    assert_eq!(mode(&service.path("control")), 0o600);
+    let mut session = Session::open(&service.address);
+    let status = service.status();
+    assert_eq!((status["sessions"][0]["user"].as_str(), status["logins"].as_u64()), (Some("bob"), Some(1)));
+    assert_eq!(status["listening"][0].as_str(), Some(service.address.as_str()));
+    let text = service.run(&["status"]).ok();
+    assert!(text.contains("1 session, 0 transfers") && text.contains("bob"), "{text}");
+    service.run(&["kick", "alice"]).fails(5);
+    service.run(&["kick", "999"]).fails(5);
+    service.run(&["unban", "192.0.2.1"]).fails(5);
+    assert_eq!(service.run(&["kick", "bob"]).ok(), "Ended 1 session.\n");
+    assert_eq!(session.line(), "421 The operator has ended this session.\r\n");
+    let _by_address = Session::open(&service.address);
+    assert_eq!(service.run(&["kick", "127.0.0.1"]).ok(), "Ended 1 session.\n");
+    assert_eq!(service.stop(), Some(0));
+    assert!(!service.path("control").exists());
+    assert!(service.run(&["status"]).fails(3).contains("no server listens there"));
+}
+
+#[test]
+fn questions_that_are_none_are_answered() {
+    let service = Service::start("");
+    let ask = |line: &str| {
+        let mut stream = UnixStream::connect(service.path("control")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(line.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("{\"version\":2,\"do\":\"dance\"}\n").contains("speaks version 1"));
+    assert!(ask("{\"version\":1,\"do\":\"dance\"}\n").contains("no question"));
+    assert!(ask("{\"version\":1,\"do\":\"kick\"}\n").contains("name a session"));
+    assert!(ask("").contains("no question"));
+    assert!(ask(&"x".repeat(20_000)).contains("no question"));
+    assert!(ask("{\"version\":1,\"do\":\"status\"}\n").contains("\"uptime_seconds\""));
+}
+
+#[test]
+fn a_configuration_is_taken_as_a_whole_or_not_at_all() {
+    let service = Service::start("");
+    let mut session = Session::open(&service.address);
+    let greeting = || {
+        let mut stream = BufReader::new(TcpStream::connect(&service.address).unwrap());
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        line
+    };
+    let old = greeting();
+    // All that is wrong is answered, and nothing is taken.
+    service.write("[timeouts]\nidle = \"soon\"\n[limits]\nconnections = -1\n");
+    let ran = service.run(&["reload"]);
+    assert_eq!((ran.code, ran.err.lines().count()), (Some(5), 2), "{ran:?}");
+    assert!(ran.err.contains("port21.toml:") && ran.err.contains("`timeouts.idle`"), "{ran:?}");
+    assert_eq!(greeting(), old);
+    service.write("[metrics]\nlisten = \"127.0.0.1:0\"\n");
+    assert!(service.run(&["reload"]).fails(5).contains("`metrics.listen` has changed: restart needed"));
+    // A further place, a new greeting; the session stays.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listen = format!("[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\naddress = \"{free}\"\n");
+    service.write(&listen);
+    let text = std::fs::read_to_string(service.path("port21.toml")).unwrap();
+    std::fs::write(service.path("port21.toml"), text.replace("[site]\n", "[site]\ngreeting = \"new\"\n")).unwrap();
+    let told = service.run(&["reload"]).ok();
+    assert!(told.contains(&format!("listening at {free} too")), "{told}");
+    assert!(greeting().contains("new"));
+    assert!(TcpStream::connect(free).is_ok());
+    assert!(session.say("NOOP").starts_with("200"));
+    let status = service.status();
+    assert_eq!((status["reloads"].as_u64(), status["failed_reloads"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(status["listening"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn systemd_is_told_and_sighup_reloads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let wait_for = |wanted: &str| {
+        let mut buffer = [0; 1024];
+        loop {
+            let read = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted}: {error}"));
+            let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
+            if text.lines().any(|line| line.starts_with(wanted)) {
+                return text;
+            }
+        }
+    };
+    let mut service = Service::start_with("", |command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
+    });
+    assert!(wait_for("READY=1").contains("STATUS=0 sessions, 0 transfers"));
+    wait_for("WATCHDOG=1");
+    service.signal(Signal::HUP);
+    let reloading = wait_for("RELOADING=1");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    wait_for("READY=1");
+    assert_eq!(service.stop(), Some(0));
+    wait_for("STOPPING=1");
+}
+
+#[test]
+fn transfers_are_in_the_xferlog_which_may_be_rotated() {
+    let mut service = Service::start("[log]\nfile = \"DIR/log\"\nxferlog = \"DIR/xferlog\"\nformat = \"json\"\n");
+    service.run(&["get", "-o", "copy", &service.url("bob:secret@", "file")]).ok();
+    service.run(&["put", "copy", &service.url("bob:secret@", "a%20b")]).ok();
+    service.run(&["rm", &service.url("bob:secret@", "a%20b")]).ok();
+    assert_eq!(service.stop(), Some(0));
+    let text = std::fs::read_to_string(service.path("xferlog")).unwrap();
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_ascii_whitespace().collect()).collect();
+    assert!(lines.iter().all(|words| words.len() == 18), "{text}");
+    let root = service.path("root").canonicalize().unwrap();
+    let want = [
+        format!("5 {}/file o bob c", root.display()),
+        format!("5 {}/a_b i bob c", root.display()),
+        format!("0 {}/a_b d bob c", root.display()),
+    ];
+    let got = lines.iter().map(|w| format!("{} {} {} {} {}", w[7], w[8], w[11], w[13], w[17])).collect::<Vec<_>>();
+    assert_eq!(got, want);
+    // The log is one object a line, and holds no password.
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
+    assert!(log.contains("\"message\":\"login\"") && !log.contains("secret"), "{log}");
+}
+
+#[test]
+fn metrics_and_health() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let service = Service::start(&format!("[metrics]\nlisten = \"{free}\"\n"));
+    service.run(&["cat", &service.url("", "file")]).ok();
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(free).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(get("/health").starts_with("HTTP/1.1 200 OK\r\n"));
+    let page = get("/metrics");
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+    for line in [
+        "port21_logins_total{result=\"ok\"} 1",
+        "port21_finished_transfers_total{direction=\"download\",result=\"whole\"} 1",
+        "port21_bytes_total{direction=\"download\"} 5",
+        "port21_refusals_total{reason=\"no_passive_port\"} 0",
+    ] {
+        assert!(body.lines().any(|found| found == line), "{line}: {body}");
+    }
+    // Each sample belongs to a metric that has its HELP and TYPE above.
+    let mut typed = "";
+    for line in body.lines() {
+        match line.strip_prefix("# TYPE ") {
+            Some(rest) => typed = rest.split(' ').next().unwrap(),
+            None if line.starts_with('#') => {}
+            None => assert_eq!(line.split(['{', ' ']).next(), Some(typed), "{line}"),
+        }
+    }
+}
+
+#[test]
+fn a_hook_is_told_of_an_upload() {
+    let program =
+        "[sandbox]\nmode = \"off\"\n[[hook]]\non = [\"upload\"]\nprogram = [\"/bin/sh\", \"-c\", \"cat > DIR/told\"]\n";
+    let mut service = Service::start(program);
+    std::fs::write(service.path("new"), "hello").unwrap();
+    service.run(&["put", "new", &service.url("bob:secret@", "")]).ok();
+    // What was begun is ended.
+    assert_eq!(service.stop(), Some(0));
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(service.path("told")).unwrap()).unwrap();
+    let file = service.path("root").canonicalize().unwrap().join("new");
+    assert_eq!((told["event"].as_str(), told["file"].as_str()), (Some("upload"), file.to_str()));
+}
+
+#[test]
+fn what_would_be_exposed_and_whether_it_would_start() {
+    let service = Service::start("[log]\nfile = \"DIR/log\"\n");
+    // Beside the server that runs: its socket is taken by itself.
+    let told = service.run(&["serve", "--check", "--config", "port21.toml"]).ok();
+    for part in ["listening", "this machine only", "anybody", "bob (read and write)", "firewall", "would start"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    service.write("[log]\nfile = \"/nowhere/log\"\n");
+    let ran = service.run(&["serve", "--check", "--config", "port21.toml"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let ran =
+        Ran::new(port21(service.dir.path()).args(["serve", "--check", "root", "--listen", &at]).output().unwrap());
+    assert!(ran.code == Some(1) && ran.err.contains(&at) && !ran.out.contains("would start"), "{ran:?}");
+}
