@@ -444,7 +444,8 @@ fn relisten(
     let reloaded = Reloaded { opened: bound(&opened), closed: bound(&closed) };
     // The socket of a place stays, whatever else is set for it from now on.
     listeners.extend(stay.into_iter().map(|listener| {
-        let wanted = wanted.iter().find(|place| place.addr == listener.wanted.addr).copied();
+        let same = wanted.iter().find(|place| **place == listener.wanted);
+        let wanted = same.or_else(|| wanted.iter().find(|place| place.addr == listener.wanted.addr)).copied();
         Listener { wanted: wanted.unwrap_or(listener.wanted), ..listener }
     }));
     listeners.extend(opened);

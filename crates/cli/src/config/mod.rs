@@ -293,7 +293,9 @@ impl Config {
         self.passive.check(&mut found.within("passive"));
         self.log.check(&mut found.within("log"));
         for (at, listen) in self.listen.iter().enumerate() {
-            if self.listen.iter().take(at).any(|other| other.address == listen.address) {
+            // Any that is free may be asked for twice.
+            if listen.address.0.port() != 0 && self.listen.iter().take(at).any(|other| other.address == listen.address)
+            {
                 found.nth("listen", at).at("address", format!("{} is named twice", listen.address.0));
             }
             if listen.name.is_some() && self.listen.iter().take(at).any(|other| other.name == listen.name) {
