@@ -78,8 +78,13 @@ fn a_session_that_is_kicked_ends_and_its_upload_never_happened() {
     raw.command("STOR file", 150);
     data.write_all(&noise(100_000)).unwrap();
     assert_eq!(site.handle.kick(&Whom::Session(99)), 0);
-    let sessions = site.handle.sessions();
-    let uploads = sessions.iter().find(|session| session.transfer.is_some()).unwrap();
+    // The reply comes a moment before the transfer.
+    let uploads = loop {
+        if let Some(session) = site.handle.sessions().into_iter().find(|session| session.transfer.is_some()) {
+            break session;
+        }
+        std::thread::yield_now();
+    };
     assert_eq!(site.handle.kick(&Whom::Session(uploads.number)), 1);
     let (_, last) = raw.into_end();
     assert!(String::from_utf8_lossy(&last).contains("421 The operator has ended this session."), "{last:?}");
