@@ -54,9 +54,9 @@ pub struct Settings {
     pub commit: CommitMode,
     /// What is done about failed logins.
     pub guard: GuardSettings,
-    /// How long a client may leave its replies unread once no more fit into the connection. Default 60 s, and a second
-    /// more for every 256 bytes of them, for slow lines. Until then the session waits; then the client counts as gone,
-    /// even if it takes a byte now and then.
+    /// How long a client may leave its replies unread once no more fit into the connection. Default 60 s. Until then the
+    /// session waits; then the client counts as gone. Who takes a little now and then has a second more in all for every
+    /// 256 bytes.
     pub write_timeout: Duration,
     /// How long a server that was told to stop lets running transfers go on. Default 60 s. What has not ended by then
     /// is cut off; uploads that are cut off never happened.

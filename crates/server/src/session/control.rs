@@ -149,12 +149,12 @@ impl Control {
         // Taken out, so that a session that waits afterwards holds no buffer.
         let out = std::mem::take(&mut self.out);
         let Some(tls) = &mut self.tls else {
-            let until = deadline(self.write_timeout, out.len());
+            let patience = Patience::new(self.write_timeout, out.len());
             let mut rest = out.as_slice();
             while !rest.is_empty() {
                 match self.stream.try_write(rest) {
                     Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                    Err(error) => until_it_takes_more(&self.stream, error, until).await?,
+                    Err(error) => until_it_takes_more(&self.stream, error, patience).await?,
                 }
             }
             return Ok(());
@@ -162,11 +162,11 @@ impl Control {
         if tls.phase == Phase::Standing && !out.is_empty() {
             tls.engine.send(&out).map_err(io::Error::other)?;
         }
-        let until = deadline(self.write_timeout, tls.engine.outgoing().len());
+        let patience = Patience::new(self.write_timeout, tls.engine.outgoing().len());
         while !tls.engine.outgoing().is_empty() {
             match self.stream.try_write(tls.engine.outgoing()) {
                 Ok(written) => tls.engine.sent(written),
-                Err(error) => until_it_takes_more(&self.stream, error, until).await?,
+                Err(error) => until_it_takes_more(&self.stream, error, patience).await?,
             }
         }
         tls.engine.rest();
@@ -321,9 +321,23 @@ impl Tls {
     }
 }
 
-/// Until when a client has to take so many bytes.
-fn deadline(patience: Duration, bytes: usize) -> Instant {
-    Instant::now() + patience.saturating_add(Duration::from_secs(bytes as u64 / SLOWEST))
+/// How long a client is waited for that takes no more for the moment.
+#[derive(Clone, Copy)]
+struct Patience {
+    for_some: Duration,
+    for_all: Instant,
+}
+
+impl Patience {
+    /// For so many bytes.
+    fn new(for_some: Duration, bytes: usize) -> Patience {
+        let for_all = Instant::now() + for_some.saturating_add(Duration::from_secs(bytes as u64 / SLOWEST));
+        Patience { for_some, for_all }
+    }
+
+    fn until(self) -> Instant {
+        self.for_all.min(Instant::now() + self.for_some)
+    }
 }
 
 /// Waits, where the error of a write says no more than that. On the heap, for it is rare, and every session would have
@@ -331,11 +345,11 @@ fn deadline(patience: Duration, bytes: usize) -> Instant {
 fn until_it_takes_more(
     stream: &TcpStream,
     error: io::Error,
-    until: Instant,
+    patience: Patience,
 ) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
     Box::pin(async move {
         match error.kind() {
-            io::ErrorKind::WouldBlock => timeout_at(until, stream.writable()).await?,
+            io::ErrorKind::WouldBlock => timeout_at(patience.until(), stream.writable()).await?,
             _ => Err(error),
         }
     })
