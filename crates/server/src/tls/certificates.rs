@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
+use super::files::{Files, OwnFiles};
 use super::peer::fingerprint;
 
 /// The files of one certificate.
@@ -68,6 +69,7 @@ pub enum CertificateError {
 #[derive(Debug)]
 pub struct Certificates {
     pairs: Vec<Pair>,
+    files: Arc<dyn Files>,
     loaded: RwLock<Loaded>,
 }
 
@@ -91,8 +93,16 @@ impl Certificates {
     /// # Errors
     /// [`CertificateError`] names the file.
     pub fn read(pairs: Vec<Pair>) -> Result<Certificates, CertificateError> {
-        let loaded = RwLock::new(load(&pairs)?);
-        Ok(Certificates { pairs, loaded })
+        Certificates::read_by(pairs, Arc::new(OwnFiles))
+    }
+
+    /// As [`Certificates::read`], now and at each reload by `files`.
+    ///
+    /// # Errors
+    /// [`CertificateError`] names the file.
+    pub fn read_by(pairs: Vec<Pair>, files: Arc<dyn Files>) -> Result<Certificates, CertificateError> {
+        let loaded = RwLock::new(load(&pairs, &*files)?);
+        Ok(Certificates { pairs, files, loaded })
     }
 
     /// Reads all files again: from now on new connections get what is in them. Where one of them cannot be used all stay
@@ -101,7 +111,7 @@ impl Certificates {
     /// # Errors
     /// [`CertificateError`] names the file.
     pub fn reload(&self) -> Result<(), CertificateError> {
-        let loaded = load(&self.pairs)?;
+        let loaded = load(&self.pairs, &*self.files)?;
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         Ok(())
     }
@@ -115,7 +125,7 @@ impl Certificates {
         let known = self.loaded.read().unwrap_or_else(PoisonError::into_inner).changed.clone();
         // A file that is out of reach, in the middle of being replaced or behind a sandbox, has not changed yet.
         let has_changed = |(now, then): (&Option<SystemTime>, &Option<SystemTime>)| now.is_some() && now != then;
-        if !changed(&self.pairs).iter().zip(&known).any(has_changed) {
+        if !changed(&self.pairs, &*self.files).iter().zip(&known).any(has_changed) {
             return Ok(false);
         }
         self.reload()?;
@@ -161,18 +171,18 @@ impl Named {
     }
 }
 
-fn load(pairs: &[Pair]) -> Result<Loaded, CertificateError> {
+fn load(pairs: &[Pair], files: &dyn Files) -> Result<Loaded, CertificateError> {
     // Before they are read: what changes meanwhile is found to have changed at the next look.
-    let changed = changed(pairs);
-    let all: Vec<Named> = pairs.iter().map(load_pair).collect::<Result<_, _>>()?;
+    let changed = changed(pairs, files);
+    let all: Vec<Named> = pairs.iter().map(|pair| load_pair(pair, files)).collect::<Result<_, _>>()?;
     if all.is_empty() {
         return Err(CertificateError::None);
     }
     Ok(Loaded { all: all.into(), changed })
 }
 
-fn load_pair(pair: &Pair) -> Result<Named, CertificateError> {
-    let read = |file: &Path| std::fs::read(file).map_err(|error| CertificateError::Read { file: file.into(), error });
+fn load_pair(pair: &Pair, files: &dyn Files) -> Result<Named, CertificateError> {
+    let read = |file: &Path| files.read(file).map_err(|error| CertificateError::Read { file: file.into(), error });
     let pem = |file: &Path, why: String| CertificateError::Pem { file: file.into(), why };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(&pair.chain)?)
         .collect::<Result<_, _>>()
@@ -208,9 +218,8 @@ fn names(leaf: &[u8]) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn changed(pairs: &[Pair]) -> Vec<Option<SystemTime>> {
-    let files = pairs.iter().flat_map(|pair| [&pair.chain, &pair.key]);
-    files.map(|file| std::fs::metadata(file).and_then(|facts| facts.modified()).ok()).collect()
+fn changed(pairs: &[Pair], files: &dyn Files) -> Vec<Option<SystemTime>> {
+    pairs.iter().flat_map(|pair| [&pair.chain, &pair.key]).map(|file| files.changed(file)).collect()
 }
 
 #[cfg(test)]
@@ -257,6 +266,36 @@ mod tests {
         std::fs::write(&one.key, "no key").unwrap();
         assert!(matches!(certificates.reload(), Err(CertificateError::Pem { file, .. }) if file == one.key));
         assert_eq!(certificates.fingerprints(), after, "what cannot be used replaces nothing");
+    }
+
+    /// Files that this process cannot reach, but somebody else can.
+    #[derive(Debug)]
+    struct Elsewhere(PathBuf);
+
+    impl Files for Elsewhere {
+        fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+            OwnFiles.read(&self.0.join(file))
+        }
+
+        fn changed(&self, file: &Path) -> Option<SystemTime> {
+            OwnFiles.changed(&self.0.join(file))
+        }
+    }
+
+    #[test]
+    fn files_are_reached_by_whoever_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = pair(dir.path(), &["a.example"]);
+        let name = |file: &Path| PathBuf::from(file.file_name().unwrap());
+        let named = Pair { chain: name(&one.chain), key: name(&one.key) };
+        assert!(Certificates::read(vec![named.clone()]).is_err());
+        let certificates = Certificates::read_by(vec![named], Arc::new(Elsewhere(dir.path().to_owned()))).unwrap();
+        pair(dir.path(), &["a.example"]);
+        let later = SystemTime::now() + std::time::Duration::from_secs(5);
+        std::fs::File::options().write(true).open(&one.key).unwrap().set_modified(later).unwrap();
+        let before = certificates.fingerprints();
+        assert!(certificates.reload_if_changed().unwrap());
+        assert_ne!(certificates.fingerprints(), before);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`settings`] | what an operator sets |
 //! | [`certificates`] | the server's certificates: read, chosen by name, replaced while it runs |
+//! | [`files`] | how their files are reached |
 //! | [`self_signed`] | a pair for who has none |
 //! | [`peer`] | who a client's certificate says it is |
 //! | [`binding`] | one control connection and its data connections: no session of another is resumed |
@@ -14,6 +15,7 @@ mod binding;
 pub mod certificates;
 pub(crate) mod data;
 pub(crate) mod engine;
+pub mod files;
 mod peer;
 pub mod self_signed;
 pub mod settings;
@@ -28,6 +30,7 @@ use rustls::version::{TLS12, TLS13};
 
 pub(crate) use self::binding::Binding;
 pub use self::certificates::{CertificateError, Certificates, Pair};
+pub use self::files::{Files, OwnFiles};
 pub use self::peer::{ClientCertificate, TlsPeer};
 pub use self::settings::{ClientCertificates, SessionReuse, TlsSettings};
 

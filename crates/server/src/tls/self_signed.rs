@@ -16,7 +16,7 @@ use super::certificates::{CertificateError, Pair};
 /// [`CertificateError`] where it cannot be made or kept.
 pub fn keep(dir: impl AsRef<Path>, host: &str) -> Result<Pair, CertificateError> {
     let dir = dir.as_ref();
-    let pair = Pair { chain: dir.join("self-signed.pem"), key: dir.join("self-signed.key") };
+    let pair = pair(dir);
     if pair.chain.exists() && pair.key.exists() {
         return Ok(pair);
     }
@@ -29,6 +29,12 @@ pub fn keep(dir: impl AsRef<Path>, host: &str) -> Result<Pair, CertificateError>
     write(&pair.key, 0o600, key.serialize_pem().as_bytes()).map_err(kept)?;
     write(&pair.chain, 0o644, certificate.pem().as_bytes()).map_err(kept)?;
     Ok(pair)
+}
+
+/// The names of the pair that [`keep`] keeps there.
+pub fn pair(dir: impl AsRef<Path>) -> Pair {
+    let dir = dir.as_ref();
+    Pair { chain: dir.join("self-signed.pem"), key: dir.join("self-signed.key") }
 }
 
 fn params(host: &str) -> Result<CertificateParams, rcgen::Error> {

@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::certificates::{CertificateError, Certificates};
+use super::files::{Files, OwnFiles};
 
 /// The settings of TLS, for all listeners of a server. Whether TLS is offered, demanded or there from the first byte on
 /// is a place's own: see [`Listen::with_tls`](crate::Listen::with_tls).
@@ -74,8 +75,16 @@ impl Authorities {
     /// # Errors
     /// Where the file cannot be read, or has none in it. Both name the file.
     pub fn read(file: impl AsRef<std::path::Path>) -> Result<Authorities, CertificateError> {
+        Authorities::read_by(file, &OwnFiles)
+    }
+
+    /// As [`Authorities::read`], by `files`.
+    ///
+    /// # Errors
+    /// As [`Authorities::read`].
+    pub fn read_by(file: impl AsRef<std::path::Path>, files: &dyn Files) -> Result<Authorities, CertificateError> {
         let file = file.as_ref();
-        let pem = std::fs::read(file).map_err(|error| CertificateError::Read { file: file.into(), error })?;
+        let pem = files.read(file).map_err(|error| CertificateError::Read { file: file.into(), error })?;
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate =
