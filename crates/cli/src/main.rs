@@ -8,7 +8,7 @@
 //! | [`console`] | `shell`: the interactive console, and scripts |
 //! | [`serve`], [`config`] | the server, and its settings |
 //! | [`users`] | accounts, in `users.toml` |
-//! | [`sandbox`] | what the server gives up before it serves |
+//! | [`sandbox`], [`helper`] | what the server gives up before it serves, and the process that still has it |
 //! | [`trace`] | recordings to drawings |
 //! | [`demo`] | the reference session |
 //! | [`remote`], [`record`] | from a URL and the flags to a session, and the recording of it |
@@ -23,6 +23,7 @@ mod console;
 mod control;
 mod demo;
 mod exit;
+mod helper;
 mod interrupt;
 mod netrc;
 mod progress;
@@ -89,6 +90,7 @@ fn run(command: Command, level: Option<&str>) -> anyhow::Result<Exit> {
         Command::Reload(args) => control::reload(&args),
         Command::Kick(args) => control::kick(&args),
         Command::Unban(args) => control::unban(&args),
+        Command::Helper(args) => helper::run(&args),
         Command::Demo(args) => demo::run(&args),
         command => commands::run(command),
     }

@@ -39,6 +39,9 @@ pub(crate) enum Command {
     Demo(trace::DemoArgs),
     /// Serve a directory over FTP.
     Serve(Box<serve::ServeArgs>),
+    /// The server's own second process.
+    #[command(hide = true)]
+    Helper(Box<serve::ServeArgs>),
     /// The interactive console that the user of BSD ftp knows; a script where standard input is no terminal.
     #[command(visible_alias = "ftp")]
     Shell(client::ShellArgs),

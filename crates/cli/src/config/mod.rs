@@ -153,11 +153,15 @@ impl Config {
     /// All that is wrong, each in one sentence with the file, the line and the key: exit code 2.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Config::of_file(path, &text)
+    }
+
+    fn of_file(path: &Path, text: &str) -> anyhow::Result<Config> {
         let file = path.display().to_string();
         let wrong = |mistakes: Vec<Mistake>| {
             Fault::each(Exit::Usage, mistakes.iter().map(|mistake| mistake.in_file(&file)).collect())
         };
-        let mut config = Config::parse(&text).map_err(wrong)?;
+        let mut config = Config::parse(text).map_err(wrong)?;
         config.accounts.beside(path);
         Ok(config)
     }
@@ -177,9 +181,15 @@ impl Config {
     /// What the settings of the file and the flags are together. A directory and nothing else is served to anybody, to
     /// read.
     pub(crate) fn with_flags(args: &ServeArgs) -> anyhow::Result<Config> {
-        let mut config = match &args.config {
-            Some(path) => Config::read(path)?,
-            None => Config::default(),
+        Config::with_flags_and_text(args, None)
+    }
+
+    /// As [`Config::with_flags`], where somebody has read the file already.
+    pub(crate) fn with_flags_and_text(args: &ServeArgs, text: Option<&str>) -> anyhow::Result<Config> {
+        let mut config = match (&args.config, text) {
+            (Some(path), Some(text)) => Config::of_file(path, text)?,
+            (Some(path), None) => Config::read(path)?,
+            (None, _) => Config::default(),
         };
         if let Some(root) = &args.root {
             config.site.root = Some(root.clone());
@@ -305,12 +315,6 @@ impl Config {
         for (at, hook) in self.hooks.iter().enumerate() {
             let mut found = found.nth("hook", at);
             hook.check(&mut found);
-            if !hook.program.is_empty() && self.sandbox.mode != sandbox::Mode::Off {
-                found.at(
-                    "program",
-                    "behind the sandbox no program is started: name a `url`, or set `mode = \"off\"` in [sandbox]",
-                );
-            }
         }
         mistakes
     }
@@ -380,7 +384,7 @@ mod tests {
                 Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => format!("{rest}\n"),
                 _ => format!("{line}\n"),
             })
-            // A hook is a program or a URL, and behind the sandbox a URL.
+            // A hook is a program or a URL.
             .filter(|line: &String| !line.starts_with("program = "))
             .collect();
         let config = Config::parse(&text).unwrap();

@@ -33,6 +33,15 @@ pub(super) fn restrict() -> anyhow::Result<usize> {
     Ok(count)
 }
 
+/// How many calls [`restrict`] would leave.
+///
+/// # Errors
+/// Where the kernel has no seccomp filters.
+pub(super) fn expect() -> anyhow::Result<usize> {
+    std::fs::metadata("/proc/sys/kernel/seccomp/actions_avail").context("this kernel has no seccomp filters")?;
+    Ok(rules()?.len())
+}
+
 /// Each call with the arguments that it may have: any of the rules, or whatever where there are none.
 fn rules() -> anyhow::Result<Vec<(i64, Vec<SeccompRule>)>> {
     let mut rules: Vec<(i64, Vec<SeccompRule>)> =

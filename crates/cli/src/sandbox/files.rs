@@ -72,6 +72,11 @@ impl Rules {
         Ok(Rules { rules, ports: ports.is_some() })
     }
 
+    /// What they will bring about on this kernel.
+    pub(super) fn expect(&self) -> Confined {
+        Confined::by(newest(), self.ports)
+    }
+
     /// Enforces them on this thread, and on every thread that it begins from now on.
     ///
     /// # Errors
@@ -98,6 +103,24 @@ fn rights(access: Access) -> BitFlags<AccessFs> {
             AccessFs::from_all(KNOWN) & !never
         }
     }
+}
+
+/// The newest version that the kernel has all of, as far as it is known here.
+fn newest() -> ABI {
+    let has = |abi: &ABI| {
+        let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+        let files = rules.handle_access(AccessFs::from_all(*abi));
+        let ports = files.and_then(|rules| match *abi >= ABI::V4 {
+            true => rules.handle_access(AccessNet::from_all(*abi)),
+            false => Ok(rules),
+        });
+        let scopes = ports.and_then(|rules| match *abi >= ABI::V6 {
+            true => rules.scope(Scope::from_all(*abi)),
+            false => Ok(rules),
+        });
+        scopes.and_then(Ruleset::create).is_ok()
+    };
+    [ABI::V6, ABI::V5, ABI::V4, ABI::V3].into_iter().find(has).unwrap_or(LEAST)
 }
 
 const NO_LANDLOCK: &str = "this kernel does not confine a process to directories: that takes Landlock of Linux 5.19 or later, enabled \

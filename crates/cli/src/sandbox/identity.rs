@@ -66,6 +66,10 @@ impl Identity {
         Ok(Some(Identity { name: user.name, uid: user.uid, gid, groups }))
     }
 
+    pub(super) fn numbers(&self) -> (u32, u32) {
+        (self.uid.as_raw(), self.gid.as_raw())
+    }
+
     /// Gives it a directory.
     pub(super) fn own(&self, dir: &Path) -> anyhow::Result<()> {
         let done = std::os::unix::fs::chown(dir, Some(self.uid.as_raw()), Some(self.gid.as_raw()));

@@ -42,6 +42,19 @@ impl Steps {
         Steps { identity, low_ports, rules, grants: grants.to_vec() }
     }
 
+    /// What [`Steps::enforce`] would bring about, as far as it can be told beforehand.
+    pub(super) fn expect(&self) -> Safeguards {
+        let mut done = Safeguards::default();
+        say_identity(&mut done, self.identity.as_ref());
+        say_capabilities(&mut done, self.low_ports);
+        match &self.rules {
+            Ok(rules) => say_files(&mut done, &self.grants, rules.expect()),
+            Err(error) => done.lacks(format!("{error:#}")),
+        }
+        say_calls(&mut done, calls::expect());
+        done
+    }
+
     /// Takes from this process what it does not need, for good.
     ///
     /// # Errors

@@ -30,7 +30,6 @@ mod places;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::bail;
 
@@ -77,24 +76,34 @@ impl Confined {
 
 impl Sandbox {
     /// Looks up and opens what the sandbox is made of, with the rights that the process has now. `bound` is where it
-    /// listens; `file` is the configuration's own, which a reload reads again.
+    /// listens.
     ///
     /// # Errors
     /// Where the configuration names a user or a place that is not there.
-    pub(crate) fn new(config: &Config, file: Option<&Path>, bound: &[SocketAddr]) -> anyhow::Result<Sandbox> {
+    pub(crate) fn new(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<Sandbox> {
         let mode = config.sandbox.mode;
         if mode == Mode::Off {
             return Ok(Sandbox { mode, steps: None, grants: Vec::new() });
         }
         let identity = Identity::wanted(&config.sandbox)?;
         places::make_own(config, identity.as_ref())?;
-        let mut grants = places::needed(config)?;
-        // Another user than the one who has read it may not be able to read it again.
-        if identity.is_none() {
-            grants.extend(file.map(places::of_configuration).transpose()?);
-        }
+        let grants = places::needed(config)?;
         let steps = Steps::new(config, identity, bound, &grants);
         Ok(Sandbox { mode, steps: Some(steps), grants })
+    }
+
+    /// What [`Sandbox::close`] would bring about for a server that listens there. Nothing is made.
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    pub(crate) fn expect(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<Safeguards> {
+        if config.sandbox.mode == Mode::Off {
+            let mut off = Safeguards::default();
+            off.lacks("it is off: set `mode` in [sandbox]");
+            return Ok(off);
+        }
+        let identity = Identity::wanted(&config.sandbox)?;
+        Ok(Steps::new(config, identity, bound, &places::needed(config)?).expect())
     }
 
     /// Gives everything else up, for good, and logs what was given up. To be called while there is one thread.
@@ -117,6 +126,17 @@ impl Sandbox {
         }
         Ok(Confined { grants: Some(self.grants) })
     }
+}
+
+/// Whom a server of this configuration becomes, by numbers; nobody where it stays who it is.
+///
+/// # Errors
+/// Where the configuration names somebody who is not there.
+pub(crate) fn service_user(config: &Config) -> anyhow::Result<Option<(u32, u32)>> {
+    if config.sandbox.mode == Mode::Off {
+        return Ok(None);
+    }
+    Ok(Identity::wanted(&config.sandbox)?.map(|identity| identity.numbers()))
 }
 
 /// What keeps a server from doing more than serving.

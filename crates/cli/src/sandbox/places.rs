@@ -40,16 +40,6 @@ pub(super) fn needed(config: &Config) -> anyhow::Result<Vec<Grant>> {
     Ok(grants)
 }
 
-/// The directory of the configuration file: editors put another file in its place.
-///
-/// # Errors
-/// Where it is not there.
-pub(super) fn of_configuration(file: &Path) -> anyhow::Result<Grant> {
-    let path = file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?;
-    let path = path.parent().map_or_else(|| path.clone(), Path::to_owned);
-    Ok(Grant { path, access: Access::Read })
-}
-
 /// Makes the directories that are the server's own, where they are not there, and gives them to whom the server becomes.
 /// One that is there belongs to whom it belongs.
 ///
@@ -100,7 +90,8 @@ fn named(config: &Config) -> Vec<(PathBuf, Access)> {
     for user in &config.users {
         named.push((home(&user.home), may(user.write.unwrap_or(config.accounts.write))));
     }
-    named.extend(own(config).map(|dir| (dir.to_owned(), Access::Write)));
+    // They were made before, but where it is only asked what would be.
+    named.extend(own(config).filter(|dir| dir.exists()).map(|dir| (dir.to_owned(), Access::Write)));
     // The root itself, as left-overs of uploads are looked for in all of it.
     named.push((root.clone(), may(named.iter().any(|(_, access)| *access == Access::Write))));
     named

@@ -1,6 +1,6 @@
 //! The address that PASV tells behind NAT: looked up by name, and again every few minutes.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -8,25 +8,18 @@ use tokio::time::sleep;
 
 use super::running::Running;
 use crate::exit::Fault;
+use crate::helper::Helper;
 
 /// The IPv4 address of `advertise`: PASV has room for no other.
-pub(super) async fn resolve(host: &str) -> anyhow::Result<Ipv4Addr> {
-    let found =
-        tokio::net::lookup_host((host, 0)).await.with_context(|| format!("`advertise`: cannot resolve {host}"))?;
-    first_ipv4(host, found)
-}
-
-/// As [`resolve`], before there is a runtime.
 ///
 /// # Errors
 /// Where the name cannot be looked up, or has no such address.
-pub(super) fn resolve_now(host: &str) -> anyhow::Result<Ipv4Addr> {
-    let found = (host, 0).to_socket_addrs().with_context(|| format!("`advertise`: cannot resolve {host}"))?;
-    first_ipv4(host, found)
-}
-
-fn first_ipv4(host: &str, found: impl Iterator<Item = SocketAddr>) -> anyhow::Result<Ipv4Addr> {
-    let first = found.map(|addr| addr.ip().to_canonical()).find_map(|ip| match ip {
+pub(super) async fn resolve(host: &str, helper: &Helper) -> anyhow::Result<Ipv4Addr> {
+    let found = match host.parse() {
+        Ok(ip) => vec![ip],
+        Err(_) => helper.resolve(host).await.with_context(|| format!("`advertise`: cannot resolve {host}"))?,
+    };
+    let first = found.into_iter().find_map(|ip| match ip {
         IpAddr::V4(ip) => Some(ip),
         IpAddr::V6(_) => None,
     });
@@ -46,7 +39,7 @@ pub(super) async fn keep_looking_up(running: Arc<Running>) {
         if host.parse::<IpAddr>().is_ok() {
             continue;
         }
-        match resolve(&host).await {
+        match resolve(&host, running.helper()).await {
             // It may have been taken out meanwhile.
             Ok(ip) if running.config().passive.advertise.as_ref() == Some(&host) => {
                 if last != Some(ip) {
@@ -68,7 +61,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_to_advertise() {
-        assert_eq!(resolve("192.0.2.7").await.unwrap(), Ipv4Addr::new(192, 0, 2, 7));
-        assert_eq!(Exit::of(&resolve("2001:db8::1").await.unwrap_err()), Exit::Usage);
+        assert_eq!(resolve("192.0.2.7", &Helper::default()).await.unwrap(), Ipv4Addr::new(192, 0, 2, 7));
+        assert_eq!(Exit::of(&resolve("2001:db8::1", &Helper::default()).await.unwrap_err()), Exit::Usage);
     }
 }

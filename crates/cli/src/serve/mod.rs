@@ -24,11 +24,11 @@ mod report;
 mod running;
 mod socket;
 mod systemd;
-mod tls;
+pub(crate) mod tls;
 mod xferlog;
 
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,7 +53,9 @@ use self::systemd::{Notifier, Passed};
 use self::xferlog::Xferlog;
 use crate::args::serve::ServeArgs;
 use crate::config::Config;
+use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
+use crate::helper::{self, Helper};
 use crate::sandbox::{Confined, Sandbox};
 
 /// How often left-overs of uploads are looked for.
@@ -79,21 +81,25 @@ pub(crate) fn run(args: ServeArgs, level: Option<&str>) -> anyhow::Result<Exit> 
     if config.accounts.write && config.users.is_empty() && !config.accounts.is_kept() {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
     }
-    // What the sandbox would take away: sockets, names, the time zone, keys.
     let notifier = Notifier::from_environment();
-    let advertise = config.passive.advertise.as_deref().map(advertise::resolve_now).transpose()?;
+    // The helper is started before there is anything that it ought not to have: what systemd passes is taken first.
+    let passed = Passed::from_environment()?;
+    let helper = (config.sandbox.mode != Mode::Off).then(helper::Started::new).transpose()?;
+    // What the sandbox would take away: sockets, the time zone.
     let zone = TimeZone::system();
-    let sockets = listen(&config)?;
+    let sockets = listen(&config, passed)?;
     let metrics = config.metrics.listen.map(Metrics::listen).transpose()?;
-    let tls = tls::open(&config)?;
+    // Now with the rights that there are now, later by the helper.
+    let reach = tls::Reach::default();
+    let tls = tls::open(&config, reach.clone())?;
     // The sandbox is for every thread: it is closed before a second one begins. Behind it a runtime could not look any
     // more how many are worth it.
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let confined = Sandbox::new(&config, args.config.as_deref(), &addresses(&sockets)?)?.close()?;
+    let confined = Sandbox::new(&config, &addresses(&sockets)?)?.close()?;
     log.begin()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let start = Start { args, config, log, notifier, advertise, zone, sockets, metrics, tls, confined };
+    let start = Start { args, config, log, notifier, helper, zone, sockets, metrics, reach, tls, confined };
     let done = runtime.block_on(serve(start));
     // A file system that hangs may hold a thread: it is not waited for.
     runtime.shutdown_background();
@@ -106,23 +112,26 @@ struct Start {
     config: Config,
     log: Log,
     notifier: Notifier,
-    advertise: Option<Ipv4Addr>,
+    helper: Option<helper::Started>,
     zone: TimeZone,
     sockets: Vec<(Listen, TcpListener)>,
     metrics: Option<TcpListener>,
+    reach: tls::Reach,
     tls: Option<TlsSettings>,
     confined: Confined,
 }
 
 async fn serve(start: Start) -> anyhow::Result<Exit> {
-    let Start { args, config, log, notifier, advertise, zone, sockets, metrics, tls, confined } = start;
+    let Start { args, config, log, notifier, helper, zone, sockets, metrics, reach, tls, confined } = start;
+    let helper = helper.map(helper::Started::connect).transpose()?.unwrap_or_default();
+    reach.goes_by(helper.clone());
     let limit = port21_server::raise_descriptor_limit();
     tracing::debug!(?limit, "file descriptors");
     let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
     let xferlog = config.log.xferlog.as_deref().map(|file| Xferlog::begin(file, zone)).transpose()?;
-    let beside = Beside { recorder, xferlog: xferlog.map(Arc::new), log, notifier, confined };
-    let hooks = Arc::new(Hooks::start(&config.hooks));
-    let mut server = running::builder(&config, tls.clone(), &beside, &hooks, advertise).await?.build();
+    let hooks = Arc::new(Hooks::start(&config.hooks, &helper));
+    let beside = Beside { recorder, xferlog: xferlog.map(Arc::new), log, notifier, confined, helper, reach };
+    let mut server = running::builder(&config, tls.clone(), &beside, &hooks, None).await?.build();
     let mut bound = Vec::new();
     for (place, socket) in sockets {
         let addr = server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
@@ -170,8 +179,7 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
 
 /// Listens at all places, at those sockets that systemd has opened and at its own. Clients that connect wait until the
 /// server runs.
-fn listen(config: &Config) -> anyhow::Result<Vec<(Listen, TcpListener)>> {
-    let mut passed = Passed::from_environment()?;
+fn listen(config: &Config, mut passed: Passed) -> anyhow::Result<Vec<(Listen, TcpListener)>> {
     let (mut sockets, mut own) = (Vec::new(), Vec::new());
     for place in &config.listen {
         match passed.take(place) {
@@ -232,7 +240,7 @@ async fn collect_leftovers(running: Arc<Running>) {
 
 /// A server with these settings that listens nowhere yet, and that nobody watches.
 pub(crate) async fn server(config: &Config) -> anyhow::Result<Server> {
-    Ok(running::plain_builder(config, None, None).await?.build())
+    Ok(running::plain_builder(config, None, &Helper::default(), None).await?.build())
 }
 
 /// Ends with the first SIGTERM or ^C, and with the second.

@@ -15,7 +15,10 @@ use super::systemd::Passed;
 use super::tls;
 use crate::args::serve::ListenAddr;
 use crate::config::Config;
+use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault, sentences};
+use crate::helper::Helper;
+use crate::sandbox::Sandbox;
 use crate::units::show_duration;
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.
@@ -59,8 +62,12 @@ fn address(addr: SocketAddr, tls: TlsMode) -> String {
 pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
     print(&exposure(config))?;
     let mut faults = Vec::new();
-    let builder = match tls::open(config) {
-        Ok(tls) => plain_builder(config, tls, None).await,
+    match safeguards(config) {
+        Ok(lines) => print(&lines)?,
+        Err(error) => faults.extend(sentences(&error)),
+    }
+    let builder = match tls::open(config, tls::Reach::default()) {
+        Ok(tls) => plain_builder(config, tls, &Helper::default(), None).await,
         Err(error) => Err(error),
     };
     match builder {
@@ -73,6 +80,20 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     Err(Fault::each(Exit::Local, faults).into())
+}
+
+/// What of the sandbox there would be. What `require` lacks is a fault.
+fn safeguards(config: &Config) -> anyhow::Result<String> {
+    let bound: Vec<SocketAddr> = config.listen.iter().map(|place| place.address.0).collect();
+    let safeguards = Sandbox::expect(config, &bound)?;
+    let mut out = String::new();
+    safeguards.has.iter().for_each(|what| out.push_str(&format!("{:<15} {what}\n", "sandbox")));
+    safeguards.lacks.iter().for_each(|what| out.push_str(&format!("{:<15} not: {what}\n", "sandbox")));
+    if config.sandbox.mode == Mode::Require && !safeguards.lacks.is_empty() {
+        let told = safeguards.lacks.iter().map(|lack| format!("`sandbox.mode` is \"require\": {lack}"));
+        return Err(Fault::each(Exit::Local, told.collect()).into());
+    }
+    Ok(out)
 }
 
 fn try_to_listen(config: &Config, mut server: Server) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use port21_server::tls::TlsSettings;
 use port21_server::{Activity, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, TlsMode};
 
@@ -17,6 +17,7 @@ use super::{accounts, advertise, tls};
 use crate::args::serve::ServeArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Fault};
+use crate::helper::Helper;
 use crate::sandbox::Confined;
 
 /// A server and all that belongs to it.
@@ -37,6 +38,9 @@ pub(super) struct Beside {
     pub(super) log: Log,
     pub(super) notifier: Notifier,
     pub(super) confined: Confined,
+    pub(super) helper: Helper,
+    /// How certificates are read again.
+    pub(super) reach: tls::Reach,
 }
 
 struct State {
@@ -76,6 +80,11 @@ impl Running {
     /// What tells systemd.
     pub(super) fn notifier(&self) -> &Notifier {
         &self.beside.notifier
+    }
+
+    /// Who does what the server cannot do behind its sandbox.
+    pub(super) fn helper(&self) -> &Helper {
+        &self.beside.helper
     }
 
     /// Where it listens.
@@ -128,17 +137,21 @@ impl Running {
     }
 
     async fn take_new(&self) -> anyhow::Result<String> {
-        let config = Config::with_flags(&self.args)?;
+        let config = self.read_again().await?;
         let before = self.config();
         let mut unchangeable = config.restart_needed(&before);
         unchangeable.extend(self.beside.confined.forbids(&config));
         if !unchangeable.is_empty() {
             bail!(Fault::each(Exit::Usage, unchangeable));
         }
-        let hooks = if config.hooks == before.hooks { self.hooks() } else { Arc::new(Hooks::start(&config.hooks)) };
+        let hooks = if config.hooks == before.hooks {
+            self.hooks()
+        } else {
+            Arc::new(Hooks::start(&config.hooks, self.helper()))
+        };
         // The same name is looked up anew in its turn.
         let known = self.handle.advertised().filter(|_| config.passive.advertise == before.passive.advertise);
-        let tls = self.new_tls(&config, &before)?;
+        let tls = self.new_tls(&config, &before).await?;
         let builder = builder(&config, tls.clone(), &self.beside, &hooks, known).await?;
         let listen = config.listen.iter().map(|place| config.place(place)).collect();
         let refused = |error: ReloadError| {
@@ -148,6 +161,9 @@ impl Running {
         };
         let reloaded = self.handle.reload(builder, listen).await.map_err(refused)?;
         self.beside.log.set_level(&config.log)?;
+        if let Err(error) = self.helper().adopt().await {
+            tracing::warn!(%error, "the helper process does not know of the new configuration");
+        }
         let mut state = self.lock();
         (state.config, state.tls, state.hooks) = (config, tls, hooks);
         state.listening.retain(|addr| !reloaded.closed.contains(addr));
@@ -163,21 +179,32 @@ impl Running {
         Ok(changed.join(", "))
     }
 
-    /// What TLS needs from now on. Where only the files have changed they are read again.
-    fn new_tls(&self, config: &Config, before: &Config) -> anyhow::Result<Option<TlsSettings>> {
+    /// The configuration as its file and the flags are now. The file may be out of reach of the server itself.
+    async fn read_again(&self) -> anyhow::Result<Config> {
+        let Some(path) = &self.args.config else { return Config::with_flags(&self.args) };
+        let text = self.helper().read(path).await.with_context(|| format!("cannot read {}", path.display()))?;
+        Config::with_flags_and_text(&self.args, Some(&text))
+    }
+
+    /// What TLS needs from now on. Where only the files have changed they are read again: the helper can.
+    async fn new_tls(&self, config: &Config, before: &Config) -> anyhow::Result<Option<TlsSettings>> {
         let modes = |config: &Config| config.listen.iter().any(|place| config.tls_at(place) != TlsMode::Off);
         let same =
             (&config.tls, &config.certificates, modes(config)) == (&before.tls, &before.certificates, modes(before));
-        let result = match self.tls() {
-            known if same => match known.as_ref().map(|tls| tls.certificates.reload_if_changed()) {
-                Some(Err(error)) => Err(Fault::new(Exit::Local, error.to_string()).into()),
-                _ => Ok(known),
+        let known = self.tls().filter(|_| same);
+        let (config, reach) = (config.clone(), self.beside.reach.clone());
+        let read = move || match (known, same) {
+            (Some(known), _) => match known.certificates.reload_if_changed() {
+                Ok(_) => Ok(Some(known)),
+                Err(error) => Err(Fault::new(Exit::Local, error.to_string()).into()),
             },
-            _ => tls::open(config),
+            (None, true) => Ok(None),
+            (None, false) => tls::open(&config, reach),
         };
-        // Keys are out of reach for a server that has given up reading them.
+        let result = tokio::task::spawn_blocking(read).await.context("a fault of the server, please report it")?;
+        // A self-signed pair cannot be made any more by a server that has given up writing where it is kept.
         let restart = if self.beside.confined.is_on() { "restart needed: " } else { "" };
-        result.map_err(|error| Fault::new(Exit::Local, format!("{restart}{error:#}")).into())
+        result.map_err(|error: anyhow::Error| Fault::new(Exit::Local, format!("{restart}{error:#}")).into())
     }
 
     /// One line for `systemctl status`.
@@ -211,7 +238,7 @@ pub(super) async fn builder(
     hooks: &Arc<Hooks>,
     known: Option<Ipv4Addr>,
 ) -> anyhow::Result<ServerBuilder> {
-    let mut builder = plain_builder(config, tls, known).await?;
+    let mut builder = plain_builder(config, tls, &beside.helper, known).await?;
     if let Some(recorder) = &beside.recorder {
         builder = builder.events(recorder.sinks());
     }
@@ -234,12 +261,13 @@ pub(super) async fn builder(
 pub(super) async fn plain_builder(
     config: &Config,
     tls: Option<TlsSettings>,
+    helper: &Helper,
     known: Option<Ipv4Addr>,
 ) -> anyhow::Result<ServerBuilder> {
     let accounts = accounts::open(config)?;
     let advertise = match (&config.passive.advertise, known) {
         (Some(_), Some(known)) => Some(known),
-        (Some(host), None) => Some(advertise::resolve(host).await?),
+        (Some(host), None) => Some(advertise::resolve(host, helper).await?),
         (None, _) => None,
     };
     let settings = port21_server::Settings { advertise, ..config.settings() };

@@ -1,14 +1,15 @@
 //! The certificates of the server, from the settings to their renewal.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use port21_server::TlsMode;
 use port21_server::tls::settings::Authorities;
 use port21_server::tls::{
-    CertificateError, Certificates, ClientCertificates, Pair, SessionReuse, TlsSettings, self_signed,
+    CertificateError, Certificates, ClientCertificates, Files, OwnFiles, Pair, SessionReuse, TlsSettings, self_signed,
 };
 use tokio::time::MissedTickBehavior;
 
@@ -16,24 +17,27 @@ use super::running::Running;
 use crate::config::Config;
 use crate::config::tls::{ClientCertificates as Asked, Minimum, SessionReuse as Reuse};
 use crate::exit::{Exit, Fault};
+use crate::helper::Helper;
 
 /// How often it is looked whether a certificate was renewed.
 const LOOK: Duration = Duration::from_secs(60);
 
 /// What TLS needs, read from its files; nothing where no place speaks it. A self-signed pair is made where none is named.
-pub(crate) fn open(config: &Config) -> anyhow::Result<Option<TlsSettings>> {
+///
+/// It waits for the files: it is not for tasks.
+pub(crate) fn open(config: &Config, reach: Reach) -> anyhow::Result<Option<TlsSettings>> {
     if config.listen.iter().all(|listen| config.tls_at(listen) == TlsMode::Off) {
         return Ok(None);
     }
     let unusable = |error: CertificateError| Fault::new(Exit::Local, error.to_string());
     let pairs = if config.certificates.is_empty() {
-        let dir = config.tls.self_signed.clone().map_or_else(state_directory, Ok)?;
-        vec![self_signed::keep(dir, &config.settings().session.host).map_err(unusable)?]
+        vec![self_signed::keep(self_signed_directory(config)?, &config.settings().session.host).map_err(unusable)?]
     } else {
         let named = config.certificates.iter();
         named.map(|pair| Pair { chain: pair.chain.clone(), key: pair.key.clone() }).collect()
     };
-    let mut settings = TlsSettings::new(Arc::new(Certificates::read(pairs).map_err(unusable)?));
+    let mut settings =
+        TlsSettings::new(Arc::new(Certificates::read_by(pairs, Arc::new(reach.clone())).map_err(unusable)?));
     settings.only_tls13 = config.tls.minimum == Minimum::Tls13;
     settings.reuse = match config.tls.session_reuse {
         Reuse::Require => SessionReuse::Require,
@@ -43,11 +47,53 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Option<TlsSettings>> {
     if let Some(file) = &config.tls.client_authorities {
         settings.client_certificates = match config.tls.client_certificates {
             Asked::None => ClientCertificates::None,
-            Asked::Request => ClientCertificates::Request(Authorities::read(file).map_err(unusable)?),
-            Asked::Require => ClientCertificates::Require(Authorities::read(file).map_err(unusable)?),
+            Asked::Request => ClientCertificates::Request(Authorities::read_by(file, &reach).map_err(unusable)?),
+            Asked::Require => ClientCertificates::Require(Authorities::read_by(file, &reach).map_err(unusable)?),
         };
     }
     Ok(Some(settings))
+}
+
+/// The files that [`open`] reads.
+pub(crate) fn files(config: &Config) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        config.certificates.iter().flat_map(|pair| [pair.chain.clone(), pair.key.clone()]).collect();
+    if config.certificates.is_empty()
+        && let Ok(dir) = self_signed_directory(config)
+    {
+        let Pair { chain, key } = self_signed::pair(dir);
+        files.extend([chain, key]);
+    }
+    files.extend(config.tls.client_authorities.clone());
+    files
+}
+
+/// How certificates are reached: with the rights of the server at first, then by the helper.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reach(Arc<OnceLock<Helper>>);
+
+impl Reach {
+    /// From now on by the helper.
+    pub(super) fn goes_by(&self, helper: Helper) {
+        // It is said once, at the start.
+        let _ = self.0.set(helper);
+    }
+}
+
+impl Files for Reach {
+    fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+        match self.0.get() {
+            Some(helper) => helper.read_and_wait(file).map(String::into_bytes),
+            None => OwnFiles.read(file),
+        }
+    }
+
+    fn changed(&self, file: &Path) -> Option<SystemTime> {
+        match self.0.get() {
+            Some(helper) => Some(helper.look_and_wait(file).ok()?.modified()),
+            None => OwnFiles.changed(file),
+        }
+    }
 }
 
 /// The fingerprints, a line each: what a user compares who is asked whether to trust the server.
@@ -74,6 +120,10 @@ pub(super) async fn renew(running: Arc<Running>) {
             Err(_) => return,
         }
     }
+}
+
+fn self_signed_directory(config: &Config) -> anyhow::Result<PathBuf> {
+    config.tls.self_signed.clone().map_or_else(state_directory, Ok)
 }
 
 /// Where a server keeps what it makes: as systemd says, or as is usual for the system's and for a user's own.

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, kill_process, pidfd_open};
 use tempfile::TempDir;
 
 use super::support::{Ran, Site, port21};
@@ -136,8 +138,8 @@ fn root_becomes_the_user_that_is_named_and_keeps_its_data_port() {
     // Files and recordings are that user's.
     use std::os::unix::fs::MetadataExt as _;
     assert_eq!(std::fs::metadata(dir.path().join("srv/up")).unwrap().uid(), NOBODY);
-    assert_eq!(std::fs::read_dir(dir.path().join("records")).unwrap().count(), 1);
     let log = server.end();
+    assert_eq!(std::fs::read_dir(dir.path().join("records")).unwrap().count(), 1);
     assert!(log.contains("runs as nobody") && log.contains("listens at the ports of the configuration only"), "{log}");
 }
 
@@ -183,6 +185,122 @@ fn what_it_cannot_have_it_says() {
         // Root is not given up where there is nobody to become.
         assert!(serve("mode = \"require\"\nuser = \"root\"\n").fails(1).contains("the server stays root"));
     }
+}
+
+/// The key is out of reach for the user that the server becomes, and the configuration too: the helper reads both again.
+#[test]
+fn keys_are_read_again_by_the_helper() {
+    if !geteuid().is_root() {
+        println!("skipped: only root can become somebody who may not read root's key");
+        return;
+    }
+    let dir = open_dir();
+    let keys = dir.path().join("keys");
+    std::fs::create_dir_all(dir.path().join("srv")).unwrap();
+    std::fs::create_dir(&keys).unwrap();
+    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let config = |more: &str| {
+        format!(
+            "site.root = {:?}\nsite.greeting = \"{more}\"\nanonymous.enabled = true\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+             [tls]\nmode = \"offer\"\nself-signed = {keys:?}\n[control]\nsocket = {:?}\n[sandbox]\nuser = \"nobody\"\n",
+            dir.path().join("srv"),
+            dir.path().join("run/control")
+        )
+    };
+    let server = Server::start(dir.path(), &config("first"), None);
+    let file = dir.path().join("port21.toml");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let reload = || Ran::new(port21(dir.path()).args(["reload", "--socket", "run/control"]).output().unwrap());
+
+    std::fs::write(&file, config("second")).unwrap();
+    reload().ok();
+    let mut greeting = String::new();
+    BufReader::new(TcpStream::connect(server.address).unwrap()).read_line(&mut greeting).unwrap();
+    assert!(greeting.contains("second"), "{greeting}");
+
+    let key = keys.join("self-signed.key");
+    let good = std::fs::read(&key).unwrap();
+    std::fs::write(&key, "no key at all").unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    std::fs::File::options().write(true).open(&key).unwrap().set_modified(later).unwrap();
+    let error = reload().fails(5);
+    assert!(error.contains("self-signed.key") && error.contains("no private key"), "{error}");
+    std::fs::write(&key, good).unwrap();
+    let later = later + std::time::Duration::from_secs(5);
+    std::fs::File::options().write(true).open(&key).unwrap().set_modified(later).unwrap();
+    reload().ok();
+    server.end();
+}
+
+/// The helper ends with the server, whatever ends that.
+#[test]
+fn the_helper_ends_with_the_server() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let site = Site::start();
+        let helper = helper_of(site.server().id());
+        let ended = pidfd_open(helper, PidfdFlags::empty()).unwrap();
+        kill_process(Pid::from_child(site.server()), signal).unwrap();
+        wait_for(&ended);
+    }
+}
+
+#[test]
+fn a_helper_that_dies_is_told_and_transfers_go_on() {
+    let dir = open_dir();
+    std::fs::write(dir.path().join("file"), "content").unwrap();
+    let server = Server::start(
+        dir.path(),
+        &format!(
+            "site.root = {:?}\nanonymous.enabled = true\n[[listen]]\naddress = \"127.0.0.1:0\"\n[control]\nsocket = {:?}\n",
+            dir.path(),
+            dir.path().join("control")
+        ),
+        None,
+    );
+    let mut client = Control::connect(server.address);
+    client.login("anonymous", "guest@");
+    let helper = helper_of(server.process.id());
+    // It is not in the sandbox: what it does is limited by what the configuration names.
+    assert!(threads(helper.as_raw_nonzero().get().unsigned_abs()).iter().all(|thread| thread["Seccomp"] == "0"));
+    let reload = || Ran::new(port21(dir.path()).args(["reload", "--socket", "control"]).output().unwrap());
+    reload().ok();
+    let ended = pidfd_open(helper, PidfdFlags::empty()).unwrap();
+    kill_process(helper, Signal::KILL).unwrap();
+    wait_for(&ended);
+    let error = reload().fails(5);
+    assert!(error.contains("the helper process is gone"), "{error}");
+    assert_eq!(read(client.passive("RETR file")), b"content");
+    assert!(client.reply().starts_with("226"));
+    drop(client);
+    let log = server.end();
+    assert!(log.contains("the helper process is gone"), "{log}");
+}
+
+/// What may be asked of the helper comes from the server that has started it, and from nobody else.
+#[test]
+fn the_helper_is_no_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Ran::new(port21(dir.path()).arg("helper").output().unwrap()).fails(2);
+    assert!(error.contains("port21 serve starts it"), "{error}");
+}
+
+/// The one child of a server.
+fn helper_of(server: u32) -> Pid {
+    let children = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
+        let (pid, rest) = (stat.split(' ').next()?, stat.rsplit(')').next()?);
+        let parent: u32 = rest.split_whitespace().nth(1)?.parse().ok()?;
+        (parent == server).then(|| Pid::from_raw(pid.parse().ok()?)).flatten()
+    });
+    let [helper] = <[Pid; 1]>::try_from(children.collect::<Vec<_>>()).unwrap();
+    helper
+}
+
+/// Waits for the end of a process.
+fn wait_for(process: &OwnedFd) {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    let patience = Timespec { tv_sec: 30, tv_nsec: 0 };
+    assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1, "it is still there");
 }
 
 /// What `/proc` says of each thread of a process.

@@ -6,7 +6,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`message`] | what is told, as JSON |
-//! | [`program`] | how a program is run: the trait behind which that can be moved out of this process |
+//! | [`program`] | how a program is run, by the helper or here |
 //! | [`post`] | an HTTP POST |
 
 mod message;
@@ -24,9 +24,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use self::message::Message;
-use self::program::{Children, Runner};
+use self::program::Runner;
 use crate::config::Hook;
 use crate::config::hooks::Occasion;
+use crate::helper::Helper;
 
 /// The first pause before a further try, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -57,17 +58,18 @@ struct Queue {
 
 impl Hooks {
     /// Starts their tasks; call it within a tokio runtime.
-    pub(super) fn start(hooks: &[Hook]) -> Hooks {
-        Hooks::with(hooks, Arc::new(Children), PAUSES)
+    pub(super) fn start(hooks: &[Hook], helper: &Helper) -> Hooks {
+        Hooks::with(hooks, helper, Arc::new(helper.clone()), PAUSES)
     }
 
-    fn with(hooks: &[Hook], runner: Arc<dyn Runner>, pauses: (Duration, Duration)) -> Hooks {
+    fn with(hooks: &[Hook], helper: &Helper, runner: Arc<dyn Runner>, pauses: (Duration, Duration)) -> Hooks {
         let counts = Arc::<HookCounts>::default();
         let queue = |hook: &Hook| {
             let (sender, messages) = mpsc::channel(hook.queue);
             let deliverer = Arc::new(Deliverer {
                 hook: hook.clone(),
                 name: name(hook),
+                helper: helper.clone(),
                 runner: runner.clone(),
                 counts: counts.clone(),
                 pauses,
@@ -136,6 +138,7 @@ impl HookCounts {
 struct Deliverer {
     hook: Hook,
     name: String,
+    helper: Helper,
     runner: Arc<dyn Runner>,
     counts: Arc<HookCounts>,
     pauses: (Duration, Duration),
@@ -181,7 +184,7 @@ impl Deliverer {
 
     async fn try_once(&self, message: &Message) -> Result<(), String> {
         if let Some(url) = &self.hook.url {
-            return post::post(url, message.json()).await;
+            return post::post(url, message.json(), &self.helper).await;
         }
         match self.runner.run(&self.hook.program, message.json()).await {
             Ok(status) if status.success() => Ok(()),

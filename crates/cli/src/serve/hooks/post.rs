@@ -1,8 +1,13 @@
 //! An HTTP POST, as small as it can be: one request a connection, of the answer only the status.
 
+use std::io;
+use std::net::IpAddr;
+
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use url::{Position, Url};
+
+use crate::helper::Helper;
 
 /// A status line is read so far.
 const MAX_STATUS: u64 = 1024;
@@ -11,11 +16,11 @@ const MAX_STATUS: u64 = 1024;
 ///
 /// # Errors
 /// In words; also where the answer is not 2xx.
-pub(super) async fn post(url: &Url, json: &[u8]) -> Result<(), String> {
-    let told = |error: std::io::Error| error.to_string();
+pub(super) async fn post(url: &Url, json: &[u8], helper: &Helper) -> Result<(), String> {
+    let told = |error: io::Error| error.to_string();
     let host = url.host_str().ok_or("the URL has no host")?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut stream = TcpStream::connect((bare, url.port_or_known_default().unwrap_or(80))).await.map_err(told)?;
+    let mut stream = connect(bare, url.port_or_known_default().unwrap_or(80), helper).await.map_err(told)?;
     let authority = &url[Position::BeforeHost..Position::AfterPort];
     let target = &url[Position::BeforePath..Position::AfterQuery];
     let head = format!(
@@ -32,4 +37,20 @@ pub(super) async fn post(url: &Url, json: &[u8]) -> Result<(), String> {
         Some(code) => Err(format!("the answer is {}", code.escape_debug())),
         None => Err("the answer is no HTTP".to_owned()),
     }
+}
+
+/// The first of the host's addresses that takes the connection.
+async fn connect(host: &str, port: u16, helper: &Helper) -> io::Result<TcpStream> {
+    let addresses = match host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => helper.resolve(host).await?,
+    };
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in addresses {
+        match TcpStream::connect((address, port)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }

@@ -51,7 +51,7 @@ async fn a_program_reads_what_happened() {
     let out = dir.path().join("out");
     // As a shell's argument, so that nothing is run that was just written.
     let program = format!("program = [\"/bin/sh\", \"-c\", \"cat > {}\"]", out.display());
-    let hooks = Hooks::start(&[hook(&program)]);
+    let hooks = Hooks::start(&[hook(&program)], &Helper::default());
     hooks.note(&upload(b"half", false));
     hooks.note(&upload("größe \"x\"".as_bytes(), true));
     hooks.finish(PATIENCE).await;
@@ -70,7 +70,7 @@ async fn a_program_that_fails_or_is_not_there_is_tried_again_and_then_dropped() 
     let missing = script(dir.path(), "exit 0");
     std::fs::remove_file(&missing).unwrap();
     for program in [format!("program = [\"{missing}\"]"), "program = [\"/bin/sh\", \"-c\", \"exit 3\"]".to_owned()] {
-        let hooks = Hooks::with(&[hook(&program)], Arc::new(Children), NO_PAUSE);
+        let hooks = Hooks::with(&[hook(&program)], &Helper::default(), Arc::new(Helper::default()), NO_PAUSE);
         hooks.note(&upload(b"x", true));
         hooks.finish(PATIENCE).await;
         assert_eq!((count(&hooks.counts().failed_tries), count(&hooks.counts().dropped)), (3, 1));
@@ -87,7 +87,7 @@ async fn a_program_that_hangs_is_killed_with_all_that_it_has_started() {
         "program = [\"/bin/sh\", \"-c\", \"sleep 1000 > {} & wait\"]\ntimeout = \"200ms\"\ntries = 1",
         fifo.display()
     );
-    let hooks = Hooks::start(&[hook(&program)]);
+    let hooks = Hooks::start(&[hook(&program)], &Helper::default());
     hooks.note(&upload(b"x", true));
     let read = tokio::task::spawn_blocking(move || std::fs::read(fifo).unwrap());
     hooks.finish(PATIENCE).await;
@@ -108,7 +108,8 @@ impl Runner for Fails {
 
 #[tokio::test]
 async fn the_second_try_may_succeed() {
-    let hooks = Hooks::with(&[hook("program = [\"/x\"]")], Arc::new(Fails(AtomicU32::new(2))), NO_PAUSE);
+    let hooks =
+        Hooks::with(&[hook("program = [\"/x\"]")], &Helper::default(), Arc::new(Fails(AtomicU32::new(2))), NO_PAUSE);
     hooks.note(&upload(b"x", true));
     hooks.finish(PATIENCE).await;
     let counts = hooks.counts();
@@ -126,7 +127,7 @@ impl Runner for Hangs {
 
 #[tokio::test]
 async fn what_has_no_room_is_dropped_and_nobody_waits() {
-    let hooks = Hooks::with(&[hook("program = [\"/x\"]\nqueue = 10")], Arc::new(Hangs), NO_PAUSE);
+    let hooks = Hooks::with(&[hook("program = [\"/x\"]\nqueue = 10")], &Helper::default(), Arc::new(Hangs), NO_PAUSE);
     for _ in 0..100 {
         hooks.note(&upload(b"x", true));
     }
@@ -152,7 +153,8 @@ async fn answer(listener: &TcpListener, with: &str) -> String {
 async fn a_url_is_posted_to() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let hooks = Hooks::with(&[hook(&format!("url = \"http://{addr}/a?b=c\""))], Arc::new(Hangs), NO_PAUSE);
+    let hooks =
+        Hooks::with(&[hook(&format!("url = \"http://{addr}/a?b=c\""))], &Helper::default(), Arc::new(Hangs), NO_PAUSE);
     hooks.note(&activity(Deed::Login { user: b"eve\n".to_vec(), result: Err(LoginError::Refused) }));
     answer(&listener, "HTTP/1.1 503 Busy\r\n\r\n").await;
     answer(&listener, "SSH-2.0-x\r\n").await;

@@ -1,0 +1,74 @@
+//! What the configuration names: all that the helper does for the server.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use crate::args::serve::ServeArgs;
+use crate::config::Config;
+use crate::serve::tls;
+
+/// Programs, files and hosts of one configuration. A further setting that names one has a line in [`Named::by`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Each with its arguments.
+    pub(super) programs: Vec<Vec<String>>,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) hosts: Vec<String>,
+}
+
+impl Named {
+    pub(super) fn by(args: &ServeArgs, config: &Config) -> Named {
+        let urls = config.hooks.iter().filter_map(|hook| hook.url.as_ref()?.host_str().map(str::to_owned));
+        let is_name = |host: &String| host.parse::<IpAddr>().is_err();
+        Named {
+            programs: config
+                .hooks
+                .iter()
+                .map(|hook| hook.program.clone())
+                .filter(|program| !program.is_empty())
+                .collect(),
+            files: args.config.clone().into_iter().chain(tls::files(config)).collect(),
+            hosts: config.passive.advertise.clone().into_iter().chain(urls).filter(is_name).collect(),
+        }
+    }
+}
+
+/// What is named at this moment.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// By the configuration that is in force.
+    in_force: Named,
+    /// By the one that was read last, which the server may take or refuse.
+    newest: Named,
+}
+
+impl Names {
+    pub(super) fn new(named: Named) -> Names {
+        Names { in_force: named.clone(), newest: named }
+    }
+
+    pub(super) fn has_read(&mut self, named: Named) {
+        self.newest = named;
+    }
+
+    pub(super) fn adopt(&mut self) {
+        self.in_force = self.newest.clone();
+    }
+
+    pub(super) fn program(&self, program: &[String]) -> bool {
+        self.either().any(|named| named.programs.iter().any(|one| one == program))
+    }
+
+    pub(super) fn file(&self, path: &Path) -> bool {
+        // As it is written: `Path` would take `a/./b` for `a/b`.
+        self.either().any(|named| named.files.iter().any(|one| one.as_os_str() == path.as_os_str()))
+    }
+
+    pub(super) fn host(&self, host: &str) -> bool {
+        self.either().any(|named| named.hosts.iter().any(|one| one == host))
+    }
+
+    fn either(&self) -> impl Iterator<Item = &Named> {
+        [&self.in_force, &self.newest].into_iter()
+    }
+}
