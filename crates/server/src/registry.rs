@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::activity::Direction;
 use crate::data::meter::Meter;
+use crate::throttle::Throttles;
 
 /// The most sessions that one SITE WHO tells.
 const MOST_TOLD: usize = 1000;
@@ -28,6 +29,8 @@ pub(crate) struct Registry {
     logins: AtomicU64,
     failed_logins: AtomicU64,
     refusals: [AtomicU64; Refusal::ALL.len()],
+    /// Of the log's lines on refusals.
+    pub(crate) throttles: Throttles,
 }
 
 #[derive(Debug, Default)]

@@ -31,7 +31,6 @@ use crate::registry::{Refusal, Registry};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::sites::{Site, Sites};
-use crate::throttle::Throttles;
 use crate::tls::{Tls, TlsSettings};
 
 /// The pause after an error of accept that will come again at once: mostly the process has no descriptor left, and only
@@ -140,7 +139,6 @@ impl ServerBuilder {
                 advertised: Arc::default(),
                 registry,
                 arriving: Arc::new(Semaphore::new(MAX_ARRIVING)),
-                throttles: Arc::default(),
             },
         );
         let (sender, orders) = mpsc::channel(MAX_ORDERS);
@@ -260,7 +258,7 @@ impl Server {
                     Ok(accepted) => let_in(&mut sessions, &shared, &connections, accepted, &told),
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
-                        match shared.throttles.accept.pass() {
+                        match shared.registry.throttles.accept.pass() {
                             Some(unwritten) => warn!(%error, unwritten, "cannot accept connections for the moment"),
                             None => debug!(%error, "cannot accept connections for the moment"),
                         }
@@ -316,7 +314,6 @@ pub(crate) struct Shared {
     pub(crate) digests: Semaphore,
     pub(crate) proxies: Proxies,
     arriving: Arc<Semaphore>,
-    throttles: Arc<Throttles>,
     pub(crate) tls: Option<Tls>,
 }
 
@@ -330,15 +327,13 @@ struct Lasting {
     advertised: Arc<Advertised>,
     registry: Arc<Registry>,
     arriving: Arc<Semaphore>,
-    throttles: Arc<Throttles>,
 }
 
 impl Shared {
     fn new(builder: ServerBuilder, lasting: Lasting) -> Shared {
         let ServerBuilder { authenticator, settings, sites, sinks, activities, tls } = builder;
         let first = Site { names: settings.names.clone(), session: settings.session.clone(), authenticator };
-        let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry, arriving, throttles } =
-            lasting;
+        let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry, arriving } = lasting;
         guard.set(settings.guard.clone());
         advertised.set(settings.advertise);
         Shared {
@@ -355,7 +350,6 @@ impl Shared {
             digests: Semaphore::new(settings.digests.max(1)),
             proxies: Proxies::new(&settings.proxies),
             arriving,
-            throttles,
             tls,
             settings,
         }
@@ -380,7 +374,6 @@ impl Shared {
             advertised: self.advertised.clone(),
             registry: self.registry.clone(),
             arriving: self.arriving.clone(),
-            throttles: self.throttles.clone(),
         }
     }
 
@@ -388,7 +381,7 @@ impl Shared {
         // Looking whether somebody listens, and hanging up, is what many proxies do every second.
         if matches!(error, ProxyError::Io(_)) {
             debug!(%proxy, %error, "a proxy connected, and no client with it");
-        } else if let Some(unwritten) = self.throttles.proxy.pass() {
+        } else if let Some(unwritten) = self.registry.throttles.proxy.pass() {
             warn!(%proxy, %error, unwritten, "dropped a connection of a proxy");
         }
     }
@@ -540,7 +533,7 @@ fn admit(
                 Refused::Total => Refusal::Connections,
                 Refused::PerAddress => Refusal::Address,
             });
-            if let Some(unwritten) = shared.throttles.refused.pass() {
+            if let Some(unwritten) = shared.registry.throttles.refused.pass() {
                 warn!(%peer, ?refused, unwritten, "refused a connection");
             }
             send_last(&stream, tls, why);

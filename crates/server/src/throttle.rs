@@ -18,6 +18,10 @@ pub(crate) struct Throttles {
     pub(crate) refused: Throttle,
     /// Proxies that send no header.
     pub(crate) proxy: Throttle,
+    /// Strangers at data ports.
+    pub(crate) stranger: Throttle,
+    /// No passive port is free.
+    pub(crate) no_port: Throttle,
     /// Accepting failed.
     pub(crate) accept: Throttle,
 }

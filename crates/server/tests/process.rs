@@ -267,6 +267,28 @@ fn connections_beyond_a_limit_are_told_so_and_the_log_does_not_grow() {
     }
 }
 
+#[test]
+fn where_no_passive_port_is_left_a_session_is_told_so_and_the_operator_too() {
+    let log = Log::of_this_process();
+    let site = Site::new(|settings| settings.passive_ports = Some(61464..=61465));
+    let (mut first, mut second, mut third) = (site.login(), site.login(), site.login());
+    log.take();
+    assert_ne!(first.passive(), second.passive());
+    for _ in 0..50 {
+        third.command("EPSV", 425);
+    }
+    let lines = log.take().into_iter().filter(|line| line.text.contains("no passive port is free")).count();
+    assert_eq!(lines, 10);
+    // A port that was used rests only while others are free.
+    first.command("QUIT", 221);
+    let until = Instant::now() + PATIENCE;
+    while site.handle.counts().passive_in_use > 1 {
+        assert!(Instant::now() < until);
+        std::thread::yield_now();
+    }
+    third.passive();
+}
+
 /// Without descriptors nobody can be let in, until somebody goes. Meanwhile the server does not run in circles, and who is
 /// there is served.
 #[test]

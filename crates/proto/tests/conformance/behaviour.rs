@@ -266,10 +266,11 @@ pub(crate) const SECURITY: &[Promise] = &[
         ],
     ),
     promise(
-        "Passive ports come in no order, and one that was used rests.",
+        "Passive ports come in no order, and one that was used rests; where none is left, 425 and a line of the log say so.",
         &[
             "server/src/data/passive.rs ports_are_not_in_order",
             "server/src/data/passive.rs a_port_rests_while_others_are_free",
+            "server/tests/process.rs where_no_passive_port_is_left_a_session_is_told_so_and_the_operator_too",
         ],
     ),
     promise(
@@ -384,6 +385,7 @@ pub(crate) const SECURITY: &[Promise] = &[
             "server/src/proxy.rs a_header_that_does_not_come_is_not_waited_for",
             "server/src/proxy.rs not_a_byte_behind_the_header_is_taken",
             "server/tests/it/proxy.rs data_comes_through_the_proxy_as_well",
+            "server/tests/it/tls/control.rs tls_begins_behind_the_header_of_a_proxy",
             "server/tests/it/proxy.rs nobody_else_may_say_who_they_are",
             "server/tests/it/proxy.rs active_mode_passes_the_proxy_by",
             "proto/tests/server/login.rs the_header_of_a_proxy_that_is_not_trusted_is_dropped_unread",

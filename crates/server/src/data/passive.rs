@@ -112,7 +112,9 @@ impl PassivePorts {
             }
         }
         self.registry.refused(Refusal::NoPort);
-        warn!(?range, "no passive port is free: use a larger range");
+        if let Some(unwritten) = self.registry.throttles.no_port.pass() {
+            warn!(?range, unwritten, "no passive port is free: use a larger range");
+        }
         Err(DataError::NoPort)
     }
 
@@ -241,7 +243,9 @@ impl Waiting {
                 Some(Ok((told, stream, proxy))) = arriving.join_next() => match told {
                     Ok(ends) => (stream, ends),
                     Err(error) => {
-                        warn!(%proxy, %error, "dropped a proxy's connection to a data port");
+                        if let Some(unwritten) = self.registry.throttles.proxy.pass() {
+                            warn!(%proxy, %error, unwritten, "dropped a proxy's connection to a data port");
+                        }
                         continue;
                     }
                 },
@@ -257,7 +261,9 @@ impl Waiting {
     fn is_stranger(&self, from: SocketAddr) {
         let peer = self.peer;
         self.registry.refused(Refusal::Stranger);
-        warn!(%from, %peer, "a stranger connected to a data port and was dropped");
+        if let Some(unwritten) = self.registry.throttles.stranger.pass() {
+            warn!(%from, %peer, unwritten, "a stranger connected to a data port and was dropped");
+        }
         if let Some(events) = &self.events {
             events.note(None, format!("{from} connected to the data port and was dropped: it is not the client"));
         }

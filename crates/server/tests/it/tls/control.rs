@@ -94,6 +94,23 @@ fn several_listeners_each_with_its_own_mode() {
     });
 }
 
+/// The header comes before TLS, and the ClientHello right behind it.
+#[test]
+fn tls_begins_behind_the_header_of_a_proxy() {
+    let settings = Settings { proxies: vec!["127.0.0.1".parse().unwrap()], ..Site::settings() };
+    for (_, version) in VERSIONS {
+        let secure = Secure::with(TlsMode::Implicit, settings.clone(), |_| {});
+        let mut socket = TcpStream::connect(secure.site.addr).unwrap();
+        socket.write_all(b"PROXY TCP4 203.0.113.7 198.51.100.1 1025 990\r\n").unwrap();
+        let mut client = begin(&Arc::new(secure.client_config(version)), "localhost", socket);
+        shake(&mut client).unwrap();
+        let mut greeting = [0; 4];
+        client.read_exact(&mut greeting).unwrap();
+        assert_eq!(&greeting, b"220 ");
+        drop(client);
+    }
+}
+
 #[test]
 fn a_handshake_that_never_comes_is_not_waited_for() {
     for mode in [TlsMode::Offer, TlsMode::Implicit] {
