@@ -40,7 +40,8 @@ impl Accounts {
 
     /// Whether there is such a file: somebody may be in it.
     pub(crate) fn is_kept(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| file.exists())
+        // One that cannot be looked at is there.
+        self.file.as_ref().is_some_and(|file| file.try_exists().unwrap_or(true))
     }
 }
 

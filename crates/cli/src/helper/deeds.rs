@@ -81,6 +81,11 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
+    /// The bits of its mode.
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
     /// When it was last written to.
     pub(crate) fn modified(&self) -> SystemTime {
         self.modified

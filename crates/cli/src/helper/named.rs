@@ -27,7 +27,13 @@ impl Named {
                 .map(|hook| hook.program.clone())
                 .filter(|program| !program.is_empty())
                 .collect(),
-            files: args.config.clone().into_iter().chain(tls::files(config)).collect(),
+            files: args
+                .config
+                .clone()
+                .into_iter()
+                .chain(config.accounts.file.clone())
+                .chain(tls::files(config))
+                .collect(),
             hosts: config.passive.advertise.clone().into_iter().chain(urls).filter(is_name).collect(),
         }
     }

@@ -30,11 +30,13 @@ mod places;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::OnceLock;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use self::linux::{Identity, Steps};
-use self::places::Grant;
+use self::places::{Access, Grant};
 use crate::config::Config;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
@@ -51,6 +53,24 @@ pub(crate) struct Sandbox {
 pub(crate) struct Confined {
     /// Nothing where there is no sandbox.
     grants: Option<Vec<Grant>>,
+}
+
+/// What the sandbox of this process lets through: there is one, as it is closed for good.
+static CLOSED: OnceLock<Vec<Grant>> = OnceLock::new();
+
+/// Whether a directory can be served from behind the sandbox of this process, if it has one.
+///
+/// # Errors
+/// Where it is outside, or `write` is wanted and it can only be read: then nothing in it could be opened in that way.
+pub(crate) fn check_home(home: &Path, write: bool) -> anyhow::Result<()> {
+    let Some(grants) = CLOSED.get() else { return Ok(()) };
+    let path = home.canonicalize().with_context(|| format!("cannot serve {}", home.display()))?;
+    let why = match () {
+        () if !places::covers(grants, &path, Access::Read) => "is outside of the sandbox",
+        () if write && !places::covers(grants, &path, Access::Write) => "can only be read from within the sandbox",
+        () => return Ok(()),
+    };
+    bail!(Fault::new(Exit::Local, format!("{} {why}: restart needed", path.display())));
 }
 
 impl Confined {
@@ -124,6 +144,8 @@ impl Sandbox {
         for lack in &safeguards.lacks {
             tracing::warn!("sandbox: {lack}");
         }
+        // It is closed once in a process.
+        let _ = CLOSED.set(self.grants.clone());
         Ok(Confined { grants: Some(self.grants) })
     }
 }

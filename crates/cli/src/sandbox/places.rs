@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::linux::Identity;
 use crate::config::Config;
+use crate::users::file::UserFile;
 
 /// A file or directory with all that is in it, and what may be done there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +78,14 @@ fn named(config: &Config) -> Vec<(PathBuf, Access)> {
         Some(home) => root.join(home.trim_start_matches('/')),
         None => root.clone(),
     };
-    if let Some(file) = config.accounts.file.as_deref().filter(|file| file.exists()) {
-        // Its directory, as each change of it is another file there; what else is there is for the owner of the files to
-        // keep from the server. Its accounts change while the server runs: any of them may come to write.
-        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        named.push((dir.to_owned(), Access::Read));
+    if config.accounts.is_kept() {
+        // Its accounts change while the server runs: any of them may come to write.
         named.push((root.clone(), Access::Write));
+        // Homes may be links that lead out of the root: those that do now may go on to. A file that is broken, or that the
+        // server cannot read any more at a reload, is told of elsewhere.
+        let file = config.accounts.file.as_deref().and_then(|file| UserFile::read(file).ok()).unwrap_or_default();
+        let homes = file.users.iter().map(|entry| home(&entry.home)).filter(|home| home.exists());
+        named.extend(homes.map(|home| (home, Access::Write)));
     }
     if config.anonymous.enabled {
         named.push((home(&config.anonymous.home), may(!config.anonymous.drop.is_empty())));
@@ -140,6 +143,9 @@ mod tests {
         assert_eq!(needed(&kept("etc/users.toml")).unwrap(), [grant("srv", Access::Read)]);
         std::fs::create_dir(root.join("etc")).unwrap();
         std::fs::write(root.join("etc/users.toml"), "").unwrap();
-        assert_eq!(needed(&kept("etc/users.toml")).unwrap(), [grant("etc", Access::Read), grant("srv", Access::Write)]);
+        assert_eq!(needed(&kept("etc/users.toml")).unwrap(), [grant("srv", Access::Write)]);
+        std::fs::write(root.join("etc/users.toml"), "[[user]]\nname = \"dora\"\nhome = \"/carol\"\n").unwrap();
+        let want = [grant("srv", Access::Write), grant("disk/carol", Access::Write)];
+        assert_eq!(needed(&kept("etc/users.toml")).unwrap(), want);
     }
 }

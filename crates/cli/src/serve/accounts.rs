@@ -10,14 +10,15 @@ use port21_server::storage::rules::Rules;
 use port21_server::{Account, Authenticator};
 
 use crate::config::Config;
+use crate::helper::Helper;
 use crate::users::account::{Common, Files, rates};
 use crate::users::watched::{Shared, Watched};
 
-/// Opens the directories of all accounts.
+/// Opens the directories of all accounts. It waits for files: it is not for tasks.
 ///
 /// # Errors
 /// Where one cannot be opened.
-pub(super) fn open(config: &Config) -> anyhow::Result<FirstOf> {
+pub(super) fn open(config: &Config, helper: &Helper) -> anyhow::Result<FirstOf> {
     let common = Common::new(config);
     let uploads = Arc::new(config.uploads.policy());
     let mut all: Vec<Arc<dyn Authenticator>> = Vec::new();
@@ -50,7 +51,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<FirstOf> {
         all.push(Arc::new(users));
     }
     if let Some(file) = &config.accounts.file {
-        let watched = Watched::open(file.clone(), common)?;
+        let watched = Watched::open(file.clone(), helper.clone(), common)?;
         all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), Arc::new(config.logins.passwords()))));
     }
     Ok(FirstOf::new(all))
@@ -89,7 +90,7 @@ mod tests {
             users: vec![user("alice", Some("/alice"), None), user("bob", None, Some(false))],
             ..Config::default()
         };
-        let accounts = open(&config).unwrap();
+        let accounts = open(&config, &Helper::default()).unwrap();
         assert_eq!(login(&accounts, "alice", "secret").await.map(|a| a.permissions), Ok(Permissions::ALL));
         assert_eq!(login(&accounts, "bob", "secret").await.map(|a| a.permissions), Ok(Permissions::READ_ONLY));
         // Writing is never for guests.

@@ -264,7 +264,12 @@ pub(super) async fn plain_builder(
     helper: &Helper,
     known: Option<Ipv4Addr>,
 ) -> anyhow::Result<ServerBuilder> {
-    let accounts = accounts::open(config)?;
+    let accounts = {
+        let (config, helper) = (config.clone(), helper.clone());
+        tokio::task::spawn_blocking(move || accounts::open(&config, &helper))
+            .await
+            .context("opening the accounts")??
+    };
     let advertise = match (&config.passive.advertise, known) {
         (Some(_), Some(known)) => Some(known),
         (Some(host), None) => Some(advertise::resolve(host, helper).await?),

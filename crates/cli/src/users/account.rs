@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use port21_proto::verb::Permissions;
+use port21_proto::verb::{Permission, Permissions};
 use port21_server::Account;
 use port21_server::account::Rates;
 use port21_server::account::records::Record;
@@ -15,6 +15,7 @@ use port21_server::storage::{Guarded, Ledger, LocalFs, QuotaLimits};
 use super::entry::Entry;
 use crate::config::{Config, Uploads};
 use crate::exit::Fault;
+use crate::sandbox;
 use crate::text::Text;
 use crate::units::Size;
 
@@ -85,6 +86,7 @@ impl Common {
             tracing::info!(account = name, home = %home.display(), "made the home of an account");
         }
         let permissions = files.rules.anywhere();
+        sandbox::check_home(&home, permissions.allows(Permission::Write))?;
         let mut settings = self.uploads.files(files.owner);
         settings.umask = files.umask.unwrap_or(settings.umask);
         // Where rules tell paths apart, they narrow down what is told of each.

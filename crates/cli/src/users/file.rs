@@ -1,7 +1,7 @@
 //! `users.toml`: read, locked, and written so that a crash leaves the old one or the new one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,15 @@ impl UserFile {
     /// # Errors
     /// All that is wrong, with file, line and key.
     pub(crate) fn read(path: &Path) -> anyhow::Result<UserFile> {
-        let text = match std::fs::read_to_string(path) {
+        UserFile::read_by(path, |path| std::fs::read_to_string(path))
+    }
+
+    /// As [`UserFile::read`], by somebody who may.
+    ///
+    /// # Errors
+    /// As [`UserFile::read`].
+    pub(super) fn read_by(path: &Path, read: impl Fn(&Path) -> io::Result<String>) -> anyhow::Result<UserFile> {
+        let text = match read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(UserFile::default()),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),

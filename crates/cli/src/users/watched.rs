@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use port21_proto::server::LoginError;
@@ -15,6 +14,7 @@ use super::account::Common;
 use super::entry::Entry;
 use super::file::UserFile;
 use crate::exit::sentence;
+use crate::helper::{Helper, Stamp};
 
 /// The accounts of a file that may change at any time.
 ///
@@ -22,6 +22,8 @@ use crate::exit::sentence;
 /// logged, once.
 pub(crate) struct Watched {
     path: PathBuf,
+    /// Who reads it: it may be out of reach for the server itself.
+    helper: Helper,
     common: Common,
     state: Mutex<State>,
 }
@@ -40,24 +42,16 @@ struct User {
     record: Option<Arc<Record>>,
 }
 
-/// What tells one state of a file from another without reading it. A rename brings another inode, a write another time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    changed: (i64, i64),
-}
-
 impl Watched {
-    /// The accounts of this file, which need not be there yet.
+    /// The accounts of this file, which need not be there yet. It waits for the helper: it is not for tasks.
     ///
     /// # Errors
     /// Where it is broken from the beginning.
-    pub(crate) fn open(path: PathBuf, common: Common) -> anyhow::Result<Watched> {
-        let watched = Watched { path, common, state: Mutex::default() };
+    pub(crate) fn open(path: PathBuf, helper: Helper, common: Common) -> anyhow::Result<Watched> {
+        let watched = Watched { path, helper, common, state: Mutex::default() };
         let stamp = watched.stamp()?;
-        let file = UserFile::read(&watched.path)?;
-        watched.warn_of_readers();
+        let file = watched.read()?;
+        warn_of_readers(&watched.path, stamp);
         watched.lock().take(stamp, file);
         Ok(watched)
     }
@@ -94,38 +88,38 @@ impl Watched {
             // What follows is done once, and others go on with what there was.
             state.stamp = stamp;
         }
-        match UserFile::read(&self.path) {
+        match self.read() {
             Ok(file) => {
                 tracing::info!(accounts = file.users.len(), "took up {}", self.path.display());
-                self.warn_of_readers();
+                warn_of_readers(&self.path, stamp);
                 self.lock().take(stamp, file);
             }
             Err(error) => tracing::error!("the accounts stay as they are: {}", sentence(&error)),
         }
     }
 
-    fn stamp(&self) -> anyhow::Result<Option<Stamp>> {
-        use anyhow::Context as _;
-        match std::fs::metadata(&self.path) {
-            Ok(facts) => Ok(Some(Stamp {
-                file: (facts.dev(), facts.ino()),
-                size: facts.len(),
-                changed: (facts.ctime(), facts.ctime_nsec()),
-            })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot look at {}", self.path.display())),
-        }
+    fn read(&self) -> anyhow::Result<UserFile> {
+        UserFile::read_by(&self.path, |path| self.helper.read_and_wait(path))
     }
 
-    fn warn_of_readers(&self) {
-        if std::fs::metadata(&self.path).is_ok_and(|facts| facts.mode() & 0o077 != 0) {
-            tracing::warn!("others can read the hashes of passwords: chmod 600 {}", self.path.display());
+    fn stamp(&self) -> anyhow::Result<Option<Stamp>> {
+        use anyhow::Context as _;
+        match self.helper.look_and_wait(&self.path) {
+            Ok(stamp) => Ok(Some(stamp)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot look at {}", self.path.display())),
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // What is taken up is put together before it is taken.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn warn_of_readers(path: &Path, stamp: Option<Stamp>) {
+    if stamp.is_some_and(|stamp| stamp.mode() & 0o077 != 0) {
+        tracing::warn!("others can read the hashes of passwords: chmod 600 {}", path.display());
     }
 }
 
@@ -184,7 +178,7 @@ mod tests {
             let path = dir.path().join("users.toml");
             std::fs::write(&path, text).unwrap();
             let config = Config { site: Site { root: Some(root), ..Site::default() }, ..Config::default() };
-            Place { watched: Watched::open(path, Common::new(&config)).unwrap(), dir }
+            Place { watched: Watched::open(path, Helper::default(), Common::new(&config)).unwrap(), dir }
         }
 
         fn write(&self, text: &str) {
@@ -221,7 +215,7 @@ mod tests {
         let place = Place::new("");
         place.write("[[user]]\n");
         let common = Common::new(&Config::default());
-        assert!(Watched::open(place.dir.path().join("users.toml"), common).is_err());
+        assert!(Watched::open(place.dir.path().join("users.toml"), Helper::default(), common).is_err());
     }
 
     #[test]

@@ -232,6 +232,45 @@ fn keys_are_read_again_by_the_helper() {
     server.end();
 }
 
+/// The accounts' file is root's own, and is taken up at once for all that. A home that a link leads out to later is not in
+/// the sandbox.
+#[test]
+fn accounts_are_read_by_the_helper_and_stay_in_the_sandbox() {
+    let dir = open_dir();
+    for name in ["srv", "elsewhere"] {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    std::fs::write(dir.path().join("srv/file"), "content").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), dir.path().join("srv/out")).unwrap();
+    let root = geteuid().is_root();
+    let user = if root { "[sandbox]\nuser = \"nobody\"\n" } else { "" };
+    let add = |name: &str, more: &[&str]| {
+        let mut command = port21(dir.path());
+        command.args(["user", "add", name, "--users", "users.toml"]).args(more).env("PORT21_PASSWORD", "opensesame");
+        Ran::new(command.output().unwrap()).ok();
+    };
+    add("ann", &[]);
+    let text = format!("site.root = {:?}\n[[listen]]\naddress = \"127.0.0.1:0\"\n{user}", dir.path().join("srv"));
+    let server = Server::start(dir.path(), &text, None);
+    let login = |name: &str| {
+        let mut client = Control::connect(server.address);
+        client.command(&format!("USER {name}"), "331");
+        client.send("PASS opensesame");
+        (client.reply(), client)
+    };
+    let (reply, mut ann) = login("ann");
+    assert!(reply.starts_with("230"), "{reply}");
+    assert_eq!(read(ann.passive("RETR file")), b"content");
+    add("bob", &[]);
+    assert!(login("bob").0.starts_with("230"));
+    add("carol", &["--home", "/out"]);
+    let (reply, _carol) = login("carol");
+    assert!(!reply.starts_with("230"), "{reply}");
+    drop((ann, _carol));
+    let log = server.end();
+    assert!(log.contains("elsewhere is outside of the sandbox: restart needed"), "{log}");
+}
+
 /// The helper ends with the server, whatever ends that.
 #[test]
 fn the_helper_ends_with_the_server() {
@@ -408,9 +447,13 @@ impl Control {
         listener.accept().unwrap().0
     }
 
+    fn send(&mut self, line: &str) {
+        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+    }
+
     #[track_caller]
     fn command(&mut self, line: &str, code: &str) -> String {
-        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        self.send(line);
         let reply = self.reply();
         assert!(reply.starts_with(code), "{line}: {reply}");
         reply
