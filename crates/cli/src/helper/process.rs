@@ -42,6 +42,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     // What stands against this stands against the server too, which says it.
     let known = Config::with_flags(args).and_then(|config| Ok((sandbox::service_user(&config)?, config)));
     let Ok((user, config)) = known else { return Ok(Exit::Usage) };
+    sandbox::keep_from_programs();
     let duty = Arc::new(Duty {
         names: Mutex::new(Names::new(Named::by(args, &config))),
         run_as: user.map(|(uid, gid)| RunAs { uid, gid }),

@@ -312,3 +312,84 @@ fn none_of(index: u8, values: &[i32]) -> anyhow::Result<SeccompRule> {
         values.iter().map(|&value| argument(index, SeccompCmpOp::Ne, number(value))).collect();
     when(&conditions?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// What a file server never calls.
+    const NEVER: &[i64] = &[
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_clone3,
+        libc::SYS_kill,
+        libc::SYS_tkill,
+        libc::SYS_pidfd_open,
+        libc::SYS_pidfd_getfd,
+        libc::SYS_pidfd_send_signal,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_process_madvise,
+        libc::SYS_setuid,
+        libc::SYS_setresuid,
+        libc::SYS_setgroups,
+        libc::SYS_capset,
+        libc::SYS_setns,
+        libc::SYS_unshare,
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_move_mount,
+        libc::SYS_pivot_root,
+        libc::SYS_chroot,
+        libc::SYS_mknodat,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_name_to_handle_at,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_userfaultfd,
+        libc::SYS_io_uring_setup,
+        libc::SYS_io_uring_enter,
+        libc::SYS_io_uring_register,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        libc::SYS_init_module,
+        libc::SYS_finit_module,
+        libc::SYS_kexec_load,
+        libc::SYS_reboot,
+        libc::SYS_swapon,
+        libc::SYS_settimeofday,
+        libc::SYS_clock_settime,
+        libc::SYS_memfd_create,
+        libc::SYS_pkey_mprotect,
+        libc::SYS_seccomp,
+        libc::SYS_personality,
+    ];
+
+    #[test]
+    fn calls_that_no_file_server_makes_are_not_left() {
+        let rules = rules().unwrap();
+        let count = rules.len();
+        let rules: BTreeMap<i64, Vec<SeccompRule>> = rules.into_iter().collect();
+        assert_eq!(rules.len(), count, "a call is named twice, and may have lost its conditions");
+        for call in NEVER {
+            assert!(!rules.contains_key(call), "{call}");
+        }
+        // x32's numbers have this bit.
+        assert!(rules.keys().all(|call| *call < 0x4000_0000));
+        #[cfg(target_arch = "x86_64")]
+        assert!(!rules.contains_key(&libc::SYS_fork) && !rules.contains_key(&libc::SYS_vfork));
+        // Memory is given where nothing of it is to be executed.
+        let executable = number(libc::PROT_EXEC);
+        for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+            let only = when(&[argument(2, SeccompCmpOp::MaskedEq(executable), 0).unwrap()]).unwrap();
+            assert_eq!(rules.get(&call), Some(&vec![only]));
+        }
+        for call in [libc::SYS_clone, libc::SYS_socket, libc::SYS_ioctl, libc::SYS_prctl, libc::SYS_prlimit64] {
+            assert!(rules.get(&call).is_some_and(|rules| !rules.is_empty()), "{call}");
+        }
+    }
+}

@@ -32,12 +32,19 @@ impl Identity {
     }
 }
 
+/// There are none.
+pub(crate) fn keep_from_programs() {}
+
 /// Nothing to be done.
 pub(super) struct Steps;
 
 impl Steps {
     pub(super) fn new(_: &Config, _: Option<Identity>, _: &[SocketAddr], _: &[Grant]) -> Steps {
         Steps
+    }
+
+    pub(super) fn keep_low_ports(&self) -> bool {
+        false
     }
 
     pub(super) fn expect(&self) -> Safeguards {

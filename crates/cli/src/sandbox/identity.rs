@@ -98,6 +98,12 @@ pub(super) fn empty_bounding_set() {
     }
 }
 
+/// Capabilities that a service manager has given this process are not for the programs that it runs.
+pub(crate) fn keep_from_programs() {
+    // Kernels without ambient capabilities have none to clear.
+    let _ = clear_ambient_capability_set();
+}
+
 /// Whether this process has the capability to use ports below 1024.
 pub(super) fn may_use_low_ports() -> bool {
     rustix::thread::capabilities(None).is_ok_and(|has| has.permitted.contains(CapabilitySet::NET_BIND_SERVICE))
@@ -109,8 +115,7 @@ pub(super) fn may_use_low_ports() -> bool {
 /// Where the kernel refuses: then they are all there still.
 pub(super) fn drop_capabilities(low_ports: bool) -> anyhow::Result<()> {
     let kept = if low_ports { CapabilitySet::NET_BIND_SERVICE } else { CapabilitySet::empty() };
-    // Kernels without ambient capabilities have none to clear.
-    let _ = clear_ambient_capability_set();
+    keep_from_programs();
     let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     set_capabilities(None, sets).context("cannot drop capabilities")
 }

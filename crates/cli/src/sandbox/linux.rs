@@ -10,6 +10,7 @@ use rustix::thread::set_no_new_privs;
 use super::files::{Confined, Rules};
 use super::identity;
 pub(super) use super::identity::Identity;
+pub(crate) use super::identity::keep_from_programs;
 use super::places::{Access, Grant};
 use super::{Safeguards, calls};
 use crate::config::Config;
@@ -40,6 +41,11 @@ impl Steps {
         });
         let rules = Rules::new(grants, ports.as_deref());
         Steps { identity, low_ports, rules, grants: grants.to_vec() }
+    }
+
+    /// Whether sockets can be bound to the ports of this configuration only, as the right to low ones is kept.
+    pub(super) fn keep_low_ports(&self) -> bool {
+        self.low_ports
     }
 
     /// What [`Steps::enforce`] would bring about, as far as it can be told beforehand.

@@ -30,11 +30,13 @@ mod places;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, bail};
 
+pub(crate) use self::linux::keep_from_programs;
 use self::linux::{Identity, Steps};
 use self::places::{Access, Grant};
 use crate::config::Config;
@@ -46,6 +48,7 @@ pub(crate) struct Sandbox {
     mode: Mode,
     steps: Option<Steps>,
     grants: Vec<Grant>,
+    passive_ports: Option<RangeInclusive<u16>>,
 }
 
 /// The sandbox of a server that serves, as far as a new configuration may run into it.
@@ -53,6 +56,8 @@ pub(crate) struct Sandbox {
 pub(crate) struct Confined {
     /// Nothing where there is no sandbox.
     grants: Option<Vec<Grant>>,
+    /// The only ones that there can be, where that is so.
+    passive_ports: Option<RangeInclusive<u16>>,
 }
 
 /// What the sandbox of this process lets through: there is one, as it is closed for good.
@@ -82,7 +87,7 @@ impl Confined {
     /// What a configuration asks for that was given up, in one sentence each.
     pub(crate) fn forbids(&self, config: &Config) -> Vec<String> {
         let Some(grants) = &self.grants else { return Vec::new() };
-        match places::needed(config) {
+        let mut forbidden = match places::needed(config) {
             Ok(needed) => {
                 let outside = needed.iter().filter(|grant| !places::covers(grants, &grant.path, grant.access));
                 outside
@@ -90,7 +95,12 @@ impl Confined {
                     .collect()
             }
             Err(error) => vec![format!("{error:#}")],
+        };
+        let wanted = &config.passive.ports;
+        if self.passive_ports.as_ref().is_some_and(|may| !may.contains(wanted.start()) || !may.contains(wanted.end())) {
+            forbidden.push("`passive.ports` has ports that are outside of the sandbox: restart needed".to_owned());
         }
+        forbidden
     }
 }
 
@@ -103,13 +113,14 @@ impl Sandbox {
     pub(crate) fn new(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<Sandbox> {
         let mode = config.sandbox.mode;
         if mode == Mode::Off {
-            return Ok(Sandbox { mode, steps: None, grants: Vec::new() });
+            return Ok(Sandbox { mode, steps: None, grants: Vec::new(), passive_ports: None });
         }
         let identity = Identity::wanted(&config.sandbox)?;
         places::make_own(config, identity.as_ref())?;
         let grants = places::needed(config)?;
         let steps = Steps::new(config, identity, bound, &grants);
-        Ok(Sandbox { mode, steps: Some(steps), grants })
+        let passive_ports = steps.keep_low_ports().then(|| config.passive.ports.clone());
+        Ok(Sandbox { mode, steps: Some(steps), grants, passive_ports })
     }
 
     /// What [`Sandbox::close`] would bring about for a server that listens there. Nothing is made.
@@ -133,7 +144,7 @@ impl Sandbox {
     pub(crate) fn close(self) -> anyhow::Result<Confined> {
         let Some(steps) = self.steps else {
             tracing::warn!("no sandbox: the server keeps all rights that it was started with");
-            return Ok(Confined { grants: None });
+            return Ok(Confined { grants: None, passive_ports: None });
         };
         let safeguards = steps.enforce()?;
         if self.mode == Mode::Require && !safeguards.lacks.is_empty() {
@@ -146,7 +157,7 @@ impl Sandbox {
         }
         // It is closed once in a process.
         let _ = CLOSED.set(self.grants.clone());
-        Ok(Confined { grants: Some(self.grants) })
+        Ok(Confined { grants: Some(self.grants), passive_ports: self.passive_ports })
     }
 }
 

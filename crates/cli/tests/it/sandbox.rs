@@ -104,16 +104,15 @@ fn root_becomes_the_user_that_is_named_and_keeps_its_data_port() {
     std::os::unix::fs::chown(dir.path().join("srv"), Some(NOBODY), None).unwrap();
     // All of 127/8 is this machine: this address is not likely to be taken.
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 21, 91)), 21);
-    let server = Server::start(
-        dir.path(),
-        &format!(
-            "site.root = {:?}\naccounts.write = true\nrecord.directory = {:?}\n[[listen]]\naddress = \"{address}\"\n\
-             [[user]]\nname = \"bob\"\npassword = \"secret\"\n[sandbox]\nmode = \"require\"\nuser = \"nobody\"\n",
-            dir.path().join("srv"),
-            dir.path().join("records")
-        ),
-        None,
+    let text = format!(
+        "site.root = {:?}\naccounts.write = true\nrecord.directory = {:?}\ncontrol.socket = {:?}\n[[listen]]\n\
+         address = \"{address}\"\n[[user]]\nname = \"bob\"\npassword = \"secret\"\n[sandbox]\nmode = \"require\"\n\
+         user = \"nobody\"\n",
+        dir.path().join("srv"),
+        dir.path().join("records"),
+        dir.path().join("run/control")
     );
+    let server = Server::start(dir.path(), &text, None);
     let mut client = Control::connect(server.address);
     client.login("bob", "secret");
     let mut upload = client.passive("STOR up");
@@ -135,6 +134,16 @@ fn root_becomes_the_user_that_is_named_and_keeps_its_data_port() {
     assert_eq!(data.peer_addr().unwrap(), SocketAddr::new(address.ip(), 20));
     assert_eq!(read(data), b"whole");
     assert!(client.reply().starts_with("226"));
+    // Ports and directories that were not there at the start would need a restart.
+    let reload = |change: &dyn Fn(String) -> String| {
+        std::fs::write(dir.path().join("port21.toml"), change(text.clone())).unwrap();
+        Ran::new(port21(dir.path()).args(["reload", "--socket", "run/control"]).output().unwrap())
+    };
+    reload(&|text| text).ok();
+    let error = reload(&|text| format!("{text}[passive]\nports = \"5000-5010\"\n")).fails(5);
+    assert!(error.contains("`passive.ports`") && error.contains("restart needed"), "{error}");
+    let error = reload(&|text| text.replace("/srv\"", "\"")).fails(5);
+    assert!(error.contains("outside of the sandbox: restart needed"), "{error}");
     // Files and recordings are that user's.
     use std::os::unix::fs::MetadataExt as _;
     assert_eq!(std::fs::metadata(dir.path().join("srv/up")).unwrap().uid(), NOBODY);
