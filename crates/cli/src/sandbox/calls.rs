@@ -102,7 +102,6 @@ const FILES: &[i64] = &[
     libc::SYS_truncate,
     libc::SYS_fsync,
     libc::SYS_fdatasync,
-    libc::SYS_sync_file_range,
     libc::SYS_syncfs,
     libc::SYS_flock,
     libc::SYS_fcntl,
