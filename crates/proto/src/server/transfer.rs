@@ -6,6 +6,7 @@
 //! ```
 //! Whatever goes wrong on the way ends in one reply, and an upload that does not come to its commit never happened.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use super::action::{
@@ -370,10 +371,16 @@ impl Transfer {
     /// A client that is killed ends both connections in order, one after the other, and on a busy machine milliseconds lie
     /// between them; in those it cannot be told from one that is done. The longer an upload runs, the likelier it is that
     /// whatever ended it was no success, and the less a short wait adds to it: it is a part of the time that the upload
-    /// took. Who announced the size and sent it has told that it is done.
+    /// took. Who announced the size and sent it has told that it is done; who announced more has all of the wait.
     fn grace(&self, now: Time, settings: &SessionSettings) -> Duration {
-        let grace = (now.since(self.began) / GRACE_PART).min(settings.upload_grace);
-        if self.announced == Some(self.bytes) || grace < MIN_GRACE { Duration::ZERO } else { grace }
+        match self.announced.map(|announced| announced.cmp(&self.bytes)) {
+            Some(Ordering::Equal) => Duration::ZERO,
+            Some(Ordering::Greater) => settings.upload_grace,
+            Some(Ordering::Less) | None => {
+                let grace = (now.since(self.began) / GRACE_PART).min(settings.upload_grace);
+                if grace < MIN_GRACE { Duration::ZERO } else { grace }
+            }
+        }
     }
 
     fn complete_reply(&self, settings: &SessionSettings) -> Reply {

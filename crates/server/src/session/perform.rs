@@ -212,8 +212,8 @@ impl Performer {
     }
 
     pub(super) async fn sync(&self, mut upload: Box<dyn Upload>, until: Time) -> Done {
-        let outcome = Outcome::Done(upload.sync().await);
-        self.shared.clock.reach(until).await;
+        let (synced, ()) = tokio::join!(upload.sync(), self.shared.clock.reach_in_turns(until));
+        let outcome = Outcome::Done(synced);
         Done::holding(outcome, Held::Upload(upload))
     }
 
