@@ -64,7 +64,7 @@ pub(crate) enum Answer {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
-    Status(Status),
+    Status(Box<Status>),
     Reloaded {
         /// In one sentence.
         changed: String,

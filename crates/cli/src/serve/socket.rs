@@ -149,7 +149,7 @@ fn question(line: &str) -> Result<Question, String> {
 
 async fn done(question: Question, running: &Running) -> Answer {
     let done = match question {
-        Question::Status => Done::Status(status(running)),
+        Question::Status => Done::Status(Box::new(status(running))),
         Question::Reload => match running.reload().await {
             Ok(changed) => Done::Reloaded { changed },
             Err(error) => return Answer::Errors(sentences(&error)),

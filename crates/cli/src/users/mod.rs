@@ -6,7 +6,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`entry`] | one account as the file has it |
-//! | [`file`] | the file: read, locked, written so that a crash leaves the old or the new one |
+//! | [`mod@file`] | the file: read, locked, written so that a crash leaves the old or the new one |
 //! | [`watched`] | the file as a server uses it |
 //! | [`account`] | from an entry to what a session may do |
 //! | [`command`] | `port21 user` |

@@ -92,23 +92,23 @@ impl Binding {
     }
 
     /// A data connection stands: is it the client's?
-    pub(super) fn admit(&self, DataEngine { engine, connection }: DataEngine) -> Result<Engine, (TlsError, Engine)> {
+    pub(super) fn admit(&self, DataEngine { engine, connection }: &DataEngine) -> Result<(), TlsError> {
         // A session that is resumed brings its certificate with it. One that is not must bring the same.
         let client = self.client.get().and_then(Option::as_ref);
         if client.is_some() && client != engine.client_certificate() {
-            return Err((TlsError::OtherClient, engine));
+            return Err(TlsError::OtherClient);
         }
         if engine.handshake_kind() == Some(HandshakeKind::Resumed) {
-            self.tickets.admit(connection);
-            return Ok(engine);
+            self.tickets.admit(*connection);
+            return Ok(());
         }
         match self.reuse {
-            SessionReuse::Require => Err((TlsError::NotResumed, engine)),
+            SessionReuse::Require => Err(TlsError::NotResumed),
             SessionReuse::Prefer => {
                 info!("a data connection was let in that does not resume the control connection's TLS session");
-                Ok(engine)
+                Ok(())
             }
-            SessionReuse::Off => Ok(engine),
+            SessionReuse::Off => Ok(()),
         }
     }
 }

@@ -302,7 +302,7 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (pair(dir.path(), &["a.example"]), pair(dir.path(), &["b.example", "c.example"]));
-        let mixed = Pair { chain: one.chain.clone(), key: two.key.clone() };
+        let mixed = Pair { chain: one.chain.clone(), key: two.key };
         assert!(matches!(Certificates::read(vec![mixed]), Err(CertificateError::Mismatch { .. })));
         let none = Pair { chain: one.key.clone(), key: one.key.clone() };
         assert!(matches!(Certificates::read(vec![none]), Err(CertificateError::Empty(file)) if file == one.key));

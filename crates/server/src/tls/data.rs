@@ -37,17 +37,14 @@ impl DataTls {
             flush_now(stream, &mut data.engine);
             return Err(error);
         }
-        match binding.admit(data) {
-            Ok(engine) => Ok(DataTls { engine, early }),
-            Err((error, mut engine)) => {
-                // The client should not take it for a broken network. Best effort: the reply on the control connection
-                // tells all.
-                if engine.send_end().is_ok() {
-                    flush_now(stream, &mut engine);
-                }
-                Err(error)
-            }
+        let admitted = binding.admit(&data);
+        let mut engine = data.engine;
+        // The client should not take a refusal for a broken network. Best effort: the reply on the control connection
+        // tells all.
+        if admitted.is_err() && engine.send_end().is_ok() {
+            flush_now(stream, &mut engine);
         }
+        admitted.map(|()| DataTls { engine, early })
     }
 
     /// Encrypts and sends all of `bytes`.

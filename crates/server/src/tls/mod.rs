@@ -6,10 +6,10 @@
 //! | [`certificates`] | the server's certificates: read, chosen by name, replaced while it runs |
 //! | [`files`] | how their files are reached |
 //! | [`self_signed`] | a pair for who has none |
-//! | [`peer`] | who a client's certificate says it is |
-//! | [`binding`] | one control connection and its data connections: no session of another is resumed |
-//! | [`engine`] | TLS without a socket: bytes in, bytes out |
-//! | [`data`] | a data connection under TLS |
+//! | `peer` | who a client's certificate says it is |
+//! | `binding` | one control connection and its data connections: no session of another is resumed |
+//! | `engine` | TLS without a socket: bytes in, bytes out |
+//! | `data` | a data connection under TLS |
 
 mod binding;
 pub mod certificates;

@@ -92,7 +92,7 @@ impl Hooks {
         for queue in self.queues.iter().filter(|queue| queue.on.contains(&occasion)) {
             let message = message.get_or_insert_with(|| Arc::new(Message::new(activity, occasion)));
             let sender = lock(&queue.sender);
-            if !sender.as_ref().is_some_and(|sender| sender.try_send(message.clone()).is_ok()) {
+            if sender.as_ref().is_none_or(|sender| sender.try_send(message.clone()).is_err()) {
                 self.counts.drop_one(&queue.name, "there is no room for more");
             }
         }
@@ -128,7 +128,7 @@ impl HookCounts {
     fn drop_one(&self, hook: &str, why: &str) {
         let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
         // A flood must not flood the log as well.
-        if dropped.is_power_of_two() || dropped % 1000 == 0 {
+        if dropped.is_power_of_two() || dropped.is_multiple_of(1000) {
             warn!(hook, why, dropped, "a hook's message was dropped");
         }
     }
