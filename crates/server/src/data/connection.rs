@@ -46,6 +46,11 @@ impl DataConnection {
         Ok(())
     }
 
+    /// As [`DataConnection::protect`], where TLS has begun earlier.
+    pub(crate) fn protected(&mut self, tls: DataTls) {
+        self.tls = Some(Box::new(tls));
+    }
+
     /// Whether the bytes must pass through this process to be encrypted.
     pub(crate) fn is_protected(&self) -> bool {
         self.tls.is_some()
@@ -179,9 +184,23 @@ impl DataConnection {
     /// that their system has acknowledged every byte. There is no event for that, hence the looks at growing intervals,
     /// which the others never come to. A reply that claims success is then true, and costs no stall.
     pub(crate) async fn finish(mut self) -> Result<(), TransferError> {
-        if let Some(tls) = &mut self.tls {
-            tls.send_end(&self.stream).await.map_err(broken)?;
+        let Some(tls) = &mut self.tls else { return self.end().await };
+        let sent = tls.send_end(&self.stream).await;
+        let behind = *sent.as_ref().unwrap_or(&0);
+        let ended = match sent {
+            Ok(_) => self.end().await,
+            Err(error) => Err(broken(error)),
+        };
+        // Who knows how long the file is may close as soon as it has all of it (lftp does), and meets close_notify with a
+        // RST. The file is whole where all before that was acknowledged.
+        match unacknowledged(&self.stream) {
+            Some(bytes) if ended.is_err() && usize::try_from(bytes).is_ok_and(|bytes| bytes <= behind + 1) => Ok(()),
+            _ => ended,
         }
+    }
+
+    /// Sends FIN, and waits for the end.
+    async fn end(&mut self) -> Result<(), TransferError> {
         self.shut_down()?;
         let ended = until_peer_ends(&self.stream);
         tokio::pin!(ended);

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use port21_proto::server::DataError;
+use rustix::net::RecvFlags;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
@@ -166,6 +167,8 @@ pub(crate) struct Passive {
     /// Gone once the client has come.
     listener: Weak<TcpListener>,
     acceptor: JoinHandle<(TcpStream, Option<Tap>)>,
+    /// What the acceptor has given already.
+    come: Option<(TcpStream, Option<Tap>)>,
 }
 
 impl Passive {
@@ -187,7 +190,7 @@ impl Passive {
             let _lease = lease;
             waiting.accept(&listener).await
         });
-        Ok(Passive { addr, listener: closer, acceptor })
+        Ok(Passive { addr, listener: closer, acceptor, come: None })
     }
 
     /// Where it listens.
@@ -195,8 +198,23 @@ impl Passive {
         self.addr
     }
 
+    /// Whether the client's connection comes within `patience`, and has brought something.
+    pub(crate) async fn has_brought(&mut self, patience: Duration) -> bool {
+        if self.come.is_none()
+            && let Ok(Ok(come)) = timeout(patience, &mut self.acceptor).await
+        {
+            self.come = Some(come);
+        }
+        let Some((stream, _)) = &self.come else { return false };
+        let looked = rustix::net::recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        looked.is_ok_and(|(_, bytes)| bytes > 0)
+    }
+
     /// The client's connection. There is no time limit: drop it.
     pub(crate) async fn accepted(mut self) -> Result<(TcpStream, Option<Tap>), DataError> {
+        if let Some(come) = self.come.take() {
+            return Ok(come);
+        }
         (&mut self.acceptor).await.map_err(|_| DataError::NoPort)
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
-use port21_proto::server::{StorageError, TransferError};
+use port21_proto::server::{StorageError, TlsError, TransferError, UploadEof};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -68,6 +68,16 @@ impl Future for Cancel {
     }
 }
 
+/// How an upload is received.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) encoding: Encoding,
+    /// What counts as its end.
+    pub(crate) eof: UploadEof,
+    /// Whether its digest is wanted.
+    pub(crate) digests: bool,
+}
+
 /// An upload of which all that came is written.
 pub(crate) struct Received {
     pub(crate) upload: Box<dyn Upload>,
@@ -84,12 +94,11 @@ pub(crate) struct Received {
 pub(crate) async fn upload(
     mut data: DataConnection,
     upload: Box<dyn Upload>,
-    encoding: Encoding,
-    digests: bool,
+    Terms { encoding, eof, digests }: Terms,
     cancel: Cancel,
 ) -> Result<Received, TransferError> {
     data.receives();
-    let mut target = Target { upload, decoder: Decoder::new(encoding, digests) };
+    let mut target = Target { upload, decoder: Decoder::new(encoding, digests), eof };
     match target.upload.sink() {
         Sink::File(_) => to_file(data, target, cancel).await,
         Sink::Writer(_) => to_writer(data, target, cancel).await,
@@ -228,14 +237,19 @@ fn end_of(received: io::Result<usize>) -> Option<End> {
 }
 
 fn received(data: DataConnection, target: Target, end: End) -> Received {
-    let result = match end {
-        End::InOrder => {
-            data.received_all();
-            target.decoder.check_end()
-        }
-        End::Broken(error) => Err(broken(error)),
+    let end = match end {
+        End::InOrder => Ok(()),
+        End::Broken(error) => match broken(error) {
+            // It has ended in order as far as TCP tells, and this account is content with that.
+            TransferError::Tls(TlsError::Truncated) if target.eof == UploadEof::Lenient => Ok(()),
+            error => Err(error),
+        },
         End::Stopped(why) => Err(why),
     };
+    let result = end.and_then(|()| {
+        data.received_all();
+        target.decoder.check_end()
+    });
     Received { upload: target.upload, result, digest: target.decoder.digest() }
 }
 
@@ -243,6 +257,7 @@ fn received(data: DataConnection, target: Target, end: End) -> Received {
 struct Target {
     upload: Box<dyn Upload>,
     decoder: Decoder,
+    eof: UploadEof,
 }
 
 impl Target {
@@ -326,8 +341,9 @@ mod tests {
         }
     }
 
-    fn plain(form: Form) -> Encoding {
-        Encoding { form, mode: Mode::Stream, level: 6 }
+    fn plain(form: Form) -> Terms {
+        let encoding = Encoding { form, mode: Mode::Stream, level: 6 };
+        Terms { encoding, eof: UploadEof::Strict, digests: false }
     }
 
     /// What is written to a file, and how it ends, when the client does this. It is cancelled unless that is given back.
@@ -340,10 +356,8 @@ mod tests {
         let target = Plain { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
         let (data, stream) = loopback().await;
         let (cancel, cancelled) = oneshot::channel();
-        let (received, _kept) = tokio::join!(
-            upload(data, Box::new(target), plain(form), false, Cancel::new(cancelled)),
-            client(stream, cancel)
-        );
+        let (received, _kept) =
+            tokio::join!(upload(data, Box::new(target), plain(form), Cancel::new(cancelled)), client(stream, cancel));
         let mut bytes = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
@@ -405,7 +419,7 @@ mod tests {
             let (_cancel, cancelled) = oneshot::channel();
             client.write_all(b"a\r\nb\r").await.unwrap();
             drop(client);
-            let received = upload(data, Box::new(target), plain(form), false, Cancel::new(cancelled)).await.unwrap();
+            let received = upload(data, Box::new(target), plain(form), Cancel::new(cancelled)).await.unwrap();
             received.result.unwrap();
             drop(received.upload);
             let mut got = Vec::new();

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use port21_proto::server::{
-    Action, Changes, DataError, Form, LoginError, Opened, Outcome, Receipt, SiteId, StorageError, TransferError,
+    Action, Changes, DataError, Form, LoginError, Opened, Outcome, SiteId, StorageError, TlsError, TransferError,
     Transferred,
 };
 use port21_proto::{FtpPath, Secret, Time};
@@ -18,21 +18,21 @@ use crate::account::{Account, Attempt};
 use crate::activity::Direction;
 use crate::data::connection::{DataConnection, Tap};
 use crate::data::download::download;
-use crate::data::encoding::Encoding;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::pace::Pace;
 use crate::data::passive::Passive;
-use crate::data::upload::{Cancel, Received, upload};
+use crate::data::upload::{Cancel, Received, Terms, upload};
 use crate::events::Events;
 use crate::limits::AccountPlace;
 use crate::proxy::Ends;
 use crate::server::Shared;
 use crate::session::combine::Combination;
 use crate::session::log::{Carried, Log};
-use crate::session::work::{Done, Held};
+use crate::session::work::{Done, Held, Shaken};
 use crate::session::{digest, tree};
 use crate::storage::{Source, Storage, Upload, UploadRequest};
+use crate::tls::data::DataTls;
 use crate::tls::{Binding, TlsPeer};
 
 /// What the operations of one session need.
@@ -64,8 +64,13 @@ impl Login {
 /// How a data connection comes to stand.
 pub(super) enum Channel {
     Passive(Passive),
+    /// It stands, and TLS on it; or not.
+    Shaken(Box<Shaken>),
     Active(SocketAddr),
 }
+
+/// A data connection that stands, and TLS where that has begun already.
+type Connected = (TcpStream, Option<Tap>, Option<Result<DataTls, TlsError>>);
 
 impl Performer {
     pub(super) fn find_site(&self, name: &[u8]) -> Done {
@@ -149,7 +154,7 @@ impl Performer {
         &self,
         held: Held,
         (channel, guard): (Channel, Option<Arc<Binding>>),
-        encoding: Encoding,
+        terms: Terms,
         meter: Arc<Meter>,
         stands: oneshot::Sender<()>,
         mut cancel: Cancel,
@@ -159,23 +164,26 @@ impl Performer {
             Held::Source(_, path) => (Direction::Down, path.clone()),
             Held::Listing(_, path) => (Direction::List, path.clone()),
             Held::Upload(upload) => (Direction::Up, upload.path().clone()),
-            Held::Passive(_) => (Direction::List, FtpPath::root()),
+            Held::Passive(_) | Held::Shaken(_) => (Direction::List, FtpPath::root()),
         };
         let mut moving = self.shared.registry.moves(self.number, direction, path.clone(), began, meter.clone());
         if let Held::Upload(upload) = &held {
             cancel.or_when(upload.displaced());
         }
-        let digests = self.shared.settings.session.receipt == Receipt::Digest;
         let connected = unless(&mut cancel, async { Ok(self.connect(channel).await?) }).await;
         let Moved { result, held, digest } = match connected {
             // An upload is let go of by the session, as after any other end.
             Err(error) => Moved { result: Err(error), held: Some(held), digest: None },
-            Ok((stream, tap)) => {
+            Ok((stream, tap, shaken)) => {
                 // Nobody hears it where the session has ended meanwhile.
                 let _ = stands.send(());
                 let mut data = DataConnection::new(stream, meter.clone(), tap);
-                match self.protect(&mut data, guard.as_deref(), &mut cancel).await {
-                    Ok(()) => carry(held, data, encoding, digests, cancel).await,
+                let protected = match shaken {
+                    Some(tls) => tls.map(|tls| data.protected(tls)).map_err(TransferError::from),
+                    None => self.protect(&mut data, guard.as_deref(), &mut cancel).await,
+                };
+                match protected {
+                    Ok(()) => carry(held, data, terms, cancel).await,
                     Err(error) => Moved { result: Err(error), held: Some(held), digest: None },
                 }
             }
@@ -185,7 +193,7 @@ impl Performer {
         }
         drop(moving);
         let (bytes, took) = (meter.bytes(), self.shared.clock.now().since(began));
-        self.log.transfer(Carried { direction, path, bytes, took, form: encoding.form }, &result);
+        self.log.transfer(Carried { direction, path, bytes, took, form: terms.encoding.form }, &result);
         let outcome = Outcome::Transferred(Transferred { bytes, result, digest });
         Done { outcome, held: held.filter(|held| matches!(held, Held::Upload(_))), login: None }
     }
@@ -204,11 +212,13 @@ impl Performer {
         }
     }
 
-    async fn connect(&self, channel: Channel) -> Result<(TcpStream, Option<Tap>), DataError> {
-        match channel {
-            Channel::Passive(passive) => passive.accepted().await,
-            Channel::Active(addr) => self.shared.active.connect(addr, self.ends, self.events.as_ref()).await,
-        }
+    async fn connect(&self, channel: Channel) -> Result<Connected, DataError> {
+        let (stream, tap) = match channel {
+            Channel::Passive(passive) => passive.accepted().await?,
+            Channel::Shaken(shaken) => return Ok((shaken.stream, shaken.tap, Some(shaken.tls))),
+            Channel::Active(addr) => self.shared.active.connect(addr, self.ends, self.events.as_ref()).await?,
+        };
+        Ok((stream, tap, None))
     }
 
     pub(super) async fn sync(&self, mut upload: Box<dyn Upload>, until: Time) -> Done {
@@ -353,16 +363,16 @@ struct Moved {
 }
 
 /// Carries what is held over a data connection. An upload is given back, and its digest where one is wanted.
-async fn carry(held: Held, data: DataConnection, encoding: Encoding, digests: bool, mut cancel: Cancel) -> Moved {
+async fn carry(held: Held, data: DataConnection, terms: Terms, mut cancel: Cancel) -> Moved {
     let done = |result| Moved { result, held: None, digest: None };
     match held {
-        Held::Source(source, _) => done(unless(&mut cancel, download(data, source, encoding)).await),
-        Held::Listing(listing, _) => done(unless(&mut cancel, listing.send(data, encoding)).await),
-        Held::Upload(target) => match upload(data, target, encoding, digests, cancel).await {
+        Held::Source(source, _) => done(unless(&mut cancel, download(data, source, terms.encoding)).await),
+        Held::Listing(listing, _) => done(unless(&mut cancel, listing.send(data, terms.encoding)).await),
+        Held::Upload(target) => match upload(data, target, terms, cancel).await {
             Ok(Received { upload, result, digest }) => Moved { result, held: Some(Held::Upload(upload)), digest },
             Err(error) => done(Err(error)),
         },
-        Held::Passive(_) => done(Err(StorageError::Io("a port is no file".into()).into())),
+        Held::Passive(_) | Held::Shaken(_) => done(Err(StorageError::Io("a port is no file".into()).into())),
     }
 }
 

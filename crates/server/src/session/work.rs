@@ -10,26 +10,36 @@ use std::time::Duration;
 
 use port21_proto::FtpPath;
 use port21_proto::server::{
-    Action, DataChannel, DataError, LoginError, OpId, Outcome, Protection, StorageError, TransferError, Transferred,
+    Action, DataChannel, DataError, Direction, LoginError, OpId, Outcome, Protection, Receipt, StorageError, TlsError,
+    TransferError, Transferred,
 };
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::error;
 
+use crate::data::connection::Tap;
 use crate::data::encoding::Encoding;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::passive::Passive;
-use crate::data::upload::Cancel;
+use crate::data::upload::{Cancel, Terms};
 use crate::session::log::Log;
 use crate::session::perform::{Channel, Login, Performer};
 use crate::storage::{Source, Upload};
+use crate::tls::data::DataTls;
 use crate::tls::engine::Engine;
 use crate::tls::{Binding, TlsPeer};
 
 /// How long the operations of a session that ends are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who connects before its command is answered has done so by then, or its connection is on the way.
+const EARLY_CONNECTION: Duration = Duration::from_millis(100);
+
+/// And who has begun TLS goes on with it.
+const EARLY_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// The operations that run, and what those that have ended hold. Dropped, all of it ends.
 pub(crate) struct Work {
@@ -49,9 +59,18 @@ pub(crate) struct Work {
 /// What an operation has opened and a later one uses.
 pub(super) enum Held {
     Passive(Passive),
+    /// What has come to a passive port, with TLS on it.
+    Shaken(Box<Shaken>),
     Source(Source, FtpPath),
     Listing(OpenListing, FtpPath),
     Upload(Box<dyn Upload>),
+}
+
+/// A data connection whose handshake has been tried before its transfer began.
+pub(super) struct Shaken {
+    pub(super) stream: TcpStream,
+    pub(super) tap: Option<Tap>,
+    pub(super) tls: Result<DataTls, TlsError>,
 }
 
 /// What a task gives back.
@@ -272,6 +291,33 @@ impl Work {
         Poll::Pending
     }
 
+    /// Before the client reads 150 and sends its file: a client that has begun TLS already and needs the tickets gets them,
+    /// which [`Binding::wants_tickets_early`] explains. It waits for nobody but itself, and not for long.
+    pub(crate) async fn shake_early(&mut self, action: &Action) {
+        let &Action::Transfer { direction: Direction::Up, data: DataChannel::Passive(op), protection, .. } = action
+        else {
+            return;
+        };
+        let Some(binding) = self.binding.clone().filter(|binding| binding.wants_tickets_early()) else { return };
+        if protection != Protection::Private {
+            return;
+        }
+        let Some(at) = self.held.iter().position(|(held, _)| *held == op) else { return };
+        let Some((_, Held::Passive(passive))) = self.held.get_mut(at) else { return };
+        if !passive.has_brought(EARLY_CONNECTION).await {
+            return;
+        }
+        let Some(Held::Passive(passive)) = self.take(op) else { return };
+        // It has come.
+        let Ok((stream, tap)) = passive.accepted().await else { return };
+        let patience = self.performer.shared.settings.session.tls.handshake_timeout.min(EARLY_HANDSHAKE);
+        let mut tls = DataTls::accept(&stream, &binding, patience).await;
+        if let Ok(tls) = &mut tls {
+            tls.send_tickets(&stream);
+        }
+        self.held.push((op, Held::Shaken(Box::new(Shaken { stream, tap, tls }))));
+    }
+
     fn transfer(
         &mut self,
         operation: Operation,
@@ -284,6 +330,7 @@ impl Work {
             DataChannel::Active(addr) => Some(Channel::Active(addr)),
             DataChannel::Passive(listen) => match self.take(listen) {
                 Some(Held::Passive(passive)) => Some(Channel::Passive(passive)),
+                Some(Held::Shaken(shaken)) => Some(Channel::Shaken(shaken)),
                 _ => None,
             },
         };
@@ -297,12 +344,17 @@ impl Work {
             (Protection::Private, None) => return self.refuse(operation, NOTHING_HELD),
         };
         let pace = self.login.as_ref().map(|login| login.pace(&source)).unwrap_or_default();
+        let terms = Terms {
+            encoding,
+            eof: self.login.as_ref().map(|login| login.account.uploads.eof).unwrap_or_default(),
+            digests: self.performer.shared.settings.session.receipt == Receipt::Digest,
+        };
         let (performer, meter) = (self.performer.clone(), Arc::new(Meter::paced(pace)));
         let (stands, connected) = oneshot::channel();
         let (cancel, cancelled) = oneshot::channel();
         let transfer = Transfer { meter: meter.clone(), connected: Some(connected), cancel: Some(cancel) };
         self.spawn(Operation { holder: job, transfer: Some(transfer), ..operation }, async move {
-            performer.transfer(source, (channel, guard), encoding, meter, stands, Cancel::new(cancelled)).await
+            performer.transfer(source, (channel, guard), terms, meter, stands, Cancel::new(cancelled)).await
         });
     }
 

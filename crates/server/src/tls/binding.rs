@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, StoresServerSessions};
 use rustls::sign::CertifiedKey;
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::{HandshakeKind, ServerConfig, SignatureScheme};
 
 use port21_proto::server::TlsError;
 use tracing::info;
@@ -58,6 +58,7 @@ impl Binding {
             certificates: certificates.clone(),
             host: host.map(str::to_owned),
             server_name: OnceLock::new(),
+            is_openssl: OnceLock::new(),
         });
         let mut config = config.clone();
         config.cert_resolver = resolver.clone();
@@ -80,6 +81,22 @@ impl Binding {
         config.session_storage = Arc::new(ReadOnly(self.store.clone()));
         config.ticketer = Arc::new(self.tickets.of(connection));
         Ok(DataEngine { engine: Engine::new(config.into())?, connection })
+    }
+
+    /// Whether the client needs the tickets of an upload before it sends, and where it has begun TLS by then may be kept
+    /// waiting for 150 until it has them.
+    ///
+    /// OpenSSL resumes a session of TLS 1.3 once, and without the ticket of one upload has none for the next. Its programs
+    /// read little during an upload: curl looks once, just before it closes. Tickets that come behind that look do worse
+    /// than come late: a system whose program has closed a connection says RST to them, and throws away what of the file
+    /// it has not sent yet. But curl begins TLS as soon as it has connected, before its STOR is answered, and sends nothing
+    /// before that: tickets that leave ahead of 150 are there when it looks.
+    ///
+    /// Nobody else has to be kept waiting. GnuTLS resumes a session as often as it likes; programs in Go never read during
+    /// an upload, and a ticket must not reach them before its end; who waits for 150 before it begins TLS (ftplib) uses the
+    /// tickets of the control connection.
+    pub(crate) fn wants_tickets_early(&self) -> bool {
+        self.resolver.is_openssl.get().copied().unwrap_or(false)
     }
 
     /// The control connection stands: who is at its other end.
@@ -125,17 +142,26 @@ struct Resolver {
     certificates: Arc<Certificates>,
     host: Option<String>,
     server_name: OnceLock<String>,
+    is_openssl: OnceLock<bool>,
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
+        // The control connection comes first, and is the one that counts.
         if let Some(name) = name {
-            // The control connection comes first, and is the one that counts.
             let _ = self.server_name.set(name.to_owned());
         }
+        let _ = self.is_openssl.set(is_openssl(hello.signature_schemes()));
         self.certificates.choose(name.or(self.host.as_deref()))
     }
+}
+
+/// Whether a client is OpenSSL, by the signatures that it takes: those of Edwards curves, the two in a row. GnuTLS has them
+/// apart; Go, rustls, BoringSSL and the systems' own have not heard of Ed448. Who is mistaken for another loses speed or
+/// the resumption of a session, and no safety.
+fn is_openssl(schemes: &[SignatureScheme]) -> bool {
+    schemes.windows(2).any(|two| two == [SignatureScheme::ED25519, SignatureScheme::ED448])
 }
 
 /// The number of a control connection among its own connections.
@@ -312,6 +338,28 @@ mod tests {
         assert_eq!(tickets.of(second).decrypt(&ticket), None);
         tickets.admit(first);
         assert!(tickets.of(second).decrypt(&ticket).is_some());
+    }
+
+    #[test]
+    fn openssl_is_known_by_what_it_offers() {
+        let offered = |schemes: &[u16]| is_openssl(&schemes.iter().map(|&n| n.into()).collect::<Vec<_>>());
+        // As seen on the wire. OpenSSL 3.0 (curl 7.88, Python's ftplib), 3.5 with its ML-DSA, and one that only speaks 1.3.
+        assert!(offered(&[
+            0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0809, 0x080a, 0x080b, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501,
+            0x0601, 0x0303, 0x0301, 0x0302, 0x0402, 0x0502, 0x0602,
+        ]));
+        assert!(offered(&[0x0905, 0x0906, 0x0904, 0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x081a]));
+        assert!(offered(&[0x0403, 0x0807, 0x0808, 0x0804]));
+        // GnuTLS 3.7 (lftp 4.9), Go 1.19 (rclone), rustls.
+        assert!(!offered(&[
+            0x0401, 0x0809, 0x0804, 0x0403, 0x0807, 0x0501, 0x080a, 0x0805, 0x0503, 0x0808, 0x0601, 0x080b, 0x0806,
+            0x0603, 0x0201, 0x0203,
+        ]));
+        assert!(!offered(&[
+            0x0804, 0x0403, 0x0807, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0503, 0x0603, 0x0201, 0x0203,
+        ]));
+        assert!(!offered(&[0x0503, 0x0403, 0x0807, 0x0806, 0x0805, 0x0804, 0x0601, 0x0501, 0x0401]));
+        assert!(!offered(&[]));
     }
 
     #[test]

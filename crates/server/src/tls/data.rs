@@ -18,6 +18,12 @@ const HANDSHAKE_READ: usize = 4096;
 /// So much is encrypted at a time: large writes, and yet little of the caches is gone through between two of them.
 const PIECE: usize = 256 * 1024;
 
+/// More than tickets: so much of what is to be sent is held back during an upload.
+const HELD: usize = 32 * 1024;
+
+/// And so much is kept of what the client does not take.
+const MAX_HELD: usize = 64 * 1024;
+
 /// TLS that stands on a data connection.
 pub(crate) struct DataTls {
     engine: Engine,
@@ -47,6 +53,13 @@ impl DataTls {
         admitted.map(|()| DataTls { engine, early })
     }
 
+    /// Sends the tickets now. The client must not have been told yet that it may send: what it has read by then, or has at
+    /// hand, does no harm when it closes.
+    pub(crate) fn send_tickets(&mut self, stream: &TcpStream) {
+        // They fit into a connection on which little was sent yet; what does not goes later.
+        flush_now(stream, &mut self.engine);
+    }
+
     /// Encrypts and sends all of `bytes`.
     pub(crate) async fn send(&mut self, stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(PIECE) {
@@ -56,10 +69,15 @@ impl DataTls {
         Ok(())
     }
 
-    /// Sends close_notify: whoever gets it knows that it has all.
-    pub(crate) async fn send_end(&mut self, stream: &TcpStream) -> io::Result<()> {
+    /// Sends close_notify: whoever gets it knows that it has all. How many bytes went out for that, of which the last ones
+    /// are no bytes of the file; an error only where none could.
+    pub(crate) async fn send_end(&mut self, stream: &TcpStream) -> io::Result<usize> {
         self.engine.send_end().map_err(io::Error::other)?;
-        flush(stream, &mut self.engine).await
+        let bytes = self.engine.outgoing().len();
+        match flush(stream, &mut self.engine).await {
+            Err(error) if self.engine.outgoing().len() == bytes => Err(error),
+            _ => Ok(bytes - self.engine.outgoing().len()),
+        }
     }
 
     /// As [`DataTls::send_end`], for who has sent nothing but that: it fits, or nobody waits for it.
@@ -109,7 +127,12 @@ impl DataTls {
     /// What `read` bytes have brought: nothing where that is no plaintext yet.
     fn decrypt(&mut self, stream: &TcpStream, read: usize, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
         if read == 0 {
-            return Err(io::Error::other(TlsError::Truncated));
+            // Half a record is never the end of a file, not even for who does without close_notify.
+            let error = match self.engine.is_within_record() {
+                true => TlsError::Broken("the connection ended within a record".into()),
+                false => TlsError::Truncated,
+            };
+            return Err(io::Error::other(error));
         }
         let before = buffer.len();
         let result = self.engine.received(read, buffer);
@@ -117,6 +140,14 @@ impl DataTls {
             // The alert.
             flush_now(stream, &mut self.engine);
             return Err(io::Error::other(error));
+        }
+        // What the client asks for during an upload, new keys, is answered now and then, as far as it takes answers: that it
+        // does not is no reason to stop reading, until it has asked too often.
+        if self.engine.outgoing().len() > HELD {
+            flush_now(stream, &mut self.engine);
+            if self.engine.outgoing().len() > MAX_HELD {
+                return Err(io::Error::other(TlsError::Broken("the client asks and does not read the answers".into())));
+            }
         }
         let received = buffer.len() - before;
         Ok((received > 0 || self.engine.is_ended()).then_some(received))
@@ -131,9 +162,9 @@ async fn shake(stream: &TcpStream, engine: &mut Engine, early: &mut Vec<u8>) -> 
             0 => return Err(TlsError::Handshake("the client ended the connection".into())),
             read => engine.received(read, early)?,
         }
-        // Behind a handshake of TLS 1.3 there are only tickets left to be sent. They wait for what is sent next: a client that
-        // uploads and closes without ever reading (curl is one) would be answered by its own system with a RST, which throws
-        // away what of the file is still on its way.
+        // Behind a handshake of TLS 1.3 there are only tickets left to be sent. They wait for what is sent next: a
+        // client that uploads and closes without ever reading (those in Go are such) would be answered by its own system
+        // with a RST, which throws away what of the file is still on its way.
         if engine.is_handshaking() || !engine.is_tls13() {
             flush(stream, engine).await.map_err(broken)?;
         }

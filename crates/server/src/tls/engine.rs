@@ -106,6 +106,11 @@ impl Engine {
         self.ended
     }
 
+    /// Whether the rest of a record is still to come.
+    pub(super) fn is_within_record(&self) -> bool {
+        !self.incoming.bytes().is_empty()
+    }
+
     /// What came behind close_notify.
     pub(crate) fn behind_the_end(&self) -> &[u8] {
         self.incoming.bytes()

@@ -10,13 +10,13 @@ use port21_server::storage::CommitMode;
 
 use crate::site::{Raw, Site, noise};
 
-fn deflate(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn inflate(wire: &[u8]) -> Vec<u8> {
+pub(crate) fn inflate(wire: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     ZlibDecoder::new(wire).read_to_end(&mut bytes).unwrap();
     bytes

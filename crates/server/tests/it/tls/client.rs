@@ -11,7 +11,7 @@ use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme, StreamOwned};
 use tempfile::TempDir;
 
 use crate::site::{PATIENCE, Raw, Site};
@@ -63,8 +63,13 @@ impl Secure {
 
     /// A client that is logged in, with private data connections.
     pub(crate) fn login(&self, config: ClientConfig) -> TlsClient {
+        self.login_as("user", config)
+    }
+
+    pub(crate) fn login_as(&self, user: &str, config: ClientConfig) -> TlsClient {
         let mut client = self.connect(config);
-        client.log_in();
+        client.command(&format!("USER {user}"), 331);
+        client.command("PASS secret", 230);
         client.command("PBSZ 0", 200);
         client.command("PROT P", 200);
         client.command("TYPE I", 200);
@@ -214,6 +219,22 @@ pub(crate) fn finish(mut data: Stream) {
     if data.sock.shutdown(std::net::Shutdown::Write).is_ok() {
         let _ = data.read_to_end(&mut Vec::new());
     }
+}
+
+/// A client that offers signatures as OpenSSL does: Ed25519 and Ed448 in a row. It could not check the second kind.
+pub(crate) fn as_openssl(secure: &Secure, version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
+    let mut provider = default_provider();
+    let algorithms = &mut provider.signature_verification_algorithms;
+    let mut schemes = algorithms.mapping.to_vec();
+    let at = schemes.iter().position(|(scheme, _)| *scheme == SignatureScheme::ED25519).unwrap();
+    schemes.insert(at + 1, (SignatureScheme::ED448, &[]));
+    // For the rest of the tests: the provider wants it for as long as the program runs.
+    algorithms.mapping = schemes.leak();
+    ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(secure.trust())
+        .with_no_client_auth()
 }
 
 /// A client that never resumes a session.

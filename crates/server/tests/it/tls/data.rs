@@ -10,7 +10,7 @@ use port21_server::tls::SessionReuse;
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::version::{TLS12, TLS13};
 
-use super::client::{Secure, VERSIONS, begin, finish, forgetful};
+use super::client::{Secure, VERSIONS, as_openssl, begin, finish, forgetful, shake};
 use crate::site::{Site, noise};
 
 #[test]
@@ -121,8 +121,35 @@ fn an_upload_is_whole_with_close_notify_whatever_follows() {
     }
 }
 
-/// As curl does: all into the socket, and closed, before the server has looked at any of it. Nothing that the server sends
-/// on the way may be answered by a RST.
+/// An account that is lenient takes that for the end of a file, for it is all that some devices ever say.
+#[test]
+fn a_lenient_account_does_without_close_notify() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        secure.site.write("file", "the old one");
+        let mut client = secure.login_as("scanner", secure.client_config(supported));
+        let bytes = noise(100_000);
+        let mut data = client.data("STOR file");
+        data.write_all(&bytes).unwrap();
+        data.flush().unwrap();
+        data.sock.shutdown(Shutdown::Write).unwrap();
+        client.expect(226);
+        assert!(secure.site.read("file") == bytes, "{version}");
+        // A record that is cut is no end, nor is one that was tampered with.
+        let mut data = client.data("STOR file");
+        shake(&mut data).unwrap();
+        data.conn.writer().write_all(&[7; 1000]).unwrap();
+        let mut record = Vec::new();
+        data.conn.write_tls(&mut record).unwrap();
+        data.sock.write_all(&record[..record.len() - 1]).unwrap();
+        data.sock.shutdown(Shutdown::Write).unwrap();
+        client.expect(426);
+        assert!(secure.site.read("file") == bytes, "{version}");
+    }
+}
+
+/// As clients do that were written in Go: all into the socket, and closed, before the server has looked at any of it.
+/// Nothing that the server sends on the way may be answered by a RST.
 #[test]
 fn an_upload_by_a_client_that_never_reads_is_whole() {
     for (_, supported) in VERSIONS {
@@ -143,13 +170,110 @@ fn an_upload_by_a_client_that_never_reads_is_whole() {
     }
 }
 
+/// OpenSSL uses a ticket of TLS 1.3 once. curl begins TLS before its STOR is answered, sends behind 150, and looks for the
+/// next ticket just before it closes: it must be there by 150, and nothing may come later.
+#[test]
+fn openssl_has_its_tickets_before_it_sends() {
+    let secure = Secure::new(TlsMode::Require);
+    let mut client = secure.login(as_openssl(&secure, &TLS13));
+    let bytes = noise(1_000_000);
+    for _ in 0..20 {
+        let socket = client.passive();
+        let mut data = begin(&client.config, "localhost", socket);
+        data.conn.write_tls(&mut data.sock).unwrap();
+        client.send("STOR file\r\n");
+        shake(&mut data).unwrap();
+        client.expect(150);
+        data.sock.set_nonblocking(true).unwrap();
+        while data.conn.tls13_tickets_received() == 0 {
+            assert_ne!(data.conn.read_tls(&mut data.sock).expect("tickets that are there"), 0);
+            data.conn.process_new_packets().unwrap();
+        }
+        while data.conn.read_tls(&mut data.sock).is_ok() {
+            data.conn.process_new_packets().unwrap();
+        }
+        data.sock.set_nonblocking(false).unwrap();
+        data.write_all(&bytes).unwrap();
+        data.conn.send_close_notify();
+        data.flush().unwrap();
+        drop(data);
+        client.expect(226);
+        assert!(secure.site.read("file") == bytes);
+    }
+    // Who is another's client is refused as ever, and who waits for 150 waits for nothing.
+    let socket = client.passive();
+    let mut data = begin(&Arc::new(forgetful(secure.client_config(&TLS13))), "localhost", socket);
+    data.conn.write_tls(&mut data.sock).unwrap();
+    client.send("STOR file\r\n");
+    let _ = shake(&mut data);
+    client.expect(150);
+    client.expect(522);
+    client.store("STOR file", b"bytes");
+}
+
+/// All others must find nothing that comes unasked: they may close at any time, without having read.
+#[test]
+fn others_get_nothing_while_they_send() {
+    let secure = Secure::new(TlsMode::Require);
+    let mut client = secure.login(secure.client_config(&TLS13));
+    let socket = client.passive();
+    let mut data = begin(&client.config, "localhost", socket);
+    data.conn.write_tls(&mut data.sock).unwrap();
+    client.command("STOR file", 150);
+    shake(&mut data).unwrap();
+    data.write_all(&[1; 1000]).unwrap();
+    // Once the server has read it, it has sent what it sends during an upload.
+    while !client.command("STAT", 211).contains("1000 bytes transferred") {}
+    data.sock.set_nonblocking(true).unwrap();
+    assert_eq!(data.sock.peek(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    data.sock.set_nonblocking(false).unwrap();
+    finish(data);
+    client.expect(226);
+}
+
+/// Who knows how long a file is may close once it has all of it, without waiting for close_notify.
+#[test]
+fn a_download_is_whole_where_the_client_closes_at_its_last_byte() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        let bytes = noise(5000);
+        secure.site.write("file", &bytes);
+        let mut client = secure.login(secure.client_config(supported));
+        for _ in 0..20 {
+            let mut data = client.data("RETR file");
+            let mut got = vec![0; bytes.len()];
+            data.read_exact(&mut got).unwrap();
+            drop(data);
+            let (code, text) = client.reply();
+            assert_eq!(code, 226, "{version}: {text}");
+            assert!(got == bytes);
+        }
+    }
+}
+
+/// The client asks for new keys all the time, and what answers it is not read: its file comes all the same.
+#[test]
+fn new_keys_in_an_upload() {
+    let secure = Secure::new(TlsMode::Require);
+    let mut client = secure.login(secure.client_config(&TLS13));
+    let bytes = noise(2_000_000);
+    let mut data = client.data("STOR file");
+    for piece in bytes.chunks(1000) {
+        data.write_all(piece).unwrap();
+        data.conn.refresh_traffic_keys().unwrap();
+    }
+    finish(data);
+    client.expect(226);
+    assert!(secure.site.read("file") == bytes);
+}
+
 #[test]
 fn a_record_that_was_tampered_with_ends_the_upload() {
     for (_, supported) in VERSIONS {
         let secure = Secure::new(TlsMode::Require);
         let mut client = secure.login(secure.client_config(supported));
         let mut data = client.data("STOR file");
-        super::client::shake(&mut data).unwrap();
+        shake(&mut data).unwrap();
         data.conn.writer().write_all(&[7; 1000]).unwrap();
         let mut bytes = Vec::new();
         data.conn.write_tls(&mut bytes).unwrap();

@@ -4,10 +4,12 @@ use std::io::{Cursor, Read, Write};
 use std::sync::Arc;
 
 use port21_server::TlsMode;
+use rustls::version::TLS13;
 use suppaftp::types::FileType;
 use suppaftp::{Mode, RustlsConnector, RustlsFtpStream};
 
-use super::client::{Secure, TlsClient, VERSIONS, begin, finish};
+use super::client::{Secure, TlsClient, VERSIONS, begin, finish, shake};
+use crate::compressed::{deflate, inflate};
 use crate::site::noise;
 
 #[test]
@@ -49,6 +51,36 @@ fn files_of_all_sizes_both_ways() {
         assert_eq!(secure.site.read("text"), b"one\ntwo\n");
         assert_eq!(client.fetch("RETR text"), b"one\r\ntwo\r\n");
         assert_eq!(client.fetch("NLST"), b"file\r\ntext\r\n");
+    }
+}
+
+#[test]
+fn compressed_under_tls() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        let mut client = secure.login(secure.client_config(supported));
+        client.command("MODE Z", 200);
+        for bytes in [Vec::new(), noise(100_000), "the same again ".repeat(100_000).into_bytes()] {
+            client.store("STOR file", &deflate(&bytes));
+            assert!(secure.site.read("file") == bytes, "{version}");
+            assert!(inflate(&client.fetch("RETR file")) == bytes, "{version}");
+        }
+        assert_eq!(inflate(&client.fetch("NLST")), b"file\r\n");
+        client.command("MODE S", 200);
+        assert_eq!(client.fetch("NLST"), b"file\r\n");
+    }
+    // TLS ended in order, the stream that it carried did not: whatever the account is content with, that is no whole file.
+    for user in ["user", "scanner"] {
+        let secure = Secure::new(TlsMode::Require);
+        let mut client = secure.login_as(user, secure.client_config(&TLS13));
+        client.command("MODE Z", 200);
+        let mut data = client.data("STOR file");
+        shake(&mut data).unwrap();
+        let wire = deflate(&noise(100_000));
+        data.write_all(&wire[..wire.len() / 2]).unwrap();
+        finish(data);
+        client.expect(426);
+        assert!(!secure.site.names().iter().any(|name| name == "file"), "{user}");
     }
 }
 
