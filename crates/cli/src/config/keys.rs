@@ -14,6 +14,7 @@ fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
         ("anonymous", keys_of::<Anonymous>()),
         ("accounts", keys_of::<Accounts>()),
         ("user", keys_of::<User>()),
+        ("authenticator", keys_of::<Authenticator>()),
         ("logins", keys_of::<Logins>()),
         ("uploads", keys_of::<Uploads>()),
         ("passive", keys_of::<Passive>()),

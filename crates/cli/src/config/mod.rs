@@ -9,6 +9,7 @@
 //! | [`site`] | what is served, and the greeting |
 //! | [`listen`] | where |
 //! | [`anonymous`], [`accounts`] | for whom |
+//! | [`authenticator`] | a program that says who may log in |
 //! | [`logins`] | what failed logins lead to |
 //! | [`uploads`] | how uploads become files |
 //! | [`passive`] | data connections in passive mode |
@@ -22,6 +23,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod anonymous;
+pub(crate) mod authenticator;
 pub(crate) mod control;
 pub(crate) mod hooks;
 pub(crate) mod limits;
@@ -50,6 +52,7 @@ use serde::{Deserialize, Deserializer};
 
 pub(crate) use self::accounts::{Accounts, User};
 pub(crate) use self::anonymous::Anonymous;
+pub(crate) use self::authenticator::Authenticator;
 pub(crate) use self::control::Control;
 pub(crate) use self::hooks::Hook;
 pub(crate) use self::limits::Limits;
@@ -78,6 +81,7 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
     include_str!("tls.toml"),
     include_str!("anonymous.toml"),
     include_str!("accounts.toml"),
+    include_str!("authenticator.toml"),
     include_str!("logins.toml"),
     include_str!("uploads.toml"),
     include_str!("passive.toml"),
@@ -105,6 +109,7 @@ pub(crate) struct Config {
     pub(crate) accounts: Accounts,
     #[serde(rename = "user")]
     pub(crate) users: Vec<User>,
+    pub(crate) authenticator: Option<Authenticator>,
     pub(crate) logins: Logins,
     pub(crate) uploads: Uploads,
     pub(crate) passive: Passive,
@@ -130,6 +135,7 @@ impl Default for Config {
             anonymous: Anonymous::default(),
             accounts: Accounts::default(),
             users: Vec::new(),
+            authenticator: None,
             logins: Logins::default(),
             uploads: Uploads::default(),
             passive: Passive::default(),
@@ -224,7 +230,7 @@ impl Config {
         for user in &args.user {
             config.users.push(User::from_flag(user)?);
         }
-        if !config.anonymous.enabled && config.users.is_empty() && !config.accounts.is_kept() {
+        if !config.anonymous.enabled && !config.has_accounts() {
             if args.config.is_some() {
                 bail!(Fault::usage(
                     "nobody could log in: `port21 user add NAME`, or set `enabled = true` in [anonymous]"
@@ -246,6 +252,11 @@ impl Config {
             bail!(Fault::each(Exit::Usage, mistakes.iter().map(ToString::to_string).collect()));
         }
         Ok(config)
+    }
+
+    /// Whether there is any account but the guests', or may be.
+    pub(crate) fn has_accounts(&self) -> bool {
+        !self.users.is_empty() || self.accounts.is_kept() || self.authenticator.is_some()
     }
 
     /// The directory that is served.
@@ -285,6 +296,9 @@ impl Config {
         self.site.check(&mut found.within("site"));
         self.tls.check(&mut found.within("tls"));
         self.anonymous.check(&mut found.within("anonymous"));
+        if let Some(authenticator) = &self.authenticator {
+            authenticator.check(&mut found.within("authenticator"));
+        }
         self.logins.check(&mut found.within("logins"));
         self.sandbox.check(&mut found.within("sandbox"));
         if self.listen.is_empty() {
@@ -385,10 +399,14 @@ mod tests {
                 _ => format!("{line}\n"),
             })
             // A hook is a program or a URL.
-            .filter(|line: &String| !line.starts_with("program = "))
+            .filter(|line: &String| !line.starts_with("url = "))
             .collect();
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.users.len(), 1);
+        assert_eq!(
+            config.authenticator,
+            toml::from_str("program = ['/usr/local/libexec/port21-login', '--realm', 'staff']").ok()
+        );
         assert!(config.passive.advertise.is_some() && config.record.directory.is_some());
         assert!(config.metrics.listen.is_some() && config.hooks.len() == 1);
         assert_eq!(Config::default().restart_needed(&config).len(), 6);

@@ -34,7 +34,6 @@ impl Ended {
         ExitStatus::from_raw(self.status)
     }
 
-    #[cfg(test)]
     /// What it has written to its standard output, up to 64 KiB.
     pub(crate) fn output(&self) -> &str {
         &self.output

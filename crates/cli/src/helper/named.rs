@@ -20,12 +20,15 @@ impl Named {
     pub(super) fn by(args: &ServeArgs, config: &Config) -> Named {
         let urls = config.hooks.iter().filter_map(|hook| hook.url.as_ref()?.host_str().map(str::to_owned));
         let is_name = |host: &String| host.parse::<IpAddr>().is_err();
+        let authenticator = config.authenticator.iter().map(|authenticator| &authenticator.program);
         Named {
             programs: config
                 .hooks
                 .iter()
-                .map(|hook| hook.program.clone())
+                .map(|hook| &hook.program)
+                .chain(authenticator)
                 .filter(|program| !program.is_empty())
+                .cloned()
                 .collect(),
             files: args
                 .config

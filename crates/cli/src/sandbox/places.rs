@@ -78,6 +78,10 @@ fn named(config: &Config) -> Vec<(PathBuf, Access)> {
         Some(home) => root.join(home.trim_start_matches('/')),
         None => root.clone(),
     };
+    if config.authenticator.is_some() {
+        // It may answer with any home, and that it can be written to.
+        named.push((root.clone(), Access::Write));
+    }
     if config.accounts.is_kept() {
         // Its accounts change while the server runs: any of them may come to write.
         named.push((root.clone(), Access::Write));
@@ -136,7 +140,9 @@ mod tests {
         assert!(!covers(&grants, &root.join("srvother"), Access::Read));
         assert!(!covers(&grants, &root.join("disk"), Access::Read));
         assert!(needed(&config(&user("nobody", true))).is_err());
-        // Guests that drop files, and accounts that may change.
+        // Accounts that nobody knows of yet; guests that drop files, and accounts that may change.
+        let program = "[authenticator]\nprogram = [\"/bin/true\"]\n";
+        assert_eq!(needed(&config(program)).unwrap(), [grant("srv", Access::Write)]);
         let drop = "anonymous.drop = [\"/in\"]\nanonymous.home = \"/bob\"\n";
         assert_eq!(needed(&config(drop)).unwrap(), [grant("srv", Access::Write)]);
         let kept = |file: &str| config(&format!("accounts.file = {:?}\n", root.join(file)));

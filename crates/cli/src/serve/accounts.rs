@@ -1,4 +1,5 @@
-//! Who may log in: guests, the users of the configuration, and the accounts that `port21 user` keeps.
+//! Who may log in: guests, the users of the configuration, the accounts that `port21 user` keeps, and those that a program
+//! knows.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use port21_server::{Account, Authenticator};
 use crate::config::Config;
 use crate::helper::Helper;
 use crate::users::account::{Common, Files, rates};
+use crate::users::external::External;
 use crate::users::watched::{Shared, Watched};
 
 /// Opens the directories of all accounts. It waits for files: it is not for tasks.
@@ -53,6 +55,10 @@ pub(super) fn open(config: &Config, helper: &Helper) -> anyhow::Result<FirstOf> 
     if let Some(file) = &config.accounts.file {
         let watched = Watched::open(file.clone(), helper.clone(), common)?;
         all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), Arc::new(config.logins.passwords()))));
+    }
+    // Last: it is told the password of whoever nobody else knows.
+    if let Some(authenticator) = &config.authenticator {
+        all.push(Arc::new(External::new(authenticator.clone(), helper.clone(), Common::new(config))));
     }
     Ok(FirstOf::new(all))
 }

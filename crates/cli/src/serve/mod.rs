@@ -78,7 +78,7 @@ pub(crate) fn run(args: ServeArgs, level: Option<&str>) -> anyhow::Result<Exit> 
     if !args.user.is_empty() {
         tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
     }
-    if config.accounts.write && config.users.is_empty() && !config.accounts.is_kept() {
+    if config.accounts.write && !config.has_accounts() {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
     }
     let notifier = Notifier::from_environment();

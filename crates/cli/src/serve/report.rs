@@ -125,11 +125,13 @@ fn what_is_missing(config: &Config) -> Vec<String> {
             missing.push(format!("`{key}`: {} is no directory: make it, for the user of the server", dir.display()));
         }
     }
-    for program in config.hooks.iter().filter_map(|hook| hook.program.first()) {
+    let hooks = config.hooks.iter().map(|hook| ("hook", &hook.program));
+    let authenticator = config.authenticator.iter().map(|authenticator| ("authenticator", &authenticator.program));
+    for (section, program) in hooks.chain(authenticator).filter_map(|(section, all)| Some((section, all.first()?))) {
         let runs =
             std::fs::metadata(program).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
         if !runs {
-            missing.push(format!("`hook.program`: {program} is no program that can be run"));
+            missing.push(format!("`{section}.program`: {program} is no program that can be run"));
         }
     }
     missing
@@ -161,6 +163,9 @@ fn exposure(config: &Config) -> String {
     }
     if let Some(file) = &config.accounts.file {
         say("may log in", format!("the accounts in {}: port21 user list", file.display()));
+    }
+    if let Some(program) = config.authenticator.as_ref().and_then(|authenticator| authenticator.program.first()) {
+        say("may log in", format!("whoever {program} lets in: it is told passwords in clear"));
     }
     let commit = match config.uploads.commit {
         CommitMode::Durable => "whole or not there; on the disk before they are acknowledged",
@@ -237,6 +242,9 @@ fn audience(config: &Config) -> String {
     }
     if let Some(file) = config.accounts.file.as_ref().filter(|file| file.exists()) {
         who.push(format!("the accounts in {}", file.display()));
+    }
+    if let Some(program) = config.authenticator.as_ref().and_then(|authenticator| authenticator.program.first()) {
+        who.push(format!("whom {program} lets in"));
     }
     match who.as_slice() {
         [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),

@@ -8,11 +8,13 @@
 //! | [`entry`] | one account as the file has it |
 //! | [`mod@file`] | the file: read, locked, written so that a crash leaves the old or the new one |
 //! | [`watched`] | the file as a server uses it |
+//! | [`external`] | accounts that a program knows |
 //! | [`account`] | from an entry to what a session may do |
 //! | [`command`] | `port21 user` |
 
 pub(crate) mod account;
 pub(crate) mod command;
 pub(crate) mod entry;
+pub(crate) mod external;
 pub(crate) mod file;
 pub(crate) mod watched;

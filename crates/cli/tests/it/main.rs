@@ -1,5 +1,6 @@
 //! The binary as its users run it: arguments in; files, output and exit codes out.
 
+mod authenticator;
 mod broken;
 mod commands;
 mod config;

@@ -138,11 +138,7 @@ impl ByRecord {
         let Found { record, decoy } = self.records.find(attempt.user).await?;
         let hash = record.as_ref().and_then(|record| record.password.as_ref()).unwrap_or(&decoy);
         let has_password = self.is_right(hash, attempt.password).await?;
-        let record = record.filter(|record| record.lets_in(has_password, &attempt)).ok_or(LoginError::Refused)?;
-        if record.tls_required && attempt.tls.is_none() {
-            return Err(LoginError::NeedsTls);
-        }
-        Ok(record.account.clone())
+        record.ok_or(LoginError::Refused)?.admit(has_password, &attempt)
     }
 
     async fn is_right(&self, hash: &PasswordHash, password: &Secret) -> Result<bool, LoginError> {
@@ -151,6 +147,20 @@ impl ByRecord {
 }
 
 impl Record {
+    /// The account, if this is who they say they are, and they may log in from there. `has_password`: the password was right.
+    ///
+    /// # Errors
+    /// [`LoginError::Refused`], or [`LoginError::NeedsTls`] for who would be let in over TLS.
+    pub fn admit(&self, has_password: bool, attempt: &Attempt<'_>) -> Result<Account, LoginError> {
+        if !self.lets_in(has_password, attempt) {
+            return Err(LoginError::Refused);
+        }
+        if self.tls_required && attempt.tls.is_none() {
+            return Err(LoginError::NeedsTls);
+        }
+        Ok(self.account.clone())
+    }
+
     /// Whether this is who they say they are, and may log in from there.
     fn lets_in(&self, has_password: bool, attempt: &Attempt<'_>) -> bool {
         let certificate = attempt.tls.and_then(|tls| tls.certificate.as_ref());
