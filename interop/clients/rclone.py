@@ -20,6 +20,7 @@ class Rclone(Client):
 
     def many_gets(self, path: str, down: Path) -> str:
         return self._rclone("copy", "--transfers", "1", "--checkers", "1", self._remote(path), str(down))
+
     cannot = {"resume get": _RESUME, "resume put": _RESUME}
 
     def list(self, folder: str) -> str:
