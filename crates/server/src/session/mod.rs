@@ -154,7 +154,10 @@ impl Session {
                 Output::Cancel(op) => self.work.cancel(op),
                 Output::Release(op) => self.work.release(op),
                 Output::Do(op, action) => {
-                    self.work.shake_early(&action).await;
+                    if matches!(action, Action::Transfer { .. }) {
+                        // On the heap, as the session mostly waits.
+                        Box::pin(self.work.shake_early(&action)).await;
+                    }
                     // The client reads 150 before it sees the data connection, and 234 before TLS.
                     self.flush().await;
                     match action {
