@@ -60,7 +60,7 @@ fn one_file_that_is_refused_does_not_keep_back_the_others() {
 fn a_reply_that_was_asked_for_is_shown_as_on_the_wire() {
     let site = Site::start();
     let out = site.feed(&["shell", &site.guest("pub/")], "site HELP\nquote NOOP\n").ok();
-    assert!(out.starts_with("214-SITE commands:\n") && out.contains("\n214 End of help.\n200 "), "{out}");
+    assert!(out.starts_with("214-Commands behind SITE:\n") && out.contains("\n214 End of help.\n200 "), "{out}");
 }
 
 #[test]
