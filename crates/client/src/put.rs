@@ -167,12 +167,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fifo");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let opened = {
-            let mut opening = std::pin::pin!(open(&path));
-            poll_fn(|cx| std::task::Poll::Ready(opening.as_mut().poll(cx).is_ready())).await
-        };
+        let mut opening = std::pin::pin!(open(&path));
+        let opened = poll_fn(|cx| std::task::Poll::Ready(opening.as_mut().poll(cx).is_ready())).await;
         assert!(!opened);
-        // The thread may go now.
-        drop(OpenOptions::new().read(true).write(true).open(&path).unwrap());
+        // Its thread is let go, whether it has come to the FIFO already or not.
+        let both_ends = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        opening.await.unwrap();
+        drop(both_ends);
     }
 }
