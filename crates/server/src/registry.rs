@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use port21_proto::addr::canonical;
 use port21_proto::reply::Text;
+use port21_proto::server::SiteId;
 use port21_proto::text::Shown;
 use port21_proto::{FtpPath, Time};
 use tokio::sync::Notify;
@@ -46,6 +47,8 @@ struct Entry {
     local: SocketAddr,
     since: Time,
     login: Option<(Arc<str>, bool)>,
+    /// Where it logged in.
+    site: SiteId,
     transfer: Option<Running>,
     pulse: Arc<Pulse>,
 }
@@ -227,9 +230,17 @@ impl Registry {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let heard = AtomicU64::new(since.unix_nanos());
         let pulse = Arc::new(Pulse { wanted, kicked: AtomicBool::new(false), heard });
-        let entry = Entry { peer, local, since, login: None, transfer: None, pulse: pulse.clone() };
+        let entry =
+            Entry { peer, local, since, login: None, site: SiteId::DEFAULT, transfer: None, pulse: pulse.clone() };
         self.lock().sessions.insert(number, entry);
         Seat { registry: self.clone(), number, pulse }
+    }
+
+    /// This session logs in at this site.
+    pub(crate) fn at(&self, number: u64, site: SiteId) {
+        if let Some(entry) = self.lock().sessions.get_mut(&number) {
+            entry.site = site;
+        }
     }
 
     /// Somebody has logged in in this session.
@@ -276,13 +287,18 @@ impl Registry {
         state.sessions.iter().map(|(&number, entry)| entry.status(number)).collect()
     }
 
-    /// A line for each session that is logged in, for SITE WHO: of `account`, or of everybody where that is nothing; no
-    /// more than [`MOST_TOLD`].
-    pub(crate) fn who(&self, account: Option<&str>) -> Vec<Text> {
+    /// A line for each session that is logged in at the site of session `number`, for SITE WHO: of its account, or of
+    /// everybody; no more than [`MOST_TOLD`].
+    pub(crate) fn who(&self, number: u64, everybody: bool) -> Vec<Text> {
         let state = self.lock();
-        let wanted = state.sessions.values().filter_map(|entry| {
-            let (name, _) =
-                entry.login.as_ref().filter(|(name, _)| account.is_none_or(|account| **name == *account))?;
+        let Some((own, site)) =
+            state.sessions.get(&number).and_then(|asking| Some((&asking.login.as_ref()?.0, asking.site)))
+        else {
+            return Vec::new();
+        };
+        let here = state.sessions.values().filter(|entry| entry.site == site);
+        let wanted = here.filter_map(|entry| {
+            let (name, _) = entry.login.as_ref().filter(|(name, _)| everybody || name == own)?;
             let since = entry.since.timestamp().strftime("%Y-%m-%d %H:%M:%S UTC");
             // A name is shown with its controls escaped: it adds no line.
             let line = format!("{} from {} since {since}", Shown(name.as_bytes()), entry.peer.ip());
@@ -442,18 +458,21 @@ mod tests {
         let (first, _) = enter(&registry, 1, "192.0.2.1:5000");
         let (_second, _) = enter(&registry, 2, "192.0.2.2:5000");
         let (_silent, _) = enter(&registry, 3, "192.0.2.3:5000");
+        let (_elsewhere, _) = enter(&registry, 4, "192.0.2.4:5000");
+        registry.at(4, SiteId(1));
+        registry.login(4, "ann".into(), false);
         registry.login(1, "ann".into(), false);
         registry.login(2, "bob\r\n200 x".into(), false);
         let own = Text::from(&b"ann from 192.0.2.1 since 1970-01-01 00:00:00 UTC"[..]);
-        assert_eq!(registry.who(Some("ann")), [own]);
-        assert_eq!(registry.who(None).len(), 2);
-        assert!(registry.who(None).iter().all(|line| !line.contains(&b'\n')));
+        assert_eq!(registry.who(1, false), [own]);
+        assert_eq!(registry.who(2, true).len(), 2);
+        assert!(registry.who(2, true).iter().all(|line| !line.contains(&b'\n')));
         drop(first);
-        assert!(registry.who(Some("ann")).is_empty());
+        assert!(registry.who(1, false).is_empty());
         let crowd: Vec<_> =
             (10..1500).map(|n| (enter(&registry, n, "192.0.2.9:5000"), registry.login(n, "c".into(), false))).collect();
-        assert_eq!(registry.who(None).len(), MOST_TOLD + 1);
-        assert_eq!(registry.who(None)[MOST_TOLD], &b"... and more"[..]);
+        assert_eq!(registry.who(2, true).len(), MOST_TOLD + 1);
+        assert_eq!(registry.who(2, true)[MOST_TOLD], &b"... and more"[..]);
         drop(crowd);
     }
 

@@ -24,8 +24,13 @@ pub(super) struct Combination<'a> {
 
 impl Combination<'_> {
     /// Writes the target anew, what it had first and then the parts in their order, gives it its name, and only then
-    /// removes the parts. Cancelled before the name is given, nothing has happened.
-    pub(super) async fn run(&self, storage: &dyn Storage, cancel: &mut Cancel) -> Result<(), StorageError> {
+    /// removes the parts, and `removed` is told of each. Cancelled before the name is given, nothing has happened.
+    pub(super) async fn run(
+        &self,
+        storage: &dyn Storage,
+        cancel: &mut Cancel,
+        removed: impl Fn(&FtpPath),
+    ) -> Result<(), StorageError> {
         let upload = tokio::select! {
             biased;
             _ = &mut *cancel => return Err(StorageError::Cancelled),
@@ -34,6 +39,7 @@ impl Combination<'_> {
         upload.commit().await?;
         for part in self.parts {
             storage.remove_file(part).await?;
+            removed(part);
         }
         Ok(())
     }

@@ -176,9 +176,11 @@ impl Log {
             _ => return,
         };
         info!(session = self.session, peer = %self.peer, user = %self.user(), %path, result = outcome(result), "{what}");
-        if matches!((action, result), (Action::RemoveFile(_), Ok(()))) {
-            self.did(|| Deed::Removed { path: path.clone(), file: self.file(path) });
-        }
+    }
+
+    /// A file was removed: by itself, with its tree, or as a part of what is one file now.
+    pub(super) fn removed(&self, path: &FtpPath) {
+        self.did(|| Deed::Removed { path: path.clone(), file: self.file(path) });
     }
 
     fn deed(&self, carried: Carried, whole: bool) -> Deed {

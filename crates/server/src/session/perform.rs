@@ -89,10 +89,16 @@ impl Performer {
         let attempt = Attempt { user, password, peer: self.ends.peer.ip(), tls };
         let result = self.guarded(site, attempt).await;
         let result = result.and_then(|account| {
-            let place = self.shared.accounts.admit(&account.name, account.max_sessions).ok_or(LoginError::TooMany)?;
-            let paces = self.shared.accounts.paces(&account.name, account.rates, account.session_rates);
+            // Two sites may each have an account of this name.
+            let counted = match self.shared.sites.name(site) {
+                Some(site) => format!("{site}/{}", account.name),
+                None => account.name.clone(),
+            };
+            let place = self.shared.accounts.admit(&counted, account.max_sessions).ok_or(LoginError::TooMany)?;
+            let paces = self.shared.accounts.paces(&counted, account.rates, account.session_rates);
             Ok(Login { account: Box::new(account), _place: place, paces: Box::new(paces) })
         });
+        self.shared.registry.at(self.number, site);
         self.log.login(user, result.as_ref().map(|login| &*login.account));
         match result {
             Ok(login) => {
@@ -292,14 +298,12 @@ impl Performer {
             }
             Action::Combine { ref target, ref parts, overwrite } => {
                 let commit = uploads.commit_of(target).unwrap_or(self.shared.settings.commit);
-                let result = Combination { target, parts, overwrite, commit }.run(storage, &mut cancel).await;
+                let combination = Combination { target, parts, overwrite, commit };
+                let result = combination.run(storage, &mut cancel, |part| self.log.removed(part)).await;
                 self.log.changed(&action, &result);
                 Outcome::Done(result).into()
             }
-            Action::Who { everybody } => {
-                let account = (!everybody).then_some(account.name.as_str());
-                Outcome::Text(Ok(self.shared.registry.who(account))).into()
-            }
+            Action::Who { everybody } => Outcome::Text(Ok(self.shared.registry.who(self.number, everybody))).into(),
             Action::Enter(path) => Outcome::Done(storage.enter(&path).await).into(),
             change => Outcome::Done(self.change(storage, change).await).into(),
         }
@@ -330,10 +334,13 @@ impl Performer {
             Action::MakeDirectory(path) => storage.make_directory(path).await,
             Action::SetFacts(path, changes) => set_facts(storage, path, *changes).await,
             Action::Link { target, link } => storage.link(target, link).await,
-            Action::RemoveTree(path) => tree::remove(storage, path).await,
+            Action::RemoveTree(path) => tree::remove(storage, path, |file| self.log.removed(file)).await,
             _ => Err(StorageError::Unsupported),
         };
         self.log.changed(&action, &result);
+        if let (Action::RemoveFile(path), Ok(())) = (&action, &result) {
+            self.log.removed(path);
+        }
         result
     }
 }

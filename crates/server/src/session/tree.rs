@@ -28,8 +28,12 @@ pub(super) async fn size(storage: &dyn Storage, path: &FtpPath) -> Result<u64, S
 }
 
 /// Removes a directory and all that is in it. Links are removed themselves. All is looked at before anything is removed: a
-/// tree that is too large for that (see the limits of recursive listings) is left as it is.
-pub(super) async fn remove(storage: &dyn Storage, path: &FtpPath) -> Result<(), StorageError> {
+/// tree that is too large for that (see the limits of recursive listings) is left as it is. `removed` is told of each file.
+pub(super) async fn remove(
+    storage: &dyn Storage,
+    path: &FtpPath,
+    removed: impl Fn(&FtpPath),
+) -> Result<(), StorageError> {
     if path.is_root() {
         return Err(StorageError::Denied);
     }
@@ -63,7 +67,9 @@ pub(super) async fn remove(storage: &dyn Storage, path: &FtpPath) -> Result<(), 
     }
     for (at, name) in others {
         let directory = directories.get(at).ok_or(StorageError::NotFound)?;
-        storage.remove_file(&join(directory, &name)?).await?;
+        let file = join(directory, &name)?;
+        storage.remove_file(&file).await?;
+        removed(&file);
     }
     // The deepest first.
     directories.sort_by_key(|directory| std::cmp::Reverse(directory.parts().count()));

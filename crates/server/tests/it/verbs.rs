@@ -3,6 +3,8 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
+use port21_server::Deed;
+
 use crate::site::{Raw, Site};
 
 /// 2005-05-02 21:07:00 UTC.
@@ -73,6 +75,19 @@ fn a_tree_is_removed_and_nothing_that_its_links_lead_to() {
     raw.command("RMDA tree", 250);
     assert_eq!(site.names(), ["other", "shortcut"]);
     assert_eq!(site.read("other/kept"), b"x");
+    let want = ["/tree/.hidden", "/tree/1", "/tree/a/2", "/tree/a/b/3", "/tree/link", "/tree/out"];
+    assert_eq!(next_removed(&site, want.len()), want);
+}
+
+/// The next so many files that are told to be removed, sorted.
+fn next_removed(site: &Site, many: usize) -> Vec<String> {
+    let removed = std::iter::repeat_with(|| site.next_deed()).filter_map(|deed| match deed {
+        Deed::Removed { path, .. } => Some(path.to_string()),
+        _ => None,
+    });
+    let mut removed: Vec<String> = removed.take(many).collect();
+    removed.sort();
+    removed
 }
 
 #[test]
@@ -100,6 +115,7 @@ fn parts_become_one_file() {
     raw.command("COMB whole p1 \"p 2\" p3", 250);
     assert_eq!(site.names(), ["whole"]);
     assert_eq!(site.read("whole"), b"one two three");
+    assert_eq!(next_removed(&site, 3), ["/p 2", "/p1", "/p3"]);
     // To a target that is there they are added.
     site.write("p4", ", four");
     raw.command("COMB \"whole\" \"p4\"", 250);
