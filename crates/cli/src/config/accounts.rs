@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use port21_proto::Secret;
 use serde::{Deserialize, Deserializer};
 
+use super::Anonymous;
 use super::mistake::Found;
 use crate::exit::Fault;
+use crate::remote::is_guest;
 
 /// The keys of the section; `accounts.toml` explains each.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -62,6 +64,20 @@ impl User {
         }
         if self.password.expose().is_empty() {
             found.at("password", "it is empty");
+        }
+    }
+}
+
+/// The users of one site, each and all together.
+pub(super) fn check_users(users: &[User], guests: &Anonymous, found: &mut Found<'_>) {
+    for (at, user) in users.iter().enumerate() {
+        let mut found = found.nth("user", at);
+        user.check(&mut found);
+        if guests.enabled && is_guest(&user.name) {
+            found.at("name", format!("{} is a guest's name while [anonymous] is enabled", user.name));
+        }
+        if users.iter().take(at).any(|other| other.name == user.name) {
+            found.at("name", format!("there are two users of the name {}", user.name));
         }
     }
 }

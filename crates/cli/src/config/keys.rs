@@ -15,6 +15,7 @@ fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
         ("accounts", keys_of::<Accounts>()),
         ("user", keys_of::<User>()),
         ("authenticator", keys_of::<Authenticator>()),
+        ("host", keys_of::<Host>()),
         ("logins", keys_of::<Logins>()),
         ("uploads", keys_of::<Uploads>()),
         ("passive", keys_of::<Passive>()),

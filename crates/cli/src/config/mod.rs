@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`site`] | what is served, and the greeting |
+//! | [`host`] | further sites, by name |
 //! | [`listen`] | where |
 //! | [`anonymous`], [`accounts`] | for whom |
 //! | [`authenticator`] | a program that says who may log in |
@@ -26,6 +27,7 @@ pub(crate) mod anonymous;
 pub(crate) mod authenticator;
 pub(crate) mod control;
 pub(crate) mod hooks;
+pub(crate) mod host;
 pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod log;
@@ -55,6 +57,7 @@ pub(crate) use self::anonymous::Anonymous;
 pub(crate) use self::authenticator::Authenticator;
 pub(crate) use self::control::Control;
 pub(crate) use self::hooks::Hook;
+pub(crate) use self::host::Host;
 pub(crate) use self::limits::Limits;
 pub(crate) use self::listen::Listen;
 pub(crate) use self::log::Log;
@@ -71,7 +74,6 @@ pub(crate) use self::tls::{Certificate, Tls};
 pub(crate) use self::uploads::Uploads;
 use crate::args::serve::ServeArgs;
 use crate::exit::{Exit, Fault};
-use crate::remote::is_guest;
 
 /// The default as a file, with every setting explained.
 pub(crate) const DEFAULT_FILE: &str = concat!(
@@ -82,6 +84,7 @@ pub(crate) const DEFAULT_FILE: &str = concat!(
     include_str!("anonymous.toml"),
     include_str!("accounts.toml"),
     include_str!("authenticator.toml"),
+    include_str!("host.toml"),
     include_str!("logins.toml"),
     include_str!("uploads.toml"),
     include_str!("passive.toml"),
@@ -110,6 +113,8 @@ pub(crate) struct Config {
     #[serde(rename = "user")]
     pub(crate) users: Vec<User>,
     pub(crate) authenticator: Option<Authenticator>,
+    #[serde(rename = "host")]
+    pub(crate) hosts: Vec<Host>,
     pub(crate) logins: Logins,
     pub(crate) uploads: Uploads,
     pub(crate) passive: Passive,
@@ -136,6 +141,7 @@ impl Default for Config {
             accounts: Accounts::default(),
             users: Vec::new(),
             authenticator: None,
+            hosts: Vec::new(),
             logins: Logins::default(),
             uploads: Uploads::default(),
             passive: Passive::default(),
@@ -169,6 +175,7 @@ impl Config {
         };
         let mut config = Config::parse(text).map_err(wrong)?;
         config.accounts.beside(path);
+        config.hosts.iter_mut().for_each(|host| host.beside(path));
         Ok(config)
     }
 
@@ -230,7 +237,7 @@ impl Config {
         for user in &args.user {
             config.users.push(User::from_flag(user)?);
         }
-        if !config.anonymous.enabled && !config.has_accounts() {
+        if !config.anonymous.enabled && config.hosts.is_empty() && !config.has_accounts() {
             if args.config.is_some() {
                 bail!(Fault::usage(
                     "nobody could log in: `port21 user add NAME`, or set `enabled = true` in [anonymous]"
@@ -262,6 +269,12 @@ impl Config {
     /// The directory that is served.
     pub(crate) fn root(&self) -> PathBuf {
         self.site.root.clone().unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    /// The settings of each site: of the one to begin with, and then of each `[[host]]`.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = Config> {
+        let first = Config { hosts: Vec::new(), ..self.clone() };
+        std::iter::once(first).chain(self.hosts.iter().map(|host| host.config(self)))
     }
 
     /// What is done about TLS at a place.
@@ -304,16 +317,11 @@ impl Config {
         if self.listen.is_empty() {
             found.at("listen", "name an address and port, such as \"127.0.0.1:2121\"");
         }
-        for (at, user) in self.users.iter().enumerate() {
-            let mut found = found.nth("user", at);
-            user.check(&mut found);
-            if self.anonymous.enabled && is_guest(&user.name) {
-                found.at("name", format!("{} is a guest's name while [anonymous] is enabled", user.name));
-            }
-            if self.users.iter().take(at).any(|other| other.name == user.name) {
-                found.at("name", format!("there are two users of the name {}", user.name));
-            }
+        accounts::check_users(&self.users, &self.anonymous, &mut found);
+        for (at, host) in self.hosts.iter().enumerate() {
+            host.check(self, &mut found.nth("host", at));
         }
+        host::check_names(self, &mut found);
         self.passive.check(&mut found.within("passive"));
         self.log.check(&mut found.within("log"));
         for (at, listen) in self.listen.iter().enumerate() {
@@ -377,7 +385,7 @@ mod tests {
 
     /// The file without what names a directory that is not on every machine.
     fn default_file() -> String {
-        DEFAULT_FILE.replace("/srv/ftp", "/")
+        DEFAULT_FILE.replace("/srv/ftp", "/").replace("/srv/customer", "/")
     }
 
     #[test]
@@ -402,11 +410,11 @@ mod tests {
             .filter(|line: &String| !line.starts_with("url = "))
             .collect();
         let config = Config::parse(&text).unwrap();
-        assert_eq!(config.users.len(), 1);
         assert_eq!(
             config.authenticator,
             toml::from_str("program = ['/usr/local/libexec/port21-login', '--realm', 'staff']").ok()
         );
+        assert_eq!((config.users.len(), config.hosts.len()), (1, 1));
         assert!(config.passive.advertise.is_some() && config.record.directory.is_some());
         assert!(config.metrics.listen.is_some() && config.hooks.len() == 1);
         assert_eq!(Config::default().restart_needed(&config).len(), 6);

@@ -116,6 +116,7 @@ fn server_settings(places: &Places, root: &Path) -> Config {
     Config {
         listen: vec![Listen::at(ListenAddr(places.server()))],
         site: Site {
+            names: Vec::new(),
             root: Some(root.to_owned()),
             greeting: "ANY-DOMAIN.COM FTP Service".to_owned(),
             host_name: Some("ftp.any-domain.com".to_owned()),

@@ -35,6 +35,7 @@ impl Named {
                 .clone()
                 .into_iter()
                 .chain(config.accounts.file.clone())
+                .chain(config.hosts.iter().filter_map(|host| host.accounts.file.clone()))
                 .chain(tls::files(config))
                 .collect(),
             hosts: config.passive.advertise.clone().into_iter().chain(urls).filter(is_name).collect(),

@@ -69,8 +69,15 @@ fn own(config: &Config) -> impl Iterator<Item = &Path> {
     config.record.directory.as_deref().into_iter().chain(of_files)
 }
 
-/// As the configuration names them: a further setting that names a place has a line here.
+/// As the configuration names them: a further setting that names a place has a line here, or in [`served`].
 fn named(config: &Config) -> Vec<(PathBuf, Access)> {
+    // They were made before, but where it is only asked what would be.
+    let own = own(config).filter(|dir| dir.exists()).map(|dir| (dir.to_owned(), Access::Write));
+    config.sites().flat_map(|site| served(&site)).chain(own).collect()
+}
+
+/// The places of one site.
+fn served(config: &Config) -> Vec<(PathBuf, Access)> {
     let may = |write| if write { Access::Write } else { Access::Read };
     let root = config.root();
     let mut named = Vec::new();
@@ -97,8 +104,6 @@ fn named(config: &Config) -> Vec<(PathBuf, Access)> {
     for user in &config.users {
         named.push((home(&user.home), may(user.write.unwrap_or(config.accounts.write))));
     }
-    // They were made before, but where it is only asked what would be.
-    named.extend(own(config).filter(|dir| dir.exists()).map(|dir| (dir.to_owned(), Access::Write)));
     // The root itself, as left-overs of uploads are looked for in all of it.
     named.push((root.clone(), may(named.iter().any(|(_, access)| *access == Access::Write))));
     named
@@ -153,5 +158,12 @@ mod tests {
         std::fs::write(root.join("etc/users.toml"), "[[user]]\nname = \"dora\"\nhome = \"/carol\"\n").unwrap();
         let want = [grant("srv", Access::Write), grant("disk/carol", Access::Write)];
         assert_eq!(needed(&kept("etc/users.toml")).unwrap(), want);
+        // Further sites, each by what its own people may.
+        let host = |who: &str| config(&format!("[[host]]\nnames = [\"a\"]\nroot = {:?}\n{who}", root.join("disk")));
+        let users = |file: &str| format!("accounts.file = {:?}\n", root.join(file));
+        let want = |access| [grant("srv", Access::Read), grant("disk", access)];
+        assert_eq!(needed(&host("anonymous.enabled = true\n")).unwrap(), want(Access::Read));
+        std::fs::write(root.join("etc/host.toml"), "").unwrap();
+        assert_eq!(needed(&host(&users("etc/host.toml"))).unwrap(), want(Access::Write));
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use port21_proto::verb::Permissions;
+use port21_server::account::password::Passwords;
 use port21_server::account::records::ByRecord;
 use port21_server::account::{Anonymous, FirstOf, Users};
 use port21_server::storage::QuotaLimits;
@@ -16,11 +17,12 @@ use crate::users::account::{Common, Files, rates};
 use crate::users::external::External;
 use crate::users::watched::{Shared, Watched};
 
-/// Opens the directories of all accounts. It waits for files: it is not for tasks.
+/// Opens the directories of all accounts of a site. It waits for files: it is not for tasks. `passwords` are checked for all
+/// sites together, as what that takes is bounded.
 ///
 /// # Errors
 /// Where one cannot be opened.
-pub(super) fn open(config: &Config, helper: &Helper) -> anyhow::Result<FirstOf> {
+pub(super) fn open(config: &Config, helper: &Helper, passwords: &Arc<Passwords>) -> anyhow::Result<FirstOf> {
     let common = Common::new(config);
     let uploads = Arc::new(config.uploads.policy());
     let mut all: Vec<Arc<dyn Authenticator>> = Vec::new();
@@ -54,7 +56,7 @@ pub(super) fn open(config: &Config, helper: &Helper) -> anyhow::Result<FirstOf> 
     }
     if let Some(file) = &config.accounts.file {
         let watched = Watched::open(file.clone(), helper.clone(), common)?;
-        all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), Arc::new(config.logins.passwords()))));
+        all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), passwords.clone())));
     }
     // Last: it is told the password of whoever nobody else knows.
     if let Some(authenticator) = &config.authenticator {
@@ -96,7 +98,7 @@ mod tests {
             users: vec![user("alice", Some("/alice"), None), user("bob", None, Some(false))],
             ..Config::default()
         };
-        let accounts = open(&config, &Helper::default()).unwrap();
+        let accounts = open(&config, &Helper::default(), &Arc::new(config.logins.passwords())).unwrap();
         assert_eq!(login(&accounts, "alice", "secret").await.map(|a| a.permissions), Ok(Permissions::ALL));
         assert_eq!(login(&accounts, "bob", "secret").await.map(|a| a.permissions), Ok(Permissions::READ_ONLY));
         // Writing is never for guests.

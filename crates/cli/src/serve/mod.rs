@@ -225,15 +225,19 @@ async fn collect_leftovers(running: Arc<Running>) {
     loop {
         daily.tick().await;
         // As it is now: a reload may have changed it.
-        let config = running.config();
-        let collected = match LocalFs::open(config.root(), config.uploads.files(None)) {
-            Ok(files) => files.collect_stale().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match collected {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "removed left-overs of uploads that were not finished"),
-            Err(error) => tracing::warn!(%error, "cannot look for left-overs of uploads"),
+        let sites: Vec<Config> = running.config().sites().collect();
+        for site in sites {
+            let root = site.root();
+            let collected = match LocalFs::open(&root, site.uploads.files(None)) {
+                Ok(files) => files.collect_stale().await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let root = root.display();
+            match collected {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, %root, "removed left-overs of uploads that were not finished"),
+                Err(error) => tracing::warn!(%error, %root, "cannot look for left-overs of uploads"),
+            }
         }
     }
 }

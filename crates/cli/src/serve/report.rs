@@ -29,6 +29,9 @@ pub(super) fn announce(
 ) -> anyhow::Result<()> {
     let at: Vec<String> = bound.iter().map(|(addr, tls)| address(*addr, *tls)).collect();
     let mut lines = format!("Serving {} at {} for {}.\n", root(config), at.join(" and "), audience(config));
+    for site in config.sites().skip(1) {
+        lines.push_str(&format!("Host {}: {} for {}.\n", site.site.names.join(", "), root(&site), audience(&site)));
+    }
     lines.extend(certificates.map(|certificates| tls::fingerprints(config, certificates)));
     print(&lines)?;
     if bound.iter().all(|(addr, _)| !ListenAddr(*addr).is_beyond_loopback()) {
@@ -152,20 +155,12 @@ fn exposure(config: &Config) -> String {
         };
         say("listening", format!("{}: {reach}; {tls}", place.address.0));
     }
-    say("serving", format!("{}, and nothing outside of it (kept in by the kernel: openat2)", root(config)));
-    if config.anonymous.enabled {
-        say("may log in", "anybody, to read everything, without a password; never to write".to_owned());
-    }
-    for user in &config.users {
-        let may = if user.write.unwrap_or(config.accounts.write) { "read and write" } else { "read only" };
-        let home = user.home.as_deref().map(|home| format!(" in {home}")).unwrap_or_default();
-        say("may log in", format!("{} ({may}){home}", user.name));
-    }
-    if let Some(file) = &config.accounts.file {
-        say("may log in", format!("the accounts in {}: port21 user list", file.display()));
-    }
-    if let Some(program) = config.authenticator.as_ref().and_then(|authenticator| authenticator.program.first()) {
-        say("may log in", format!("whoever {program} lets in: it is told passwords in clear"));
+    for (at, site) in config.sites().enumerate() {
+        if at > 0 {
+            say("host", site.site.names.join(", "));
+        }
+        say("serving", format!("{}, and nothing outside of it (kept in by the kernel: openat2)", root(&site)));
+        logins(&site).into_iter().for_each(|who| say("may log in", who));
     }
     let commit = match config.uploads.commit {
         CommitMode::Durable => "whole or not there; on the disk before they are acknowledged",
@@ -218,6 +213,26 @@ fn exposure(config: &Config) -> String {
         say("hook", format!("{} on {}", to.unwrap_or_default(), on.join(", ")));
     }
     out
+}
+
+/// Who may log in at a site, and for what.
+fn logins(site: &Config) -> Vec<String> {
+    let mut who = Vec::new();
+    if site.anonymous.enabled {
+        who.push("anybody, to read everything, without a password; never to write".to_owned());
+    }
+    for user in &site.users {
+        let may = if user.write.unwrap_or(site.accounts.write) { "read and write" } else { "read only" };
+        let home = user.home.as_deref().map(|home| format!(" in {home}")).unwrap_or_default();
+        who.push(format!("{} ({may}){home}", user.name));
+    }
+    if let Some(file) = &site.accounts.file {
+        who.push(format!("the accounts in {0}: port21 user list --users {0}", file.display()));
+    }
+    if let Some(program) = site.authenticator.as_ref().and_then(|authenticator| authenticator.program.first()) {
+        who.push(format!("whoever {program} lets in: it is told passwords in clear"));
+    }
+    who
 }
 
 fn root(config: &Config) -> String {

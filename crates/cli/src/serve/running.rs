@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use port21_server::tls::TlsSettings;
-use port21_server::{Activity, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, TlsMode};
+use port21_server::{Activity, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, Site, TlsMode};
 
 use super::hooks::Hooks;
 use super::log::Log;
@@ -189,8 +189,8 @@ impl Running {
     /// What TLS needs from now on. Where only the files have changed they are read again: the helper can.
     async fn new_tls(&self, config: &Config, before: &Config) -> anyhow::Result<Option<TlsSettings>> {
         let modes = |config: &Config| config.listen.iter().any(|place| config.tls_at(place) != TlsMode::Off);
-        let same =
-            (&config.tls, &config.certificates, modes(config)) == (&before.tls, &before.certificates, modes(before));
+        let pairs = |config: &Config| (config.certificates.clone(), tls::of_hosts(config).cloned().collect::<Vec<_>>());
+        let same = (&config.tls, pairs(config), modes(config)) == (&before.tls, pairs(before), modes(before));
         let known = self.tls().filter(|_| same);
         let (config, reach) = (config.clone(), self.beside.reach.clone());
         let read = move || match (known, same) {
@@ -264,11 +264,12 @@ pub(super) async fn plain_builder(
     helper: &Helper,
     known: Option<Ipv4Addr>,
 ) -> anyhow::Result<ServerBuilder> {
-    let accounts = {
+    if let Some(tls) = &tls {
+        tls::check_hosts(config, &tls.certificates)?;
+    }
+    let sites = {
         let (config, helper) = (config.clone(), helper.clone());
-        tokio::task::spawn_blocking(move || accounts::open(&config, &helper))
-            .await
-            .context("opening the accounts")??
+        tokio::task::spawn_blocking(move || open_sites(&config, &helper)).await.context("opening the accounts")??
     };
     let advertise = match (&config.passive.advertise, known) {
         (Some(_), Some(known)) => Some(known),
@@ -276,9 +277,22 @@ pub(super) async fn plain_builder(
         (None, _) => None,
     };
     let settings = port21_server::Settings { advertise, ..config.settings() };
-    let builder = Server::builder(Arc::new(accounts)).settings(settings);
+    let mut sites = sites.into_iter();
+    let first = sites.next().context("a server without a site")?;
+    let builder = sites.fold(Server::builder(first.authenticator).settings(settings), ServerBuilder::site);
     match tls {
         Some(tls) => Ok(builder.tls(tls).map_err(|error| Fault::new(Exit::Local, error.to_string()))?),
         None => Ok(builder),
     }
+}
+
+/// The site to begin with, and those of each `[[host]]`.
+fn open_sites(config: &Config, helper: &Helper) -> anyhow::Result<Vec<Site>> {
+    let passwords = Arc::new(config.logins.passwords());
+    let open = |site: Config| {
+        let authenticator = Arc::new(accounts::open(&site, helper, &passwords)?);
+        let session = site.settings().session;
+        Ok(Site { names: site.site.names, session, authenticator })
+    };
+    config.sites().map(open).collect()
 }

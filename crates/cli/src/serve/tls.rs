@@ -14,8 +14,8 @@ use port21_server::tls::{
 use tokio::time::MissedTickBehavior;
 
 use super::running::Running;
-use crate::config::Config;
 use crate::config::tls::{ClientCertificates as Asked, Minimum, SessionReuse as Reuse};
+use crate::config::{Certificate, Config};
 use crate::exit::{Exit, Fault};
 use crate::helper::Helper;
 
@@ -30,12 +30,12 @@ pub(crate) fn open(config: &Config, reach: Reach) -> anyhow::Result<Option<TlsSe
         return Ok(None);
     }
     let unusable = |error: CertificateError| Fault::new(Exit::Local, error.to_string());
-    let pairs = if config.certificates.is_empty() {
+    let mut pairs = if config.certificates.is_empty() {
         vec![self_signed::keep(self_signed_directory(config)?, &config.settings().session.host).map_err(unusable)?]
     } else {
-        let named = config.certificates.iter();
-        named.map(|pair| Pair { chain: pair.chain.clone(), key: pair.key.clone() }).collect()
+        config.certificates.iter().map(pair).collect()
     };
+    pairs.extend(of_hosts(config).map(pair));
     let mut settings =
         TlsSettings::new(Arc::new(Certificates::read_by(pairs, Arc::new(reach.clone())).map_err(unusable)?));
     settings.only_tls13 = config.tls.minimum == Minimum::Tls13;
@@ -54,10 +54,32 @@ pub(crate) fn open(config: &Config, reach: Reach) -> anyhow::Result<Option<TlsSe
     Ok(Some(settings))
 }
 
+/// Those of the hosts, which follow those of the server.
+pub(super) fn of_hosts(config: &Config) -> impl Iterator<Item = &Certificate> {
+    config.hosts.iter().filter_map(|host| host.certificate.as_ref())
+}
+
+/// Whether the certificate of each host that has one is for it: another would never be shown.
+///
+/// # Errors
+/// Where it is not.
+pub(super) fn check_hosts(config: &Config, certificates: &Certificates) -> anyhow::Result<()> {
+    let with_certificate = config.hosts.iter().filter_map(|host| Some((host.name(), host.certificate.as_ref()?)));
+    let strange = with_certificate.filter(|(name, _)| !certificates.knows(name));
+    let faults: Vec<String> = strange
+        .map(|(name, pair)| format!("`host.certificate`: {} is not for {name}: name one that is", pair.chain.display()))
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(Fault::each(Exit::Local, faults).into()) }
+}
+
+fn pair(certificate: &Certificate) -> Pair {
+    Pair { chain: certificate.chain.clone(), key: certificate.key.clone() }
+}
+
 /// The files that [`open`] reads.
 pub(crate) fn files(config: &Config) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        config.certificates.iter().flat_map(|pair| [pair.chain.clone(), pair.key.clone()]).collect();
+    let named = config.certificates.iter().chain(of_hosts(config));
+    let mut files: Vec<PathBuf> = named.flat_map(|pair| [pair.chain.clone(), pair.key.clone()]).collect();
     if config.certificates.is_empty()
         && let Ok(dir) = self_signed_directory(config)
     {
@@ -98,9 +120,9 @@ impl Files for Reach {
 
 /// The fingerprints, a line each: what a user compares who is asked whether to trust the server.
 pub(super) fn fingerprints(config: &Config, certificates: &Certificates) -> String {
-    let kind = if config.certificates.is_empty() { "Self-signed certificate" } else { "Certificate" };
-    let each = certificates.fingerprints().into_iter();
-    each.map(|fingerprint| format!("{kind}, SHA-256 fingerprint {fingerprint}\n")).collect()
+    let kind = |at| if at == 0 && config.certificates.is_empty() { "Self-signed certificate" } else { "Certificate" };
+    let each = certificates.fingerprints().into_iter().enumerate();
+    each.map(|(at, fingerprint)| format!("{}, SHA-256 fingerprint {fingerprint}\n", kind(at))).collect()
 }
 
 /// Reads certificates again whose files have changed, beside serving. One that cannot be used is told, and the one before

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod console;
 mod demo;
+mod hosts;
 mod operations;
 mod sandbox;
 mod serve;

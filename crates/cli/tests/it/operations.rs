@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use super::support::{Ran, port21};
 
 /// Nothing in a test takes as long as this unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server by a configuration file, in a directory of its own.
-struct Service {
+pub(crate) struct Service {
     dir: TempDir,
     child: Option<Child>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Service {
@@ -29,7 +29,7 @@ impl Service {
         Service::start_with(toml, |_| ())
     }
 
-    fn start_with(toml: &str, prepare: impl FnOnce(&mut std::process::Command)) -> Service {
+    pub(crate) fn start_with(toml: &str, prepare: impl FnOnce(&mut std::process::Command)) -> Service {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("root")).unwrap();
         std::fs::write(dir.path().join("root/file"), "hello").unwrap();
@@ -47,7 +47,7 @@ impl Service {
         service
     }
 
-    fn write(&self, toml: &str) {
+    pub(crate) fn write(&self, toml: &str) {
         let dir = self.dir.path().to_str().unwrap();
         let listen = if toml.contains("[[listen]]") { "" } else { "[[listen]]\naddress = \"127.0.0.1:0\"\n" };
         let text = format!(
@@ -57,11 +57,11 @@ impl Service {
         std::fs::write(self.path("port21.toml"), text.replace("DIR", dir)).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let mut command = port21(self.dir.path());
         command.args(args).env("PORT21_SOCKET", self.path("control"));
         Ran::new(command.output().unwrap())
