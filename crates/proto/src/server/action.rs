@@ -59,6 +59,15 @@ pub enum Action {
         /// The password given with PASS.
         password: Secret,
     },
+    /// Does the client's certificate suffice for this name, without a password? Asked at USER, and only where a
+    /// certificate was shown ([`Secured::certificate`]). A refusal is no failed login: PASS is asked for. ->
+    /// [`Outcome::Login`]
+    Recognise {
+        /// The site that they came to.
+        site: SiteId,
+        /// The name given with USER.
+        user: Vec<u8>,
+    },
     /// Which site has this name (HOST)? -> [`Outcome::Site`]
     FindSite(Vec<u8>),
     /// Listen on a free port for one data connection; held under this operation's id until released.
@@ -394,7 +403,7 @@ pub struct ListRequest {
 /// What became of an operation.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Of [`Action::Authenticate`].
+    /// Of [`Action::Authenticate`] and [`Action::Recognise`].
     Login(Result<Grant, LoginError>),
     /// Of [`Action::FindSite`]: the site and its settings; nothing where no site has the name.
     Site(Option<(SiteId, Arc<SessionSettings>)>),
@@ -477,6 +486,8 @@ pub enum TransferError {
 pub struct Secured {
     /// Version and cipher suite, for people: `TLS 1.3, TLS13_AES_256_GCM_SHA384`.
     pub description: String,
+    /// Whether the client has shown a certificate that was verified.
+    pub certificate: bool,
 }
 
 /// What went wrong with TLS. The peer erred, or somebody between.

@@ -54,7 +54,7 @@ impl ServerSession {
     ) -> Result<Option<Reply>, PathError> {
         let verb = command.verb();
         Ok(match command {
-            Command::User(name) => Some(self.user(now, name.as_bytes())),
+            Command::User(name) => self.user(now, name.as_bytes()),
             Command::Pass(password) => self.pass(password),
             Command::Acct(_) => Some(self.account()),
             Command::Host(name) => self.host(name.as_bytes()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::action::{Action, Algorithm, FactSet, Form, Mode, SiteId};
+use super::action::{Action, Algorithm, FactSet, Form, Grant, LoginError, Mode, SiteId};
 use super::outcome::Pending;
 use super::session::{DEFAULT_LEVEL, Login, ServerSession};
 use super::settings::SessionSettings;
@@ -13,13 +13,37 @@ use crate::secret::Secret;
 use crate::time::Time;
 
 impl ServerSession {
-    pub(super) fn user(&mut self, now: Time, name: &[u8]) -> Reply {
+    /// Whoever shows a certificate may need no password (RFC 2228 section 4).
+    pub(super) fn user(&mut self, now: Time, name: &[u8]) -> Option<Reply> {
         self.log_out(now, Some(name.to_vec()));
+        if self.has_certificate() {
+            let (site, user) = (self.site, name.to_vec());
+            return self.single(Action::Recognise { site, user: user.clone() }, Pending::Recognise { user });
+        }
+        Some(self.password_wanted(name))
+    }
+
+    fn password_wanted(&self, name: &[u8]) -> Reply {
         wording::password_wanted(self.settings.anonymous && is_guest(name))
+    }
+
+    /// For whom the certificate is not enough it is as if it had not been asked for.
+    pub(super) fn recognised(&mut self, user: Vec<u8>, result: Result<Grant, LoginError>) -> Reply {
+        match result {
+            Ok(grant) => {
+                self.cwd = grant.home.clone();
+                let reply = wording::recognised(&user);
+                self.login = Login::In { user, grant, by_certificate: true };
+                reply
+            }
+            Err(_) => self.password_wanted(&user),
+        }
     }
 
     pub(super) fn pass(&mut self, password: Secret) -> Option<Reply> {
         match &mut self.login {
+            // Many clients send it whatever USER was answered with.
+            Login::In { by_certificate: true, .. } => Some(say(202, "No password is needed.")),
             Login::In { .. } => Some(say(503, "You are logged in already; USER begins a new login.")),
             Login::Out { user, .. } => match user.take() {
                 None => Some(say(503, "Give USER first.")),

@@ -21,6 +21,8 @@ use crate::verb::Verb;
 pub(super) enum Pending {
     /// PASS.
     Login { user: Vec<u8> },
+    /// -> [`Outcome::Login`]
+    Recognise { user: Vec<u8> },
     /// PASV, EPSV.
     Listen { extended: bool },
     /// AUTH, or the beginning of an implicit session: what holds for data connections afterwards.
@@ -68,6 +70,7 @@ impl ServerSession {
     pub(super) fn conclude(&mut self, now: Time, op: OpId, pending: Pending, outcome: Outcome) {
         let reply = match (pending, outcome) {
             (Pending::Login { user }, Outcome::Login(result)) => return self.logged_in(now, user, result),
+            (Pending::Recognise { user }, Outcome::Login(result)) => self.recognised(user, result),
             (Pending::StartTls { protection, .. }, Outcome::Secured(result)) => {
                 return self.secured(now, protection, result);
             }
@@ -135,7 +138,7 @@ impl ServerSession {
             Ok(grant) => {
                 self.cwd = grant.home.clone();
                 let reply = wording::welcome(&self.settings, &user, grant.anonymous);
-                self.login = Login::In { user, grant };
+                self.login = Login::In { user, grant, by_certificate: false };
                 self.reply(now, reply);
             }
             Err(LoginError::Refused) => {
@@ -187,7 +190,7 @@ impl Pending {
     fn name(&self) -> &[u8] {
         match self {
             Pending::Login { .. } | Pending::Listen { .. } | Pending::StartTls { .. } | Pending::StopTls { .. } => b"",
-            Pending::Site | Pending::Who => b"",
+            Pending::Site | Pending::Who | Pending::Recognise { .. } => b"",
             Pending::Enter { name, .. }
             | Pending::Facts { name, .. }
             | Pending::Size { name, .. }

@@ -87,7 +87,12 @@ pub(super) enum Login {
     /// Nobody, or somebody of whom only the name is known; since when.
     Out { user: Option<Vec<u8>>, since: Time },
     /// Somebody.
-    In { user: Vec<u8>, grant: Grant },
+    In {
+        user: Vec<u8>,
+        grant: Grant,
+        /// No password was asked for.
+        by_certificate: bool,
+    },
 }
 
 /// The one command that is being done.

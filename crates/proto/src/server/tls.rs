@@ -47,6 +47,11 @@ impl ServerSession {
         self.tls.mode == TlsMode::Off && verb.is_about_tls()
     }
 
+    /// Whether the client has shown a certificate, and this connection is still protected by it.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.tls.control.as_ref().is_some_and(|secured| secured.certificate)
+    }
+
     /// Whether nothing behind the verb may be looked at before it was done, as it may change what protects that.
     pub(super) fn bars(&self, verb: Verb) -> bool {
         match verb {

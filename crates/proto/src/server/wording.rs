@@ -61,6 +61,11 @@ pub(super) fn welcome(settings: &SessionSettings, user: &[u8], anonymous: bool) 
     Reply::with_lines(Code::known(230), vec![Cow::Owned(first), Cow::Owned(who)])
 }
 
+/// RFC 2228 section 4: who they are is known by what TLS has told.
+pub(super) fn recognised(user: &[u8]) -> Reply {
+    say(232, [b"User ", user, b" logged in by certificate."].concat())
+}
+
 pub(super) fn farewell(settings: &SessionSettings) -> Reply {
     say(221, format!("Thank you for visiting {}.", settings.host))
 }

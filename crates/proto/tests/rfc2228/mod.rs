@@ -1,1 +1,2 @@
 mod section_3;
+mod section_4;

@@ -277,6 +277,10 @@ impl Bench {
                 }
                 _ => Err(LoginError::Refused),
             }),
+            Action::Recognise { user, .. } => Outcome::Login(match user.as_slice() {
+                b"robot" => Ok(grant(false, Permissions::ALL)),
+                _ => Err(LoginError::Refused),
+            }),
             Action::Listen { .. } => {
                 self.next_port += 1;
                 Outcome::Listening(Ok(SocketAddr::new([192, 0, 2, 21].into(), self.next_port)))
@@ -354,6 +358,7 @@ fn digested(request: &DigestRequest) -> Result<Digested, StorageError> {
 fn describe(action: &Action) -> String {
     match action {
         Action::Authenticate { .. } => "authenticate".into(),
+        Action::Recognise { .. } => "recognise".into(),
         Action::Open { path, from, to: Some(to), .. } => format!("open {path} from {from} to {to}"),
         Action::Open { path, from, .. } => format!("open {path} from {from}"),
         Action::Create { path, placement, .. } => format!("create {path} {placement:?}"),

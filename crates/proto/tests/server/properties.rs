@@ -114,7 +114,7 @@ fn answer(bench: &mut Bench, how: u8) {
         (Open { .. } | List(_), _) => Outcome::Opened(Ok(Opened::default())),
         (Create { .. }, 0) => Outcome::Created(Err(StorageError::Busy)),
         (Create { path, .. }, _) => Outcome::Created(Ok(path.clone())),
-        (Authenticate { .. }, _) => Outcome::Login(Err(port21_proto::server::LoginError::Refused)),
+        (Authenticate { .. } | Recognise { .. }, _) => Outcome::Login(Err(port21_proto::server::LoginError::Refused)),
         (Listen { .. }, 0) => Outcome::Listening(Err(port21_proto::server::DataError::NoPort)),
         (Listen { .. }, _) => Outcome::Listening(Ok("192.0.2.21:50000".parse().unwrap())),
         (Size { .. }, 0) => Outcome::Size(Ok(1)),

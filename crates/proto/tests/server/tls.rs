@@ -23,7 +23,7 @@ fn with(mode: TlsMode, tls: TlsSettings) -> Bench {
 fn shake(b: &mut Bench) {
     let op = b.only();
     assert!(matches!(b.held[&op], Action::StartTls { .. }));
-    b.answer(op, Outcome::Secured(Ok(Secured { description: "TLS 1.3".into() })));
+    b.answer(op, Outcome::Secured(Ok(Secured { description: "TLS 1.3".into(), certificate: false })));
 }
 
 /// A session that has TLS and is logged in; the transcript begins behind it.
@@ -413,7 +413,7 @@ proptest! {
                         Action::StartTls { .. } => {
                             prop_assert!(!protected);
                             protected = well;
-                            let result = Ok(Secured { description: "TLS".into() });
+                            let result = Ok(Secured { description: "TLS".into(), certificate: false });
                             b.answer(op, Outcome::Secured(if well { result } else { Err(TlsError::Truncated) }));
                         }
                         Action::StopTls => {

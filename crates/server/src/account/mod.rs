@@ -122,6 +122,17 @@ pub trait Authenticator: Send + Sync {
     /// # Errors
     /// [`LoginError`].
     fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>>;
+
+    /// The account of whom their certificate alone lets in. Asked at USER, when there is no password yet (that of
+    /// `attempt` is empty), and only where there is a certificate. A refusal counts as nothing: PASS is asked for, and then
+    /// [`Authenticator::login`]. Default: nobody.
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    fn recognise<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+        let _ = attempt;
+        Box::pin(std::future::ready(Err(LoginError::Refused)))
+    }
 }
 
 /// Lets guests in: the names `anonymous` and `ftp`, in any case, with any password (RFC 1635 asks guests for their
@@ -213,6 +224,18 @@ impl Authenticator for FirstOf {
                 }
             }
             Err(refusal)
+        })
+    }
+
+    /// The first account.
+    fn recognise<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+        Box::pin(async move {
+            for authenticator in &self.0 {
+                if let Ok(account) = authenticator.recognise(attempt).await {
+                    return Ok(account);
+                }
+            }
+            Err(LoginError::Refused)
         })
     }
 }

@@ -178,6 +178,14 @@ impl Authenticator for ByRecord {
     fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
         Box::pin(self.judge(attempt))
     }
+
+    /// Nothing is hashed: there is no password that could be right.
+    fn recognise<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+        Box::pin(async move {
+            let found = self.records.find(attempt.user).await?;
+            found.record.ok_or(LoginError::Refused)?.admit(false, &attempt)
+        })
+    }
 }
 
 fn is_within(networks: &[Network], peer: IpAddr) -> bool {
@@ -263,6 +271,19 @@ mod tests {
             assert_eq!(by(&both, "right", Some(&own)).await, Ok(()), "{name}");
             assert_eq!(by(&alone, "", Some(&own)).await, Ok(()), "{name}");
             assert_eq!(by(&alone, "right", None).await, Ok(()), "{name}");
+            // Before a password: only where it is enough, and only the right one.
+            for (record, tls, is_enough) in [
+                (&alone, Some(&own), true),
+                (&alone, Some(&other), false),
+                (&alone, None, false),
+                (&both, Some(&own), false),
+                (&Record { disabled: true, ..alone.clone() }, Some(&own), false),
+            ] {
+                let by = ByRecord::new(Arc::new(One(Arc::new(record.clone()))), Arc::default());
+                let (password, peer) = (Secret::new(""), "10.0.0.1".parse().unwrap());
+                let found = by.recognise(Attempt { user: b"ann", password: &password, peer, tls }).await;
+                assert_eq!(found.is_ok(), is_enough, "{name}");
+            }
             for (record, password, tls) in [
                 (&both, "wrong", Some(&own)),
                 (&both, "right", Some(&other)),

@@ -88,16 +88,41 @@ impl Performer {
     ) -> Done {
         let attempt = Attempt { user, password, peer: self.ends.peer.ip(), tls };
         let result = self.guarded(site, attempt).await;
-        let result = result.and_then(|account| {
-            // Two sites may each have an account of this name.
-            let counted = match self.shared.sites.name(site) {
-                Some(site) => format!("{site}/{}", account.name),
-                None => account.name.clone(),
-            };
-            let place = self.shared.accounts.admit(&counted, account.max_sessions).ok_or(LoginError::TooMany)?;
-            let paces = self.shared.accounts.paces(&counted, account.rates, account.session_rates);
-            Ok(Login { account: Box::new(account), _place: place, paces: Box::new(paces) })
-        });
+        let result = result.and_then(|account| self.admit(site, account));
+        self.logged_in(site, user, result)
+    }
+
+    /// Whether the certificate suffices. Where it does not, nobody has tried to log in yet.
+    pub(super) async fn recognise(&self, site: SiteId, user: &[u8], tls: Option<&TlsPeer>) -> Done {
+        let (guard, peer, password) = (&self.shared.guard, self.ends.peer.ip(), Secret::new(""));
+        let result = match self.shared.sites.authenticator(site) {
+            Some(authenticator) if !guard.refuses(peer, user) => {
+                authenticator.recognise(Attempt { user, password: &password, peer, tls }).await
+            }
+            _ => Err(LoginError::Refused),
+        };
+        match result.and_then(|account| self.admit(site, account)) {
+            Ok(login) => {
+                guard.succeeded(peer, user);
+                self.logged_in(site, user, Ok(login))
+            }
+            Err(error) => Outcome::Login(Err(error)).into(),
+        }
+    }
+
+    /// A place among the sessions of the account.
+    fn admit(&self, site: SiteId, account: Account) -> Result<Login, LoginError> {
+        // Two sites may each have an account of this name.
+        let counted = match self.shared.sites.name(site) {
+            Some(site) => format!("{site}/{}", account.name),
+            None => account.name.clone(),
+        };
+        let place = self.shared.accounts.admit(&counted, account.max_sessions).ok_or(LoginError::TooMany)?;
+        let paces = self.shared.accounts.paces(&counted, account.rates, account.session_rates);
+        Ok(Login { account: Box::new(account), _place: place, paces: Box::new(paces) })
+    }
+
+    fn logged_in(&self, site: SiteId, user: &[u8], result: Result<Login, LoginError>) -> Done {
         self.shared.registry.at(self.number, site);
         self.log.login(user, result.as_ref().map(|login| &*login.account));
         match result {

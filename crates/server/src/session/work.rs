@@ -179,6 +179,11 @@ impl Work {
                     async move { performer.authenticate(site, &user, &password, tls.as_deref()).await },
                 );
             }
+            Action::Recognise { site, user } => {
+                self.login = None;
+                let tls = self.tls_peer.clone();
+                self.spawn(operation, async move { performer.recognise(site, &user, tls.as_deref()).await });
+            }
             Action::FindSite(name) => self.spawn(operation, async move { performer.find_site(&name) }),
             Action::Listen { ipv4 } => self.spawn(operation, async move { performer.listen(ipv4) }),
             Action::Transfer { job, data, form, mode, level, direction: _, protection } => {
@@ -454,7 +459,7 @@ impl Operation {
 impl Kind {
     fn of(action: &Action) -> Kind {
         match action {
-            Action::Authenticate { .. } => Kind::Login,
+            Action::Authenticate { .. } | Action::Recognise { .. } => Kind::Login,
             Action::Listen { .. } => Kind::Listen,
             Action::Open { .. } | Action::List(_) => Kind::Open,
             Action::Create { .. } => Kind::Create,

@@ -131,7 +131,7 @@ impl Engine {
         };
         let suite = self.connection.negotiated_cipher_suite();
         let suite = suite.and_then(|suite| suite.suite().as_str()).unwrap_or("an unnamed cipher suite");
-        Secured { description: format!("{version}, {suite}") }
+        Secured { description: format!("{version}, {suite}"), certificate: self.client_certificate().is_some() }
     }
 
     fn write(

@@ -158,6 +158,32 @@ fn a_certificate_is_told_to_who_decides_on_logins() {
 }
 
 #[test]
+fn a_certificate_alone_logs_in_at_user() {
+    let authority = Authority::new();
+    for (_, version) in VERSIONS {
+        let secure = Secure::with(TlsMode::Offer, Site::settings(), |tls| {
+            tls.client_certificates = ClientCertificates::Request(authority.trusted());
+        });
+        let mut client = secure.connect(authority.config(&secure, version, "robot.example"));
+        client.command("USER signed", 232);
+        client.command("PBSZ 0", 200);
+        client.command("PROT P", 200);
+        client.store("STOR file", b"bytes");
+        assert_eq!(client.fetch("RETR file"), b"bytes");
+        client.command("PASS superfluous", 202);
+        // It is enough for its own account alone.
+        client.command("USER user", 331);
+        client.command("PWD", 530);
+        for config in [authority.config(&secure, version, "human.example"), secure.client_config(version)] {
+            let mut client = secure.connect(config);
+            client.command("USER signed", 331);
+            client.command("PASS", 530);
+        }
+        secure.site.connect().command("USER signed", 331);
+    }
+}
+
+#[test]
 fn where_a_certificate_is_required_there_is_no_session_without() {
     let (authority, another) = (Authority::new(), Authority::new());
     let secure = Secure::with(TlsMode::Implicit, Site::settings(), |tls| {
