@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -153,6 +154,10 @@ fn lines(verb: &str) -> [(String, u16); 5] {
 
 /// A session that is cut off behind so many bytes of what it says, and of its data.
 fn cut_off(site: &Site, verb: &str, bytes: usize, data: Option<usize>, ending: Ending) {
+    static SESSIONS: AtomicUsize = AtomicUsize::new(0);
+    // The upload of the session before may still be on its way out, and holds its name until then.
+    let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+    let verb = &verb.replace("NUMBER", &format!("{number:06}"));
     let mut client = site.connect();
     client.reply(220);
     let mut left = bytes;
@@ -198,7 +203,7 @@ fn cut_off(site: &Site, verb: &str, bytes: usize, data: Option<usize>, ending: E
 fn of_a_session_that_is_cut_off_at_any_byte_nothing_is_left() {
     let site = Site::new(|_| {});
     std::fs::write(site.dir.path().join("file"), vec![b'x'; 300_000]).unwrap();
-    let verbs = ["RETR file", "STOR new", "LIST"];
+    let verbs = ["RETR file", "STOR NUMBER", "LIST"];
     // Whatever is made once, for all sessions, is made.
     for verb in verbs {
         cut_off(&site, verb, usize::MAX, Some(10), Ending::Abort);
