@@ -91,11 +91,12 @@ def _order(scenario: Scenario) -> None:
 
 
 def _end_of(log: list[str], begin: int) -> int:
-    """The line on which the call ends that begins on this one."""
+    """The line on which the call ends that begins on this one; that behind the last, where it has not ended yet."""
     if "<unfinished ...>" not in log[begin]:
         return begin
     task = log[begin].split()[0]
-    return next(n for n in range(begin + 1, len(log)) if log[n].split()[0] == task and "resumed>" in log[n])
+    ends = (n for n in range(begin + 1, len(log)) if log[n].split()[0] == task and "resumed>" in log[n])
+    return next(ends, len(log))
 
 
 def _killed_at_each_step(scenario: Scenario) -> None:
