@@ -3,7 +3,7 @@
 use super::columns::{Columns, NoEntry};
 use super::size::Size;
 use super::when::{self, Clock};
-use super::{Entry, EntryKind};
+use crate::listing::{Entry, EntryKind};
 
 /// `<DIR>` or `<JUNCTION>` and the blanks behind it have as many columns as this.
 const KIND_WIDTH: usize = 15;

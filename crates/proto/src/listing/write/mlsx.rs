@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::{Entry, EntryKind, Fact, FactSet, put};
+use super::put;
+use crate::listing::{Entry, EntryKind, Fact, FactSet};
 
 /// Appends an entry's line of MLSD, with CR LF.
 pub fn write_facts_line(out: &mut Vec<u8>, entry: &Entry, facts: FactSet) {

@@ -6,7 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::columns::NoEntry;
-use super::{Entry, read_dos, read_mlsx, read_unix};
+use super::{dos, mlsx, unix};
+use crate::listing::Entry;
 use crate::text::Shown;
 
 /// The longest line that is read, in bytes: room for a name and a target of [`MAX_PATH`](crate::path::MAX_PATH) each.
@@ -36,9 +37,9 @@ impl Dialect {
 
     fn read(self, line: &[u8], now: Timestamp) -> Result<Entry, NoEntry> {
         match self {
-            Dialect::Facts => read_mlsx::read(line),
-            Dialect::Unix => read_unix::read(line, now),
-            Dialect::Dos => read_dos::read(line),
+            Dialect::Facts => mlsx::read(line),
+            Dialect::Unix => unix::read(line, now),
+            Dialect::Dos => dos::read(line),
         }
     }
 

@@ -40,7 +40,7 @@ impl Size {
         (!name.is_empty() && zeros < digits && digits < column.len()).then_some((name, Size::Rough(size)))
     }
 
-    /// As an [`Entry`](super::Entry) has it: the size, and the rough size.
+    /// As an [`Entry`](crate::listing::Entry) has it: the size, and the rough size.
     pub(super) fn parts(self) -> (Option<u64>, Option<u64>) {
         match self {
             Size::Exact(size) => (Some(size), None),

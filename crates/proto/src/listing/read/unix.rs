@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::columns::{Columns, NoEntry};
 use super::size::Size;
 use super::when;
-use super::{Entry, EntryKind};
+use crate::listing::{Entry, EntryKind};
 
 /// The column at which a date may begin, the usual one first: behind `perms links owner group size`, without a group, with a
 /// blank in an owner or a device's two numbers, and so on.

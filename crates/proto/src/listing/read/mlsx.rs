@@ -1,7 +1,8 @@
 //! MLSD and MLST as they are read: facts and a name (RFC 3659 section 7).
 
+use super::Unreadable;
 use super::columns::NoEntry;
-use super::{Entry, EntryKind, Modified, Precision, Unreadable};
+use crate::listing::{Entry, EntryKind, Modified, Precision};
 use crate::stamp;
 
 /// Reads the line of an MLST reply that holds the facts: with the space that indents it, or without, as some servers

@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::{Entry, EntryKind, ListOptions, put};
+use super::put;
+use crate::listing::{Entry, EntryKind, ListOptions};
 
 /// Seconds until a time of day gives way to a year: 180 days.
 const RECENT: i64 = 180 * 24 * 60 * 60;

@@ -4,7 +4,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Modified, Precision};
+use crate::listing::{Modified, Precision};
 
 /// A date that [`read`] has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
