@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use port21_proto::client::Phase;
-use port21_proto::server::Form;
+use port21_proto::parameters::Form;
 use tokio::io::ReadBuf;
 
 use crate::client::Client;

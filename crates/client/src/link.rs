@@ -13,7 +13,8 @@ use port21_proto::client::{
     Started, TransferRequest,
 };
 use port21_proto::event::{Connection, ConnectionId, End, EventKind, Purpose};
-use port21_proto::server::{Direction, OpId};
+use port21_proto::op::OpId;
+use port21_proto::parameters::Direction;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 

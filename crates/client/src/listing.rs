@@ -10,8 +10,8 @@ use port21_proto::Verb;
 use port21_proto::client::{Transfer, TransferRequest};
 use port21_proto::command::{Command, Listing};
 use port21_proto::listing::{Dialect, Entry, EntryKind, ListingReader, MAX_LISTING_LINE};
+use port21_proto::parameters::Direction;
 use port21_proto::path::PathArg;
-use port21_proto::server::Direction;
 use tokio::io::ReadBuf;
 
 use crate::ListOptions;

@@ -6,7 +6,7 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::path::Path;
 
 use jiff::Timestamp;
-use port21_proto::server::Form;
+use port21_proto::parameters::Form;
 
 use crate::client::Client;
 use crate::disk::Reader;

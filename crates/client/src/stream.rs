@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use port21_proto::Reply;
 use port21_proto::client::{Answer, DataState, JobId, Phase, Started, TransferRequest};
-use port21_proto::server::Direction;
+use port21_proto::parameters::Direction;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 

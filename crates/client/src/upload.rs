@@ -9,7 +9,7 @@ use port21_proto::Reply;
 use port21_proto::ascii::ToWire;
 use port21_proto::client::{Transfer, TransferRequest};
 use port21_proto::command::Command;
-use port21_proto::server::{Direction, Form};
+use port21_proto::parameters::{Direction, Form};
 use tokio::io::AsyncWrite;
 
 use crate::client::Client;

@@ -9,6 +9,8 @@
 //! | [`verb`] | the one table of verbs |
 //! | [`command`], [`reply`] | both ways: parsed and written |
 //! | [`path`], [`addr`], [`stamp`], [`secret`], [`text`] | the small types: what is illegal cannot be built |
+//! | [`parameters`] | what both ends agree upon before bytes move: TYPE, MODE, PROT, HASH |
+//! | [`op`] | names of the operations that a machine asks of its driver |
 //! | [`ascii`] | line ends of TYPE A |
 //! | [`listing`] | one entry type; writers and readers, one file a dialect |
 //! | [`event`] | what happened in a session, for recordings and drawings |
@@ -34,6 +36,8 @@ pub mod command;
 pub mod event;
 pub mod line;
 pub mod listing;
+pub mod op;
+pub mod parameters;
 pub mod path;
 pub mod reply;
 pub mod secret;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::server::Direction;
+use crate::parameters::Direction;
 
 /// What may be asked of an account. A verb names the one it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

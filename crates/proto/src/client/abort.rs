@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::command::Command;
+use crate::op::OpId;
 use crate::reply::Reply;
-use crate::server::OpId;
 use crate::time::Time;
 use crate::verb::Verb;
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::command::{Command, Text};
 use crate::event::{ConnectionId, SessionEvent};
+use crate::op::OpId;
+use crate::parameters::Form;
 use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::secret::Secret;
-use crate::server::{Form, OpId};
 use crate::time::Time;
 use crate::verb::Verb;
 

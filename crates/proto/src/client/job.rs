@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::command::{Command, CommandError, Opts, Text};
+use crate::parameters::Form;
 use crate::path::PathArg;
 use crate::reply::Reply;
-use crate::server::Form;
 use crate::time::Time;
 use crate::verb::Verb;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::command::Command;
 use crate::event::{ConnectionId, End, EventKind, SessionEvent};
 use crate::line::{Line, LineDecoder, MAX_REPLY_LINE, write_line};
+use crate::op::OpId;
+use crate::parameters::Form;
 use crate::reply::{Reply, ReplyDecoder, ReplyError};
-use crate::server::{Form, OpId};
 use crate::time::Time;
 use crate::verb::Verb;
 

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::command::{Command, Listing};
+use crate::op::OpId;
+use crate::parameters::{Direction, Form};
 use crate::reply::Reply;
-use crate::server::{Direction, Form, OpId};
 use crate::time::Time;
 use crate::verb::Verb;
 

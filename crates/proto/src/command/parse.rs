@@ -1,11 +1,12 @@
 //! From a line to a command.
 
 use super::words;
-use super::{Command, CommandError, Epsv, Listing, Mechanism, Protection, Text};
+use super::{Command, CommandError, Epsv, Listing, Mechanism, Text};
 use crate::addr::{self, AddrError};
+use crate::listing::ListOptions;
+use crate::parameters::{Form, Mode, Protection};
 use crate::path::PathArg;
 use crate::secret::Secret;
-use crate::server::{Form, ListOptions, Mode};
 use crate::stamp;
 use crate::verb::{Takes, Verb};
 

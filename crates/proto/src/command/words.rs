@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::parse::{first_word, name, number};
 use super::{Command, CommandError, Digest, Opts, Site, Text, Timed};
+use crate::listing::Changes;
+use crate::parameters::Algorithm;
 use crate::path::PathArg;
-use crate::server::{Algorithm, Changes};
 use crate::stamp;
 use crate::verb::Verb;
 

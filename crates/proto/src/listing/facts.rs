@@ -1,6 +1,10 @@
-//! The facts of MLSx: which there are, and which a client has chosen (RFC 3659 section 7).
+//! The facts of MLSx: which there are, which a client has chosen, and which it sets (RFC 3659 section 7; MFF).
 
 use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::stamp;
 
 /// A fact that the server can tell of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +127,28 @@ impl fmt::Display for FactSet {
     /// `fact;fact;`, as the reply to OPTS MLST has it behind `MLST OPTS `.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.iter().try_for_each(|fact| write!(f, "{};", fact.name()))
+    }
+}
+
+/// Facts of a file that are to be set; those that are nothing stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// When it was last changed.
+    pub modified: Option<Timestamp>,
+    /// Its permission bits, 0 to 0o777.
+    pub mode: Option<u32>,
+}
+
+impl fmt::Display for Changes {
+    /// As MFF has them (draft-somers-ftp-mfxx-04 section 5): `Modify=20050502210700;UNIX.mode=0644;`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = self.modified {
+            write!(f, "Modify={};", stamp::write(at))?;
+        }
+        if let Some(mode) = self.mode {
+            write!(f, "UNIX.mode={mode:04o};")?;
+        }
+        Ok(())
     }
 }
 

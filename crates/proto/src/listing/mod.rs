@@ -3,7 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `entry` | the one type |
-//! | `facts`, `options` | what a client may choose: the facts of MLSx, the options of `ls` |
+//! | `facts`, `options` | what a client may choose: the facts of MLSx, and set; the options of `ls` |
 //! | `write/` | LIST and NLST, MLST and MLSD as they are written |
 //! | `read/` | listings as they are read, one file a dialect |
 //!
@@ -17,7 +17,7 @@ mod read;
 mod write;
 
 pub use entry::{Entry, EntryKind, Modified, Precision};
-pub use facts::{Fact, FactSet};
+pub use facts::{Changes, Fact, FactSet};
 pub use options::ListOptions;
 pub use read::{Dialect, ListingReader, MAX_LISTING_LINE, Unreadable, parse, parse_facts};
 pub use write::{write_facts, write_facts_line, write_heading, write_long, write_name};

@@ -1,9 +1,11 @@
 //! Questions about the session and the server, and its options: STAT, OPTS.
 
-use super::action::{DataChannel, FactSet, Form, Mode};
+use super::action::DataChannel;
 use super::session::{DEFAULT_LEVEL, Login, ServerSession};
 use super::wording::{self, say};
 use crate::command::Opts;
+use crate::listing::FactSet;
+use crate::parameters::{Form, Mode};
 use crate::reply::Reply;
 
 impl ServerSession {

@@ -1,26 +1,19 @@
 //! What a [`ServerSession`](super::ServerSession) asks of its driver, and what the driver answers.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
-
+use super::error::{DataError, LoginError, StorageError, TlsError, TransferError};
 use super::settings::SessionSettings;
-pub use crate::command::Protection;
 use crate::event::SessionEvent;
-use crate::listing::Entry;
-pub use crate::listing::{FactSet, ListOptions};
+use crate::listing::{Changes, Entry, FactSet, ListOptions};
+use crate::op::OpId;
+use crate::parameters::{Algorithm, Direction, Form, Mode, Protection};
 use crate::path::FtpPath;
 use crate::reply::Text;
 use crate::secret::Secret;
 use crate::time::Time;
 use crate::verb::Permissions;
-
-/// Names one operation of a session. Every operation has exactly one [`Outcome`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OpId(pub u64);
 
 /// What a session gives out, in the order in which it is to be done.
 #[derive(Debug)]
@@ -221,81 +214,6 @@ impl SiteId {
     pub const DEFAULT: SiteId = SiteId(0);
 }
 
-/// The transfer mode (RFC 959 section 3.4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// MODE S: the bytes one after the other; the connection's end is theirs.
-    #[default]
-    Stream,
-    /// MODE Z: one zlib stream (RFC 1950; draft-preston-ftpext-deflate-04). Its own end tells that it is whole.
-    Deflate,
-}
-
-/// Facts of a file that are to be set; those that are nothing stay as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// When it was last changed.
-    pub modified: Option<Timestamp>,
-    /// Its permission bits, 0 to 0o777.
-    pub mode: Option<u32>,
-}
-
-impl fmt::Display for Changes {
-    /// As MFF has them (draft-somers-ftp-mfxx-04 section 5): `Modify=20050502210700;UNIX.mode=0644;`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(at) = self.modified {
-            write!(f, "Modify={};", crate::stamp::write(at))?;
-        }
-        if let Some(mode) = self.mode {
-            write!(f, "UNIX.mode={mode:04o};")?;
-        }
-        Ok(())
-    }
-}
-
-/// What a digest is computed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// SHA-256: the one that HASH begins with.
-    Sha256,
-    /// SHA-512.
-    Sha512,
-    /// SHA-1, which no longer proves that nobody has tampered.
-    Sha1,
-    /// MD5, which proves that still less.
-    Md5,
-    /// CRC-32, as zip and Ethernet have it: it finds accidents alone.
-    Crc32,
-}
-
-impl Algorithm {
-    /// All, in the order in which FEAT lists them.
-    pub const ALL: [Algorithm; 5] =
-        [Algorithm::Sha256, Algorithm::Sha512, Algorithm::Sha1, Algorithm::Md5, Algorithm::Crc32];
-
-    /// The name, as IANA's registry of hash function names has it where it is in there.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Algorithm::Sha256 => "SHA-256",
-            Algorithm::Sha512 => "SHA-512",
-            Algorithm::Sha1 => "SHA-1",
-            Algorithm::Md5 => "MD5",
-            Algorithm::Crc32 => "CRC32",
-        }
-    }
-
-    /// The algorithm of this name, in any case.
-    pub fn from_name(name: &[u8]) -> Option<Algorithm> {
-        Algorithm::ALL.into_iter().find(|a| a.name().as_bytes().eq_ignore_ascii_case(name))
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// A digest that is wanted. It is of the bytes as TYPE I and MODE S would carry them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestRequest {
@@ -309,27 +227,6 @@ pub struct DigestRequest {
     pub to: Option<u64>,
     /// The most bytes that may be read for it: more are [`StorageError::TooLarge`].
     pub most: Option<u64>,
-}
-
-/// A digest that was computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digested {
-    /// The first byte that was read.
-    pub from: u64,
-    /// The first behind those that were read.
-    pub to: u64,
-    /// The digest.
-    pub digest: Vec<u8>,
-}
-
-/// The representation type of a transfer (RFC 959 section 3.1.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// TYPE A: line ends are converted.
-    #[default]
-    Ascii,
-    /// TYPE I: the bytes as they are.
-    Image,
 }
 
 /// Where the bytes of an upload go.
@@ -354,15 +251,6 @@ pub enum Told {
     File(u64),
     /// That an interrupted upload has left so many bytes ([`Outcome::Part`]).
     Part(u64),
-}
-
-/// Which way the bytes of a transfer go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From the server to the client.
-    Down,
-    /// From the client to the server.
-    Up,
 }
 
 /// How a data connection comes to stand.
@@ -450,35 +338,19 @@ pub struct Transferred {
     /// the peer ended its side in order.
     pub result: Result<(), TransferError>,
     /// The SHA-256 of the bytes that an upload's data connection carried, where
-    /// [`SessionSettings::receipt`](super::SessionSettings::receipt) asks for it.
+    /// [`SessionSettings::receipt`] asks for it.
     pub digest: Option<[u8; 32]>,
 }
 
-/// Why a transfer did not end well.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransferError {
-    /// No data connection came to stand.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The data connection broke.
-    #[error("the data connection broke: {0}")]
-    Broken(String),
-    /// TLS on the data connection: it did not come to stand, is not the client's, or did not end as it must.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// What came is no whole stream of [`Mode::Deflate`]: the text says why.
-    #[error("the data is not as MODE Z has it: {0}")]
-    Garbled(&'static str),
-    /// The file could not be read or written.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// It was stopped by [`Output::Cancel`].
-    #[error("cancelled")]
-    Cancelled,
-    /// An upload that carried nothing for some seconds gave way to a newer one of the same file by the same account.
-    #[error("a newer upload of the same file has taken its place")]
-    Displaced,
+/// A digest that was computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digested {
+    /// The first byte that was read.
+    pub from: u64,
+    /// The first behind those that were read.
+    pub to: u64,
+    /// The digest.
+    pub digest: Vec<u8>,
 }
 
 /// TLS that stands.
@@ -488,66 +360,6 @@ pub struct Secured {
     pub description: String,
     /// Whether the client has shown a certificate that was verified.
     pub certificate: bool,
-}
-
-/// What went wrong with TLS. The peer erred, or somebody between.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TlsError {
-    /// The handshake failed: why, for people.
-    #[error("TLS handshake failed: {0}")]
-    Handshake(String),
-    /// The handshake did not end in time.
-    #[error("no TLS handshake within {} s", .0.as_secs())]
-    TimedOut(Duration),
-    /// The session of a data connection is not that of its control connection: it may be anybody's.
-    #[error("the data connection's TLS session is not the control connection's")]
-    NotResumed,
-    /// A data connection came with another client certificate than its control connection.
-    #[error("the data connection's client certificate is not the control connection's")]
-    OtherClient,
-    /// The connection ended without close_notify: whether all has come cannot be known. Whatever came was written.
-    #[error("the connection ended without close_notify")]
-    Truncated,
-    /// Anything else: a record that cannot be read, an alert.
-    #[error("TLS: {0}")]
-    Broken(String),
-}
-
-/// Why there is no data connection.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DataError {
-    /// The client's port refused it.
-    #[error("{0} refused the connection")]
-    Refused(SocketAddr),
-    /// The client's port cannot be reached.
-    #[error("no connection to {0}: {1}")]
-    Unreachable(SocketAddr, String),
-    /// No passive port is free.
-    #[error("no passive port is free")]
-    NoPort,
-    /// PASV where the client has come by IPv6, or the other way round.
-    #[error("this needs a control connection over IPv4")]
-    Family,
-}
-
-/// Why a login was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoginError {
-    /// Unknown name, wrong password, or not from here: one answer for all.
-    #[error("login incorrect")]
-    Refused,
-    /// The account is not let in in clear. Told only to who knows the password.
-    #[error("this account needs TLS")]
-    NeedsTls,
-    /// Not now: too many sessions of this account.
-    #[error("too many sessions for this account")]
-    TooMany,
-    /// The answer could not be found out.
-    #[error("the authenticator failed")]
-    Unavailable,
 }
 
 /// What a login gives.
@@ -575,67 +387,4 @@ pub enum UploadEof {
     /// device that is killed or restarted in the middle ends its connections in order too, and its half file takes the
     /// name of the whole one; under TLS whoever is on the way can cut a file short.
     Lenient,
-}
-
-/// Why a storage did not do what was asked. One table in this crate turns it into a reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StorageError {
-    /// Nothing has this name.
-    #[error("No such file or directory")]
-    NotFound,
-    /// The account or the file system does not allow it; also what leads out of the root.
-    #[error("Permission denied")]
-    Denied,
-    /// The name is taken.
-    #[error("File exists")]
-    Exists,
-    /// A part of the path is no directory, or a directory was needed.
-    #[error("Not a directory")]
-    NotADirectory,
-    /// A directory was named where a file is needed.
-    #[error("Is a directory")]
-    IsADirectory,
-    /// A device, FIFO or socket: only regular files are transferred.
-    #[error("Not a plain file")]
-    NotARegularFile,
-    /// The directory has something in it.
-    #[error("Directory not empty")]
-    NotEmpty,
-    /// The name cannot be a name here.
-    #[error("File name not allowed")]
-    BadName,
-    /// REST beyond the end of the file.
-    #[error("Restart offset is beyond the end of the file")]
-    BadOffset,
-    /// The client goes on with an upload from where that did not end: bytes of two files would become one.
-    #[error("No upload can go on from there: ask for SIZE again, or send the whole file")]
-    NoResume,
-    /// The file system is full.
-    #[error("No space left on device")]
-    NoSpace,
-    /// The account's quota is used up.
-    #[error("Quota exceeded")]
-    OverQuota,
-    /// Another session writes it.
-    #[error("File is busy")]
-    Busy,
-    /// It would take too long to find out.
-    #[error("Too costly to find out, use TYPE I")]
-    TooCostly,
-    /// The file is larger than what may be asked of it.
-    #[error("Too large for this")]
-    TooLarge,
-    /// More names than a listing may have.
-    #[error("Too many files")]
-    TooMany,
-    /// This storage cannot do that.
-    #[error("Not supported here")]
-    Unsupported,
-    /// The operation was stopped by [`Output::Cancel`].
-    #[error("Cancelled")]
-    Cancelled,
-    /// Anything else, for the log; the client is told no detail.
-    #[error("Local error")]
-    Io(String),
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::action::{Action, DataChannel, DataError};
+use super::action::{Action, DataChannel};
+use super::error::DataError;
 use super::outcome::Pending;
 use super::session::ServerSession;
 use super::wording::{self, say};

@@ -1,11 +1,13 @@
 //! What each command does: the gate, and one arm a verb.
 
-use super::action::{Action, Changes, Form, ListFormat, ListOptions, ListRequest, Mode, Placement};
+use super::action::{Action, ListFormat, ListRequest, Placement};
 use super::outcome::Pending;
 use super::session::{Login, ServerSession};
 use super::transfer::Plan;
 use super::wording::{self, say};
 use crate::command::{Command, Listing};
+use crate::listing::{Changes, ListOptions};
+use crate::parameters::{Form, Mode};
 use crate::path::{FtpPath, PathArg, PathError};
 use crate::reply::Reply;
 use crate::time::Time;

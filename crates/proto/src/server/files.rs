@@ -1,11 +1,12 @@
 //! Files: their facts, their digests, ranges of them, several at a time, and SITE.
 
-use super::action::{Action, Changes, DigestRequest};
+use super::action::{Action, DigestRequest};
 use super::command::written;
 use super::outcome::Pending;
 use super::session::{Login, ServerSession};
 use super::wording::{self, say};
 use crate::command::{Digest, Site, Timed};
+use crate::listing::Changes;
 use crate::path::{PathArg, PathError};
 use crate::reply::Reply;
 use crate::verb::{Permission, Verb};

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::action::{Action, Algorithm, FactSet, Form, Grant, LoginError, Mode, SiteId};
+use super::action::{Action, Grant, SiteId};
+use super::error::LoginError;
 use super::outcome::Pending;
 use super::session::{DEFAULT_LEVEL, Login, ServerSession};
 use super::settings::SessionSettings;
 use super::wording::{self, say};
+use crate::listing::FactSet;
+use crate::parameters::{Algorithm, Form, Mode};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::secret::Secret;

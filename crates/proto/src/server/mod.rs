@@ -16,12 +16,14 @@
 //! | `pace` | commands that come too fast, lines that are none, transfers that crawl |
 //! | `wording` | the text of replies; the one table from storage errors to reply codes |
 //! | `action` | what is asked of the driver, and its answers |
+//! | `error` | why an operation was not done, and who erred |
 //! | `settings` | what an operator sets |
 
 mod about;
 mod action;
 mod channel;
 mod command;
+mod error;
 mod files;
 mod login;
 mod outcome;
@@ -34,5 +36,11 @@ mod transfer;
 mod wording;
 
 pub use action::*;
+pub use error::*;
 pub use session::ServerSession;
 pub use settings::{Receipt, SessionSettings, TlsMode, TlsSettings};
+
+// The terms that the actions speak in, and which a driver needs with them.
+pub use crate::listing::{Changes, FactSet, ListOptions};
+pub use crate::op::OpId;
+pub use crate::parameters::{Algorithm, Direction, Form, Mode, Protection};

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::action::{
-    Action, Algorithm, Changes, DataChannel, Grant, LoginError, OpId, Outcome, Protection, StorageError, Told,
-};
+use super::action::{Action, DataChannel, Grant, Outcome, Told};
+use super::error::{LoginError, StorageError};
 use super::session::{Login, ServerSession};
 use super::wording::{self, say};
-use crate::listing::{Entry, EntryKind, write_facts};
+use crate::listing::{Changes, Entry, EntryKind, write_facts};
+use crate::op::OpId;
+use crate::parameters::{Algorithm, Protection};
 use crate::path::{FtpPath, PathArg};
 use crate::reply::{Code, Reply, Text};
 use crate::time::Time;
@@ -165,7 +166,7 @@ impl ServerSession {
             (false, SocketAddr::V4(addr)) => wording::passive(addr),
             (false, SocketAddr::V6(_)) => {
                 self.release(op);
-                return wording::data_error(&super::action::DataError::Family);
+                return wording::data_error(&super::error::DataError::Family);
             }
         };
         self.data = Some(DataChannel::Passive(op));

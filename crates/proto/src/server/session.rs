@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::action::{
-    Action, Algorithm, DataChannel, Direction, FactSet, Form, Grant, Mode, OpId, Outcome, Output, SiteId, UploadEof,
-};
+use super::action::{Action, DataChannel, Grant, Outcome, Output, SiteId, UploadEof};
 use super::outcome::Pending;
 use super::pace::Pace;
 use super::settings::{SessionSettings, TlsMode};
@@ -18,6 +16,9 @@ use crate::addr;
 use crate::command::{Command, CommandError};
 use crate::event::{ConnectionId, End, EventKind, SessionEvent};
 use crate::line::{Line, LineDecoder};
+use crate::listing::FactSet;
+use crate::op::OpId;
+use crate::parameters::{Algorithm, Direction, Form, Mode};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::time::Time;

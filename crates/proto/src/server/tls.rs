@@ -1,12 +1,14 @@
 //! AUTH, PBSZ, PROT, CCC: what is protected, and when that changes (RFC 4217).
 
-use super::action::{Action, Protection, Secured, TlsError};
+use super::action::{Action, Secured};
+use super::error::TlsError;
 use super::outcome::Pending;
 use super::session::{Running, ServerSession};
 use super::settings::TlsMode;
 use super::wording::{self, say};
 use crate::command::{Command, Mechanism};
 use crate::event::{ConnectionId, EventKind};
+use crate::parameters::Protection;
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::verb::Verb;

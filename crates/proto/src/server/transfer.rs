@@ -9,14 +9,14 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::action::{
-    Action, DataChannel, Direction, Form, ListRequest, OpId, Opened, Outcome, Placement, Protection, StorageError,
-    TransferError, Transferred,
-};
+use super::action::{Action, DataChannel, ListRequest, Opened, Outcome, Placement, Transferred};
+use super::error::{StorageError, TransferError};
 use super::pace::Crawl;
 use super::session::{Running, ServerSession};
 use super::settings::SessionSettings;
 use super::wording::{self, say};
+use crate::op::OpId;
+use crate::parameters::{Direction, Form, Protection};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::text::Shown;

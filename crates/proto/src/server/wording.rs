@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use super::action::{Algorithm, DataError, Digested, FactSet, Form, StorageError, TlsError, TransferError};
+use super::action::Digested;
+use super::error::{DataError, StorageError, TlsError, TransferError};
 use super::settings::{Receipt, SessionSettings, TlsMode};
 use crate::addr;
 use crate::command::CommandError;
+use crate::listing::FactSet;
+use crate::parameters::{Algorithm, Form};
 use crate::path::FtpPath;
 use crate::reply::{Code, Reply, Text};
 use crate::verb::{Takes, VERBS, Verb};

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::parameters::Form;
 use port21_proto::reply::{CodeClass, Text};
-use port21_proto::server::Form;
 use port21_proto::{Code, SessionEvent, Time, Verb, addr};
 
 use super::{

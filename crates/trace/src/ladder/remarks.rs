@@ -1,7 +1,7 @@
 //! What is said beside the rows: what each step is for, and what a refusal means.
 
 use port21_proto::event::{Connection, End, EventKind, Purpose};
-use port21_proto::server::Form;
+use port21_proto::parameters::Form;
 use port21_proto::{Code, Verb};
 
 use super::codes::meaning;

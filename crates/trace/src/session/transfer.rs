@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use port21_proto::event::{ConnectionId, End, EventKind, Purpose};
-use port21_proto::server::Form;
+use port21_proto::parameters::Form;
 use port21_proto::{Code, Verb, addr};
 
 use super::{Exchange, Session};

@@ -1,0 +1,154 @@
+//! Why an operation was not done. Each says who erred; `wording` turns it into a reply.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Why a transfer did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// No data connection came to stand.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data connection broke.
+    #[error("the data connection broke: {0}")]
+    Broken(String),
+    /// TLS on the data connection: it did not come to stand, is not the client's, or did not end as it must.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// What came is no whole stream of [`Mode::Deflate`](super::Mode::Deflate): the text says why.
+    #[error("the data is not as MODE Z has it: {0}")]
+    Garbled(&'static str),
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It was stopped by [`Output::Cancel`](super::Output::Cancel).
+    #[error("cancelled")]
+    Cancelled,
+    /// An upload that carried nothing for some seconds gave way to a newer one of the same file by the same account.
+    #[error("a newer upload of the same file has taken its place")]
+    Displaced,
+}
+
+/// What went wrong with TLS. The peer erred, or somebody between.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The handshake failed: why, for people.
+    #[error("TLS handshake failed: {0}")]
+    Handshake(String),
+    /// The handshake did not end in time.
+    #[error("no TLS handshake within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The session of a data connection is not that of its control connection: it may be anybody's.
+    #[error("the data connection's TLS session is not the control connection's")]
+    NotResumed,
+    /// A data connection came with another client certificate than its control connection.
+    #[error("the data connection's client certificate is not the control connection's")]
+    OtherClient,
+    /// The connection ended without close_notify: whether all has come cannot be known. Whatever came was written.
+    #[error("the connection ended without close_notify")]
+    Truncated,
+    /// Anything else: a record that cannot be read, an alert.
+    #[error("TLS: {0}")]
+    Broken(String),
+}
+
+/// Why there is no data connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The client's port refused it.
+    #[error("{0} refused the connection")]
+    Refused(SocketAddr),
+    /// The client's port cannot be reached.
+    #[error("no connection to {0}: {1}")]
+    Unreachable(SocketAddr, String),
+    /// No passive port is free.
+    #[error("no passive port is free")]
+    NoPort,
+    /// PASV where the client has come by IPv6, or the other way round.
+    #[error("this needs a control connection over IPv4")]
+    Family,
+}
+
+/// Why a login was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// Unknown name, wrong password, or not from here: one answer for all.
+    #[error("login incorrect")]
+    Refused,
+    /// The account is not let in in clear. Told only to who knows the password.
+    #[error("this account needs TLS")]
+    NeedsTls,
+    /// Not now: too many sessions of this account.
+    #[error("too many sessions for this account")]
+    TooMany,
+    /// The answer could not be found out.
+    #[error("the authenticator failed")]
+    Unavailable,
+}
+
+/// Why a storage did not do what was asked. One table in this crate turns it into a reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// Nothing has this name.
+    #[error("No such file or directory")]
+    NotFound,
+    /// The account or the file system does not allow it; also what leads out of the root.
+    #[error("Permission denied")]
+    Denied,
+    /// The name is taken.
+    #[error("File exists")]
+    Exists,
+    /// A part of the path is no directory, or a directory was needed.
+    #[error("Not a directory")]
+    NotADirectory,
+    /// A directory was named where a file is needed.
+    #[error("Is a directory")]
+    IsADirectory,
+    /// A device, FIFO or socket: only regular files are transferred.
+    #[error("Not a plain file")]
+    NotARegularFile,
+    /// The directory has something in it.
+    #[error("Directory not empty")]
+    NotEmpty,
+    /// The name cannot be a name here.
+    #[error("File name not allowed")]
+    BadName,
+    /// REST beyond the end of the file.
+    #[error("Restart offset is beyond the end of the file")]
+    BadOffset,
+    /// The client goes on with an upload from where that did not end: bytes of two files would become one.
+    #[error("No upload can go on from there: ask for SIZE again, or send the whole file")]
+    NoResume,
+    /// The file system is full.
+    #[error("No space left on device")]
+    NoSpace,
+    /// The account's quota is used up.
+    #[error("Quota exceeded")]
+    OverQuota,
+    /// Another session writes it.
+    #[error("File is busy")]
+    Busy,
+    /// It would take too long to find out.
+    #[error("Too costly to find out, use TYPE I")]
+    TooCostly,
+    /// The file is larger than what may be asked of it.
+    #[error("Too large for this")]
+    TooLarge,
+    /// More names than a listing may have.
+    #[error("Too many files")]
+    TooMany,
+    /// This storage cannot do that.
+    #[error("Not supported here")]
+    Unsupported,
+    /// The operation was stopped by [`Output::Cancel`](super::Output::Cancel).
+    #[error("Cancelled")]
+    Cancelled,
+    /// Anything else, for the log; the client is told no detail.
+    #[error("Local error")]
+    Io(String),
+}
