@@ -154,7 +154,7 @@ impl Counts {
     }
 }
 
-/// Counts the sessions of each account that has a limit, and holds what all sessions of one share.
+/// Counts the sessions of each account, and holds what all sessions of one share.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     counts: Arc<Mutex<SessionsByAccount>>,
@@ -167,20 +167,25 @@ type SessionsByAccount = HashMap<String, usize>;
 /// A session's place among those of its account; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct AccountPlace {
-    counted: Option<(Arc<Mutex<SessionsByAccount>>, String)>,
+    counts: Arc<Mutex<SessionsByAccount>>,
+    name: String,
 }
 
 impl Accounts {
-    /// A place for a session of the account `name`, of which there may be `most` at a time.
+    /// A place for a session of the account `name`, of which there may be `most` at a time. Without a limit they are
+    /// counted too: one may be set while they are on.
     pub(crate) fn admit(&self, name: &str, most: Option<usize>) -> Option<AccountPlace> {
-        let Some(most) = most else { return Some(AccountPlace { counted: None }) };
         let mut counts = lock(&self.counts);
-        let count = counts.get(name).copied().unwrap_or(0);
-        if count >= most {
+        let count = counts.entry(name.to_owned()).or_default();
+        // A count of nothing stays for nobody: a limit of 0 may be asked for names without end.
+        if most.is_some_and(|most| *count >= most) {
+            if *count == 0 {
+                counts.remove(name);
+            }
             return None;
         }
-        counts.insert(name.to_owned(), count + 1);
-        Some(AccountPlace { counted: Some((self.counts.clone(), name.to_owned())) })
+        *count += 1;
+        Some(AccountPlace { counts: self.counts.clone(), name: name.to_owned() })
     }
 
     /// How fast a new session of the account `name` may be, down and up: all of its sessions together, and this one. What
@@ -206,12 +211,11 @@ impl Accounts {
 
 impl Drop for AccountPlace {
     fn drop(&mut self) {
-        let Some((counts, name)) = &self.counted else { return };
-        let mut counts = lock(counts);
-        match counts.get_mut(name) {
+        let mut counts = lock(&self.counts);
+        match counts.get_mut(&self.name) {
             Some(count) if *count > 1 => *count -= 1,
             _ => {
-                counts.remove(name);
+                counts.remove(&self.name);
             }
         }
     }
@@ -308,8 +312,17 @@ mod tests {
         assert!(accounts.admit("a", Some(1)).is_none());
         assert!(accounts.admit("b", Some(1)).is_some() && accounts.admit("c", None).is_some());
         drop(first);
-        assert!(accounts.admit("a", Some(1)).is_some());
+        assert!(accounts.admit("a", Some(1)).is_some() && accounts.admit("d", Some(0)).is_none());
         assert!(lock(&accounts.counts).is_empty());
+    }
+
+    #[test]
+    fn a_limit_that_is_set_later_counts_who_is_on() {
+        let accounts = Accounts::default();
+        let on = [(); 2].map(|()| accounts.admit("a", None).unwrap());
+        assert!(accounts.admit("a", Some(2)).is_none());
+        drop(on);
+        assert!(accounts.admit("a", Some(2)).is_some());
     }
 
     #[tokio::test]

@@ -142,6 +142,7 @@ impl ServerBuilder {
             },
         );
         let (sender, orders) = mpsc::channel(MAX_ORDERS);
+        shared.take_over();
         let handle = ServerHandle {
             registry: shared.registry.clone(),
             advertised: shared.advertised.clone(),
@@ -243,6 +244,7 @@ impl Server {
                         for accepted in closed.iter().flat_map(drain) {
                             let_in(&mut sessions, &shared, &connections, accepted, &told);
                         }
+                        new.take_over();
                         shared = Arc::new(new);
                         let settings = &shared.settings;
                         connections =
@@ -334,8 +336,6 @@ impl Shared {
         let ServerBuilder { authenticator, settings, sites, sinks, activities, tls } = builder;
         let first = Site { names: settings.names.clone(), session: settings.session.clone(), authenticator };
         let Lasting { clock, passive_ports, active, accounts, guard, advertised, registry, arriving } = lasting;
-        guard.set(settings.guard.clone());
-        advertised.set(settings.advertise);
         Shared {
             sites: Sites::new(first, sites),
             sinks,
@@ -355,6 +355,14 @@ impl Shared {
         }
     }
 
+    /// From now on these settings are those of what lasts, too. Until then nothing has changed, and nothing need be taken
+    /// back.
+    fn take_over(&self) {
+        self.guard.set(self.settings.guard.clone());
+        self.advertised.set(self.settings.advertise);
+        self.passive_ports.take_over();
+    }
+
     /// Whether there is what this place needs.
     fn serves(&self, place: Listen) -> Result<(), ListenError> {
         if place.tls != TlsMode::Off && self.tls.is_none() {
@@ -367,7 +375,7 @@ impl Shared {
     fn lasting(&self) -> Lasting {
         Lasting {
             clock: self.clock,
-            passive_ports: self.passive_ports.with_range(None),
+            passive_ports: self.passive_ports.clone(),
             active: self.active.clone(),
             accounts: self.accounts.clone(),
             guard: self.guard.clone(),

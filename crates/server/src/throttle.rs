@@ -22,6 +22,10 @@ pub(crate) struct Throttles {
     pub(crate) stranger: Throttle,
     /// No passive port is free.
     pub(crate) no_port: Throttle,
+    /// Connections that were closed before their login to make room for another.
+    pub(crate) turned_out: Throttle,
+    /// Handshakes of control connections that failed.
+    pub(crate) tls: Throttle,
     /// Accepting failed.
     pub(crate) accept: Throttle,
 }

@@ -39,7 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A port is chosen at random, so that a stranger cannot connect to the one that is next (RFC 2577 section 8), and it
 /// rests after its use for as long as others are free: up to half of the range. Two users behind one NAT have one
 /// address, and a late connection of the first must not get the data of the second.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PassivePorts {
     range: Option<RangeInclusive<u16>>,
     state: Arc<Mutex<State>>,
@@ -78,16 +78,22 @@ struct Lease {
 impl PassivePorts {
     /// The ports of `range`; any that the system has free where there is none.
     pub(crate) fn new(range: Option<RangeInclusive<u16>>, registry: Arc<Registry>) -> PassivePorts {
-        PassivePorts { range: None, state: Arc::default(), registry }.with_range(range)
+        let ports = PassivePorts { range, state: Arc::default(), registry };
+        ports.take_over();
+        ports
     }
 
-    /// Other ports from now on. Those that are in use stay so, and none is given twice.
+    /// Other ports, of which those that are in use stay so, and none is given twice. It is counted by the old ones until
+    /// [`PassivePorts::take_over`].
     pub(crate) fn with_range(&self, range: Option<RangeInclusive<u16>>) -> PassivePorts {
-        let size = range.as_ref().map(ExactSizeIterator::len);
+        PassivePorts { range, state: self.state.clone(), registry: self.registry.clone() }
+    }
+
+    /// From now on this is the range: how many there are, and how many rest.
+    pub(crate) fn take_over(&self) {
+        let size = self.range.as_ref().map(ExactSizeIterator::len);
         let mut state = lock(&self.state);
         (state.max_resting, state.size) = (size.unwrap_or(0) / 2, size);
-        drop(state);
-        PassivePorts { range, state: self.state.clone(), registry: self.registry.clone() }
     }
 
     /// Who wants to know how many are in use.

@@ -60,7 +60,11 @@ impl Log {
     }
 
     pub(crate) fn not_secured(&self, error: &TlsError) {
-        warn!(session = self.session, peer = %self.peer, %error, "TLS failed");
+        let (session, peer) = (self.session, self.peer);
+        match self.shared.registry.throttles.tls.pass() {
+            Some(unwritten) => warn!(session, %peer, %error, unwritten, "TLS failed"),
+            None => debug!(session, %peer, %error, "TLS failed"),
+        }
     }
 
     pub(crate) fn disconnected(&self) {
@@ -71,7 +75,12 @@ impl Log {
     /// A connection that had not logged in was closed for another one.
     pub(crate) fn turned_out(&self) {
         self.shared.registry.refused(Refusal::MadeRoom);
-        warn!(session = self.session, peer = %self.peer, "closed before its login, to make room for another connection");
+        let (session, peer) = (self.session, self.peer);
+        let what = "closed before its login, to make room for another connection";
+        match self.shared.registry.throttles.turned_out.pass() {
+            Some(unwritten) => warn!(session, %peer, unwritten, "{what}"),
+            None => debug!(session, %peer, "{what}"),
+        }
     }
 
     /// The operator has ended the session.

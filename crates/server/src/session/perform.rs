@@ -142,6 +142,12 @@ impl Performer {
             Some(authenticator) => authenticator.login(attempt).await,
             None => Err(LoginError::Unavailable),
         };
+        // Tries that are made at once count as if they were made one after another, in the order in which they end: the
+        // right password behind the last failure that was allowed comes too late.
+        let result = result.and_then(|account| match guard.refuses(peer, user) {
+            true => Err(LoginError::Refused),
+            false => Ok(account),
+        });
         match &result {
             Err(LoginError::Refused) => sleep(guard.failed(peer, user)).await,
             // Anybody can be a guest: that proves nothing of who comes from there.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use port21_server::Settings;
 use port21_server::account::guard::GuardSettings;
 
-use crate::site::{Raw, Site};
+use crate::site::{LATE, Raw, Site};
 
 fn site(settings: GuardSettings) -> Site {
     let guard = GuardSettings { delay: Duration::ZERO, ..settings };
@@ -42,6 +42,22 @@ fn who_was_in_before_the_ban_stays_and_strangers_at_their_place_fail_with_the_ri
     inside.command("PWD", 257);
     waits.command("USER user", 331);
     assert!(waits.command("PASS secret", 530).contains("Login incorrect"));
+}
+
+/// Else a hundred connections would have a hundred tries.
+#[test]
+fn tries_at_once_are_no_more_than_tries_in_turn() {
+    let site = site(GuardSettings { address_failures: 2, ..GuardSettings::default() });
+    let (mut right, mut wrong) = (site.connect(), site.connect());
+    right.command("USER late", 331);
+    right.send("PASS secret\r\n");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    // It was let through: there was no failure yet.
+    runtime.block_on(LATE.arrived.acquire()).unwrap().forget();
+    fail(&mut wrong, "x");
+    fail(&mut wrong, "y");
+    LATE.may_go_on.add_permits(1);
+    right.expect(530);
 }
 
 #[test]

@@ -129,8 +129,17 @@ fn listeners_are_opened_and_closed() {
     let other = TcpListener::bind(any()).unwrap();
     let free = other.local_addr().unwrap();
     // As a whole or not at all.
-    let error = reload(&site, stricter(), &[any(), free]).unwrap_err();
+    let mut settings = Settings { passive_ports: Some(50_000..=50_099), ..Site::settings() };
+    settings.advertise = Some(Ipv4Addr::new(192, 0, 2, 1));
+    settings.guard.address_failures = 1;
+    settings.session.greeting = "new".into();
+    let error = reload(&site, Server::builder(Arc::new(Nobody)).settings(settings), &[any(), free]).unwrap_err();
     assert!(matches!(error, ReloadError::Listen(_)), "{error}");
+    assert_eq!((site.handle.advertised(), site.handle.counts().passive_ports), (None, None));
+    let mut wrong = site.connect();
+    wrong.command("USER user", 331);
+    wrong.command("PASS wrong", 530);
+    assert!(!site.handle.guard().is_banned(site.addr.ip()));
     assert!(!Raw::silent(site.addr).expect(220).contains("new"));
     drop(other);
     let reloaded = reload(&site, stricter(), &[free]).unwrap();

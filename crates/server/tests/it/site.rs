@@ -24,7 +24,7 @@ use port21_server::{
     TlsMode,
 };
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Nothing in a test takes as long as this unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -234,6 +234,14 @@ impl Drop for Site {
 /// while it grows.
 struct Accounts(Arc<dyn Storage>);
 
+/// The login of `late`, which takes as long as the test wants.
+pub(crate) struct Late {
+    pub(crate) arrived: Semaphore,
+    pub(crate) may_go_on: Semaphore,
+}
+
+pub(crate) static LATE: Late = Late { arrived: Semaphore::const_new(0), may_go_on: Semaphore::const_new(0) };
+
 impl Authenticator for Accounts {
     fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
         Box::pin(async move {
@@ -269,6 +277,11 @@ impl Authenticator for Accounts {
                     Ok(account(Permissions::ALL.with(Permission::Link).with(Permission::Who), false))
                 }
                 b"anonymous" => Ok(account(Permissions::READ_ONLY, true)),
+                b"late" => {
+                    LATE.arrived.add_permits(1);
+                    let _ = LATE.may_go_on.acquire().await;
+                    Ok(account(Permissions::ALL, false))
+                }
                 b"panic" => panic!("an authenticator that panics"),
                 _ => Err(LoginError::Refused),
             }
