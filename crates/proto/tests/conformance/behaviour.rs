@@ -68,25 +68,25 @@ pub(crate) const REPLIES: &[Promise] = &[
     promise(
         "Facts: names in lowercase, `;` behind each, one space, the name; times in UTC; kinds and links as the RFC has them.",
         &[
-            "proto/src/listing/write_mlsx.rs all_facts_in_order",
-            "proto/src/listing/write_mlsx.rs kinds_have_the_names_of_the_rfc_and_only_files_a_size",
-            "proto/src/listing/write_mlsx.rs a_target_is_told_where_it_can_be",
+            "proto/src/listing/write/mlsx.rs all_facts_in_order",
+            "proto/src/listing/write/mlsx.rs kinds_have_the_names_of_the_rfc_and_only_files_a_size",
+            "proto/src/listing/write/mlsx.rs a_target_is_told_where_it_can_be",
             "proto/tests/rfc3659/section_7.rs mlst",
         ],
     ),
     promise(
         "A name adds no line to a reply or a listing, and no fact.",
         &[
-            "proto/src/listing/write_mlsx.rs hostile_names_and_values_add_no_line_and_no_fact",
-            "proto/src/listing/write_unix.rs hostile_names_and_accounts_stay_in_their_line_and_column",
+            "proto/src/listing/write/mlsx.rs hostile_names_and_values_add_no_line_and_no_fact",
+            "proto/src/listing/write/unix.rs hostile_names_and_accounts_stay_in_their_line_and_column",
             "server/tests/it/hostile.rs names_cannot_break_a_listing",
         ],
     ),
     promise(
         "LIST has the columns of `ls -l`, the year beyond 180 days and for the future.",
         &[
-            "proto/src/listing/write_unix.rs lines_are_those_of_ls",
-            "proto/src/listing/write_unix.rs the_year_is_told_beyond_180_days_and_for_the_future",
+            "proto/src/listing/write/unix.rs lines_are_those_of_ls",
+            "proto/src/listing/write/unix.rs the_year_is_told_beyond_180_days_and_for_the_future",
         ],
     ),
     promise(
@@ -395,8 +395,8 @@ pub(crate) const SECURITY: &[Promise] = &[
         "Hostile names of files and users stay in their line, in replies, listings, logs, recordings and drawings.",
         &[
             "proto/src/reply.rs hostile_text_adds_no_line",
-            "proto/src/listing/write_unix.rs hostile_names_and_accounts_stay_in_their_line_and_column",
-            "proto/src/listing/write_mlsx.rs hostile_names_and_values_add_no_line_and_no_fact",
+            "proto/src/listing/write/unix.rs hostile_names_and_accounts_stay_in_their_line_and_column",
+            "proto/src/listing/write/mlsx.rs hostile_names_and_values_add_no_line_and_no_fact",
             "server/tests/it/hostile.rs names_cannot_break_a_listing",
             "server/tests/process.rs no_name_forges_a_line_of_the_log_or_steers_a_terminal",
             "trace/tests/trace/recordings.rs a_recording_steers_no_terminal",
