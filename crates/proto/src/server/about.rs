@@ -1,7 +1,8 @@
 //! Questions about the session and the server, and its options: STAT, OPTS.
 
 use super::action::DataChannel;
-use super::session::{DEFAULT_LEVEL, Login, ServerSession};
+use super::login::Login;
+use super::session::{DEFAULT_LEVEL, ServerSession};
 use super::wording::{self, say};
 use crate::command::Opts;
 use crate::listing::FactSet;

@@ -1,8 +1,9 @@
 //! What each command does: the gate, and one arm a verb.
 
 use super::action::{Action, ListFormat, ListRequest, Placement};
+use super::login::Login;
 use super::outcome::Pending;
-use super::session::{Login, ServerSession};
+use super::session::ServerSession;
 use super::transfer::Plan;
 use super::wording::{self, say};
 use crate::command::{Command, Listing};

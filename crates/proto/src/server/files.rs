@@ -2,8 +2,9 @@
 
 use super::action::{Action, DigestRequest};
 use super::command::written;
+use super::login::Login;
 use super::outcome::Pending;
-use super::session::{Login, ServerSession};
+use super::session::ServerSession;
 use super::wording::{self, say};
 use crate::command::{Digest, Site, Timed};
 use crate::listing::Changes;

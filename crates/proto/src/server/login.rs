@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::action::{Action, Grant, SiteId};
 use super::error::LoginError;
 use super::outcome::Pending;
-use super::session::{DEFAULT_LEVEL, Login, ServerSession};
+use super::session::{DEFAULT_LEVEL, ServerSession};
 use super::settings::SessionSettings;
 use super::wording::{self, say};
 use crate::listing::FactSet;
@@ -14,6 +14,20 @@ use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::secret::Secret;
 use crate::time::Time;
+
+/// Who the session is.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// Nobody, or somebody of whom only the name is known; since when.
+    Out { user: Option<Vec<u8>>, since: Time },
+    /// Somebody.
+    In {
+        user: Vec<u8>,
+        grant: Grant,
+        /// No password was asked for.
+        by_certificate: bool,
+    },
+}
 
 impl ServerSession {
     /// Whoever shows a certificate may need no password (RFC 2228 section 4).

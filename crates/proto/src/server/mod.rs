@@ -6,7 +6,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `session` | input to commands, their queue, time, the end |
+//! | `session` | input to commands, one at a time and in their order; time, the end |
+//! | `queue` | what waits: commands for their turn, outputs for the driver |
 //! | `command` | the gate, and one arm a verb |
 //! | `login`, `channel`, `files`, `about` | what the arms do: who and where, data connections, files, questions |
 //! | `tls` | AUTH, PBSZ, PROT, CCC: what is protected, and when that changes |
@@ -28,6 +29,7 @@ mod files;
 mod login;
 mod outcome;
 mod pace;
+mod queue;
 mod session;
 mod settings;
 mod sizes;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::action::{Action, DataChannel, Grant, Outcome, Told};
 use super::error::{LoginError, StorageError};
-use super::session::{Login, ServerSession};
+use super::login::Login;
+use super::session::ServerSession;
 use super::wording::{self, say};
 use crate::listing::{Changes, Entry, EntryKind, write_facts};
 use crate::op::OpId;

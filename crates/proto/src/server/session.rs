@@ -1,12 +1,13 @@
-//! Input to commands, their queue, time, and the end.
+//! Input to commands, one at a time and in their order; time, and the end.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::action::{Action, DataChannel, Grant, Outcome, Output, SiteId, UploadEof};
+use super::action::{Action, DataChannel, Outcome, Output, SiteId, UploadEof};
+use super::login::Login;
 use super::outcome::Pending;
 use super::pace::Pace;
+use super::queue::{Outputs, Queue};
 use super::settings::{SessionSettings, TlsMode};
 use super::sizes::SizesTold;
 use super::tls::Tls;
@@ -23,10 +24,6 @@ use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::verb::{During, Verb};
-
-/// How many bytes of replies may wait to be sent before no more input is taken: a client that sends but does not read
-/// makes nothing grow beyond this and one reply.
-const MAX_UNSENT: usize = 64 * 1024;
 
 /// How hard MODE Z compresses unless OPTS says else: zlib's own default, beyond which time grows much faster than what is
 /// saved.
@@ -46,11 +43,9 @@ pub struct ServerSession {
     /// Whether the client has come by IPv6 (and not by IPv4 mapped into it).
     pub(super) ipv6: bool,
     decoder: LineDecoder,
-    queue: VecDeque<Queued>,
+    queue: Queue,
     pub(super) running: Option<Running>,
-    outputs: VecDeque<Output>,
-    /// How many bytes of replies are in `outputs`.
-    unsent: usize,
+    outputs: Outputs,
     last_op: u64,
 
     pub(super) login: Login,
@@ -82,20 +77,6 @@ pub struct ServerSession {
     ending: Ending,
 }
 
-/// Who the session is.
-#[derive(Debug)]
-pub(super) enum Login {
-    /// Nobody, or somebody of whom only the name is known; since when.
-    Out { user: Option<Vec<u8>>, since: Time },
-    /// Somebody.
-    In {
-        user: Vec<u8>,
-        grant: Grant,
-        /// No password was asked for.
-        by_certificate: bool,
-    },
-}
-
 /// The one command that is being done.
 #[derive(Debug)]
 pub(super) enum Running {
@@ -103,18 +84,6 @@ pub(super) enum Running {
     Single { op: OpId, pending: Pending },
     /// A transfer, in one of its phases.
     Transfer(Box<Transfer>),
-}
-
-/// A line that waits for its turn.
-#[derive(Debug)]
-struct Queued {
-    command: Result<Command, CommandError>,
-    /// The verb, where it is known.
-    verb: Option<Verb>,
-    /// An ABOR, or the end of the connection, came behind it: a transfer is answered without being done.
-    aborted: bool,
-    /// For an ABOR: whether there was a transfer before it to be aborted.
-    aborts: bool,
 }
 
 /// How near the end is.
@@ -138,10 +107,9 @@ impl ServerSession {
             decoder: LineDecoder::new(settings.max_line),
             peer,
             ipv6: peer.is_ipv6(),
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             running: None,
-            outputs: VecDeque::new(),
-            unsent: 0,
+            outputs: Outputs::default(),
             last_op: 0,
             login: Login::Out { user: None, since: now },
             failed_logins: 0,
@@ -209,12 +177,12 @@ impl ServerSession {
             let verb = command.as_ref().map_or_else(CommandError::verb, |command| Some(command.verb()));
             let is_abort = command.is_ok() && verb.is_some_and(|verb| verb.facts().during == During::Abort);
             let aborts = is_abort && self.abort_ahead();
-            self.queue.push_back(Queued { command, verb, aborted: false, aborts });
+            self.queue.push(command, verb, aborts);
             self.advance(now);
         }
         let answers = self.decoder.take_answers();
         if !answers.is_empty() && self.ending != Ending::Closed {
-            self.send(answers);
+            self.outputs.send(answers);
         }
         taken
     }
@@ -223,12 +191,11 @@ impl ServerSession {
     /// protected, until that is done: what follows it comes, or should come, under the new protection.
     pub fn takes_input(&self) -> bool {
         let open = matches!(self.ending, Ending::No | Ending::Shutdown);
-        let barred =
-            self.tls_changes() || self.queue.back().is_some_and(|last| last.verb.is_some_and(|v| self.bars(v)));
+        let barred = self.tls_changes() || self.queue.last_verb().is_some_and(|verb| self.bars(verb));
         open && !barred
             && !self.pace.is_paused()
             && self.queue.len() < self.settings.max_queued
-            && self.unsent < MAX_UNSENT
+            && !self.outputs.is_full()
     }
 
     /// The client has ended its side of the control connection, or the connection broke. Uploads end here: whoever is
@@ -240,13 +207,13 @@ impl ServerSession {
         if !matches!(self.ending, Ending::No | Ending::Shutdown) {
             return;
         }
-        let quits = self.queue.iter().any(|queued| queued.verb == Some(Verb::Quit));
+        let quits = self.queue.has(Verb::Quit);
         let ends = |verb: Verb| match verb.moves() {
             Some(Direction::Up) => true,
             Some(Direction::Down) => !quits,
             None => verb.only_reads_much() && !quits,
         };
-        self.abort_queued(ends);
+        self.queue.abort(ends);
         if !self.outlives_control() {
             self.abort_running(ends);
         }
@@ -306,7 +273,7 @@ impl ServerSession {
         }
         if let Some(Running::Transfer(transfer)) = &mut self.running {
             if let Some(op) = transfer.expire(now, &self.settings) {
-                self.outputs.push_back(Output::Cancel(op));
+                self.outputs.push(Output::Cancel(op));
             }
             return;
         }
@@ -327,11 +294,7 @@ impl ServerSession {
     /// The next thing to do. [`Output::Wait`] says that there is none until something is handed in; after
     /// [`Output::Close`] that is for ever.
     pub fn poll_output(&mut self) -> Output {
-        let Some(output) = self.outputs.pop_front() else { return Output::Wait(self.deadline()) };
-        if let Output::Send(bytes) = &output {
-            self.unsent = self.unsent.saturating_sub(bytes.len());
-        }
-        output
+        self.outputs.pop().unwrap_or_else(|| Output::Wait(self.deadline()))
     }
 
     /// When [`ServerSession::handle_timeout`] is due.
@@ -364,11 +327,12 @@ impl ServerSession {
                 self.reply(now, reply);
                 return self.close();
             }
-            let Some(head) = self.queue.front() else { break };
-            if self.running.is_some() && !(self.is_moving() && head.may_overtake()) {
-                return;
-            }
-            let Some(next) = self.queue.pop_front() else { break };
+            let next = match &self.running {
+                None => self.queue.pop(),
+                Some(_) if self.is_moving() => self.queue.pop_overtaking(),
+                Some(_) => None,
+            };
+            let Some(next) = next else { break };
             self.last_activity = now;
             // RNFR holds only for the command right behind it (RFC 959 section 4.1.3).
             let rename_from = self.rename_from.take();
@@ -405,20 +369,8 @@ impl ServerSession {
 
     /// Aborts the running transfer, or what else may take long, and marks those that wait; whether there was any.
     fn abort_ahead(&mut self) -> bool {
-        let waited = self.abort_queued(Verb::is_long);
+        let waited = self.queue.abort(Verb::is_long);
         self.abort_running(Verb::is_long) || waited
-    }
-
-    /// Marks the transfers and their like that wait, if they are to end; whether there was any.
-    fn abort_queued(&mut self, ends: impl Fn(Verb) -> bool) -> bool {
-        let mut any = false;
-        for queued in self.queue.iter_mut().filter(|queued| queued.command.is_ok()) {
-            if queued.verb.is_some_and(&ends) {
-                queued.aborted = true;
-                any = true;
-            }
-        }
-        any
     }
 
     /// Aborts the running transfer or its like, if it is to end; whether there was one.
@@ -428,7 +380,9 @@ impl ServerSession {
             Some(Running::Single { op, pending }) if pending.long_verb().is_some_and(ends) => Some(*op),
             _ => return false,
         };
-        self.outputs.extend(stopped.map(Output::Cancel));
+        if let Some(op) = stopped {
+            self.outputs.push(Output::Cancel(op));
+        }
         true
     }
 
@@ -454,7 +408,7 @@ impl ServerSession {
     pub(super) fn start(&mut self, action: Action) -> OpId {
         self.last_op += 1;
         let op = OpId(self.last_op);
-        self.outputs.push_back(Output::Do(op, action));
+        self.outputs.push(Output::Do(op, action));
         op
     }
 
@@ -465,7 +419,7 @@ impl ServerSession {
     }
 
     pub(super) fn release(&mut self, op: OpId) {
-        self.outputs.push_back(Output::Release(op));
+        self.outputs.push(Output::Release(op));
     }
 
     /// Forgets the offered data channel; a listening port is let go of.
@@ -488,7 +442,7 @@ impl ServerSession {
     pub(super) fn reply(&mut self, now: Time, reply: Reply) {
         let mut bytes = Vec::with_capacity(64);
         reply.encode(&mut bytes);
-        self.send(bytes);
+        self.outputs.send(bytes);
         let event = self.settings.events.then(|| EventKind::Reply {
             connection: ConnectionId::CONTROL,
             code: reply.code(),
@@ -502,32 +456,13 @@ impl ServerSession {
             self.ending = Ending::Closed;
             self.queue.clear();
             self.running = None;
-            self.outputs.push_back(Output::Close);
-        }
-    }
-
-    fn send(&mut self, bytes: Vec<u8>) {
-        self.unsent += bytes.len();
-        match self.outputs.back_mut() {
-            Some(Output::Send(queued)) => queued.extend_from_slice(&bytes),
-            _ => self.outputs.push_back(Output::Send(bytes)),
+            self.outputs.push(Output::Close);
         }
     }
 
     pub(super) fn event(&mut self, now: Time, kind: Option<EventKind>) {
         if let Some(kind) = kind {
-            self.outputs.push_back(Output::Event(SessionEvent { at: now, kind }));
-        }
-    }
-}
-
-impl Queued {
-    fn may_overtake(&self) -> bool {
-        match &self.command {
-            // STAT with a path reads a directory: it is a listing, not a question about the transfer.
-            Ok(Command::Stat(path)) => path.is_none(),
-            Ok(command) => command.verb().facts().during == During::Overtake,
-            Err(_) => false,
+            self.outputs.push(Output::Event(SessionEvent { at: now, kind }));
         }
     }
 }
