@@ -154,12 +154,11 @@ fn port_number(field: &[u8]) -> Result<u16, AddrError> {
     }
 }
 
-/// A decimal of at most nine digits; nothing where there is any other byte.
+/// A decimal, nothing where there is any other byte. One that does not fit is as large as can be, which is no port and no
+/// part of an address either.
 fn decimal(field: &[u8]) -> Option<u32> {
-    if field.is_empty() || field.len() > 9 {
-        return None;
-    }
-    field.iter().try_fold(0u32, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
+    let push = |n: u32, b: &u8| b.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u32::from(b - b'0')));
+    if field.is_empty() { None } else { field.iter().try_fold(0, push) }
 }
 
 #[cfg(test)]
@@ -174,6 +173,7 @@ mod tests {
         assert_eq!(parse_port(b"192, 168, 0, 2, 19, 137 ").unwrap(), "192.168.0.2:5001".parse().unwrap());
         assert_eq!(parse_port(b"256,0,0,1,1,1"), Err(AddrError::Range));
         assert_eq!(parse_port(b"10,0,0,1,0,0"), Err(AddrError::Range));
+        assert_eq!(parse_port(b"10,0,0,1,1,99999999999999999999"), Err(AddrError::Range));
         for bad in [&b""[..], b"1,2,3,4,5", b"1,2,3,4,5,6,7", b"1,2,3,4,5,x", b"-1,2,3,4,5,6", b"(1,2,3,4,5,6)"] {
             assert!(matches!(parse_port(bad), Err(AddrError::Form(_))), "{bad:?}");
         }
@@ -192,7 +192,9 @@ mod tests {
             assert_eq!(parse_pasv(text.as_bytes()), Ok(want), "{text}");
         }
         assert!(parse_pasv(b"Entering Passive Mode (10,0,0,5,4)").is_err());
-        assert!(parse_pasv(b"Entering Passive Mode (10,0,0,500,4,4)").is_err());
+        for text in ["Entering Passive Mode (10,0,0,500,4,4)", "Passive (10,0,0,500,4,4), 12 34 56"] {
+            assert_eq!(parse_pasv(text.as_bytes()), Err(AddrError::Range), "{text}");
+        }
     }
 
     #[test]
@@ -218,7 +220,16 @@ mod tests {
         assert_eq!(parse_epsv(b"ok (|1|10.0.0.1|6446|)"), Ok(6446));
         assert_eq!(parse_epsv(b"(|||0|)"), Err(AddrError::Range));
         assert_eq!(parse_epsv(b"(|||70000|)"), Err(AddrError::Range));
-        for bad in [&b""[..], b"()", b"(|||6446)", b"(6446)", b"(||6446|)", b"10,0,0,5,4,1"] {
+        for bad in [
+            &b""[..],
+            b"()",
+            b"(|||6446)",
+            b"(6446)",
+            b"(||6446|)",
+            b"10,0,0,5,4,1",
+            b"(11164461)",
+            b"(\x07\x07\x076446\x07)",
+        ] {
             assert!(matches!(parse_epsv(bad), Err(AddrError::Form(_))), "{bad:?}");
         }
     }

@@ -273,6 +273,16 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_path_is_one() {
+        let half = "x".repeat(MAX_PATH / 2 - 1);
+        let cwd = path(&half);
+        assert!(PathArg::new("x".repeat(MAX_PATH)).is_ok());
+        assert_eq!(cwd.join(half.as_bytes()).unwrap().as_bytes().len(), MAX_PATH);
+        assert_eq!(cwd.join(format!("{half}y").as_bytes()), Err(PathError::TooLong));
+        assert_eq!(cwd.join(format!("{half}/yy").as_bytes()), Err(PathError::TooLong), "far beyond");
+    }
+
+    #[test]
     fn knows_its_parts() {
         assert_eq!(path("/a/b").parent(), path("/a"));
         assert_eq!(path("/a").parent(), path("/"));
@@ -281,6 +291,18 @@ mod tests {
         assert_eq!(path("/").file_name(), None);
         assert!(path("/a/b").is_under(&path("/a")) && path("/a").is_under(&path("/")));
         assert!(!path("/ab").is_under(&path("/a")));
+        assert!(path("/").is_root() && !path("/a").is_root());
+        assert_eq!((path("/a/b").relative(), path("/").relative()), (&b"a/b"[..], &b""[..]));
+        assert_eq!(path("/a/b").parts().collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!(path("/").parts().next(), None);
+    }
+
+    #[test]
+    fn what_is_shown_steers_no_terminal() {
+        let (arg, path) = (PathArg::new("a\x1b[2J").unwrap(), path("/a\x1b[2J"));
+        for shown in [arg.to_string(), format!("{arg:?}"), path.to_string(), format!("{path:?}")] {
+            assert!(shown.contains("a") && shown.contains("[2J") && !shown.contains('\x1b'), "{shown}");
+        }
     }
 
     proptest! {

@@ -238,11 +238,6 @@ impl ReplyDecoder {
         self.begun = Some((code, lines));
         Ok(None)
     }
-
-    /// Whether a reply of several lines has begun and not ended.
-    pub fn is_inside(&self) -> bool {
-        self.begun.is_some()
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -319,6 +314,29 @@ mod tests {
         assert!(matches!(&decode("999 x")[..], [Err(ReplyError::NoCode(_))]));
         let endless = "220-x\n".repeat(MAX_REPLY_LINES + 2);
         assert!(decode(&endless).contains(&Err(ReplyError::TooLong)));
+    }
+
+    #[test]
+    fn lines_with_other_codes_end_nothing() {
+        let got = decode("150-a\n226 b\n226-c\n150-d\n150 e");
+        let [Ok(reply)] = &got[..] else { panic!("{got:?}") };
+        assert_eq!(reply.lines(), [&b"a"[..], b"226 b", b"226-c", b"d", b"e"]);
+    }
+
+    #[test]
+    fn a_reply_is_as_long_as_the_limit_and_no_longer() {
+        let half = "x".repeat(MAX_REPLY_BYTES / 2);
+        assert!(matches!(&decode(&format!("220-{half}\n220 {half}"))[..], [Ok(_)]));
+        for more in ["y", "yy"] {
+            assert_eq!(decode(&format!("220-{half}\n220 {half}{more}")), [Err(ReplyError::TooLong)]);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_steers_no_terminal() {
+        let reply = Reply::with_lines(Code::known(250), vec![b"a\x1b[2J"[..].into(), b"End"[..].into()]);
+        assert_eq!(format!("{reply:?}"), r#"Reply(250, "a\x1b[2J", "End")"#);
+        assert_eq!((reply.to_string(), format!("{:?}", reply.code())), ("250 End".into(), "250".into()));
     }
 
     proptest! {

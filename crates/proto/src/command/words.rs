@@ -263,6 +263,7 @@ mod tests {
         assert_eq!(command("XCRC a b 0 9"), digest("a b 0 9", 0, None));
         assert_eq!(command(r#"XCRC "a b" 1 9"#), digest("a b", 1, Some(9)));
         assert_eq!(command(r#"XCRC "a b" 1"#), digest("a b", 1, None));
+        assert_eq!(command(r#"XCRC "a b""#), digest("a b", 0, None));
         for line in [r#"XCRC "a" 9 1"#, r#"XCRC "a" x"#, r#"XCRC "a" 1 2 3"#, r#"XCRC "a"#] {
             assert_eq!(command(line), Err(CommandError::Argument(Verb::Xcrc)), "{line}");
         }

@@ -248,6 +248,29 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn nothing_is_written_that_need_not_be() {
+        let path = |text: &str| PathArg::new(text).unwrap();
+        let xcrc = |from, to| Command::Digest(Digest { verb: Verb::Xcrc, path: path("a"), from, to });
+        for (command, line) in [
+            (Command::List(Listing::of(None)), "LIST\r\n"),
+            (Command::List(Listing::of(Some(path("a b")))), "LIST a b\r\n"),
+            (Command::Nlst(Listing::of(Some(path("-a")))), "NLST -- -a\r\n"),
+            (xcrc(0, None), "XCRC \"a\"\r\n"),
+            (xcrc(7, None), "XCRC \"a\" 7\r\n"),
+            (xcrc(0, Some(9)), "XCRC \"a\" 0 9\r\n"),
+        ] {
+            let mut wire = Vec::new();
+            command.encode(&mut wire);
+            assert_eq!(String::from_utf8(wire).unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_steers_no_terminal() {
+        assert_eq!(format!("{:?}", Text::new("a\x1b[2J").unwrap()), r#""a\x1b[2J""#);
+    }
+
     proptest! {
         #[test]
         fn what_is_written_reads_back(command in command()) {
