@@ -321,6 +321,15 @@ mod tests {
     }
 
     #[test]
+    fn modes_are_four_octal_digits_at_the_most() {
+        let chmod = |mode| Ok(Command::Site(Site::Chmod(mode, arg("x"))));
+        assert_eq!((command("SITE CHMOD 0640 x"), command("SITE CHMOD 7 x")), (chmod(0o640), chmod(7)));
+        for mode in ["00640", "1000", "8", "+640", "-1", "u+x"] {
+            assert_eq!(command(&format!("SITE CHMOD {mode} x")), Err(CommandError::Argument(Verb::Site)), "{mode}");
+        }
+    }
+
+    #[test]
     fn a_time_that_is_set_by_mdtm() {
         let timed = |at: &str, path, whole| {
             Ok(Command::SetMdtm(Timed { at: at.parse().unwrap(), path: arg(path), whole: arg(whole) }))

@@ -176,9 +176,6 @@ impl ServerSession {
 
     /// RFC 3659 section 7.2: the facts on a line of their own after one space, with the path that they are of.
     fn facts_reply(&self, path: &FtpPath, mut entry: Entry) -> Reply {
-        if entry.kind == EntryKind::CurrentDirectory || entry.kind == EntryKind::ParentDirectory {
-            entry.kind = EntryKind::Directory;
-        }
         entry.name = path.as_bytes().to_vec();
         let mut line = vec![b' '];
         write_facts(&mut line, &entry, self.facts);

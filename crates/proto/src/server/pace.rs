@@ -152,5 +152,7 @@ mod tests {
         assert!(crawl.is_too_slow(at(180), 600 + 1199, &settings));
         assert!(!crawl.is_too_slow(at(180), 600 + 1200, &settings));
         assert_eq!(crawl.deadline(&settings), at(240));
+        let unlimited = SessionSettings { min_rate: 0, ..settings };
+        assert_eq!(crawl.deadline(&unlimited), Time::MAX, "nobody is woken for nothing");
     }
 }

@@ -103,13 +103,8 @@ impl ServerSession {
                 self.begin_afresh();
                 self.note(now, || format!("the control connection is protected: {}", secured.description));
                 let greets = self.tls.mode == TlsMode::Implicit;
-                self.tls = Tls {
-                    control: Some(Box::new(secured)),
-                    agreed: true,
-                    sized: false,
-                    protection,
-                    ..Tls::new(self.tls.mode)
-                };
+                self.tls =
+                    Tls { control: Some(Box::new(secured)), agreed: true, protection, ..Tls::new(self.tls.mode) };
                 if greets {
                     self.greet(now);
                 }
@@ -167,7 +162,7 @@ impl ServerSession {
             return;
         }
         let was_protected = self.tls.control.is_some();
-        self.tls = Tls { control: self.tls.control.take(), ..Tls::new(self.tls.mode) };
+        self.tls = Tls::new(self.tls.mode);
         if was_protected {
             self.start_single(Action::StopTls, Pending::StopTls { since: now });
         }

@@ -338,11 +338,8 @@ impl Transfer {
         }
     }
 
-    /// Its time is over: the operation to cancel.
+    /// Its [`deadline`](Self::deadline) has come: the operation to cancel, if its time is over.
     pub(super) fn expire(&mut self, now: Time, settings: &SessionSettings) -> Option<OpId> {
-        if now < self.deadline(settings) {
-            return None;
-        }
         let why = if !self.stands {
             Why::NobodyCame
         } else if now >= self.last_progress + settings.stall_timeout {

@@ -1,5 +1,7 @@
 //! What RFC 959 left open.
 
+use port21_proto::server::Output;
+
 use crate::bench::Bench;
 use crate::play::{expect, ready, reply};
 
@@ -79,4 +81,17 @@ fn telnet() {
     let mut b = Bench::logged_in("ftp");
     b.feed(b"\xff\xfb\x01\xff\xfd\x03NOOP\r\n");
     assert_eq!(b.reply_codes(), [200]);
+
+    let sent = |b: &mut Bench, bytes: &[u8]| {
+        b.session.handle_input(b.now, bytes);
+        std::iter::from_fn(|| match b.session.poll_output() {
+            Output::Send(bytes) => Some(bytes),
+            Output::Close => Some(b"(close)".to_vec()),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+        .concat()
+    };
+    assert_eq!(sent(&mut b, b"\xff\xfb\x01\xff\xfd\x03"), b"\xff\xfe\x01\xff\xfc\x03", "DONT, WONT");
+    assert!(sent(&mut b, b"\xff\xfb\x01QUIT\r\n").ends_with(b"(close)"), "and nothing behind the end");
 }

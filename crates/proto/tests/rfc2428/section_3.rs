@@ -1,7 +1,7 @@
 //! EPSV.
 
 use crate::bench::{Bench, settings};
-use crate::play::{expect, reply};
+use crate::play::{asked, expect, reply};
 
 /// EPSV is answered with 229 and the port alone, as `(|||port|)`.
 #[test]
@@ -9,6 +9,13 @@ fn reply_form() {
     let text = reply(&mut Bench::logged_in("ftp"), "EPSV").remove(0);
     let port = port21_proto::addr::parse_epsv(text.as_bytes()).unwrap();
     assert_eq!(text, format!("229 Entering Extended Passive Mode (|||{port}|)"));
+}
+
+/// EPSV leaves the address to the server; PASV has room for one of IPv4 alone.
+#[test]
+fn the_address_is_the_servers() {
+    assert_eq!(asked(&mut Bench::logged_in("ftp"), "EPSV"), ["Listen { ipv4: false }"]);
+    assert_eq!(asked(&mut Bench::logged_in("ftp"), "PASV"), ["Listen { ipv4: true }"]);
 }
 
 /// With a protocol the other one is refused with 522; one that is not there too.

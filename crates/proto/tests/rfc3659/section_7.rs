@@ -1,6 +1,6 @@
 //! MLST and MLSD.
 
-use port21_proto::server::StorageError;
+use port21_proto::server::{Action, StorageError};
 
 use crate::bench::Bench;
 use crate::play::{expect, ready, refused, reply};
@@ -25,6 +25,16 @@ fn mlsd() {
     assert_eq!(b.reply_codes(), [226]);
     assert_eq!(refused(&mut ready(), "MLSD readme.txt", StorageError::NotADirectory), [550]);
     expect(&mut Bench::logged_in("ftp"), &[("MLSD", &[425])]);
+}
+
+/// MLSD lists all names, also those that `ls` hides.
+#[test]
+fn nothing_is_hidden() {
+    let mut b = ready();
+    b.hold_all = true;
+    b.say("MLSD\r\n");
+    let Action::List(request) = &b.held[&b.only()] else { panic!("{:?}", b.held) };
+    assert!(request.options.all);
 }
 
 /// OPTS MLST chooses the facts; those that are not known are left out without an error; FEAT marks those that are chosen.

@@ -37,6 +37,22 @@ fn defaults() {
     expect(&mut b, &[("RETR readme.txt", &[425]), ("PASV", &[227]), ("RETR readme.txt", &[150])]);
 }
 
+/// The replies tell what was set.
+#[test]
+fn what_was_set_is_told() {
+    let mut b = Bench::new();
+    for (line, answer) in [
+        ("TYPE A", "200 Type set to A."),
+        ("TYPE I", "200 Type set to I."),
+        ("TYPE L 8", "200 Type set to I."),
+        ("STRU F", "200 Structure set to F."),
+        ("MODE S", "200 Mode set to S."),
+        ("MODE Z", "200 Mode set to Z."),
+    ] {
+        assert_eq!(reply(&mut b, line), [answer]);
+    }
+}
+
 /// Parameters stay until they are changed.
 #[test]
 fn parameters_stay() {

@@ -34,6 +34,27 @@ fn in_order_and_one_at_least() {
     assert_eq!(b.codes("NOOP\r\nPWD\r\n\r\nNOSUCH\r\nCWD pub\r\nSYST"), [200, 257, 502, 502, 250, 215]);
 }
 
+/// An error tells what it is of, in the words of the client.
+#[test]
+fn of_errors() {
+    let mut b = Bench::logged_in("root");
+    for line in [
+        "CWD no such",
+        "SIZE no such",
+        "MDTM no such",
+        "MLST no such",
+        "DELE no such",
+        "RMD no such",
+        "RNFR no such",
+        "STAT no such",
+        "HASH no such",
+        "MFMT 20050502210700 no such",
+    ] {
+        assert_eq!(reply(&mut b, line), ["550 no such: No such file or directory."], "{line}");
+    }
+    assert_eq!(reply(&mut b, "CWD readme.txt"), ["550 readme.txt: Not a directory."]);
+}
+
 /// Connection established: 220.
 #[test]
 fn the_greeting() {

@@ -18,7 +18,7 @@ fn in_the_middle_of_a_transfer() {
     b.say("ABOR\r\n");
     assert_eq!(b.take(), ["C: ABOR", "* cancel transfer Down"]);
     b.fail(TransferError::Cancelled);
-    assert_eq!(b.reply_codes(), [426, 226]);
+    assert_eq!(b.take(), ["S: 426 Transfer aborted; data connection closed.", "S: 226 ABOR command successful."]);
 }
 
 #[test]
@@ -60,10 +60,22 @@ fn of_an_upload_never_leaves_half_a_file() {
     b.complete(9);
     let sync = b.only();
     b.answer(sync, Outcome::Done(Ok(())));
+    b.take();
     b.say("ABOR\r\n");
+    assert_eq!(b.take(), ["C: ABOR"], "it is past that");
     let commit = b.only();
     b.answer(commit, Outcome::Done(Ok(())));
     assert_eq!(b.reply_codes(), [226, 226]);
+}
+
+#[test]
+fn said_twice_it_cancels_once() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt");
+    b.say("ABOR\r\nABOR\r\n");
+    assert_eq!(b.take(), ["C: ABOR", "C: ABOR", "* cancel transfer Down"]);
+    b.fail(TransferError::Cancelled);
+    assert_eq!(b.reply_codes(), [426, 226, 226]);
 }
 
 #[test]

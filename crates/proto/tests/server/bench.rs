@@ -233,7 +233,10 @@ impl Bench {
     fn drain(&mut self) {
         loop {
             match self.session.poll_output() {
-                Output::Send(bytes) => self.receive(&bytes),
+                Output::Send(bytes) => {
+                    assert!(!bytes.is_empty(), "nothing to send");
+                    self.receive(&bytes);
+                }
                 Output::Do(op, action) => {
                     self.check(op, &action);
                     match self.outcome(&action) {

@@ -38,6 +38,15 @@ fn no_bounce() {
         assert_eq!(b.codes("LIST"), [425], "{line} must leave no channel");
     }
     assert_eq!(b.codes("EPRT |2|::1|5001|"), [522]);
+    b.take();
+    b.say("PORT 192,0,2,1,0,25\r\nPORT 192,0,2,99,19,137\r\n");
+    assert_eq!(
+        b.take()[2..],
+        [
+            "S: 504 PORT refused: ports below 1024 are not connected to.",
+            "S: 504 PORT refused: data goes only to 192.0.2.1, where you come from; behind NAT, use EPSV or PASV.",
+        ]
+    );
 }
 
 #[test]

@@ -44,6 +44,38 @@ fn a_listing() {
 }
 
 #[test]
+fn other_listings_have_a_name_of_their_own() {
+    let mut b = Bench::logged_in("ftp");
+    for line in ["NLST", "MLSD"] {
+        b.codes("EPSV");
+        b.say(&format!("{line}\r\n"));
+        assert_eq!(transcript(&mut b)[0], "S: 150 Opening ASCII mode data connection for file list.");
+        b.complete(1);
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_fit_is_a_local_error() {
+    // The driver erred: the client is told nothing of it but that it was not its fault.
+    for line in ["RETR readme.txt", "STOR x", "CWD pub"] {
+        let mut b = Bench::logged_in("root");
+        b.codes("EPSV");
+        b.hold_all = true;
+        b.say(&format!("{line}\r\n"));
+        let op = b.only();
+        b.answer(op, Outcome::Size(Ok(0)));
+        assert_eq!(b.reply_codes(), [451], "{line}");
+    }
+    for line in ["RETR readme.txt", "STOR x"] {
+        let mut b = Bench::logged_in("root");
+        b.codes(&format!("EPSV\r\n{line}"));
+        let op = b.only();
+        b.answer(op, Outcome::Done(Ok(())));
+        assert_eq!(b.reply_codes(), [451], "{line}");
+    }
+}
+
+#[test]
 fn an_upload_is_made_to_last_and_only_then_named() {
     let mut b = Bench::logged_in("root");
     b.say("EPSV\r\n");

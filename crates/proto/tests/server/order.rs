@@ -1,8 +1,10 @@
 //! The queue: replies in the order of commands, whatever is sent ahead.
 
-use port21_proto::server::Output;
+use std::sync::Arc;
 
-use crate::bench::Bench;
+use port21_proto::server::{OpId, Outcome, Output, ServerSession, SessionSettings, TlsMode};
+
+use crate::bench::{Bench, settings};
 
 fn replies(b: &mut Bench) -> Vec<String> {
     b.take().into_iter().filter(|l| !l.starts_with('C')).collect()
@@ -58,10 +60,22 @@ fn quit_waits_for_the_transfer_even_when_the_client_has_gone_quiet() {
     b.codes("EPSV\r\nRETR readme.txt");
     b.say("QUIT\r\n");
     b.eof();
+    assert_eq!(b.take()[1..], ["C: EOF"], "it is not cut off");
     assert!(!b.closed);
     b.complete(1715);
     assert_eq!(b.reply_codes(), [226, 221]);
     assert!(b.closed);
+}
+
+#[test]
+fn who_leaves_without_quit_takes_the_transfer_along() {
+    for line in ["RETR readme.txt", "LIST", "STOR x"] {
+        let mut b = Bench::logged_in("root");
+        b.codes(&format!("EPSV\r\n{line}"));
+        b.eof();
+        assert!(b.take()[1].starts_with("* cancel transfer"), "{line}");
+        assert!(!b.closed, "the outcome is still to come");
+    }
 }
 
 #[test]
@@ -71,8 +85,10 @@ fn who_sends_far_ahead_is_slowed_down_and_loses_nothing() {
     let many = "PWD\r\n".repeat(1000);
     let mut rest = many.as_bytes();
     let mut answered = 0;
-    rest = &rest[b.session.handle_input(b.now, rest)..];
-    assert!(!rest.is_empty() && !b.session.takes_input());
+    let taken = b.session.handle_input(b.now, rest);
+    assert_eq!(taken, "PWD\r\n".len() * SessionSettings::default().max_queued);
+    assert!(!b.session.takes_input());
+    rest = &rest[taken..];
     b.complete(1715);
     while !rest.is_empty() {
         let taken = b.session.handle_input(b.now, rest);
@@ -82,6 +98,39 @@ fn who_sends_far_ahead_is_slowed_down_and_loses_nothing() {
     b.say("");
     answered += b.reply_codes().iter().filter(|c| **c == 257).count();
     assert_eq!(answered, 1000);
+}
+
+#[test]
+fn what_came_at_once_is_answered_at_once() {
+    let mut b = Bench::logged_in("ftp");
+    b.session.handle_input(b.now, b"NOOP\r\nPWD\r\nTYPE I\r\n");
+    let Output::Send(bytes) = b.session.poll_output() else { panic!("no replies") };
+    assert_eq!(bytes.split(|b| *b == b'\n').count(), 4, "in one segment");
+    assert!(matches!(b.session.poll_output(), Output::Wait(_)));
+}
+
+#[test]
+fn what_was_not_waited_for_changes_nothing() {
+    let mut b = Bench::logged_in("ftp");
+    b.hold_all = true;
+    b.say("CWD pub\r\n");
+    b.take();
+    b.session.handle_outcome(b.now, OpId(999), Outcome::Done(Ok(())));
+    b.say("");
+    assert!(b.take().is_empty());
+    let op = b.only();
+    b.answer(op, Outcome::Done(Ok(())));
+    assert_eq!(b.reply_codes(), [250]);
+
+    b.hold_all = false;
+    b.codes("EPSV\r\nRETR /readme.txt");
+    b.session.handle_outcome(b.now, OpId(999), Outcome::Done(Ok(())));
+    b.session.handle_progress(b.now, OpId(999), 1 << 40);
+    b.say("STAT\r\n");
+    let got = b.take();
+    assert!(got.contains(&"S:  RETR /readme.txt running, 0 bytes transferred".to_owned()), "{got:?}");
+    b.complete(1715);
+    assert_eq!(b.reply_codes(), [226]);
 }
 
 #[test]
@@ -151,4 +200,12 @@ fn who_reads_no_replies_is_not_answered_without_end() {
     }
     assert!(unsent < 256 * 1024, "{unsent} bytes wait");
     assert!(b.session.takes_input(), "and goes on once they are sent");
+
+    // 64 KiB may wait: a greeting that is as long is the last thing before something is sent.
+    for (length, takes) in [(64 * 1024, false), (64 * 1024 - 1, true)] {
+        let greeting = "x".repeat(length - "220 \r\n".len());
+        let settings = Arc::new(SessionSettings { greeting, ..settings() });
+        let session = ServerSession::new(settings, TlsMode::Off, "192.0.2.1:9".parse().unwrap(), b.now);
+        assert_eq!(session.takes_input(), takes, "{length}");
+    }
 }

@@ -149,6 +149,13 @@ fn who_speaks_something_else_is_sent_away() {
 }
 
 #[test]
+fn nonsense_can_be_put_up_with() {
+    let mut b = with(|s| s.max_nonsense = 0);
+    b.say(&"garbage\r\n".repeat(1000));
+    assert_eq!(b.reply_codes(), vec![502; 1000]);
+}
+
+#[test]
 fn a_command_that_was_meant_is_no_nonsense() {
     let mut b = Bench::logged_in("ftp");
     b.say(&"TYPE nosuch\r\nPORT 1\r\nRETR nosuch\r\n".repeat(200));

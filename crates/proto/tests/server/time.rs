@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use port21_proto::server::{Action, TransferError};
+use port21_proto::server::{Action, SessionSettings, TransferError};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -42,6 +42,31 @@ fn who_says_nothing_is_let_go() {
 }
 
 #[test]
+fn nothing_ends_before_its_time_and_all_that_is_late() {
+    let mut b = Bench::logged_in("ftp");
+    b.session.handle_timeout(b.now);
+    b.say("");
+    assert!(!b.closed && b.take().is_empty());
+    b.session.handle_timeout(b.until + MINUTE);
+    b.say("");
+    assert!(b.closed, "a driver that was busy");
+}
+
+#[test]
+fn who_is_let_go_is_told_why() {
+    let mut b = Bench::new();
+    b.pass(MINUTE);
+    assert!(b.take().contains(&"S: 421 No login within 60 s; closing.".to_owned()));
+    let idle = SessionSettings { idle_timeout: MINUTE / 6, ..settings() };
+    let mut b = Bench::with(idle, "192.0.2.1:9".parse().unwrap());
+    b.pass(MINUTE / 6);
+    assert!(b.take().contains(&"S: 421 No command for 10 s; closing.".to_owned()));
+    let mut b = Bench::logged_in("ftp");
+    b.pass(5 * MINUTE);
+    assert!(b.take().contains(&"S: 421 No command for 300 s; closing.".to_owned()));
+}
+
+#[test]
 fn nobody_connects() {
     let mut b = Bench::logged_in("ftp");
     b.codes("EPSV\r\nRETR readme.txt");
@@ -72,6 +97,20 @@ fn a_connection_that_carries_nothing() {
     assert!(got[0].starts_with("S: 426 ") && got[0].contains("120 s"), "{got:?}");
     assert!(!b.closed, "the session goes on");
     assert_eq!(b.codes("NOOP"), [200]);
+}
+
+#[test]
+fn the_same_number_of_bytes_again_is_no_progress() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt");
+    let op = b.only();
+    b.session.handle_connected(b.now, op);
+    for _ in 0..2 {
+        b.session.handle_progress(b.now, op, 10);
+        b.say("");
+        b.pass(MINUTE);
+    }
+    assert_eq!(b.take(), ["* cancel transfer Down"]);
 }
 
 #[test]
@@ -163,7 +202,7 @@ fn the_longer_an_upload_took_the_longer_its_client_has_to_stand() {
     let ms = Duration::from_millis;
     assert_eq!(grace(ms(80), "NOOP"), ms(20));
     assert_eq!(grace(ms(2000), "NOOP"), ms(30), "never longer than is set");
-    assert_eq!(grace(ms(7), "NOOP"), ms(0), "no timer is so fine");
+    assert_eq!((grace(ms(7), "NOOP"), grace(ms(8), "NOOP")), (ms(0), ms(2)), "no timer is finer");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use port21_proto::SessionEvent;
+use port21_proto::event::EventKind;
 use port21_proto::server::{
-    Action, Outcome, Protection, Secured, SessionSettings, TlsError, TlsMode, TlsSettings, TransferError,
+    Action, Outcome, Output, Protection, Secured, SessionSettings, TlsError, TlsMode, TlsSettings, TransferError,
 };
 use proptest::prelude::*;
 
@@ -175,6 +177,19 @@ fn nothing_behind_auth_is_read_while_that_waits_for_a_transfer() {
     assert_eq!(b.take(), ["S: 226 Transfer complete.", "S: 234 Begin the TLS handshake.", "* start TLS"]);
 }
 
+#[test]
+fn nothing_behind_what_ends_tls_is_read_while_that_waits_for_a_transfer() {
+    for last in ["CCC\r\n", "REIN\r\n"] {
+        let mut b = protected(TlsMode::Offer, ccc());
+        b.say("EPSV\r\nRETR readme.txt\r\n");
+        let bytes = format!("{last}DELE readme.txt\r\n");
+        assert_eq!(b.session.handle_input(b.now, bytes.as_bytes()), last.len(), "{last}");
+        assert!(!b.session.takes_input());
+        b.complete(1715);
+        assert_eq!(b.take().last().unwrap(), "* stop TLS");
+    }
+}
+
 /// Logged in in clear, where TLS is offered.
 fn protected_by_nothing() -> Bench {
     let mut b = under(TlsMode::Offer);
@@ -335,6 +350,41 @@ fn an_http_request_under_tls_is_dropped_unread() {
     b.take();
     b.feed(b"POST / HTTP/1.1\r\nUSER root\r\nPASS secret\r\n");
     assert_eq!(b.take(), ["* close"]);
+}
+
+#[test]
+fn stat_tells_what_is_protected() {
+    let told = |b: &mut Bench| {
+        b.take();
+        b.say("STAT\r\n");
+        b.take().into_iter().find_map(|line| line.strip_prefix("S:  Control connection: ").map(str::to_owned)).unwrap()
+    };
+    assert_eq!(told(&mut protected_by_nothing()), "in clear; data connections: in clear");
+    let mut b = protected(TlsMode::Offer, TlsSettings::default());
+    assert_eq!(told(&mut b), "TLS 1.3; data connections: in clear");
+    b.say("PBSZ 0\r\nPROT P\r\n");
+    assert_eq!(told(&mut b), "TLS 1.3; data connections: protected");
+}
+
+#[test]
+fn how_a_handshake_ended_is_an_event() {
+    let events = |result| {
+        let settings = SessionSettings { events: true, ..settings() };
+        let mut b = Bench::under(TlsMode::Implicit, settings, "192.0.2.1:1175".parse().unwrap());
+        b.session.handle_outcome(b.now, b.only(), Outcome::Secured(result));
+        std::iter::from_fn(|| match b.session.poll_output() {
+            Output::Wait(_) => None,
+            output => Some(output),
+        })
+        .filter_map(|output| match output {
+            Output::Event(SessionEvent { kind: EventKind::Note { text, .. }, .. }) => Some(text),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+    };
+    let secured = Secured { description: "TLS 1.3".into(), certificate: false };
+    assert_eq!(events(Ok(secured)), ["the control connection is protected: TLS 1.3"]);
+    assert_eq!(events(Err(TlsError::Truncated)), ["the connection ended without close_notify"]);
 }
 
 #[test]

@@ -94,6 +94,22 @@ fn leniency_covers_neither_abor_nor_what_has_not_begun_nor_a_broken_connection()
 }
 
 #[test]
+fn leniency_is_for_uploads_that_have_begun() {
+    let mut b = Bench::logged_in("scanner");
+    b.codes("EPSV\r\nRETR readme.txt");
+    b.eof();
+    assert_eq!(b.take()[1..], ["* cancel transfer Down"]);
+
+    let mut b = Bench::logged_in("scanner");
+    b.codes("EPSV");
+    b.hold_all = true;
+    b.say("STOR scan.pdf\r\n");
+    b.take();
+    b.eof();
+    assert_eq!(b.take()[1..], ["* cancel create /scan.pdf Whole"]);
+}
+
+#[test]
 fn the_receipt_tells_what_was_asked_for() {
     let upload = |receipt| {
         let mut b = Bench::with(SessionSettings { receipt, ..settings() }, "192.0.2.1:1175".parse().unwrap());
