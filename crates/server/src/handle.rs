@@ -10,7 +10,8 @@ use crate::account::guard::Guard;
 use crate::clock::Clock;
 use crate::listen::{Listen, ListenError};
 use crate::registry::{Counts, Registry, SessionStatus, Whom};
-use crate::server::{Advertised, ServerBuilder};
+use crate::server::ServerBuilder;
+use crate::shared::Advertised;
 
 /// Looks at a server, and tells it what to do. It may outlive the server, and then does nothing.
 #[derive(Clone)]

@@ -2,12 +2,14 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`Server`] (`server`), `listen` | listeners, limits, sessions, shutdown; the listening sockets |
+//! | [`Server`] (`server`) | serves: listeners, sessions, reloads, the end |
+//! | `listen` | the listening sockets, and what comes in there |
+//! | `admission`, `limits`, `proxy` | who is let in, and who it is, behind a proxy |
+//! | `shared` | what the sessions of a server share |
 //! | [`settings`], [`network`] | what an operator sets |
 //! | `session` | one control connection: its task, its operations |
 //! | `data` | data connections: passive, active, down, up, listings |
 //! | [`Site`] (`sites`) | the sites that HOST names |
-//! | `limits`, `proxy` | who is let in, and who it is, behind a proxy |
 //! | `throttle` | lines of the log that strangers can cause |
 //! | `handle`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
 //! | [`events`], [`activity`], `clock` | what a server tells of its sessions, and when |
@@ -17,6 +19,7 @@
 
 pub mod account;
 pub mod activity;
+mod admission;
 mod clock;
 mod data;
 pub mod events;
@@ -29,6 +32,7 @@ mod registry;
 mod server;
 mod session;
 pub mod settings;
+mod shared;
 mod sites;
 pub mod storage;
 mod throttle;

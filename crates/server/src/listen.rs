@@ -2,10 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use port21_proto::server::TlsMode;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::handle::{ReloadError, Reloaded};
+
+/// So many connections that wait at a listener are served yet when it is closed.
+const MAX_DRAINED: usize = 1024;
 
 /// A place to listen at, and what is set for it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +108,89 @@ pub fn listen_ahead(places: &[Listen], backlog: u32) -> Result<Vec<std::net::Tcp
         sockets.push((socket, bound));
     }
     Ok(sockets.into_iter().map(|(socket, _)| socket).collect())
+}
+
+/// A connection, and what is set for the place where it came.
+pub(crate) type Accepted = (TcpStream, SocketAddr, Listen);
+
+/// The next connection of any listener, each in its turn first.
+pub(crate) async fn accept(listeners: &[Listener], turn: &mut usize) -> io::Result<Accepted> {
+    std::future::poll_fn(|cx| poll_accept(listeners, turn, cx)).await
+}
+
+fn poll_accept(listeners: &[Listener], turn: &mut usize, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    *turn = turn.wrapping_add(1);
+    let (behind, ahead) = listeners.split_at(turn.checked_rem(listeners.len()).unwrap_or(0));
+    for listener in ahead.iter().chain(behind) {
+        if let Poll::Ready(accepted) = listener.socket.poll_accept(cx) {
+            return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, listener.wanted)));
+        }
+    }
+    Poll::Pending
+}
+
+/// An error of the one connection that was to be accepted: the next may be well (accept(2)).
+pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    )
+}
+
+/// The connections that wait at a listener which is about to be closed.
+pub(crate) fn drain(listener: &Listener) -> impl Iterator<Item = Accepted> {
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    std::iter::from_fn(move || match listener.socket.poll_accept(&mut cx) {
+        Poll::Ready(accepted) => accepted.ok().map(|(stream, peer)| (stream, peer, listener.wanted)),
+        Poll::Pending => None,
+    })
+    .take(MAX_DRAINED)
+}
+
+/// Opens what is new and takes out what is not wanted any more, or changes nothing.
+pub(crate) fn relisten(
+    listeners: &mut Vec<Listener>,
+    wanted: &[Listen],
+    backlog: u32,
+) -> Result<(Reloaded, Vec<Listener>), ReloadError> {
+    let mut opened = Vec::<Listener>::new();
+    for place in wanted {
+        // What is set for a place may change; its socket stays.
+        if listeners.iter().chain(&opened).any(|listener| listener.wanted.addr == place.addr) {
+            continue;
+        }
+        let goes = |listener: &&Listener| wanted_at(wanted, listener).is_none();
+        let leaving = listeners.iter().filter(goes).any(|listener| listener.bound.port() == place.addr.port());
+        let stay = listeners.iter().filter(|listener| !goes(listener)).chain(&opened);
+        match Listener::open(*place, stay, backlog) {
+            Ok(listener) => opened.push(listener),
+            Err(ListenError::Taken(addr)) if leaving => return Err(ReloadError::Overlaps(addr)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (stay, closed): (Vec<_>, Vec<_>) =
+        std::mem::take(listeners).into_iter().partition(|listener| wanted_at(wanted, listener).is_some());
+    let bound = |listeners: &[Listener]| listeners.iter().map(|listener| listener.bound).collect();
+    let reloaded = Reloaded { opened: bound(&opened), closed: bound(&closed) };
+    // The socket of a place stays, whatever else is set for it from now on.
+    listeners.extend(stay.into_iter().map(|listener| {
+        let wanted = wanted_at(wanted, &listener).unwrap_or(listener.wanted);
+        Listener { wanted, ..listener }
+    }));
+    listeners.extend(opened);
+    Ok((reloaded, closed))
+}
+
+/// What is wanted of a listener from now on.
+fn wanted_at(wanted: &[Listen], listener: &Listener) -> Option<Listen> {
+    let same = wanted.iter().find(|place| **place == listener.wanted);
+    same.or_else(|| wanted.iter().find(|place| place.addr == listener.wanted.addr)).copied()
 }
 
 /// Whether a listener at `bound` takes IPv4's part of `addr`.

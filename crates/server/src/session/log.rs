@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::account::Account;
 use crate::activity::{Activity, Deed, Direction};
 use crate::registry::Refusal;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::storage::Storage;
 
 /// Writes the log of one session, counts what it does, and tells its activities.

@@ -34,7 +34,7 @@ use crate::events::Events;
 use crate::limits::Place;
 use crate::proxy::Ends;
 use crate::registry::Seat;
-use crate::server::{Phase, Shared};
+use crate::shared::{Phase, Shared};
 use control::{Control, Read, Switched};
 use log::Log;
 use perform::Performer;
