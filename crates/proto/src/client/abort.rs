@@ -9,9 +9,9 @@ use crate::time::Time;
 use crate::verb::Verb;
 
 use super::action::Answer;
+use super::core::{Core, Flow, Pending};
 use super::error::{Phase, SessionError};
 use super::job::Job;
-use super::session::{Core, Flow, Pending};
 
 /// Telnet IP, then IAC DM, whose DM is urgent (RFC 959 section 4.1.3, RFC 854): a server that reads nothing but urgent
 /// data during a transfer sees the command behind it.
@@ -41,6 +41,13 @@ pub(super) struct Abort {
 
 impl Abort {
     pub(super) fn begin(core: &mut Core, now: Time, stopped: Option<Job>) -> (Job, Flow) {
+        if core.tls.is_changing() {
+            // Neither clear text nor TLS can be spoken now.
+            let error = SessionError::Closed { phase: Phase::Tls };
+            core.close(error.clone());
+            let abort = Abort { data: None, since: now, limit: Duration::ZERO, marked: false };
+            return (Job::Abort(abort), Flow::Done(Err(error)));
+        }
         let limits = core.settings.limits;
         let transfer = core.pending.iter().any(|p| p.transfer);
         let limit = if transfer { limits.abort } else { limits.reply };

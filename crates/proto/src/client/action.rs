@@ -7,13 +7,14 @@ use std::time::Duration;
 use crate::command::{Command, Text};
 use crate::event::{ConnectionId, SessionEvent};
 use crate::op::OpId;
-use crate::parameters::Form;
+use crate::parameters::{Form, Protection};
 use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::secret::Secret;
 use crate::time::Time;
 use crate::verb::Verb;
 
+use super::channel::Learned;
 use super::error::SessionError;
 
 /// Names one job: what one call of a user asks for, however many commands it takes.
@@ -28,8 +29,16 @@ impl JobId {
 /// What a session must know.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The server's address: where passive data connections go, whatever a 227 reply says.
+    /// The server's address: where passive data connections go, whatever a 227 reply says. Unspecified (`0.0.0.0`, with
+    /// the control port) where a proxy has resolved the server's name and nobody else knows: only the ports of
+    /// [`Action::Connect`] mean something then.
     pub peer: SocketAddr,
+    /// TLS comes before the server's first word (`ftps://`).
+    pub implicit_tls: bool,
+    /// What data connections are to be once the control connection is under TLS. In clear text they are in clear text.
+    pub protection: Protection,
+    /// What an earlier session with the same server has learned.
+    pub learned: Learned,
     /// How long each phase may take.
     pub limits: Limits,
     /// What the control connection is called in events; nothing where none are wanted: then none are built.
@@ -39,11 +48,13 @@ pub struct Settings {
 /// How long each phase of a session may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the connection to the greeting.
+    /// From the connection, or from the end of its TLS handshake, to the greeting.
     pub greeting: Duration,
+    /// For the TLS handshake on the control connection.
+    pub tls: Duration,
     /// For the reply to a command.
     pub reply: Duration,
-    /// For a data connection to stand.
+    /// For a data connection to stand, and again for TLS on it.
     pub data_open: Duration,
     /// From the end of the data to the final reply.
     pub final_reply: Duration,
@@ -77,6 +88,10 @@ pub enum Request {
     Command(Command, Option<Form>),
     /// RNFR and RNTO -> [`Answer::Reply`]
     Rename(PathArg, PathArg),
+    /// AUTH TLS, and TLS on the control connection -> [`Answer::Reply`], the server's 234
+    StartTls,
+    /// CCC, and the end of TLS on the control connection; that of data connections stays -> [`Answer::Reply`]
+    StopTls,
     /// A line as it is -> [`Answer::Reply`], whatever it says.
     Raw(Text),
     /// TYPE, where the server has not that form yet -> [`Answer::Form`]
@@ -166,6 +181,16 @@ pub enum Action {
     /// Accept a data connection on what a [`Action::Listen`] holds, from the server's address and no other; the port is
     /// let go of, the connection held. -> [`Outcome::Connected`]
     Accept(OpId),
+    /// Begin TLS on the control connection, of which this side is the client; what was to be sent before goes out first, in
+    /// clear text. -> [`Outcome::Secured`]
+    StartTls,
+    /// End TLS on the control connection: close_notify, and all bytes up to the server's; those behind are clear text.
+    /// -> [`Outcome::Secured`]
+    StopTls,
+    /// Begin TLS on the data connection that the operation holds, of which this side is the client whoever has opened it
+    /// (RFC 4217 section 7). It is held by this operation from now on. The command that wants it was sent: a refusal may
+    /// come any time, and releases it. -> [`Outcome::Secured`]
+    Secure(OpId),
 }
 
 /// What became of an operation.
@@ -175,12 +200,14 @@ pub enum Outcome {
     Listening(Result<SocketAddr, String>),
     /// The connection stands, or why not.
     Connected(Result<(), String>),
+    /// TLS stands (or has ended, where that was asked for), or why not.
+    Secured(Result<(), String>),
 }
 
 /// What happens on a data connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataState {
-    /// The first bytes of a download are there: a server that sends no 1yz reply has begun.
+    /// The first bytes of a download are there, in clear text: a server that sends no 1yz reply has begun.
     Begun,
     /// The data has ended in order: a download's end was read, an upload's was sent.
     Ended,

@@ -8,19 +8,18 @@ use crate::reply::{CodeClass, Reply};
 use crate::time::Time;
 
 use super::action::{Action, Answer, DataMode, Outcome};
+use super::core::{Core, Flow, Pending};
 use super::error::{Phase, SessionError};
-use super::session::{Core, Flow, Pending};
 use super::transfer::{Data, Moving, Step};
 
-/// What has been learned of a server's ways. What does not work is not tried again where there is another way.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Memory {
+/// What has been learned of a server's ways: what does not work is not tried again where there is another way. It
+/// outlives a session: see [`Settings::learned`](super::Settings::learned).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
     epsv_broken: bool,
     pasv_broken: bool,
     port_broken: bool,
     pub(super) mlsd_broken: bool,
-    /// A REST was sent, and no command has used it up: some servers keep the offset beyond a command that they refuse.
-    pub(super) rest_lingers: bool,
 }
 
 impl Moving {
@@ -45,8 +44,8 @@ impl Moving {
         let ipv4 = addr::canonical(core.settings.peer).is_ipv4();
         let listed = core.features.as_ref().is_none_or(|f| f.lines().is_empty() || f.has("EPSV"));
         let pasv = ipv4 && !self.tried_pasv;
-        let epsv = !(self.tried_epsv || ipv4 && core.memory.epsv_broken);
-        if epsv && (listed || !pasv || core.memory.pasv_broken) {
+        let epsv = !(self.tried_epsv || ipv4 && core.learned.epsv_broken);
+        if epsv && (listed || !pasv || core.learned.pasv_broken) {
             self.tried_epsv = true;
             self.step = Step::Epsv;
             core.send(now, Phase::DataOpen, &Command::Epsv(Epsv::Same));
@@ -74,9 +73,9 @@ impl Moving {
                     Flow::Wait
                 }
                 None => {
-                    let memory = &mut core.memory;
+                    let learned = &mut core.learned;
                     let broken =
-                        if self.step == Step::Epsv { &mut memory.epsv_broken } else { &mut memory.pasv_broken };
+                        if self.step == Step::Epsv { &mut learned.epsv_broken } else { &mut learned.pasv_broken };
                     // 4yz: it may well go the next time.
                     *broken |= reply.code().class() != CodeClass::Transient;
                     let error = if ok { Err(bad_address(&reply)) } else { refused(Phase::DataOpen, reply) };
@@ -86,7 +85,7 @@ impl Moving {
             Step::Port(_) if ok => self.rest(core, now),
             Step::Eprt if ok => {
                 // It was tried because PORT does not go, or never would.
-                core.memory.port_broken = true;
+                core.learned.port_broken = true;
                 self.rest(core, now)
             }
             Step::Port(addr) if reply.code().is_error() => {
@@ -114,7 +113,9 @@ impl Moving {
         }
         let told = addr::parse_pasv(reply.text()).ok().filter(|told| told.port() != 0)?;
         let own = to.ip().to_canonical();
-        if *told.ip() != own {
+        if own.is_unspecified() {
+            core.note(now, || format!("the server names {}, the address that the proxy knows is used", told.ip()));
+        } else if *told.ip() != own {
             // A server behind NAT does not know its own address, and a hostile one would have us connect to a third.
             core.note(now, || format!("the server names {}, its own address {own} is used", told.ip()));
         }
@@ -129,8 +130,8 @@ impl Moving {
                 self.data = Data::Open;
                 // EPSV was tried first and led nowhere, PASV does: no more EPSV. And the other way round.
                 if self.tried_epsv && self.tried_pasv {
-                    core.memory.epsv_broken = !extended;
-                    core.memory.pasv_broken = extended;
+                    core.learned.epsv_broken = !extended;
+                    core.learned.pasv_broken = extended;
                 }
                 self.rest(core, now)
             }
@@ -140,7 +141,7 @@ impl Moving {
             }
             (Step::Listening, Outcome::Listening(Ok(addr))) => {
                 match addr::canonical(addr) {
-                    SocketAddr::V4(v4) if !core.memory.port_broken => {
+                    SocketAddr::V4(v4) if !core.learned.port_broken => {
                         self.step = Step::Port(addr);
                         core.send(now, Phase::DataOpen, &Command::Port(v4));
                     }

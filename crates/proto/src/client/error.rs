@@ -59,6 +59,14 @@ pub enum SessionError {
         /// How.
         why: String,
     },
+    /// TLS did not come to stand, or broke.
+    #[error("{phase}: {why}")]
+    Tls {
+        /// [`Phase::Tls`] on the control connection, [`Phase::DataOpen`] on a data connection.
+        phase: Phase,
+        /// How.
+        why: String,
+    },
     /// A job was asked for while another one runs.
     #[error("the session is busy with another call")]
     Busy,

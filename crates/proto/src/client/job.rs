@@ -11,9 +11,10 @@ use crate::verb::Verb;
 
 use super::abort::Abort;
 use super::action::{Answer, LoginStep, Request};
+use super::core::{Core, Flow, Pending};
 use super::error::{Phase, SessionError};
 use super::features::Features;
-use super::session::{Core, Flow, Pending};
+use super::tls::Securing;
 use super::transfer::Moving;
 
 /// What a session is doing.
@@ -21,6 +22,8 @@ use super::transfer::Moving;
 pub(super) enum Job {
     /// The server is to speak first.
     Greeting,
+    /// TLS begins or ends on the control connection.
+    Securing(Securing),
     /// USER, PASS or ACCT was sent.
     Login,
     /// A command was sent; or TYPE for it, and this command follows.
@@ -72,6 +75,8 @@ impl Job {
                 core.send(now, Phase::Command, &Command::Rnfr(from));
                 Job::Rename(Some(to))
             }
+            Request::StartTls => return Securing::begin(core, now),
+            Request::StopTls => return Securing::stop(core, now),
             Request::Raw(line) => {
                 core.send_line(now, Phase::Command, line.as_bytes());
                 Job::raw(core, &line)
@@ -104,6 +109,7 @@ impl Job {
     pub(super) fn phase(&self) -> Phase {
         match self {
             Job::Greeting => Phase::Greeting,
+            Job::Securing(_) => Phase::Tls,
             Job::Login => Phase::Login,
             Job::Transfer(moving) => moving.phase(),
             _ => Phase::Command,
@@ -115,6 +121,7 @@ impl Job {
         match self {
             Job::Transfer(moving) => return moving.reply(core, now, front, reply),
             Job::Abort(abort) => return abort.reply(core, now, front, reply),
+            Job::Securing(securing) => return securing.reply(core, now, front, reply),
             _ => {}
         }
         if reply.code().is_preliminary() {
@@ -189,7 +196,7 @@ impl Job {
                 Flow::Wait
             }
             Job::Command(_) | Job::Form(_) => refused(Phase::Command, reply),
-            Job::Transfer(_) | Job::Abort(_) => Flow::Wait,
+            Job::Transfer(_) | Job::Abort(_) | Job::Securing(_) => Flow::Wait,
         }
     }
 
@@ -207,8 +214,10 @@ impl Job {
         let command = Command::parse(line.as_bytes());
         match &command {
             Ok(Command::User(_)) => core.doubt_form(),
-            Ok(Command::Rest(_)) => core.memory.rest_lingers = true,
-            Ok(Command::Rein) => core.features = None,
+            Ok(Command::Rest(_)) => core.rest_lingers = true,
+            Ok(Command::Rein) => (core.features, core.tls.prot) = (None, None),
+            // What the server then has is not kept in mind, but set again when it matters.
+            Ok(Command::Prot(_) | Command::Pbsz(_)) => core.tls.prot = None,
             _ => {}
         }
         let verb = command.as_ref().map_or_else(CommandError::verb, |command| Some(command.verb()));

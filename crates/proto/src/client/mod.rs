@@ -3,9 +3,11 @@
 //! | file | what it is |
 //! |---|---|
 //! | `session` | [`ClientSession`]: replies are matched to commands, and jobs to their users |
+//! | `core` | what all jobs share: outputs, replies that are owed, what is overdue |
 //! | `job` | the jobs that move no data: login, commands, probing, QUIT |
 //! | `transfer` | the jobs that do: REST, the command itself, and the end of both connections |
 //! | `channel` | the ways to a data connection: EPSV, PASV, PORT, EPRT, and from one to the other |
+//! | `tls` | AUTH, CCC and PROT: from clear text to TLS and back |
 //! | `abort` | ABOR, and finding back into step |
 //! | `features` | what FEAT has told |
 //! | `action` | [`Request`], [`Output`], [`Outcome`]: what is asked for, and of whom |
@@ -14,16 +16,19 @@
 mod abort;
 mod action;
 mod channel;
+mod core;
 mod error;
 mod features;
 mod job;
 mod session;
+mod tls;
 mod transfer;
 
 pub use action::{
     Action, Answer, DataMode, DataState, JobId, Limits, LoginStep, Outcome, Output, Request, Settings, Started,
     Transfer, TransferRequest,
 };
+pub use channel::Learned;
 pub use error::{Blame, Phase, SessionError};
 pub use features::Features;
 pub use session::ClientSession;

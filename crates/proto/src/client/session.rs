@@ -1,23 +1,20 @@
 //! The session: replies are matched to commands, and jobs to their users.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use crate::command::Command;
-use crate::event::{ConnectionId, End, EventKind, SessionEvent};
-use crate::line::{Line, LineDecoder, MAX_REPLY_LINE, write_line};
+use crate::event::EventKind;
+use crate::line::{Line, LineDecoder, MAX_REPLY_LINE};
 use crate::op::OpId;
-use crate::parameters::Form;
+use crate::parameters::Protection;
 use crate::reply::{Reply, ReplyDecoder, ReplyError};
 use crate::time::Time;
-use crate::verb::Verb;
 
 use super::abort::Abort;
-use super::action::{Action, Answer, DataState, JobId, Outcome, Output, Request, Settings, Started};
-use super::channel::Memory;
+use super::action::{Answer, DataState, JobId, Outcome, Output, Request, Settings};
+use super::channel::Learned;
+use super::core::{Core, DeadlineKind, Flow};
 use super::error::{Phase, SessionError};
 use super::features::Features;
 use super::job::Job;
+use super::tls::Securing;
 
 /// How much that brings nothing is passed over between two final replies before the server is given up: lines that are no
 /// reply, replies that nobody asked for, 1yz replies.
@@ -47,84 +44,19 @@ pub struct ClientSession {
     telnet: usize,
 }
 
-/// What all jobs share.
-#[derive(Debug)]
-pub(super) struct Core {
-    pub(super) settings: Settings,
-    outputs: VecDeque<Output>,
-    /// The job that runs.
-    job: JobId,
-    /// Commands whose final reply has not come, oldest first.
-    pub(super) pending: VecDeque<Pending>,
-    /// When something is to happen of itself.
-    deadline: Option<Deadline>,
-    next_op: u64,
-    /// The form that the server has now; nothing where that is not known.
-    pub(super) form: Option<Form>,
-    pub(super) features: Option<Features>,
-    pub(super) memory: Memory,
-    /// The last final reply of a transfer: some servers send it twice.
-    last_final: Option<Reply>,
-    /// Why nothing more can be done, once that is so.
-    ended: Option<SessionError>,
-    /// [`Output::Close`] was given out.
-    close_given: bool,
-}
-
-/// A command whose final reply has not come.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pending {
-    /// Its verb, or a word for it.
-    pub(super) verb: &'static str,
-    /// Whether it moves data.
-    pub(super) transfer: bool,
-    /// The job that has sent it.
-    owner: JobId,
-}
-
-#[derive(Debug)]
-struct Deadline {
-    at: Time,
-    kind: DeadlineKind,
-}
-
-#[derive(Debug)]
-enum DeadlineKind {
-    /// The job has failed.
-    Fail(SessionError),
-    /// The job looks again.
-    Look,
-}
-
-/// Whether a job goes on.
-#[derive(Debug)]
-#[must_use]
-pub(super) enum Flow {
-    Wait,
-    Done(Result<Answer, SessionError>),
-}
-
 impl ClientSession {
     /// A session whose control connection stands since `now`; the server speaks first.
     pub fn new(now: Time, settings: Settings) -> ClientSession {
-        let mut core = Core {
-            settings,
-            outputs: VecDeque::new(),
-            job: JobId::GREETING,
-            pending: VecDeque::from([Pending { verb: "greeting", transfer: false, owner: JobId::GREETING }]),
-            deadline: None,
-            next_op: 0,
-            form: Some(Form::Ascii),
-            features: None,
-            memory: Memory::default(),
-            last_final: None,
-            ended: None,
-            close_given: false,
+        let mut core = Core::new(settings);
+        let job = if settings.implicit_tls {
+            Job::Securing(Securing::before_greeting(&mut core, now))
+        } else {
+            core.expect_greeting(now);
+            Job::Greeting
         };
-        core.expect(now, settings.limits.greeting, Phase::Greeting, "no greeting".to_owned());
         ClientSession {
             core,
-            job: Some((JobId::GREETING, Job::Greeting)),
+            job: Some((JobId::GREETING, job)),
             next_job: 1,
             lines: LineDecoder::new(MAX_REPLY_LINE),
             replies: ReplyDecoder::default(),
@@ -166,6 +98,14 @@ impl ClientSession {
     pub fn handle_input(&mut self, now: Time, input: &[u8]) -> usize {
         let mut rest = input;
         while !rest.is_empty() && !self.core.closed() {
+            if self.core.tls.is_changing() {
+                // What comes before TLS and is taken for what was said under TLS would be an attacker's way in.
+                self.give_up(format!(
+                    "{} bytes stand where TLS was to begin: someone may have put them there",
+                    rest.len()
+                ));
+                break;
+            }
             let (read, line) = self.lines.feed(rest);
             rest = rest.get(read..).unwrap_or_default();
             let Some(line) = line else { break };
@@ -235,6 +175,13 @@ impl ClientSession {
     pub fn handle_outcome(&mut self, now: Time, op: OpId, outcome: Outcome) {
         self.drive(|job, core| match job {
             Job::Transfer(transfer) => transfer.outcome(core, now, op, outcome),
+            Job::Securing(securing) => match securing.outcome(core, now, op, outcome) {
+                Ok(flow) => flow,
+                Err(greeting) => {
+                    *job = greeting;
+                    Flow::Wait
+                }
+            },
             _ => Flow::Wait,
         });
     }
@@ -271,6 +218,26 @@ impl ClientSession {
     /// What the server has answered to FEAT: none where it has refused it; nothing where it was not asked yet.
     pub fn features(&self) -> Option<&Features> {
         self.core.features.as_ref()
+    }
+
+    /// Whether the control connection is under TLS.
+    pub fn is_secure(&self) -> bool {
+        self.core.tls.is_on()
+    }
+
+    /// What data connections are to be from now on; see [`Settings::protection`].
+    pub fn set_protection(&mut self, protection: Protection) {
+        self.core.settings.protection = protection;
+    }
+
+    /// Whether the server has begun, by a 1yz reply, the transfer that runs.
+    pub fn has_begun(&self) -> bool {
+        matches!(&self.job, Some((_, Job::Transfer(moving))) if moving.is_marked())
+    }
+
+    /// What was learned of the server, for the next session with it.
+    pub fn learned(&self) -> Learned {
+        self.core.learned
     }
 
     fn phase(&self) -> Phase {
@@ -353,131 +320,5 @@ impl ClientSession {
         let error = SessionError::Protocol { phase: self.phase(), why };
         self.core.close(error.clone());
         self.flow(Flow::Done(Err(error)));
-    }
-}
-
-impl Core {
-    /// Which command the reply answers; or, where it answers none, what it is.
-    fn addressee(&mut self, reply: &Reply) -> Result<Pending, &'static str> {
-        let code = reply.code();
-        let Some(front) = self.pending.front().copied() else { return Err("a reply that nobody asked for") };
-        // RFC 959 section 5.4: no answer to USER, and a login least of all.
-        if code == 220 && front.verb == Verb::User.name() {
-            return Err("a second greeting");
-        }
-        let of_transfer = code == 225 || code == 226 || code == 426;
-        if of_transfer && !front.transfer && front.verb != Verb::Abor.name() {
-            // Once, and no more.
-            if self.last_final.take_if(|last| last == reply).is_some() {
-                return Err("a transfer's final reply twice");
-            }
-        }
-        Ok(front)
-    }
-
-    /// Sends a command and expects its reply in time.
-    pub(super) fn send(&mut self, now: Time, phase: Phase, command: &Command) {
-        let mut bytes = Vec::new();
-        command.encode(&mut bytes);
-        self.send_bytes(now, phase, command.verb().name(), bytes);
-    }
-
-    /// As [`Core::send`], for a line that is no [`Command`].
-    pub(super) fn send_line(&mut self, now: Time, phase: Phase, line: &[u8]) {
-        let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
-        let verb = match line.get(..end).unwrap_or_default() {
-            b"ACCT" => "ACCT",
-            verb => Verb::from_name(verb).map_or("the command", Verb::name),
-        };
-        let mut bytes = Vec::new();
-        write_line(&mut bytes, line);
-        self.send_bytes(now, phase, verb, bytes);
-    }
-
-    fn send_bytes(&mut self, now: Time, phase: Phase, verb: &'static str, bytes: Vec<u8>) {
-        self.event(now, |connection| {
-            let mut decoder = LineDecoder::new(bytes.len());
-            let (_, line) = decoder.feed(&bytes);
-            let line = line.map_or(&b""[..], |(Line::Whole(line) | Line::Overlong(line))| line);
-            EventKind::command(connection, line)
-        });
-        self.outputs.push_back(Output::Send(bytes));
-        let transfer = Verb::from_name(verb.as_bytes()).and_then(Verb::moves).is_some();
-        self.pending.push_back(Pending { verb, transfer, owner: self.job });
-        self.expect(now, self.settings.limits.reply, phase, format!("no reply to {verb}"));
-    }
-
-    pub(super) fn send_urgent(&mut self, bytes: &[u8]) {
-        self.outputs.push_back(Output::SendUrgent(bytes.to_vec()));
-    }
-
-    /// Begins an operation.
-    pub(super) fn begin(&mut self, action: Action) -> OpId {
-        let op = OpId(self.next_op);
-        self.next_op += 1;
-        self.outputs.push_back(Output::Do(op, action));
-        op
-    }
-
-    pub(super) fn release(&mut self, op: OpId) {
-        self.outputs.push_back(Output::Release(op));
-    }
-
-    pub(super) fn started(&mut self, started: Started) {
-        self.outputs.push_back(Output::Started(self.job, started));
-    }
-
-    /// The job fails with a timeout where nothing else happens within `after` from `since`.
-    pub(super) fn expect(&mut self, since: Time, after: Duration, phase: Phase, what: String) {
-        self.fail_after(since, after, SessionError::Timeout { phase, what, after });
-    }
-
-    /// The job fails with this where nothing else happens within `after` from `since`.
-    pub(super) fn fail_after(&mut self, since: Time, after: Duration, error: SessionError) {
-        self.deadline = Some(Deadline { at: since + after, kind: DeadlineKind::Fail(error) });
-    }
-
-    /// The job looks again, `after` from `since`.
-    pub(super) fn look_after(&mut self, since: Time, after: Duration) {
-        self.deadline = Some(Deadline { at: since + after, kind: DeadlineKind::Look });
-    }
-
-    pub(super) fn no_deadline(&mut self) {
-        self.deadline = None;
-    }
-
-    /// Ends the session.
-    pub(super) fn close(&mut self, error: SessionError) {
-        self.ended = Some(error);
-        self.deadline = None;
-        self.pending.clear();
-    }
-
-    fn closed(&self) -> bool {
-        self.ended.is_some()
-    }
-
-    /// Another login: RFC 959 section 4.1.1 leaves TYPE as it is, but some servers go back to ASCII.
-    pub(super) fn doubt_form(&mut self) {
-        self.form = self.form.filter(|form| *form == Form::Ascii);
-    }
-
-    pub(super) fn note(&mut self, now: Time, text: impl FnOnce() -> String) {
-        self.event(now, |connection| EventKind::Note { connection: Some(connection), text: text() });
-    }
-
-    fn malformed(&mut self, now: Time, line: &[u8], why: String) {
-        self.event(now, |connection| EventKind::Malformed {
-            connection,
-            from: End::Server,
-            head: line.get(..line.len().min(200)).unwrap_or_default().to_vec(),
-            why,
-        });
-    }
-
-    fn event(&mut self, at: Time, kind: impl FnOnce(ConnectionId) -> EventKind) {
-        if let Some(connection) = self.settings.events {
-            self.outputs.push_back(Output::Event(SessionEvent { at, kind: kind(connection) }));
-        }
     }
 }

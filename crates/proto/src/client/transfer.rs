@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::command::{Command, Listing};
 use crate::op::OpId;
-use crate::parameters::{Direction, Form};
+use crate::parameters::{Direction, Form, Protection};
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::verb::Verb;
 
 use super::action::{Action, Answer, DataMode, DataState, Outcome, Started, Transfer, TransferRequest};
+use super::core::{Core, Flow, Pending};
 use super::error::{Phase, SessionError};
-use super::session::{Core, Flow, Pending};
 
 /// A server that sends no 1yz reply to an upload waits for its bytes: after so long they go.
 const UPLOAD_GRACE: Duration = Duration::from_secs(10);
@@ -42,12 +42,18 @@ pub(super) struct Moving {
     marked: Time,
     settled: Time,
     started: bool,
+    /// The data connection broke before TLS stood on it.
+    insecure: bool,
     /// The wait for a 1yz reply to an upload, or for a late connection, is over.
     grace_over: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// PBSZ was sent.
+    Pbsz,
+    /// PROT was sent.
+    Prot(Protection),
     /// TYPE was sent.
     Form(Form),
     /// EPSV was sent.
@@ -72,6 +78,8 @@ pub(super) enum Step {
 pub(super) enum Data {
     /// There is no connection yet.
     None,
+    /// It stands, and TLS is being set up on it.
+    Securing,
     /// It stands.
     Open,
     /// It stands, and the server has sent something on it.
@@ -95,18 +103,35 @@ impl Moving {
             marked: now,
             settled: now,
             started: false,
+            insecure: false,
             grace_over: false,
             request,
         };
-        let flow = match moving.request.form.filter(|form| core.form != Some(*form)) {
-            Some(form) => {
-                moving.step = Step::Form(form);
-                core.send(now, Phase::Command, &Command::Type(form));
-                Flow::Wait
-            }
-            None => moving.open(core, now),
-        };
+        let flow = moving.prepare(core, now);
         (moving, flow)
+    }
+
+    /// What has to be set before there can be a data connection.
+    fn prepare(&mut self, core: &mut Core, now: Time) -> Flow {
+        let (step, phase, command) = if let Some(level) = core.protection_to_set() {
+            match core.tls.pbsz {
+                // RFC 4217 section 9: PBSZ must come before PROT.
+                false => (Step::Pbsz, Phase::Tls, Command::Pbsz(0)),
+                true => (Step::Prot(level), Phase::Tls, Command::Prot(level)),
+            }
+        } else if let Some(form) = self.request.form.filter(|form| core.form != Some(*form)) {
+            (Step::Form(form), Phase::Command, Command::Type(form))
+        } else {
+            return self.open(core, now);
+        };
+        self.step = step;
+        core.send(now, phase, &command);
+        Flow::Wait
+    }
+
+    /// Whether the server has said 1yz.
+    pub(super) fn is_marked(&self) -> bool {
+        self.mark.is_some()
     }
 
     /// Whether the command itself was sent, so that the server may be busy with it.
@@ -116,9 +141,11 @@ impl Moving {
 
     pub(super) fn phase(&self) -> Phase {
         match (&self.step, &self.data) {
+            (Step::Pbsz | Step::Prot(_), _) => Phase::Tls,
             (Step::Form(_), _) => Phase::Command,
             (Step::Running, _) if !self.started && self.mark.is_none() => Phase::Command,
             (Step::Running, Data::Ended) => Phase::FinalReply,
+            (Step::Running, _) if self.insecure => Phase::DataOpen,
             (Step::Running, Data::Open | Data::Begun | Data::Broken(_)) => Phase::Transfer,
             _ => Phase::DataOpen,
         }
@@ -144,15 +171,25 @@ impl Moving {
         let ok = reply.code().is_completion();
         let refused = |phase, reply| Err(SessionError::Refused { phase, verb: front.verb, reply });
         match self.step {
+            Step::Pbsz => {
+                // Who refuses it may take PROT all the same: it says nothing under TLS.
+                core.tls.pbsz = true;
+                self.prepare(core, now)
+            }
+            Step::Prot(level) if ok => {
+                core.tls.prot = Some(level);
+                self.prepare(core, now)
+            }
+            Step::Prot(_) => self.done(core, refused(Phase::Tls, reply)),
             Step::Form(form) if ok => {
                 core.form = Some(form);
-                self.open(core, now)
+                self.prepare(core, now)
             }
             Step::Form(_) => self.done(core, refused(Phase::Command, reply)),
             // RFC 959 has 350 here; some servers send a 2yz.
             Step::Rest if !reply.code().is_error() || self.request.from == 0 => self.run(core, now),
             Step::Rest => {
-                core.memory.rest_lingers = false;
+                core.rest_lingers = false;
                 self.done(core, refused(Phase::Command, reply))
             }
             Step::Running => {
@@ -163,7 +200,7 @@ impl Moving {
                         self.mark = Some(reply);
                     }
                 } else {
-                    core.memory.rest_lingers &= !ok;
+                    core.rest_lingers &= !ok;
                     self.last = Some(reply);
                 }
                 self.advance(core, now)
@@ -179,6 +216,17 @@ impl Moving {
         match (self.step, outcome) {
             (Step::Running, Outcome::Connected(Ok(()))) => {
                 self.data = Data::Open;
+                self.secure(core);
+                self.advance(core, now)
+            }
+            (Step::Running, Outcome::Secured(result)) => {
+                self.data = match result {
+                    Ok(()) => Data::Open,
+                    // The server may have more to say of it.
+                    Err(why) => Data::Broken(why),
+                };
+                self.insecure = matches!(self.data, Data::Broken(_));
+                self.settled = now;
                 self.advance(core, now)
             }
             (Step::Running, Outcome::Connected(Err(why))) => {
@@ -211,11 +259,11 @@ impl Moving {
 
     /// REST last of all before the command: some servers forget it over a PASV.
     pub(super) fn rest(&mut self, core: &mut Core, now: Time) -> Flow {
-        if self.request.from == 0 && !core.memory.rest_lingers {
+        if self.request.from == 0 && !core.rest_lingers {
             return self.run(core, now);
         }
         self.step = Step::Rest;
-        core.memory.rest_lingers = self.request.from > 0;
+        core.rest_lingers = self.request.from > 0;
         core.send(now, Phase::Command, &Command::Rest(self.request.from));
         Flow::Wait
     }
@@ -227,7 +275,25 @@ impl Moving {
         if self.request.mode == DataMode::Active {
             self.op = self.op.map(|listening| core.begin(Action::Accept(listening)));
         }
+        self.secure(core);
         self.advance(core, now)
+    }
+
+    /// The data connection stands, and the command was sent: TLS, where it was agreed upon.
+    fn secure(&mut self, core: &mut Core) {
+        if self.data == Data::Open && core.tls.protects_data() {
+            self.op = self.op.map(|connection| core.begin(Action::Secure(connection)));
+            self.data = Data::Securing;
+        }
+    }
+
+    /// The data connection broke.
+    fn broken(&self, why: &str) -> SessionError {
+        let why = why.to_owned();
+        match self.insecure {
+            true => SessionError::Tls { phase: Phase::DataOpen, why },
+            false => SessionError::Data { phase: Phase::Transfer, why },
+        }
     }
 
     /// Looks at both connections: whether the transfer has begun, is over, or is overdue.
@@ -236,7 +302,8 @@ impl Moving {
             return self.failed(core, now, last);
         }
         let sign = match self.data {
-            Data::None => false,
+            Data::None | Data::Securing => false,
+            _ if self.insecure => false,
             Data::Begun => true,
             // A connection that ends without a byte may as well be one that a refusal follows.
             Data::Open | Data::Ended | Data::Broken(_) => {
@@ -268,8 +335,7 @@ impl Moving {
                 core.expect(self.settled, limits.final_reply, Phase::FinalReply, format!("no final reply to {verb}"));
             }
             Data::Broken(why) => {
-                let error = SessionError::Data { phase: Phase::Transfer, why: why.clone() };
-                core.fail_after(self.settled, EXPLANATION.min(limits.reply), error);
+                core.fail_after(self.settled, EXPLANATION.min(limits.reply), self.broken(why));
             }
             // How long the bytes may take is for the driver to say, who sees them.
             _ if self.started => core.no_deadline(),
@@ -278,6 +344,10 @@ impl Moving {
             }
             _ if self.mark.is_none() => {
                 core.expect(self.sent, limits.reply, Phase::Command, format!("no reply to {verb}"));
+            }
+            Data::Securing => {
+                let what = "no TLS on the data connection".to_owned();
+                core.expect(self.marked, limits.data_open, Phase::DataOpen, what);
             }
             _ => {
                 let what = "the server has opened no data connection".to_owned();
@@ -292,8 +362,8 @@ impl Moving {
             Data::Ended => self.done(core, Ok(Answer::Transferred(last))),
             // Whatever the server believes: not all bytes have arrived.
             Data::Broken(why) => {
-                let why = why.clone();
-                self.done(core, Err(SessionError::Data { phase: Phase::Transfer, why }))
+                let error = self.broken(why);
+                self.done(core, Err(error))
             }
             Data::None if self.grace_over && self.is_listing() => self.done(core, Ok(Answer::Transferred(last))),
             Data::None if self.grace_over => {
@@ -306,9 +376,15 @@ impl Moving {
                 core.look_after(now, LATE_CONNECTION);
                 Flow::Wait
             }
-            Data::Open | Data::Begun if self.is_upload() => {
+            Data::Securing | Data::Open | Data::Begun if self.is_upload() => {
                 let why = format!("the server answered {last} before the upload's end");
                 self.done(core, Err(SessionError::Protocol { phase: Phase::Transfer, why }))
+            }
+            Data::Securing => {
+                let what = "no TLS on the data connection".to_owned();
+                core.expect(now, core.settings.limits.data_open, Phase::DataOpen, what);
+                self.last = Some(last);
+                Flow::Wait
             }
             Data::Open | Data::Begun => {
                 self.last = Some(last);
@@ -325,7 +401,7 @@ impl Moving {
             && is_unknown(&last)
         {
             // RFC 3659 section 7.2.1: 501 is also for what is no directory.
-            core.memory.mlsd_broken |= code != 501;
+            core.learned.mlsd_broken |= code != 501;
             self.command = Command::List(Listing::of(path.clone()));
             self.release(core);
             (self.tried_epsv, self.tried_pasv, self.mark) = (false, false, None);
@@ -360,7 +436,7 @@ fn command(core: &Core, what: &Transfer) -> Command {
         Transfer::Entries(path) => {
             // RFC 3659 section 7.8: MLST in FEAT stands for MLSD as well.
             let mlsd = core.features.as_ref().is_some_and(|f| f.has("MLST") || f.has("MLSD"));
-            if mlsd && !core.memory.mlsd_broken {
+            if mlsd && !core.learned.mlsd_broken {
                 Command::Mlsd(path.clone())
             } else {
                 Command::List(Listing::of(path.clone()))

@@ -6,4 +6,5 @@ mod data_channels;
 mod events;
 mod play;
 mod properties;
+mod tls;
 mod transfers;

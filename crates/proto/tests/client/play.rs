@@ -7,21 +7,26 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use port21_proto::client::{
-    Action, Answer, ClientSession, DataMode, DataState, Limits, LoginStep, Outcome, Output, Request, Settings,
+    Action, Answer, ClientSession, DataMode, DataState, Learned, Limits, LoginStep, Outcome, Output, Request, Settings,
     Transfer, TransferRequest,
 };
 use port21_proto::command::{Command, Listing, Text};
 use port21_proto::event::{ConnectionId, EventKind};
-use port21_proto::server::{Form, OpId};
+use port21_proto::op::OpId;
+use port21_proto::parameters::{Form, Protection};
 use port21_proto::{PathArg, Reply, Secret, Time};
 
 pub(crate) fn settings() -> Settings {
     let secs = Duration::from_secs;
     Settings {
         peer: "192.0.2.1:21".parse().unwrap(),
+        implicit_tls: false,
+        protection: Protection::Private,
+        learned: Learned::default(),
         limits: Limits {
             greeting: secs(60),
             reply: secs(60),
+            tls: secs(15),
             data_open: secs(20),
             final_reply: secs(300),
             abort: secs(10),
@@ -84,6 +89,8 @@ impl Play {
             ["rename", from, to] => Request::Rename(path(from), path(to)),
             ["type", "a"] => Request::Form(Form::Ascii),
             ["raw", ..] => Request::Raw(text(&line[4..])),
+            ["tls"] => Request::StartTls,
+            ["ccc"] => Request::StopTls,
             ["probe"] => Request::Probe,
             ["quit"] => Request::Quit,
             ["get", name, ..] => transfer(Transfer::Command(Command::Retr(path(name)))),
@@ -103,6 +110,8 @@ impl Play {
             ["eof"] => s.handle_eof(now),
             ["connected", n] => s.handle_outcome(now, op(n), Outcome::Connected(Ok(()))),
             ["refused", n] => s.handle_outcome(now, op(n), Outcome::Connected(Err("refused".into()))),
+            ["secured", n] => s.handle_outcome(now, op(n), Outcome::Secured(Ok(()))),
+            ["insecure", n] => s.handle_outcome(now, op(n), Outcome::Secured(Err("a wrong name".into()))),
             ["listening", n, at] => s.handle_outcome(now, op(n), Outcome::Listening(Ok(at.parse().unwrap()))),
             ["begun", n] => s.handle_data(now, op(n), DataState::Begun),
             ["ended", n] => s.handle_data(now, op(n), DataState::Ended),
@@ -125,6 +134,9 @@ impl Play {
                 Output::Do(op, Action::Connect(to)) => writeln!(out, "do #{} connect {to}", op.0),
                 Output::Do(op, Action::Listen) => writeln!(out, "do #{} listen", op.0),
                 Output::Do(op, Action::Accept(on)) => writeln!(out, "do #{} accept #{}", op.0, on.0),
+                Output::Do(op, Action::StartTls) => writeln!(out, "do #{} start tls", op.0),
+                Output::Do(op, Action::StopTls) => writeln!(out, "do #{} stop tls", op.0),
+                Output::Do(op, Action::Secure(what)) => writeln!(out, "do #{} secure #{}", op.0, what.0),
                 Output::Release(op) => writeln!(out, "release #{}", op.0),
                 Output::Started(_, s) => {
                     let mark = s.mark.map_or("nothing".to_owned(), |mark| mark.to_string());

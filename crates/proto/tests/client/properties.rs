@@ -1,7 +1,7 @@
 //! What holds for every session, whatever a server sends.
 
 use port21_proto::client::{DataState, Outcome};
-use port21_proto::server::OpId;
+use port21_proto::op::OpId;
 use proptest::prelude::*;
 
 use crate::play::{Play, settings};
@@ -17,14 +17,15 @@ proptest! {
             Just(b"227 1,2,3,4,5,6\r\n".to_vec()),
             Just(b"150 go\r\n".to_vec()),
             Just(b"226 ok\r\n".to_vec()),
+            Just(b"234 go\r\n".to_vec()),
         ], 0..12),
-        asks in proptest::collection::vec(0usize..9, 0..12),
+        asks in proptest::collection::vec(0usize..11, 0..12),
     ) {
         let mut play = Play::new(settings());
         play.run("S: 220 hi");
         let (mut asked, mut aborted) = (1, 0);
         for (i, chunk) in chunks.iter().enumerate() {
-            let ask = ["get f", "put f", "list active", "cwd a", "abort", "probe", "quit", "rename a b", "entries"];
+            let ask = ["get f", "put f", "list active", "cwd a", "abort", "probe", "quit", "rename a b", "entries", "tls", "ccc"];
             if let Some(&n) = asks.get(i) {
                 play.ask(ask[n]);
                 asked += 1;
@@ -32,6 +33,7 @@ proptest! {
             }
             play.session.handle_input(play.now, chunk);
             play.session.handle_outcome(play.now, OpId(0), Outcome::Connected(Ok(())));
+            play.session.handle_outcome(play.now, OpId(1), Outcome::Secured(Ok(())));
             play.session.handle_data(play.now, OpId(0), DataState::Ended);
             play.happen("after 5");
             play.drain();
