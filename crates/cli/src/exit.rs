@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Refused = 5,
     /// A transfer ended early: a part of the bytes was transferred.
     Interrupted = 6,
-    /// What was done is not what it should be: a check of the result failed.
+    /// TLS did not come to stand, the server is not believed, or a check of the result failed.
     Verification = 7,
 }
 
@@ -39,7 +39,7 @@ impl Exit {
         (Exit::Login, "login refused"),
         (Exit::Refused, "the server refused"),
         (Exit::Interrupted, "interrupted, part transferred"),
-        (Exit::Verification, "verification failed"),
+        (Exit::Verification, "TLS or verification failed"),
     ];
 
     /// The code of an error: that of the first error in its chain which has one, else [`Exit::Local`].
@@ -57,6 +57,7 @@ impl Exit {
             Error::Local { .. } => Exit::Local,
             Error::Name(_) | Error::Url(_) | Error::Usage(_) => Exit::Usage,
             Error::Partial { .. } => Exit::Interrupted,
+            Error::Tls { .. } => Exit::Verification,
             error => match (error.phase(), error.blame()) {
                 (Some(Phase::Resolve | Phase::Connect | Phase::Greeting), _) => Exit::Connect,
                 (Some(Phase::Tls), _) => Exit::Verification,
@@ -177,6 +178,8 @@ mod tests {
         let table = [
             (Error::Resolve { host: "h".into(), why: "NXDOMAIN".into() }, Exit::Connect),
             (refused(Phase::Greeting, 421), Exit::Connect),
+            (refused(Phase::Tls, 502), Exit::Verification),
+            (Error::Tls { phase: Phase::DataOpen, why: port21_client::TlsError::NotTls }, Exit::Verification),
             (refused(Phase::Login, 530), Exit::Login),
             (closed(Phase::Login), Exit::Connect),
             (refused(Phase::Command, 550), Exit::Refused),

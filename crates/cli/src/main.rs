@@ -28,6 +28,7 @@ mod interrupt;
 mod netrc;
 mod progress;
 mod prompt;
+mod proxy;
 mod record;
 mod remote;
 mod sandbox;

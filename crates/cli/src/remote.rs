@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use port21_client::{Builder, Client, Credentials, DataMode, IpFamily, Secret, Target, Timeouts};
+use port21_client::{
+    Authorities, Builder, Client, Credentials, DataMode, Identity, IpFamily, Secret, Target, Timeouts, TlsMode,
+    TlsSettings, TlsSettingsError,
+};
 use port21_proto::text::Shown;
 
 use crate::args::client::ConnectArgs;
 use crate::exit::{Exit, Fault};
 use crate::record::{Recording, SessionLog};
-use crate::{netrc, prompt};
+use crate::{netrc, prompt, proxy};
 
 /// A place on a server, as the user named it.
 #[derive(Clone, Debug)]
@@ -22,7 +25,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Reads a URL. `host/path` is one too, as `ftp://` is the only scheme there is.
+    /// Reads a URL. `host/path` is one too, with `ftp://` before it.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Place> {
         let url = if text.contains("://") { text.to_owned() } else { format!("ftp://{text}") };
         let wrong = |error| Fault::usage(format!("{error}: write it as ftp://user@host/path"));
@@ -53,7 +56,7 @@ impl Place {
     /// Whether one session serves both.
     fn is_same_session(&self, other: &Place) -> bool {
         let (a, b) = (&self.target, &other.target);
-        (&a.host, a.port, &a.credentials) == (&b.host, b.port, &b.credentials)
+        (a.tls, &a.host, a.port, &a.credentials) == (b.tls, &b.host, b.port, &b.credentials)
     }
 }
 
@@ -65,12 +68,17 @@ impl std::fmt::Display for Place {
 }
 
 fn show(target: &Target) -> String {
-    let mut out = "ftp://".to_owned();
+    let (scheme, port) = match target.tls {
+        TlsMode::Off => ("ftp", 21),
+        TlsMode::Explicit => ("ftpes", 21),
+        TlsMode::Implicit => ("ftps", 990),
+    };
+    let mut out = format!("{scheme}://");
     if let Some(credentials) = &target.credentials {
         out += &format!("{}@", Shown(credentials.user.as_bytes()));
     }
     out += &if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
-    if target.port != 21 {
+    if target.port != port {
         out += &format!(":{}", target.port);
     }
     format!("{out}/{}", Shown(&target.path))
@@ -171,6 +179,15 @@ pub(crate) fn builder(args: &ConnectArgs, place: &Place) -> anyhow::Result<Build
     if let Some(ports) = &args.active_ports {
         builder = builder.active_ports(ports.clone());
     }
+    builder = secure(builder, args, place)?;
+    if let Some(proxy) = proxy::find(args.proxy.as_deref(), place)? {
+        if args.active {
+            bail!(Fault::usage(format!(
+                "--active: the server cannot connect back through {proxy}; --proxy none goes without"
+            )));
+        }
+        builder = builder.proxy(proxy);
+    }
     let family = match (args.ipv4, args.ipv6, args.bind) {
         (true, ..) | (_, _, Some(IpAddr::V4(_))) => IpFamily::V4,
         (_, true, _) | (_, _, Some(IpAddr::V6(_))) => IpFamily::V6,
@@ -179,11 +196,50 @@ pub(crate) fn builder(args: &ConnectArgs, place: &Place) -> anyhow::Result<Build
     Ok(builder.control_port(args.control_port.unwrap_or(0)).ip_family(family).probe(!args.no_probe))
 }
 
+/// What the flags say of TLS.
+fn secure(mut builder: Builder, args: &ConnectArgs, place: &Place) -> anyhow::Result<Builder> {
+    if args.tls && place.target.tls == TlsMode::Off {
+        builder = builder.tls(TlsMode::Explicit);
+    }
+    if !args.tls && place.target.tls == TlsMode::Off {
+        let given = [
+            ("--cacert", args.cacert.is_some()),
+            ("--pin", !args.pin.is_empty()),
+            ("--insecure", args.insecure),
+            ("--client-cert", args.client_cert.is_some()),
+            ("--tls-version", args.tls_version.is_some()),
+        ];
+        // Whoever says whom to trust does not mean clear text.
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            bail!(Fault::usage(format!(
+                "{flag}: {place} is in clear text: add --tls, or write ftps:// (implicit TLS)"
+            )));
+        }
+        return Ok(builder);
+    }
+    let local = |flag: &str, error: TlsSettingsError| Fault::new(Exit::Local, format!("{flag}: {error}"));
+    let mut settings = TlsSettings::default();
+    if let Some(file) = &args.cacert {
+        settings.authorities = Authorities::read(file).map_err(|error| local("--cacert", error))?;
+    }
+    if let Some(chain) = &args.client_cert {
+        let key = args.client_key.as_ref().unwrap_or(chain);
+        settings.identity = Some(Identity::read(chain, key).map_err(|error| local("--client-cert", error))?);
+    }
+    if args.insecure {
+        tracing::warn!("--insecure: it is not checked who {} is", place.target.host);
+    }
+    settings.pins.clone_from(&args.pin);
+    (settings.insecure, settings.only) = (args.insecure, args.tls_version);
+    Ok(builder.tls_settings(settings))
+}
+
 fn timeouts(each: Duration) -> Timeouts {
     let default = Timeouts::default();
     Timeouts {
         resolve: each,
         connect: each,
+        tls: each,
         greeting: each,
         reply: each,
         data_open: each,
@@ -250,6 +306,9 @@ mod tests {
         assert_eq!(Place::parse("h/%2F").unwrap().path(), b"/");
         assert_eq!(Place::parse("h/%2Fetc/..").unwrap().file_name(), None);
         assert!(Place::parse("http://h/").is_err());
+        for url in ["ftps://h/a", "ftpes://u@h:2121/", "ftps://h:21/"] {
+            assert_eq!(Place::parse(url).unwrap().to_string(), url);
+        }
     }
 
     #[test]
@@ -258,5 +317,6 @@ mod tests {
         assert!(place("ftp://h/a").is_same_session(&place("ftp://h/b")));
         assert!(!place("ftp://h/a").is_same_session(&place("ftp://u@h/a")));
         assert!(!place("ftp://h/a").is_same_session(&place("ftp://h:2121/a")));
+        assert!(!place("ftps://h:21/a").is_same_session(&place("ftp://h/a")));
     }
 }

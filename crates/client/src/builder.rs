@@ -8,9 +8,11 @@ use port21_proto::client::DataMode;
 
 use crate::Form;
 use crate::client::Client;
+use crate::connect::{Connector, Proxy, Resolve};
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::sink::{Clock, EventSink};
+use crate::tls::{TlsMode, TlsSettings};
 use crate::url::Target;
 
 /// Settings of a session, and the way to begin one. Cheap to clone; a session keeps a copy, for when it reconnects.
@@ -24,6 +26,12 @@ pub struct Builder {
     pub(crate) bind_ip: Option<IpAddr>,
     pub(crate) control_port: u16,
     pub(crate) active_ports: Arc<[u16]>,
+    pub(crate) tls_mode: TlsMode,
+    pub(crate) tls: TlsSettings,
+    pub(crate) protect_data: bool,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) connector: Option<Arc<dyn Connector>>,
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
     pub(crate) dns: Option<SocketAddr>,
     pub(crate) dns_local_port: u16,
     pub(crate) family: IpFamily,
@@ -36,7 +44,7 @@ pub struct Builder {
 /// Which addresses of a name are asked for and tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IpFamily {
-    /// All of them, IPv6 first.
+    /// All of them, raced (RFC 8305): IPv6 has a start of a quarter of a second.
     #[default]
     Any,
     /// IPv4 alone: one A query, and no other.
@@ -50,8 +58,10 @@ pub enum IpFamily {
 pub struct Timeouts {
     /// Resolving the name, with all retries. Default 15 s.
     pub resolve: Duration,
-    /// Opening the control connection, for each address tried. Default 15 s.
+    /// Opening the control connection, for each address tried, with all that a proxy wants of it. Default 15 s.
     pub connect: Duration,
+    /// The TLS handshake on the control connection. Default 20 s. That on a data connection has as long as `data_open`.
+    pub tls: Duration,
     /// From the connection to the server's greeting. Default 60 s: servers that look up their client's name are slow.
     pub greeting: Duration,
     /// For the reply to any command that moves no data. Default 60 s.
@@ -75,6 +85,7 @@ impl Default for Timeouts {
         Timeouts {
             resolve: secs(15),
             connect: secs(15),
+            tls: secs(20),
             greeting: secs(60),
             reply: secs(60),
             data_open: secs(20),
@@ -97,6 +108,12 @@ impl Builder {
             bind_ip: None,
             control_port: 0,
             active_ports: Arc::from([]),
+            tls_mode: TlsMode::default(),
+            tls: TlsSettings::default(),
+            protect_data: true,
+            proxy: None,
+            connector: None,
+            resolver: None,
             dns: None,
             dns_local_port: 0,
             family: IpFamily::default(),
@@ -107,8 +124,8 @@ impl Builder {
         }
     }
 
-    /// Takes host, port, credentials (where it has some) and form (`;type=a`) from a URL's target. Its path is the
-    /// caller's.
+    /// Takes host, port, credentials, form (`;type=a`) and TLS (`ftps://`) from a URL's target, each where it has it. Its
+    /// path is the caller's.
     #[must_use]
     pub fn target(mut self, target: &Target) -> Builder {
         self.host.clone_from(&target.host);
@@ -119,6 +136,54 @@ impl Builder {
         if let Some(form) = target.form {
             self.form = form;
         }
+        if target.tls != TlsMode::Off {
+            self.tls_mode = target.tls;
+        }
+        self
+    }
+
+    /// Whether the session is under TLS, and from when on. Default [`TlsMode::Off`].
+    #[must_use]
+    pub fn tls(mut self, mode: TlsMode) -> Builder {
+        self.tls_mode = mode;
+        self
+    }
+
+    /// Who the server must be, and who this side is, under TLS. Default: a server for whose name an authority that the
+    /// system knows has signed a certificate.
+    #[must_use]
+    pub fn tls_settings(mut self, settings: TlsSettings) -> Builder {
+        self.tls = settings;
+        self
+    }
+
+    /// Whether files and listings are under TLS where the session is (PROT P). Default yes. Without (PROT C) all who the
+    /// packets pass can read and change them: for servers and networks that need it, and public files.
+    #[must_use]
+    pub fn protect_data(mut self, private: bool) -> Builder {
+        self.protect_data = private;
+        self
+    }
+
+    /// The proxy that the session goes through. Default none. Active mode is refused behind one.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Builder {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// What opens connections, in place of [`Direct`](crate::Direct) or of a [`Proxy`].
+    #[must_use]
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Builder {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// What looks names up, in place of the system's name servers; [`Builder::dns`] and [`Builder::dns_local_port`] have no
+    /// meaning then.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Builder {
+        self.resolver = Some(resolver);
         self
     }
 

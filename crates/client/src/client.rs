@@ -14,13 +14,11 @@ use port21_proto::{Verb, stamp};
 use crate::Form;
 use crate::builder::Builder;
 use crate::error::Error;
-use crate::link::Link;
+use crate::link::{Known, Link};
 use crate::login::Login;
+use crate::order::Trail;
 use crate::sink::Recorder;
 use crate::url::Target;
-
-/// How many changes of the working directory are remembered one by one.
-const MAX_TRAIL: usize = 256;
 
 /// A session with a server: one control connection, and one data connection at a time.
 ///
@@ -32,20 +30,13 @@ const MAX_TRAIL: usize = 256;
 /// for its end, or stops a transfer by ABOR, first. Where that does not bring the session in order, it is begun anew:
 /// see [`Client::reconnect`].
 pub struct Client {
-    settings: Builder,
+    pub(crate) settings: Builder,
     pub(crate) link: Link,
-    greeting: Reply,
+    pub(crate) greeting: Reply,
     pub(crate) login: Login,
     pub(crate) trail: Trail,
     /// The session could not be brought in order: the next call begins it anew.
-    lost: bool,
-}
-
-/// The way from the directory of the login to the working directory.
-pub(crate) enum Trail {
-    Steps(Vec<Command>),
-    /// Too many to be remembered.
-    Lost,
+    pub(crate) lost: bool,
 }
 
 impl Client {
@@ -65,36 +56,11 @@ impl Client {
 
     pub(crate) async fn begin(settings: Builder) -> Result<Client, Error> {
         let recorder = Recorder::new(settings.sink.clone(), settings.clock);
-        let (link, greeting) = Link::open(&settings, recorder, ConnectionId::CONTROL).await?;
+        let known = Known::default();
+        let (link, greeting) = Link::open(&settings, recorder, ConnectionId::CONTROL, known).await?;
         let greeting = reply(greeting)?;
         let (login, trail) = (Login::default(), Trail::default());
         Ok(Client { settings, link, greeting, login, trail, lost: false })
-    }
-
-    /// Connects anew with the same settings, logs in as before and returns to the working directory. The old connection
-    /// is closed, whatever it was doing.
-    ///
-    /// # Errors
-    /// As [`Builder::open`], and where the working directory is not there any more.
-    pub async fn reconnect(&mut self) -> Result<(), Error> {
-        self.lost = true;
-        let recorder = self.link.recorder().clone();
-        let id = recorder.name();
-        let (mut link, greeting) = Link::open(&self.settings, recorder, id).await?;
-        let login = &self.login;
-        if let (true, Some(user)) = (login.done, &login.user) {
-            login.again(&mut link, user).await?;
-            let Trail::Steps(steps) = &self.trail else {
-                return Err(Error::Usage("the way to the working directory is not known any more"));
-            };
-            for command in steps {
-                link.run(Request::Command(command.clone(), None)).await?;
-            }
-        }
-        self.greeting = reply(greeting)?;
-        self.link = link;
-        self.lost = false;
-        Ok(())
     }
 
     /// The settings that the session was begun with, as they are now.
@@ -310,7 +276,7 @@ impl Client {
     }
 
     /// Sends a line as it is, and gives the reply whatever it says. The line's secrets (PASS, ACCT) are masked in
-    /// events. Commands that move data, and AUTH, are refused with [`Error::Usage`]. A change of the working directory is
+    /// events. Commands that move data, and those that begin or end TLS, are refused with [`Error::Usage`]. A change of the working directory is
     /// kept in mind; a login is not, and after one the session cannot be begun anew (see [`Client::reconnect`]).
     ///
     /// # Errors
@@ -318,8 +284,12 @@ impl Client {
     pub async fn quote(&mut self, line: impl AsRef<[u8]>) -> Result<Reply, Error> {
         let line = Text::new(line.as_ref().trim_ascii_start())?;
         let verb = line.as_bytes().split(|&b| b == b' ').next().unwrap_or_default();
-        if verb.eq_ignore_ascii_case(b"AUTH") {
-            return Err(Error::Usage("TLS cannot be begun by hand"));
+        match Verb::from_name(verb) {
+            Some(Verb::Auth) => return Err(Error::Usage("TLS cannot be begun by hand: ask for it when connecting")),
+            Some(Verb::Ccc) => return Err(Error::Usage("TLS cannot be ended by hand")),
+            // RFC 4217 section 11: it would end TLS.
+            Some(Verb::Rein) if self.is_secure() => return Err(Error::Usage("REIN would end TLS: connect anew")),
+            _ => {}
         }
         if let Some(Verb::Retr | Verb::Stor | Verb::Stou | Verb::Appe | Verb::List | Verb::Nlst | Verb::Mlsd) =
             Verb::from_name(verb)
@@ -361,26 +331,6 @@ impl Client {
         }
     }
 
-    /// Brings the session in order after a call that was given up: what is left of it is waited for or aborted, and a
-    /// connection that was lost with it is made anew. Every call begins with this; a console calls it at ^C, so that the
-    /// server does not wait for the next command.
-    ///
-    /// # Errors
-    /// Those of [`Client::reconnect`].
-    pub async fn ready(&mut self) -> Result<(), Error> {
-        if !self.lost && !self.link.is_in_order().await {
-            self.lost = self.link.abort().await.is_err();
-        }
-        if self.lost { self.reconnect().await } else { Ok(()) }
-    }
-
-    /// Stops a transfer.
-    pub(crate) async fn stop(&mut self) -> Result<(), Error> {
-        let stopped = self.link.abort().await;
-        self.lost = stopped.is_err();
-        stopped
-    }
-
     /// A path that can be sent. Where it is not ASCII, and the server may be asked, it is told to take names in UTF-8.
     pub(crate) async fn path(&mut self, path: &[u8]) -> Result<PathArg, Error> {
         let path = PathArg::new(path)?;
@@ -414,27 +364,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-impl Default for Trail {
-    fn default() -> Trail {
-        Trail::Steps(Vec::new())
-    }
-}
-
-impl Trail {
-    fn step(&mut self, command: Command) {
-        let Trail::Steps(steps) = self else { return };
-        if matches!(&command, Command::Cwd(path) if path.as_bytes().starts_with(b"/")) {
-            steps.clear();
-        }
-        if steps.len() < MAX_TRAIL {
-            steps.push(command);
-        } else {
-            *self = Trail::Lost;
-        }
-    }
-}
-
-fn reply(answer: Answer) -> Result<Reply, Error> {
+pub(crate) fn reply(answer: Answer) -> Result<Reply, Error> {
     match answer {
         Answer::Reply(reply) | Answer::Transferred(reply) => Ok(reply),
         _ => Err(Error::Usage("the call was answered by another")),
@@ -465,17 +395,5 @@ mod tests {
             all(&mut client).await?;
             client.quit().await
         });
-    }
-
-    #[test]
-    fn the_way_to_the_working_directory_is_short() {
-        let mut trail = Trail::default();
-        let cwd = |path: &str| Command::Cwd(PathArg::new(path).unwrap());
-        for command in [cwd("a"), Command::Cdup, cwd("/b"), cwd("c")] {
-            trail.step(command);
-        }
-        assert!(matches!(&trail, Trail::Steps(steps) if *steps == [cwd("/b"), cwd("c")]));
-        (0..=MAX_TRAIL).for_each(|_| trail.step(cwd("d")));
-        assert!(matches!(trail, Trail::Lost));
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use port21_proto::event::{Closing, ConnectionId, End, EventKind};
-use socket2::SockRef;
-use tokio::io::{AsyncWrite, Interest};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 
+use crate::connect::Stream;
 use crate::sink::Recorder;
+use crate::tls::TlsError;
+use crate::tls::engine::Engine;
+use crate::wire::Wire;
 
 /// The control connection. Its socket is gone once it was closed.
 pub(crate) struct Control {
-    stream: Option<TcpStream>,
+    wire: Option<Wire>,
     id: ConnectionId,
     recorder: Recorder,
     out: VecDeque<Segment>,
@@ -30,9 +31,10 @@ struct Segment {
 }
 
 impl Control {
-    pub(crate) fn new(stream: TcpStream, id: ConnectionId, recorder: Recorder) -> Control {
+    pub(crate) fn new(stream: Stream, id: ConnectionId, recorder: Recorder) -> Control {
         let input = vec![0; 16 * 1024].into_boxed_slice();
-        Control { stream: Some(stream), id, recorder, out: VecDeque::new(), input, server_ended: false }
+        let wire = Some(Wire::new(stream, true));
+        Control { wire, id, recorder, out: VecDeque::new(), input, server_ended: false }
     }
 
     /// Sends these bytes behind all others.
@@ -42,42 +44,60 @@ impl Control {
 
     /// Writes what is to be sent, as far as the connection takes it.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(())) };
         while let Some(segment) = self.out.front_mut() {
             let rest = segment.bytes.get(segment.written..).unwrap_or_default();
-            let written = if segment.urgent {
-                ready!(stream.poll_write_ready(cx))?;
-                let sent = stream.try_io(Interest::WRITABLE, || SockRef::from(&*stream).send_out_of_band(rest));
-                match sent {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                    sent => sent?,
-                }
-            } else {
-                ready!(Pin::new(&mut *stream).poll_write(cx, rest))?
+            segment.written += match segment.urgent {
+                true => ready!(wire.poll_write_urgent(cx, rest))?,
+                false => ready!(wire.poll_write(cx, rest))?,
             };
-            segment.written += written;
             if segment.written >= segment.bytes.len() {
                 // It may hold a password.
                 segment.bytes.fill(0);
                 self.out.pop_front();
             }
         }
+        wire.poll_flush(cx)
+    }
+
+    /// Begins TLS, once all is sent that is to go before it; the engine is made then.
+    pub(crate) fn poll_begin_tls(
+        &mut self,
+        cx: &mut Context<'_>,
+        engine: impl FnOnce() -> Result<Engine, TlsError>,
+    ) -> Poll<Result<(), TlsError>> {
+        let gone = |error: io::Error| TlsError::Ended(error.to_string());
+        if self.wire.as_ref().is_some_and(|wire| wire.tls().is_none()) {
+            ready!(self.poll_flush(cx)).map_err(gone)?;
+        }
+        let Some(wire) = &mut self.wire else {
+            return Poll::Ready(Err(TlsError::Ended("the connection is closed".to_owned())));
+        };
+        if wire.tls().is_none() {
+            wire.begin_tls(engine()?);
+        }
+        ready!(wire.poll_handshake(cx))?;
+        let description = wire.tls().map(Engine::description).unwrap_or_default();
+        self.note(|| format!("the control connection is protected: {description}"));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends TLS, once all is sent that is to go before its end.
+    pub(crate) fn poll_end_tls(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TlsError>> {
+        ready!(self.poll_flush(cx)).map_err(|error| TlsError::Ended(error.to_string()))?;
+        if let Some(wire) = &mut self.wire {
+            ready!(wire.poll_end_tls(cx))?;
+            self.note(|| "the control connection is in clear text again".to_owned());
+        }
         Poll::Ready(Ok(()))
     }
 
     /// Reads once: bytes, or nothing at the server's end.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let Some(stream) = &self.stream else { return Poll::Ready(Ok(&[])) };
-        // Not `poll_read`: a read that ends at the mark of urgent data is short, though there is more, and tokio takes
-        // a short read for the last one until something else comes.
-        let result = loop {
-            ready!(stream.poll_read_ready(cx))?;
-            match stream.try_read(&mut self.input) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => break result,
-            }
-        };
-        let read = *result.as_ref().unwrap_or(&0);
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(&[])) };
+        let mut buf = ReadBuf::new(&mut self.input);
+        let result = ready!(wire.poll_read(cx, &mut buf));
+        let read = buf.filled().len();
         if read == 0 && !std::mem::replace(&mut self.server_ended, true) {
             let how = if result.is_ok() { Closing::Fin } else { Closing::Reset };
             self.recorder.emit(|| EventKind::Closed { connection: self.id, by: End::Server, how });
@@ -88,13 +108,23 @@ impl Control {
 
     /// Closes the connection.
     pub(crate) fn close(&mut self) {
-        if self.stream.take().is_some() {
+        if let Some(mut wire) = self.wire.take() {
+            wire.say_end();
             self.recorder.emit(|| EventKind::Closed { connection: self.id, by: End::Client, how: Closing::Fin });
         }
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.stream.is_some()
+        self.wire.is_some()
+    }
+
+    /// Whether TLS 1.3 is spoken on it.
+    pub(crate) fn is_tls13(&self) -> bool {
+        self.wire.as_ref().and_then(Wire::tls).is_some_and(Engine::is_tls13)
+    }
+
+    fn note(&self, text: impl FnOnce() -> String) {
+        self.recorder.emit(|| EventKind::Note { connection: Some(self.id), text: text() });
     }
 }
 

@@ -1,21 +1,21 @@
 //! One data connection, counted and told of.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use port21_proto::Time;
 use port21_proto::event::{Closing, ConnectionId, End, EventKind};
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 
+use crate::connect::Stream;
 use crate::sink::Recorder;
+use crate::tls::engine::Engine;
+use crate::tls::{Tls, TlsError};
+use crate::wire::Wire;
 
 /// A data connection. Its socket is gone once both sides have ended; what is left counts.
 pub(crate) struct DataConnection {
-    stream: Option<TcpStream>,
+    wire: Option<Wire>,
     id: ConnectionId,
     recorder: Recorder,
     received: Run,
@@ -52,9 +52,9 @@ impl Run {
 }
 
 impl DataConnection {
-    pub(crate) fn new(stream: TcpStream, id: ConnectionId, recorder: Recorder) -> DataConnection {
+    pub(crate) fn new(stream: Stream, id: ConnectionId, recorder: Recorder) -> DataConnection {
         DataConnection {
-            stream: Some(stream),
+            wire: Some(Wire::new(stream, false)),
             id,
             recorder,
             received: Run::default(),
@@ -64,30 +64,50 @@ impl DataConnection {
         }
     }
 
+    /// Sets TLS up; the engine is made by the first call.
+    pub(crate) fn poll_secure(&mut self, cx: &mut Context<'_>, tls: &Tls) -> Poll<Result<(), TlsError>> {
+        let Some(wire) = &mut self.wire else {
+            return Poll::Ready(Err(TlsError::Ended("the connection is closed".to_owned())));
+        };
+        if wire.tls().is_none() {
+            wire.begin_tls(tls.engine()?);
+        }
+        ready!(wire.poll_handshake(cx))?;
+        let description = wire.tls().map(Engine::description).unwrap_or_default();
+        let text = || format!("the data connection is protected: {description}");
+        self.recorder.emit(|| EventKind::Note { connection: Some(self.id), text: text() });
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether it is under TLS, and has resumed the control connection's session; nothing in clear text.
+    pub(crate) fn is_resumed(&self) -> Option<bool> {
+        self.wire.as_ref().and_then(Wire::tls).map(Engine::is_resumed)
+    }
+
     /// Waits for the first byte, which stays, or for the end; whether it is a byte.
     pub(crate) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(false)) };
-        let mut first = [0];
-        match ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut first))) {
-            Ok(0) => {}
-            Ok(_) => return Poll::Ready(Ok(true)),
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(false)) };
+        match ready!(wire.poll_first(cx)) {
+            Ok(false) => {}
+            Ok(true) => return Poll::Ready(Ok(true)),
             Err(error) => {
                 self.reset_by_server();
                 return Poll::Ready(Err(error));
             }
         }
-        self.poll_read(cx, &mut ReadBuf::new(&mut first)).map_ok(|()| false)
+        self.poll_read(cx, &mut ReadBuf::new(&mut [0])).map_ok(|_| false)
     }
 
     /// Reads; at the end nothing is filled, and this side ends as well: some servers wait for that before they give
-    /// their final reply.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
+    /// their final reply. Whether the end, if it is one, may not be where the server meant it to be.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(false)) };
         let before = buf.filled().len();
-        if let Err(error) = ready!(Pin::new(stream).poll_read(cx, buf)) {
+        if let Err(error) = ready!(wire.poll_read(cx, buf)) {
             self.reset_by_server();
             return Poll::Ready(Err(error));
         }
+        let truncated = wire.is_truncated();
         let read = buf.filled().len() - before;
         if read > 0 {
             self.received.add(read, &self.recorder);
@@ -97,12 +117,12 @@ impl DataConnection {
             self.ended(End::Server, Closing::Fin);
             self.close();
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(truncated))
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
-        match ready!(Pin::new(stream).poll_write(cx, bytes)) {
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        match ready!(wire.poll_write(cx, bytes)) {
             Ok(written) => {
                 self.sent.add(written, &self.recorder);
                 Poll::Ready(Ok(written))
@@ -114,11 +134,11 @@ impl DataConnection {
         }
     }
 
-    /// Ends this side: a FIN.
+    /// Ends this side: close_notify, where there is TLS, and a FIN.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(())) };
         if !self.client_ended {
-            ready!(Pin::new(stream).poll_shutdown(cx))?;
+            ready!(wire.poll_shutdown(cx))?;
             self.sent.tell(self.id, End::Client, &self.recorder);
             self.client_ended = true;
             self.ended(End::Client, Closing::Fin);
@@ -126,13 +146,14 @@ impl DataConnection {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads what comes and throws it away, until nothing more is there or to come.
+    /// Reads what comes and throws it away, until nothing more is there or to come. After an upload under TLS that brings
+    /// the tickets for the next connections.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0u8; 16 * 1024];
-        while self.stream.is_some() {
+        while self.wire.is_some() {
             let mut buf = ReadBuf::new(&mut scratch);
             match ready!(self.poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => {}
+                Ok(_) if !buf.filled().is_empty() => {}
                 _ => break,
             }
         }
@@ -145,12 +166,9 @@ impl DataConnection {
         self.received.tell(self.id, End::Server, &self.recorder);
         self.sent.tell(self.id, End::Client, &self.recorder);
         if upload && !self.client_ended {
-            if let Some(stream) = &self.stream {
-                // Nothing can be done where it fails, and the close that follows is then a FIN.
-                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            }
             self.client_ended = true;
-            if self.stream.take().is_some() {
+            if let Some(wire) = self.wire.take() {
+                wire.reset();
                 self.ended(End::Client, Closing::Reset);
             }
             return;
@@ -159,7 +177,13 @@ impl DataConnection {
     }
 
     fn close(&mut self) {
-        if self.stream.take().is_some() && !self.client_ended {
+        if let Some(mut wire) = self.wire.take()
+            && !self.client_ended
+        {
+            // A download that is given up is not told so: it has no end.
+            if self.server_ended {
+                wire.say_end();
+            }
             self.client_ended = true;
             // Closing while the server still sends answers it with a RST.
             self.ended(End::Client, if self.server_ended { Closing::Fin } else { Closing::Reset });
@@ -173,7 +197,7 @@ impl DataConnection {
             self.server_ended = true;
             self.ended(End::Server, Closing::Reset);
         }
-        self.stream = None;
+        self.wire = None;
     }
 
     fn ended(&self, by: End, how: Closing) {

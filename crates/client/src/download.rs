@@ -7,14 +7,16 @@ use std::task::{Context, Poll, ready};
 
 use port21_proto::Reply;
 use port21_proto::ascii::FromWire;
-use port21_proto::client::{Transfer, TransferRequest};
+use port21_proto::client::{Phase, Transfer, TransferRequest};
 use port21_proto::command::Command;
 use port21_proto::parameters::{Direction, Form};
+use port21_proto::path::PathArg;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::stream::Flow;
+use crate::tls::TlsError;
 
 /// The bytes of a file as they come. In the ASCII form line ends are those of this system already.
 ///
@@ -22,6 +24,8 @@ use crate::stream::Flow;
 /// aborts the download at the session's next call. An [`Error`] is carried in the [`io::Error`] of a failed read.
 pub struct DownloadStream<'a> {
     flow: Flow<'a>,
+    path: PathArg,
+    offset: u64,
     size: Option<u64>,
     text: Option<Text>,
 }
@@ -45,11 +49,11 @@ impl Client {
         let path = self.path(path.as_ref()).await?;
         self.ready().await?;
         let (form, mode) = (self.form(), self.mode());
-        let what = Transfer::Command(Command::Retr(path));
+        let what = Transfer::Command(Command::Retr(path.clone()));
         let request = TransferRequest { what, mode, form: Some(form), from: offset };
         let flow = Flow::begin(self, request, Direction::Down).await?;
         let size = flow.started.as_ref().and_then(|s| size_in(s.mark.as_ref()?.text()));
-        Ok(DownloadStream { flow, size, text: (form == Form::Ascii).then(Text::new) })
+        Ok(DownloadStream { flow, path, offset, size, text: (form == Form::Ascii).then(Text::new) })
     }
 }
 
@@ -67,17 +71,36 @@ impl DownloadStream<'_> {
 
     /// Reads what is left, throws it away, and waits for the server's verdict. Only its success makes the file whole.
     ///
+    /// Under TLS the server says, by close_notify, that it has sent all: a connection may as well be ended by someone else.
+    /// Where it does not, the file is whole if it has the size that the server tells.
+    ///
     /// # Errors
-    /// In the phases transfer and final reply.
+    /// In the phases transfer and final reply; [`TlsError::Truncated`](crate::TlsError::Truncated).
     pub async fn finish(mut self) -> Result<Reply, Error> {
         let mut scratch = vec![0; 64 * 1024];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);
             poll_fn(|cx| self.flow.poll_read(cx, &mut buf)).await?;
             if buf.filled().is_empty() {
-                return poll_fn(|cx| self.flow.poll_verdict(cx)).await;
+                let reply = poll_fn(|cx| self.flow.poll_verdict(cx)).await?;
+                return self.is_whole().await.map(|()| reply);
             }
         }
+    }
+
+    async fn is_whole(&mut self) -> Result<(), Error> {
+        if !self.flow.is_truncated() {
+            return Ok(());
+        }
+        let came = self.received();
+        // After an offset some tell the size of the whole file.
+        let is_all = |size: u64| size == came + self.offset || size == came;
+        let whole = match self.size {
+            Some(size) => is_all(size),
+            None => self.flow.client.size(self.path.as_bytes()).await.is_ok_and(|size| size == came + self.offset),
+        };
+        let why = TlsError::Truncated;
+        if whole { Ok(()) } else { Err(Error::Tls { phase: Phase::Transfer, why }) }
     }
 
     /// Stops the download (ABOR with Telnet IP and Synch, RFC 959 section 4.1.3) and brings the session in order.

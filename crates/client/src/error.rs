@@ -8,6 +8,10 @@ use port21_proto::client::{Blame, Phase, SessionError};
 use port21_proto::path::PathError;
 use port21_proto::reply::Reply;
 
+use crate::connect::Attempt;
+use crate::connect::eyeballs::list;
+use crate::tls::TlsError;
+
 /// Why something was not done: in which phase, who erred, and the server's words where it has said any.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,6 +23,22 @@ pub enum Error {
         host: String,
         /// Why not.
         why: String,
+    },
+    /// None of the server's addresses could be connected to.
+    #[error("cannot connect to {host}: {}", list(.attempts))]
+    Connect {
+        /// The name, or the address.
+        host: String,
+        /// Each address that was tried, and what became of it; in the order in which they failed.
+        attempts: Vec<Attempt>,
+    },
+    /// TLS did not come to stand, or broke. With [`Phase::Tls`] on the control connection, else on a data connection.
+    #[error("{phase}: {why}")]
+    Tls {
+        /// What was being done.
+        phase: Phase,
+        /// Why, and what can be done.
+        why: TlsError,
     },
     /// The server has answered, and the answer is no.
     #[error("{verb}: the server answered {reply}")]
@@ -106,10 +126,12 @@ impl Error {
     pub fn phase(&self) -> Option<Phase> {
         match self {
             Error::Resolve { .. } => Some(Phase::Resolve),
+            Error::Connect { .. } => Some(Phase::Connect),
             Error::Refused { phase, .. }
             | Error::ServiceClosing { phase, .. }
             | Error::Closed { phase }
             | Error::Protocol { phase, .. }
+            | Error::Tls { phase, .. }
             | Error::Timeout { phase, .. }
             | Error::Transport { phase, .. } => Some(*phase),
             Error::Partial { source, .. } => source.phase(),
@@ -132,7 +154,14 @@ impl Error {
             Error::Refused { .. } | Error::ServiceClosing { .. } | Error::Closed { .. } | Error::Protocol { .. } => {
                 Blame::Peer
             }
-            Error::Resolve { .. } | Error::Transport { .. } => Blame::Transport,
+            Error::Connect { attempts, .. }
+                if attempts.iter().all(|attempt| attempt.error.kind() == io::ErrorKind::TimedOut) =>
+            {
+                Blame::Timeout
+            }
+            Error::Resolve { .. } | Error::Connect { .. } | Error::Transport { .. } => Blame::Transport,
+            Error::Tls { why: TlsError::NoAuthorities { .. } | TlsError::Name { .. }, .. } => Blame::Caller,
+            Error::Tls { .. } => Blame::Peer,
             Error::Timeout { .. } => Blame::Timeout,
             Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) => Blame::Caller,
             Error::Partial { source, .. } => source.blame(),
@@ -148,6 +177,7 @@ impl From<SessionError> for Error {
             SessionError::Closed { phase } => Error::Closed { phase },
             SessionError::Protocol { phase, why } => Error::Protocol { phase, why },
             SessionError::Timeout { phase, what, after } => Error::Timeout { phase, what, after },
+            SessionError::Tls { phase, why } => Error::Tls { phase, why: TlsError::Other(why) },
             SessionError::Data { phase, why } => {
                 Error::Transport { phase, what: "the data connection".to_owned(), source: io::Error::other(why) }
             }

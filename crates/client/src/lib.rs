@@ -16,14 +16,17 @@
 //! |---|---|
 //! | `builder` | [`Builder`]: where to, how, and with which limits |
 //! | `client`, `login`, `credentials` | [`Client`]: a session and its commands; who logs in |
+//! | `order` | a session that is repaired, or begun anew |
+//! | `security`, `idle` | TLS in a session that stands; a session that nobody uses for a while |
 //! | `listing` | [`Entries`], [`Lines`]: directories as streams |
 //! | `download`, `upload` | [`DownloadStream`], [`UploadStream`]: files as byte streams |
 //! | `stream` | what both are made of: bytes in one direction, the control connection watched meanwhile |
 //! | `get`, `put` | whole files: resumed, with progress; `part`: kept aside until they are whole; `disk`: read and written |
 //! | `url` | [`Target`]: what an FTP URL names |
+//! | `connect` | from a name to a connection: [`Resolve`], [`Connector`], proxies, Happy Eyeballs |
+//! | `tls` | [`TlsSettings`], and TLS itself |
 //! | `link` | a session and its connections: the driver of [`port21_proto::client::ClientSession`] |
-//! | `control`, `data` | the bytes of the two connections |
-//! | `dns`, `connect` | from a name to addresses, and from an address to a connection |
+//! | `control`, `data` | the bytes of the two connections; `wire`: in clear text or under TLS |
 //! | `sink` | [`EventSink`], [`Clock`]: what happens, for recordings and drawings |
 //! | `error` | [`Error`]: which phase, who erred, and the server's words |
 
@@ -34,23 +37,30 @@ mod control;
 mod credentials;
 mod data;
 mod disk;
-mod dns;
 mod download;
 mod error;
 mod file;
 mod get;
+mod idle;
 mod link;
 mod listing;
 mod login;
+mod order;
 mod part;
 mod put;
+mod security;
 mod sink;
 mod stream;
+mod tls;
 mod upload;
 mod url;
+mod wire;
 
 pub use builder::{Builder, IpFamily, Timeouts};
 pub use client::Client;
+pub use connect::{
+    Attempt, BoxFuture, Connector, Destination, Dial, Direct, Family, Proxy, ProxyError, Resolve, Stream, Transport,
+};
 pub use credentials::Credentials;
 pub use download::DownloadStream;
 pub use error::Error;
@@ -63,5 +73,6 @@ pub use port21_proto::parameters::Form;
 pub use port21_proto::{Reply, Secret};
 pub use put::PutOptions;
 pub use sink::{Clock, EventSink};
+pub use tls::{Authorities, Identity, Pin, TlsError, TlsMode, TlsSettings, TlsSettingsError, TlsVersion};
 pub use upload::{Upload, UploadStream};
 pub use url::{Target, UrlError};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use jiff::Timestamp;
 use port21_proto::Verb;
-use port21_proto::client::{Transfer, TransferRequest};
+use port21_proto::client::{Phase, Transfer, TransferRequest};
 use port21_proto::command::{Command, Listing};
 use port21_proto::listing::{Dialect, Entry, EntryKind, ListingReader, MAX_LISTING_LINE};
 use port21_proto::parameters::Direction;
@@ -18,6 +18,7 @@ use crate::ListOptions;
 use crate::client::Client;
 use crate::error::Error;
 use crate::stream::Flow;
+use crate::tls::TlsError;
 
 /// How much of a listing is read at once.
 const CHUNK: usize = 32 * 1024;
@@ -232,7 +233,10 @@ impl Chunks<'_> {
             State::Ended => {
                 let verdict = ready!(self.flow.poll_verdict(cx));
                 self.state = State::Over;
-                Poll::Ready(verdict.err().map(Err))
+                // What a listing should have been is told by nobody: a mirror could take what is absent for removed.
+                let (phase, why) = (Phase::Transfer, TlsError::Truncated);
+                let truncated = self.flow.is_truncated().then_some(Error::Tls { phase, why });
+                Poll::Ready(verdict.err().or(truncated).map(Err))
             }
             State::Over => Poll::Ready(None),
         }

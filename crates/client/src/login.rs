@@ -6,10 +6,11 @@ use port21_proto::command::Text;
 use port21_proto::path::PathError;
 use port21_proto::reply::Reply;
 
-use crate::client::{Client, Trail};
+use crate::client::Client;
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::link::Link;
+use crate::order::Trail;
 
 /// How the user has logged in: it is done again where the session is begun anew.
 #[derive(Default)]

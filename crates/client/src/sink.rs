@@ -61,6 +61,11 @@ impl Recorder {
         Recorder { sink, clock, next: Arc::new(AtomicU32::new(ConnectionId::CONTROL.0 + 1)) }
     }
 
+    /// Takes nothing down.
+    pub(crate) fn off() -> Recorder {
+        Recorder::new(None, Clock::start())
+    }
+
     pub(crate) fn is_on(&self) -> bool {
         self.sink.is_some()
     }

@@ -12,7 +12,7 @@ use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
 use crate::client::Client;
-use crate::connect;
+use crate::connect::plain;
 use crate::error::Error;
 
 /// A transfer whose bytes flow.
@@ -28,6 +28,8 @@ pub(crate) struct Flow<'a> {
     /// That is known: there is nothing more to wait for.
     over: bool,
     stall: Stall,
+    /// The bytes may have ended too early: the connection did, and TLS had not.
+    truncated: bool,
     /// Counted here for when the connection is gone.
     bytes: u64,
 }
@@ -40,14 +42,19 @@ impl<'a> Flow<'a> {
         direction: Direction,
     ) -> Result<Flow<'a>, Error> {
         let stall = Stall::new(client.settings().timeouts.stall);
-        let (job, begun) = client.link.transfer(request, direction).await?;
+        let (job, begun) = client.begin_transfer(request, direction).await?;
         let (started, verdict) = match begun {
             Ok(started) => (Some(started), None),
             Err(answer) => (None, Some(final_reply(answer))),
         };
         let over = started.is_none();
         let ended = over || client.link.came_empty();
-        Ok(Flow { client, job, ended, started, verdict, over, stall, bytes: 0 })
+        Ok(Flow { client, job, ended, started, verdict, over, stall, truncated: false, bytes: 0 })
+    }
+
+    /// Whether the bytes may have ended too early.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.truncated
     }
 
     /// Bytes that have gone over the data connection.
@@ -65,19 +72,19 @@ impl<'a> Flow<'a> {
         let before = buf.filled().len();
         let Some(data) = self.client.link.data() else { return self.poll_failure(cx) };
         match data.poll_read(cx, buf) {
-            Poll::Ready(Ok(())) => {
+            Poll::Ready(Ok(truncated)) => {
                 let read = buf.filled().len() - before;
                 self.bytes += read as u64;
                 if read > 0 {
                     self.stall.moved();
                 } else {
-                    self.ended = true;
+                    (self.ended, self.truncated) = (true, truncated);
                     self.client.link.data_is(DataState::Ended);
                 }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
-                self.client.link.data_is(DataState::Broken(connect::plain(&error)));
+                self.client.link.data_is(DataState::Broken(plain(&error)));
                 self.poll_failure(cx)
             }
             Poll::Pending => {
@@ -99,7 +106,7 @@ impl<'a> Flow<'a> {
                 Poll::Ready(Ok(written))
             }
             Poll::Ready(Err(error)) => {
-                self.client.link.data_is(DataState::Broken(connect::plain(&error)));
+                self.client.link.data_is(DataState::Broken(plain(&error)));
                 self.poll_failure(cx).map_ok(|()| 0)
             }
             Poll::Pending => self.stall.poll(cx).map_ok(|()| 0),
@@ -120,7 +127,7 @@ impl<'a> Flow<'a> {
                 Poll::Ready(Ok(()))
             }
             Err(error) => {
-                self.client.link.data_is(DataState::Broken(connect::plain(&error)));
+                self.client.link.data_is(DataState::Broken(plain(&error)));
                 self.poll_failure(cx)
             }
         }
@@ -132,6 +139,9 @@ impl<'a> Flow<'a> {
             let result = ready!(self.client.link.poll_finish(cx, self.job));
             self.over = true;
             self.verdict = Some(result.and_then(final_reply));
+            if matches!(self.verdict, Some(Ok(_))) {
+                self.client.link.transferred();
+            }
         }
         Poll::Ready(self.verdict.take().unwrap_or(Err(Error::Usage("the transfer has failed already"))))
     }

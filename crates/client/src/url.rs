@@ -5,14 +5,17 @@ use url::{Host, Url};
 
 use crate::Form;
 use crate::credentials::Credentials;
+use crate::tls::TlsMode;
 
 /// What an FTP URL names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The server: a name or an address (IPv6 without brackets).
     pub host: String,
-    /// The control port: 21 where the URL has none.
+    /// The control port: where the URL has none 21, and 990 with `ftps`.
     pub port: u16,
+    /// Whether the scheme asks for TLS: `ftps` for [`TlsMode::Implicit`], `ftpes` for [`TlsMode::Explicit`].
+    pub tls: TlsMode,
     /// Who logs in, where the URL says so. The password is empty where it says none.
     pub credentials: Option<Credentials>,
     /// The path, percent-decoded, relative to the directory that a login leads to: `ftp://host/a/b` is `a/b` and
@@ -31,8 +34,8 @@ pub enum UrlError {
     /// It is no URL at all.
     #[error("not a URL: {0}")]
     Syntax(String),
-    /// Its scheme is not `ftp`.
-    #[error("not an ftp:// URL: {0}:")]
+    /// Its scheme is none of FTP.
+    #[error("not an ftp://, ftps:// or ftpes:// URL: {0}:")]
     Scheme(String),
     /// It names no host.
     #[error("the URL names no host")]
@@ -52,9 +55,12 @@ impl Target {
     /// [`UrlError`]; it never shows the password.
     pub fn parse(url: &str) -> Result<Target, UrlError> {
         let url = Url::parse(url).map_err(|error| UrlError::Syntax(error.to_string()))?;
-        if url.scheme() != "ftp" {
-            return Err(UrlError::Scheme(url.scheme().to_owned()));
-        }
+        let (tls, port) = match url.scheme() {
+            "ftp" => (TlsMode::Off, 21),
+            "ftps" => (TlsMode::Implicit, 990),
+            "ftpes" => (TlsMode::Explicit, 21),
+            other => return Err(UrlError::Scheme(other.to_owned())),
+        };
         let host = match url.host() {
             Some(Host::Domain(name)) => name.to_owned(),
             Some(Host::Ipv4(ip)) => ip.to_string(),
@@ -80,7 +86,7 @@ impl Target {
         // The `/` behind the host is no part of the path.
         let path = decode(path.strip_prefix('/').unwrap_or(path))?;
         let directory = listing || path.is_empty() || path.ends_with(b"/");
-        Ok(Target { host, port: url.port().unwrap_or(21), credentials, path, form, directory })
+        Ok(Target { host, port: url.port().unwrap_or(port), tls, credentials, path, form, directory })
     }
 }
 
@@ -93,7 +99,7 @@ fn split_type(path: &str) -> (&str, Option<&str>) {
 }
 
 /// Percent-decodes. What is no `%` and two hexadecimal digits stays as it is.
-fn decode(text: &str) -> Result<Vec<u8>, UrlError> {
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, UrlError> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

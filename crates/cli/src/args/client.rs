@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use port21_client::{Pin, TlsVersion};
 
 use crate::units::parse_duration;
 
@@ -22,6 +23,30 @@ pub(crate) struct ConnectArgs {
     /// Let the server connect to us for data (PORT, EPRT); a firewall or NAT on our side may be in the way.
     #[arg(long)]
     pub(crate) active: bool,
+    /// Begin with TLS (AUTH TLS), and go no further without; the same as ftpes://. ftps:// is TLS from the first byte on, on
+    /// port 990.
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Trust the certificates in this PEM file, and not those that the system does: of authorities, or the server's own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Trust the server with this key (sha256//BASE64, as for curl) or this certificate (its SHA-256 fingerprint in
+    /// hexadecimal digits) and no other, whoever has signed it. Repeatable.
+    #[arg(long, value_name = "PIN")]
+    pub(crate) pin: Vec<Pin>,
+    /// Trust any server: whoever takes its place gets the password and the files.
+    #[arg(long, conflicts_with_all = ["cacert", "pin"])]
+    pub(crate) insecure: bool,
+    /// Show this certificate to servers that ask for one (PEM, with its chain).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// The private key of --client-cert (PEM), where it is not in the same file.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// Go through this proxy: socks5://[USER:PASSWORD@]HOST[:PORT], socks5h:// (the proxy looks names up) or http:// (CONNECT);
+    /// none: go without. Default: $ftp_proxy, else $all_proxy, unless $no_proxy names the server.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
     /// Ask this name server instead of the system's.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = parse_name_server)]
     pub(crate) dns: Option<SocketAddr>,
@@ -45,6 +70,9 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
+    /// Speak this version of TLS only: 1.2 or 1.3.
+    #[arg(long, value_name = "VERSION", value_parser = parse_tls_version, hide_short_help = true)]
+    pub(crate) tls_version: Option<TlsVersion>,
     /// The local address to connect from.
     #[arg(long, value_name = "ADDR", hide_short_help = true)]
     pub(crate) bind: Option<IpAddr>,
@@ -197,6 +225,15 @@ pub(crate) struct StatArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+}
+
+/// `1.2`, `1.3`.
+fn parse_tls_version(text: &str) -> Result<TlsVersion, String> {
+    match text {
+        "1.2" => Ok(TlsVersion::Tls12),
+        "1.3" => Ok(TlsVersion::Tls13),
+        _ => Err("the versions are 1.2 and 1.3: older ones are broken".to_owned()),
+    }
 }
 
 /// `1.2.3.4`, `1.2.3.4:53`, `::1`, `[::1]:53`.

@@ -133,6 +133,15 @@ fn client_flags(places: &Places) -> ConnectArgs {
         // The user of this machine is not the user of the demo.
         netrc_file: Some(PathBuf::from("/dev/null")),
         active: true,
+        tls: false,
+        cacert: None,
+        pin: Vec::new(),
+        insecure: false,
+        client_cert: None,
+        client_key: None,
+        tls_version: None,
+        // Nor is its network.
+        proxy: Some("none".to_owned()),
         dns: Some(places.dns()),
         ipv4: true,
         ipv6: false,

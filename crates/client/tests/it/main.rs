@@ -4,5 +4,6 @@ mod common;
 mod files;
 mod names;
 mod own;
+mod secure;
 mod sessions;
 mod unftp;

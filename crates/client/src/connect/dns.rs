@@ -1,5 +1,6 @@
-//! From the server's name to its addresses, with every query and answer as an event.
+//! Names to addresses; by hickory, with every query and answer as an event.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,77 +18,105 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-use crate::builder::{Builder, IpFamily};
-use crate::error::Error;
+use super::BoxFuture;
+use crate::builder::Builder;
 use crate::sink::Recorder;
 
-/// The addresses of the settings' host, the ones to be tried first in front. Never empty.
-pub(crate) async fn resolve(settings: &Builder, recorder: &Recorder) -> Result<Vec<IpAddr>, Error> {
-    let host = settings.host.as_str();
-    let failed = |why: &str| Error::Resolve { host: host.to_owned(), why: why.to_owned() };
-    if host.is_empty() {
-        return Err(Error::Usage("no host was given"));
-    }
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return if wanted(settings, ip) { Ok(vec![ip]) } else { Err(failed("the address is of the other IP version")) };
-    }
-    let limit = settings.timeouts.resolve;
-    let resolver = resolver(settings, recorder).map_err(|e| failed(&plain(&e)))?;
-    let found = match tokio::time::timeout(limit, resolver.lookup_ip(host)).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(failed(&plain(&error))),
-        Err(_) => return Err(failed(&format!("no answer within {limit:?}"))),
-    };
-    let addresses: Vec<IpAddr> = found.iter().filter(|ip| wanted(settings, *ip)).collect();
-    if addresses.is_empty() { Err(failed("it has no address that can be used here")) } else { Ok(addresses) }
+/// Looks up names.
+pub trait Resolve: Send + Sync {
+    /// The addresses of this family that the name has, the best in front. Both families are asked for at once, and the
+    /// future may be dropped.
+    ///
+    /// # Errors
+    /// Where there are none, or nobody knows: an [`io::Error`] whose text says why.
+    fn resolve<'a>(&'a self, name: &'a str, family: Family) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 }
 
-/// Whether the address is of a family that the settings allow, and can be reached from the local address they name.
-fn wanted(settings: &Builder, ip: IpAddr) -> bool {
-    let family = match settings.family {
-        IpFamily::Any => true,
-        IpFamily::V4 => ip.is_ipv4(),
-        IpFamily::V6 => ip.is_ipv6(),
-    };
-    family && settings.bind_ip.is_none_or(|local| local.is_ipv4() == ip.is_ipv4())
+/// A version of the Internet Protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4: A records.
+    V4,
+    /// IPv6: AAAA records.
+    V6,
 }
 
-fn resolver(settings: &Builder, recorder: &Recorder) -> Result<Resolver<Observed>, NetError> {
-    let local_ip = settings.bind_ip.filter(|_| settings.dns.is_some());
-    let provider = Observed {
-        inner: TokioRuntimeProvider::new(),
-        local_ip,
-        local_port: settings.dns_local_port,
-        recorder: recorder.clone(),
-    };
-    let mut builder = match settings.dns {
-        Some(server) => {
-            let mut config = NameServerConfig::udp_and_tcp(server.ip());
-            for connection in &mut config.connections {
-                connection.port = server.port();
+impl Family {
+    pub(super) fn of(ip: IpAddr) -> Family {
+        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        })
+    }
+}
+
+/// Asks name servers, and tells of every query and answer. Looks into the hosts file first, unless a name server was named.
+pub(crate) struct Dns {
+    server: Option<SocketAddr>,
+    local_ip: Option<IpAddr>,
+    local_port: u16,
+    recorder: Recorder,
+}
+
+impl Dns {
+    pub(crate) fn new(settings: &Builder, recorder: &Recorder) -> Dns {
+        let server = settings.dns;
+        let local_ip = settings.bind_ip.filter(|_| server.is_some());
+        Dns { server, local_ip, local_port: settings.dns_local_port, recorder: recorder.clone() }
+    }
+
+    async fn look_up(&self, name: &str, family: Family) -> io::Result<Vec<IpAddr>> {
+        let failed = |error: NetError| io::Error::other(plain(&error));
+        let found = self.resolver(family).map_err(failed)?.lookup_ip(name).await.map_err(failed)?;
+        Ok(found.iter().collect())
+    }
+
+    fn resolver(&self, family: Family) -> Result<Resolver<Observed>, NetError> {
+        let provider = Observed {
+            inner: TokioRuntimeProvider::new(),
+            local_ip: self.local_ip,
+            local_port: self.local_port,
+            recorder: self.recorder.clone(),
+        };
+        let mut builder = match self.server {
+            Some(server) => {
+                let mut config = NameServerConfig::udp_and_tcp(server.ip());
+                for connection in &mut config.connections {
+                    connection.port = server.port();
+                }
+                let config = ResolverConfig::from_name_servers(vec![config]);
+                let mut builder = Resolver::builder_with_config(config, provider);
+                // Whoever names a name server wants to know what that one says.
+                builder.options_mut().use_hosts_file = ResolveHosts::Never;
+                builder
             }
-            let mut builder = Resolver::builder_with_config(ResolverConfig::from_name_servers(vec![config]), provider);
-            // Whoever names a name server wants to know what that one says.
-            builder.options_mut().use_hosts_file = ResolveHosts::Never;
-            builder
+            None => Resolver::builder(provider)?,
+        };
+        let options = builder.options_mut();
+        options.ip_strategy = match family {
+            Family::V4 => LookupIpStrategy::Ipv4Only,
+            Family::V6 => LookupIpStrategy::Ipv6Only,
+        };
+        if self.local_port != 0 {
+            // Two queries at once from one fixed port would take each other's answers.
+            options.num_concurrent_reqs = 1;
         }
-        None => Resolver::builder(provider)?,
-    };
-    let options = builder.options_mut();
-    // Two queries at once from one fixed port would take each other's answers.
-    let one_at_a_time = settings.dns_local_port != 0;
-    options.ip_strategy = match (settings.family, settings.bind_ip) {
-        (IpFamily::V4, _) | (IpFamily::Any, Some(IpAddr::V4(_))) => LookupIpStrategy::Ipv4Only,
-        (IpFamily::V6, _) | (IpFamily::Any, Some(IpAddr::V6(_))) => LookupIpStrategy::Ipv6Only,
-        (IpFamily::Any, None) if one_at_a_time => LookupIpStrategy::Ipv4thenIpv6,
-        (IpFamily::Any, None) => LookupIpStrategy::Ipv6AndIpv4,
-    };
-    if one_at_a_time {
-        options.num_concurrent_reqs = 1;
+        // The session is the only one to ask, and it asks once.
+        options.cache_size = 0;
+        builder.build()
     }
-    // The session is the only one to ask, and it asks once.
-    options.cache_size = 0;
-    builder.build()
+}
+
+impl Resolve for Dns {
+    fn resolve<'a>(&'a self, name: &'a str, family: Family) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(self.look_up(name, family))
+    }
 }
 
 fn plain(error: &NetError) -> String {
