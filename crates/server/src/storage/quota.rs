@@ -8,8 +8,9 @@ use port21_proto::server::StorageError;
 /// The count of what an account takes up, against what it may.
 ///
 /// Counted are the bytes of regular files and the number of files and directories below the account's root, links not,
-/// what is kept of interrupted uploads too (the files are hidden, not gone: a look at the disk finds them). An upload that
-/// replaces a file counts beside it until it has taken its place, for that is the room that it needs.
+/// what is kept of interrupted uploads too (the files are hidden, not gone: a look at the disk finds them). A file counts
+/// under each of its names. The bytes of an upload that replaces a file count beside it until it has taken its place, for
+/// that is the room that it needs.
 ///
 /// What changes behind the server's back, and what it removes itself for its age, is not told: look at the disk again
 /// now and then.
@@ -83,9 +84,15 @@ impl Charge {
         self.counted = self.counted.min(size);
     }
 
-    /// The file that it has replaced is gone.
-    pub(super) fn replaced(&self, size: u64) {
-        self.give(size, 0);
+    /// It has taken its place. The file of this size is gone that was there until then; or, where there was none any more,
+    /// it counts as a file of its own now.
+    pub(super) fn replaced(&mut self, size: Option<u64>) {
+        match (size, &self.quota) {
+            (Some(size), _) => self.give(size, 0),
+            // It is there, whether there may be one more or not: beyond the limit the next count will find it.
+            (None, Some(quota)) => self.files += u64::from(quota.take(0, 1).is_ok()),
+            (None, None) => {}
+        }
     }
 
     /// There is no such file any more.

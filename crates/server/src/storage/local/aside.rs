@@ -15,11 +15,13 @@
 //! than a name can be, and a directory's other readers need not learn whose file is missing.
 //!
 //! **Marks.** Where there is a file of the name, nothing is kept of an interrupted upload. But its client may not know
-//! that: it asks for the size, is told that of the old file, and goes on with the new one from there; the result would be
-//! neither. So the file aside is made under a name that can be found again too, and when the upload is interrupted it
-//! stays, empty, as a mark: nobody goes on with the file that is there, until it is another one. (A server that is killed
-//! leaves the same mark, with what had come in it.)
+//! that: it asks for the size, or looks at a listing, finds that of the old file, and goes on with the new one from there;
+//! the result would be neither. So the file aside is made under a name that can be found again too, and when the upload is
+//! interrupted it stays, empty, as a mark. (A server that is killed leaves the same mark, with what had come in it.) Until
+//! its account has sent the whole file, or removed the old one or given it another name, nothing is added to a file of
+//! that name, by whomever it was put there: whatever is there, it is not what the client had begun to send.
 
+use std::fs::File;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -28,8 +30,8 @@ use port21_proto::FtpPath;
 use port21_proto::path::MAX_PATH;
 use port21_proto::server::StorageError;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Stat};
-use rustix::fs::{flock, fstat, openat, seek, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom};
+use rustix::fs::{fchmod, flock, fstat, ftruncate, openat, renameat, seek, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::LocalSettings;
@@ -45,6 +47,9 @@ const PART_PREFIX: &[u8] = b".port21-part-";
 
 /// What those begin with that are to replace a file.
 const OVER_PREFIX: &[u8] = b".port21-over-";
+
+/// How long marks are kept at least: a client that comes back after a weekend is held off too.
+const MARKS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The most directories and files that are looked at when stale files are collected: a tree beyond this is left to the
 /// next start.
@@ -69,9 +74,11 @@ pub(super) fn part_name(owner: &str, name: &[u8]) -> Vec<u8> {
     found_again(PART_PREFIX, owner, name)
 }
 
-/// The name of the file aside that is to replace a file of this name, and of the [mark](Aside::mark) that it leaves.
-pub(super) fn over_name(owner: &str, name: &[u8]) -> Vec<u8> {
-    found_again(OVER_PREFIX, owner, name)
+/// The name of the file aside that is to replace a file of this name, and of the [mark](Aside::leave_mark) that it leaves.
+///
+/// Accounts that several people share have no name here, and so their marks in common.
+pub(super) fn over_name(owner: Option<&str>, name: &[u8]) -> Vec<u8> {
+    found_again(OVER_PREFIX, owner.unwrap_or_default(), name)
 }
 
 fn found_again(prefix: &[u8], owner: &str, name: &[u8]) -> Vec<u8> {
@@ -82,10 +89,24 @@ fn found_again(prefix: &[u8], owner: &str, name: &[u8]) -> Vec<u8> {
     [prefix, hex.collect::<String>().as_bytes()].concat()
 }
 
-/// Whether an upload over the file of these facts was interrupted: there is a mark, and the file has not changed since.
-pub(super) fn is_marked(dir: &OwnedFd, mark: &[u8], file: &Stat) -> bool {
-    let since = |stat: &Stat| (stat.st_ctime, stat.st_ctime_nsec);
-    statat(dir, mark, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|mark| since(file) <= since(&mark))
+/// Whether a file aside is one that is to replace a file, or a mark. As the old file is counted until it is gone, so is
+/// this one's size, but not as a file of its own.
+pub(super) fn is_over(name: &[u8]) -> bool {
+    name.starts_with(OVER_PREFIX)
+}
+
+/// Whether there is a mark of this [name](over_name). Where that cannot be found out there may be one.
+pub(super) fn is_marked(dir: &OwnedFd, mark: &[u8]) -> bool {
+    !matches!(statat(dir, mark, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+}
+
+/// Removes a mark, where there is one: there is nothing any more that could be gone on with by mistake.
+pub(super) fn remove_mark(dir: &OwnedFd, mark: &[u8]) {
+    if is_marked(dir, mark)
+        && let Err(errno) = unlinkat(dir, mark, AtFlags::empty())
+    {
+        tracing::warn!("the mark of an interrupted upload could not be removed: {errno}");
+    }
 }
 
 /// A file aside. Dropped, it is removed, unless it was [kept](Aside::keep).
@@ -93,6 +114,8 @@ pub(super) struct Aside {
     dir: OwnedFd,
     name: Option<Vec<u8>>,
     is_part: bool,
+    /// It has taken the place of a mark, and stays as that.
+    was_marked: bool,
 }
 
 impl Aside {
@@ -129,35 +152,60 @@ impl Aside {
             return Err(StorageError::NoResume.into());
         }
         seek(&file, SeekFrom::Start(size))?;
-        Ok((Aside { dir, name: Some(name), is_part: true }, file))
+        Ok((Aside { dir, name: Some(name), is_part: true, was_marked: false }, file))
     }
 
     fn create_as(dir: OwnedFd, name: Vec<u8>, mode: Mode, is_part: bool) -> Result<(Aside, OwnedFd), Failure> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&dir, name.as_slice(), flags, mode)?;
-        let aside = Aside { dir, name: Some(name), is_part };
-        // Where there are no locks, stale files are not collected; that is no reason to refuse an upload.
-        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        let mut aside = Aside { dir, name: Some(name), is_part, was_marked: false };
+        // Where there are no locks, stale files are not collected; that is no reason to refuse an upload. Who has the lock
+        // of a file that was made just now takes it for a left-over and removes it, with its directory.
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(Errno::AGAIN) || fstat(&file)?.st_nlink == 0 {
+            aside.keep();
+            return Err(StorageError::Busy.into());
+        }
         Ok((aside, file))
     }
 
-    /// Makes one that is to replace a file, as [`over_name`] tells.
-    pub(super) fn create_over(dir: OwnedFd, name: Vec<u8>, mode: Mode) -> Result<(Aside, OwnedFd), Failure> {
-        match remove_part(&dir, &name) {
-            Ok(_) | Err(Failure::Os(Errno::NOENT)) => Aside::create_as(dir, name, mode, false),
-            Err(failure) => Err(failure),
-        }
+    /// Makes one that is to replace a file, as [`over_name`] tells, for nobody else to open. Where there is a mark it takes
+    /// its place, and is one from the beginning. How many bytes a server that was killed had left there is told too.
+    pub(super) fn create_over(dir: OwnedFd, name: Vec<u8>) -> Result<(Aside, OwnedFd, u64), Failure> {
+        let mode = Mode::RUSR | Mode::WUSR;
+        let (_mark, facts) = match lock_part(&dir, &name) {
+            Ok(mark) => mark,
+            Err(Failure::Os(Errno::NOENT)) => {
+                let (aside, file) = Aside::create_as(dir, name, mode, false)?;
+                return Ok((aside, file, 0));
+            }
+            Err(failure) => return Err(failure),
+        };
+        // At every moment there is a file of the mark's name.
+        let (mut aside, file) = Aside::create(dir, mode)?;
+        renameat(&aside.dir, aside.name(), &aside.dir, name.as_slice())?;
+        (aside.name, aside.was_marked) = (Some(name), true);
+        Ok((aside, file, facts.size))
     }
 
-    /// Puts a mark in the place of the file: an empty one of its name.
-    pub(super) fn mark(&mut self) -> bool {
-        let Some(name) = self.name.clone() else { return false };
-        self.remove();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        if let Err(errno) = openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR) {
-            tracing::warn!("an interrupted upload could not be marked: {errno}");
+    /// Leaves the file, without its bytes, as a mark.
+    pub(super) fn leave_mark(&mut self, file: &File) {
+        if let Err(errno) = ftruncate(file, 0) {
+            tracing::warn!("what an interrupted upload had carried could not be thrown away yet: {errno}");
         }
-        true
+        // The next upload must be able to take its place, whoever may write the file that is there.
+        let _ = fchmod(file, Mode::RUSR | Mode::WUSR);
+        self.keep();
+    }
+
+    /// Whether it has taken the place of a mark.
+    pub(super) fn was_marked(&self) -> bool {
+        self.was_marked
+    }
+
+    /// Whether it is still here, under the name that it was made with.
+    pub(super) fn is_here(&self) -> bool {
+        self.name.is_some()
     }
 
     /// Whether it can be found again.
@@ -180,19 +228,21 @@ impl Aside {
         self.name = None;
     }
 
-    /// Removes the file, unless that was done or it was kept. Tells whether there was something to remove.
-    pub(super) fn remove(&mut self) -> bool {
-        let Some(name) = self.name.take() else { return false };
-        if let Err(errno) = unlinkat(&self.dir, name.as_slice(), AtFlags::empty()) {
+    /// Removes the file, unless that was done or it was kept.
+    pub(super) fn remove(&mut self) {
+        if let Some(name) = self.name.take()
+            && let Err(errno) = unlinkat(&self.dir, name.as_slice(), AtFlags::empty())
+        {
             tracing::warn!("an unfinished upload could not be removed and waits for the next start: {errno}");
         }
-        true
     }
 }
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        self.remove();
+        if !self.was_marked {
+            self.remove();
+        }
     }
 }
 
@@ -225,7 +275,7 @@ fn lock_part(dir: &OwnedFd, name: &[u8]) -> Result<(OwnedFd, Facts), Failure> {
     }
     // Between open and lock another one may have taken it away.
     let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(Facts::from)?;
-    if (there.device, there.inode) != (facts.device, facts.inode) {
+    if !there.is_same_file(&facts) {
         return Err(StorageError::Busy.into());
     }
     Ok((file, facts))
@@ -246,11 +296,25 @@ pub(super) struct Ages {
     pub(super) stale: Duration,
     /// Parts.
     pub(super) parts: Duration,
+    /// Marks.
+    pub(super) marks: Duration,
 }
 
 impl Ages {
+    /// A mark is worth as much as a part, costs next to nothing, and is there where no parts are kept too.
     pub(super) fn of(settings: &LocalSettings) -> Ages {
-        Ages { stale: settings.stale_after, parts: settings.parts_kept }
+        let marks = settings.parts_kept.max(MARKS_KEPT);
+        Ages { stale: settings.stale_after, parts: settings.parts_kept, marks }
+    }
+
+    fn of_name(&self, name: &[u8]) -> Duration {
+        if name.starts_with(PART_PREFIX) {
+            self.parts
+        } else if is_over(name) {
+            self.marks
+        } else {
+            self.stale
+        }
     }
 }
 
@@ -259,9 +323,9 @@ impl Ages {
 pub(super) struct Collected {
     /// How many files.
     pub(super) files: usize,
-    /// How many of them were parts, which a quota counts.
-    pub(super) parts: u64,
-    /// How many bytes were in those.
+    /// How many of them a quota counts: all but marks.
+    pub(super) counted: u64,
+    /// How many bytes were in them.
     pub(super) bytes: u64,
 }
 
@@ -332,15 +396,10 @@ fn collect_from(
             continue;
         }
         if is_aside(name) {
-            let is_part = name.starts_with(PART_PREFIX);
-            // A mark is worth as much as a part, and costs next to nothing.
-            let age = if is_part || name.starts_with(OVER_PREFIX) { ages.parts } else { ages.stale };
-            if let Ok(bytes) = remove_stale(entries.fd()?, name, age) {
+            if let Ok(bytes) = remove_stale(entries.fd()?, name, ages.of_name(name)) {
                 removed.files += 1;
-                if is_part {
-                    removed.parts += 1;
-                    removed.bytes += bytes;
-                }
+                removed.counted += u64::from(!is_over(name));
+                removed.bytes += bytes;
             }
         } else if !go_on(name, entry.file_type()) {
             break;

@@ -1,7 +1,7 @@
 //! What a file that takes another's place takes over from it: owner, permissions, access control list, attributes.
 
 use rustix::buffer::spare_capacity;
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{Gid, Mode, Uid, XattrFlags};
 use rustix::fs::{fchmod, fchown, flistxattr, fremovexattr, fsetxattr, fstat, lgetxattr, llistxattr};
 use rustix::io::Errno;
@@ -22,12 +22,12 @@ const MOST: usize = 64 << 10;
 /// # Errors
 /// Where the permissions cannot be set: a file must not be open to more people than before. Other attributes are taken
 /// over where that can be done.
-pub(super) fn take_over(new: &OwnedFd, old: &Place, facts: &Facts) -> Result<(), Errno> {
+pub(super) fn take_over(new: impl AsFd, old: &Place, facts: &Facts) -> Result<(), Errno> {
+    let new = &new.as_fd();
     let made = Facts::from(fstat(new)?);
     if (made.uid, made.gid) != (facts.uid, facts.gid) {
         let _ = fchown(new, Some(Uid::from_raw(facts.uid)), Some(Gid::from_raw(facts.gid)));
     }
-    fchmod(new, Mode::from_raw_mode(facts.mode & 0o777))?;
     // By the kernel's own name for the directory, since an old file may not be readable to us; the last part is not
     // followed. Where /proc is not mounted there are none.
     let path = [format!("/proc/self/fd/{}/", old.dir.as_raw_fd()).as_bytes(), &old.name].concat();
@@ -47,9 +47,9 @@ pub(super) fn take_over(new: &OwnedFd, old: &Place, facts: &Facts) -> Result<(),
     // The directory may have given the new file a list that the old one had not.
     if !has_acl && listed(|buffer| flistxattr(new, spare_capacity(buffer))).split(|&b| b == 0).any(|name| name == ACL) {
         fremovexattr(new, ACL)?;
-        fchmod(new, Mode::from_raw_mode(facts.mode & 0o777))?;
     }
-    Ok(())
+    // In the end, since with a list these bits are what it may give at most; and until then nobody else can open the file.
+    fchmod(new, Mode::from_raw_mode(facts.mode & 0o777))
 }
 
 /// The names of a file's attributes, each with a NUL behind it; none where they cannot be told. Most files have none,

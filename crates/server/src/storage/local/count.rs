@@ -4,6 +4,7 @@ use port21_proto::FtpPath;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat};
 
 use super::super::ledger::Used;
+use super::aside::is_over;
 use super::facts::Facts;
 use super::failure::Failure;
 use super::tree::{CAREFUL, Lookup, Tree};
@@ -36,7 +37,8 @@ pub(super) fn count(tree: &Tree, go_on: impl Fn() -> bool) -> Result<Used, Failu
                 }
                 kind => kind,
             };
-            used.files += u64::from(matches!(kind, FileType::RegularFile | FileType::Directory));
+            let is_counted = matches!(kind, FileType::RegularFile | FileType::Directory) && !is_over(name);
+            used.files += u64::from(is_counted);
             if kind == FileType::Directory {
                 let path = [relative.as_slice(), b"/", name].concat();
                 if pending + path.len() > PENDING {

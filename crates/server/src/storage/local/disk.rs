@@ -7,6 +7,8 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{fsync, renameat};
 use rustix::io::Errno;
 
+use super::rename::rename_new;
+
 /// Forces a file's bytes to the disk.
 pub(super) fn sync_file(file: &File) -> Result<(), Errno> {
     #[cfg(test)]
@@ -19,6 +21,13 @@ pub(super) fn rename(dir: &OwnedFd, old: &[u8], new: &[u8]) -> Result<(), Errno>
     #[cfg(test)]
     record::note(record::Step::Rename, dir);
     renameat(dir, old, dir, new)
+}
+
+/// Gives a file another name in its directory, unless something has it.
+pub(super) fn name(dir: &OwnedFd, old: &[u8], new: &[u8]) -> Result<(), Errno> {
+    #[cfg(test)]
+    record::note(record::Step::Rename, dir);
+    rename_new(dir, old, dir, new)
 }
 
 /// Forces a directory's names to the disk.

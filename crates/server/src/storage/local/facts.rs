@@ -22,9 +22,16 @@ pub(super) struct Facts {
     pub(super) size: u64,
     /// When it was last changed, where a calendar has that day.
     pub(super) modified: Option<Timestamp>,
+    /// When that or anything else of it was last changed, as the system counts: seconds and nanoseconds.
+    pub(super) touched: (i64, u64),
 }
 
 impl Facts {
+    /// Whether both are of one file.
+    pub(super) fn is_same_file(&self, other: &Facts) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// The type.
     pub(super) fn kind(&self) -> FileType {
         FileType::from_raw_mode(self.mode)
@@ -52,6 +59,8 @@ impl From<Stat> for Facts {
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified: Timestamp::from_nanosecond(nanos).ok(),
+            // Of other widths on other machines.
+            touched: (stat.st_ctime as _, stat.st_ctime_nsec as _),
         }
     }
 }
@@ -153,7 +162,7 @@ mod tests {
     const FILE: u32 = 0o100_000;
 
     fn facts(mode: u32, uid: u32, gid: u32) -> Facts {
-        Facts { device: 1, inode: 2, mode, links: 1, uid, gid, size: 0, modified: None }
+        Facts { device: 1, inode: 2, mode, links: 1, uid, gid, size: 0, modified: None, touched: (0, 0) }
     }
 
     fn perm(account: Permissions, of: Facts, parent: Facts) -> String {

@@ -53,20 +53,20 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::fs::{chmodat, fchmod, fstat, fstatvfs, futimens, mkdirat, symlinkat, utimensat};
 use rustix::io::Errno;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use self::aside::Ages;
 use self::facts::{Facts, Rights};
 use self::failure::Failure;
 use self::tree::{CAREFUL, LOOK, Lookup, Tree};
 use self::upload::Begin;
-use self::writers::Writer;
+use self::writers::Claim;
 use super::ledger::Used;
 use super::{Answer, Listing, Quota, Source, Storage, Upload, UploadRequest};
 
 pub use self::failure::storage_error;
 
-/// How long an upload that was told to give way to a newer one is waited for.
+/// How long those are waited for who have a file and are about to let go of it.
 const GIVING_WAY: Duration = Duration::from_secs(5);
 
 /// Settings of a [`LocalFs`].
@@ -199,13 +199,38 @@ impl LocalFs {
         &self,
         path: &FtpPath,
         taboo: StorageError,
-        change: impl FnOnce(&Tree, &FtpPath) -> Result<T, Failure> + Send + 'static,
+        change: impl Fn(&Tree, &FtpPath) -> Result<T, Failure> + Send + Sync + 'static,
     ) -> Result<T, StorageError> {
         if aside::has_aside(path) {
             return Err(taboo);
         }
-        let (tree, path) = (Arc::clone(&self.tree), path.clone());
-        blocking(move || settle(change(&tree, &path))).await
+        let path = path.clone();
+        self.alone(move |tree| change(tree, &path)).await
+    }
+
+    /// Runs what may need a file for itself, on the pool. Where another one has the file, it is waited for if it ends in a
+    /// moment or is to give way, and else not.
+    async fn alone<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Tree) -> Result<T, Failure> + Send + Sync + 'static,
+    ) -> Result<T, StorageError> {
+        let (work, until) = (Arc::new(work), Instant::now() + GIVING_WAY);
+        loop {
+            let (tree, work) = (Arc::clone(&self.tree), Arc::clone(&work));
+            let done = blocking(move || match work(&tree) {
+                Err(Failure::Taken(writer)) => Ok(Err(writer)),
+                done => settle(done).map(Ok),
+            });
+            let taken = match done.await? {
+                Ok(done) => return Ok(done),
+                Err(taken) => taken,
+            };
+            let gives_way = taken.gives_way(self.settings.owner.as_ref(), self.settings.displace_after);
+            // It may wait for a disk.
+            if !gives_way || timeout_at(until, taken.ended()).await.is_err() {
+                return Err(StorageError::Busy);
+            }
+        }
     }
 }
 
@@ -284,13 +309,13 @@ impl Storage for LocalFs {
     }
 
     fn rename<'a>(&'a self, from: &'a FtpPath, to: &'a FtpPath, overwrite: bool) -> Answer<'a, ()> {
-        let (new, quota) = (to.clone(), self.settings.quota.clone());
+        let (new, settings) = (to.clone(), Arc::clone(&self.settings));
         Box::pin(async move {
             if aside::has_aside(to) {
                 return Err(StorageError::BadName);
             }
             self.change(from, StorageError::NotFound, move |tree, from| {
-                rename::rename(tree, from, &new, overwrite, quota.as_ref())
+                rename::rename(tree, from, &new, overwrite, &settings)
             })
             .await
         })
@@ -313,6 +338,8 @@ impl Storage for LocalFs {
                 return Err(StorageError::Exists.into());
             }
             let place = tree.parent(path)?;
+            let mut claim = Claim::for_a_moment();
+            claim.name(&place)?;
             if let Some(quota) = &quota {
                 quota.take(0, 1)?;
             }
@@ -327,7 +354,9 @@ impl Storage for LocalFs {
         let text = relative(target, link);
         Box::pin(self.change(link, StorageError::BadName, move |tree, link| {
             let place = tree.parent(link)?;
-            Ok(symlinkat(text, &place.dir, place.name)?)
+            let mut claim = Claim::for_a_moment();
+            claim.name(&place)?;
+            Ok(symlinkat(text.as_slice(), &place.dir, place.name)?)
         }))
     }
 
@@ -376,31 +405,11 @@ impl LocalFs {
         Mode::from_raw_mode(all & !self.settings.umask)
     }
 
-    /// Begins an upload; where another one is at the file that stalls, once that has given way.
     async fn begin(&self, begin: Begin) -> Result<Box<dyn Upload>, StorageError> {
         if aside::has_aside(&begin.path) {
             return Err(StorageError::BadName);
         }
-        let taken = match self.try_to_begin(begin.clone()).await? {
-            Ok(upload) => return Ok(upload),
-            Err(taken) => taken,
-        };
-        if !taken.displace(self.settings.owner.as_ref(), self.settings.displace_after) {
-            return Err(StorageError::Busy);
-        }
-        // It may wait for a disk.
-        let _ = timeout(GIVING_WAY, taken.ended()).await;
-        self.try_to_begin(begin).await?.map_err(|_| StorageError::Busy)
-    }
-
-    async fn try_to_begin(&self, begin: Begin) -> Result<Result<Box<dyn Upload>, Arc<Writer>>, StorageError> {
-        let tree = Arc::clone(&self.tree);
-        blocking(move || match begin.begin(&tree) {
-            Ok(upload) => Ok(Ok(Box::new(upload) as Box<dyn Upload>)),
-            Err(Failure::Taken(writer)) => Ok(Err(writer)),
-            Err(failure) => Err(failure.into()),
-        })
-        .await
+        self.alone(move |tree| Ok(Box::new(begin.clone().begin(tree)?) as Box<dyn Upload>)).await
     }
 }
 

@@ -5,28 +5,32 @@ use std::time::Duration;
 
 use port21_proto::FtpPath;
 use port21_proto::server::StorageError;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::super::Quota;
 use super::LocalSettings;
-use super::aside::{Ages, Collected, collect_in, part_name, remove_part};
+use super::aside::{Ages, Collected, collect_in, over_name, part_name, remove_mark, remove_part};
 use super::facts::Facts;
 use super::failure::Failure;
-use super::tree::{CAREFUL, Place, Tree};
+use super::tree::{CAREFUL, Tree};
+use super::writers::Claim;
 
-/// Removes a file, or a link itself, and what an interrupted upload to this name has left; either alone is enough.
+/// Removes a file, or a link itself, and what an interrupted upload to this name has left; either alone is enough. Not
+/// while it is being written: its writer would be told that all is stored.
 pub(super) fn file(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -> Result<(), Failure> {
     let place = tree.parent(path)?;
-    let freed = settings.quota.as_ref().map_or((0, 0), |_| freed_by(&place));
+    let mut claim = Claim::for_a_moment();
+    let there = claim.place(&place)?;
     let removed = match unlinkat(&place.dir, place.name.as_slice(), AtFlags::empty()) {
         Ok(()) => {
-            give(settings.quota.as_ref(), freed);
+            give(settings.quota.as_ref(), there.as_ref().map_or((0, 0), freed_with));
             true
         }
         Err(Errno::NOENT) => false,
         Err(errno) => return Err(errno.into()),
     };
+    remove_mark(&place.dir, &over_name(settings.owner.as_deref(), &place.name));
     let part = match &settings.parts_of() {
         Some(owner) => remove_part(&place.dir, &part_name(owner, &place.name)),
         None => Err(Errno::NOENT.into()),
@@ -52,7 +56,7 @@ pub(super) fn directory(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -
         Err(Errno::NOTEMPTY | Errno::EXIST) => {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | CAREFUL;
             let dir = openat(&place.dir, place.name.as_slice(), flags, Mode::empty())?;
-            let ages = Ages { parts: Duration::ZERO, ..Ages::of(settings) };
+            let ages = Ages { parts: Duration::ZERO, marks: Duration::ZERO, ..Ages::of(settings) };
             give_back(settings.quota.as_ref(), collect_in(&dir, ages)?);
             remove()
         }
@@ -70,22 +74,19 @@ pub(super) fn directory(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -
 
 /// Gives back what was collected.
 pub(super) fn give_back(quota: Option<&Arc<dyn Quota>>, collected: Collected) {
-    give(quota, (collected.bytes, collected.parts));
+    give(quota, (collected.bytes, collected.counted));
 }
 
-/// How many bytes and files are free once this name is gone, as a quota counts them: none where the file has another.
-pub(super) fn freed_by(place: &Place) -> (u64, u64) {
-    let facts = statat(&place.dir, place.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW).map(Facts::from);
-    match facts {
-        Ok(facts) if facts.is_file() && facts.links == 1 => (facts.size, 1),
-        _ => (0, 0),
-    }
+/// How many bytes and files are free once a name of this is gone, as a quota counts them: by names, for what another
+/// name outside of the tree keeps on the disk (a backup that is made of hard links) is not the account's.
+pub(super) fn freed_with(facts: &Facts) -> (u64, u64) {
+    if facts.is_file() { (facts.size, 1) } else { (0, 0) }
 }
 
 /// Gives back what was taken up.
 pub(super) fn give(quota: Option<&Arc<dyn Quota>>, (bytes, files): (u64, u64)) {
     if let Some(quota) = quota
-        && files > 0
+        && (bytes, files) != (0, 0)
     {
         quota.give(bytes, files);
     }

@@ -13,9 +13,11 @@ use std::path::Path;
 
 use port21_proto::FtpPath;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
-use rustix::fs::{fstatfs, open, openat, openat2, readlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{fstatfs, open, openat, openat2, readlinkat, statat};
 use rustix::io::Errno;
+
+use super::facts::Facts;
 
 /// An account's files, from its root down.
 pub(super) struct Tree {
@@ -41,6 +43,17 @@ pub(super) struct Place {
     pub(super) dir: OwnedFd,
     /// The name: one part of a path, or `.` for the directory itself.
     pub(super) name: Vec<u8>,
+}
+
+impl Place {
+    /// What has the name; a link is not followed.
+    pub(super) fn look(&self) -> Result<Option<Facts>, Errno> {
+        match statat(&self.dir, self.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
 }
 
 /// Opens that are for looking only: no permission on the thing itself is needed, and no device wakes up.

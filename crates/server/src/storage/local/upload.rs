@@ -20,21 +20,16 @@ use rustix::io::{Errno, dup};
 
 use super::super::quota::Charge;
 use super::super::{Answer, BoxFuture, CommitMode, Quota, Sink, Upload};
-use super::aside::{Aside, is_marked, over_name, part_name, random_letters, remove_part};
+use super::aside::{Aside, is_marked, over_name, part_name, random_letters, remove_mark, remove_part};
 use super::attributes::take_over;
 use super::facts::Facts;
 use super::failure::Failure;
-use super::rename::rename_new;
 use super::tree::{CAREFUL, Place, Tree};
 use super::writers::Claim;
 use super::{blocking, directory, disk, settle};
 
 /// The longest name that Linux's file systems have, in bytes.
 const NAME_MAX: usize = 255;
-
-/// A file of this size or more is closed on a thread that may wait: freeing the blocks of one that has no name takes
-/// time.
-const LARGE: u64 = 32 << 20;
 
 /// What an upload is begun with.
 #[derive(Clone)]
@@ -62,15 +57,19 @@ impl Begin {
             self.path = unique_path(&self.path)?;
             self.overwrite = false;
         }
-        let (place, there) = target(tree, &self.path)?;
-        let mut claim = Claim::of_name(&Facts::from(fstat(&place.dir)?), &place.name, self.owner.as_ref())?;
-        if let Some(facts) = &there {
+        let (place, _) = target(tree, &self.path)?;
+        let mut claim = Claim::new(self.owner.as_ref());
+        // Another upload may have been given the name since that was looked at.
+        let there = claim.place(&place)?;
+        if there.is_some_and(|facts| !facts.is_file()) {
+            return Err(StorageError::Busy.into());
+        }
+        if there.is_some() {
             if !self.overwrite {
                 return Err(StorageError::Exists.into());
             }
             // Read-only files are not replaced either, though the directory alone would have to allow that.
             accessat(&place.dir, place.name.as_slice(), Access::WRITE_OK, AtFlags::EACCESS)?;
-            claim.and_file(facts)?;
         }
         let Opened { file, end, charge } = self.open(place, there, &mut claim)?;
         let mut upload = LocalUpload {
@@ -97,10 +96,8 @@ impl Begin {
         match (self.placement, there, self.told) {
             // The client goes on with a part, and there is a file by now: they have nothing to do with each other.
             (Placement::At(1..) | Placement::End, Some(_), Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
-            // Or it goes on with what it was told is there, which is not what it had sent.
-            (Placement::At(1..), Some(_), _) | (Placement::End, Some(_), Some(Told::File(_)))
-                if self.is_marked(&place)? =>
-            {
+            // Or it goes on with, or adds to, what it may take for the beginning of what it had sent.
+            (Placement::At(1..) | Placement::End, ..) if is_marked(&place.dir, &self.over_name(&place)) => {
                 Err(StorageError::NoResume.into())
             }
             (Placement::At(from @ 1..), Some(facts), _) => self.in_place(&place, &facts, from),
@@ -116,10 +113,20 @@ impl Begin {
                     // Of an upload that has nothing to do with the file that is there, or that will be.
                     self.forget_part(&place, part)?;
                 }
+                let mark = self.over_name(&place);
                 match (there, part) {
-                    _ if self.commit == CommitMode::Direct => self.direct(&place, there, claim),
-                    (None, Some(part)) if part_to_be && self.placement != Placement::Unique => self.part(place, part),
-                    _ => self.aside(place, there),
+                    (Some(facts), _) if self.commit != CommitMode::Direct => self.over(place, facts, mark),
+                    (there, part) => {
+                        // From its first byte on it is this client's own.
+                        let direct = self.commit == CommitMode::Direct;
+                        let opened = match part.filter(|_| part_to_be && self.placement != Placement::Unique) {
+                            _ if direct => self.direct(&place, there, claim)?,
+                            Some(part) => self.part(&place, part)?,
+                            None => self.aside(&place)?,
+                        };
+                        remove_mark(&place.dir, &mark);
+                        Ok(opened)
+                    }
                 }
             }
         }
@@ -152,74 +159,61 @@ impl Begin {
         };
         let (aside, file) = Aside::take_up(place.dir, part, size)?;
         let charge = Charge::of_file(self.quota.as_ref(), size, size);
-        Ok(Opened { file, end: End::Rename { aside, name: place.name, overwrite: self.overwrite, old: None }, charge })
+        Ok(Opened { file, end: End::Rename { aside, name: place.name, old: None }, charge })
     }
 
     /// Aside, where it can be found again if it is interrupted.
-    fn part(&self, place: Place, part: Vec<u8>) -> Result<Opened, Failure> {
-        let (aside, file, left) = Aside::create_part(place.dir, part, self.mode)?;
+    fn part(&self, place: &Place, part: Vec<u8>) -> Result<Opened, Failure> {
+        let (aside, file, left) = Aside::create_part(dup(&place.dir)?, part, self.mode)?;
         if let (Some(size), Some(quota)) = (left, &self.quota) {
             quota.give(size, 1);
         }
         let charge = Charge::of_new(self.quota.as_ref(), false)?;
-        Ok(Opened { file, end: End::Rename { aside, name: place.name, overwrite: self.overwrite, old: None }, charge })
+        Ok(Opened { file, end: End::Rename { aside, name: place.name.clone(), old: None }, charge })
     }
 
-    fn aside(&self, place: Place, there: Option<Facts>) -> Result<Opened, Failure> {
-        let (aside, file) = match &there {
-            Some(facts) => {
-                let over = Aside::create_over(dup(&place.dir)?, self.over_name(&place), self.mode)?;
-                take_over(&over.1, &place, facts)?;
-                over
-            }
-            None => Aside::create(dup(&place.dir)?, self.mode)?,
-        };
-        let charge = Charge::of_new(self.quota.as_ref(), there.is_some())?;
-        let old = there.map(|facts| facts.size);
-        Ok(Opened { file, end: End::Rename { aside, name: place.name, overwrite: self.overwrite, old }, charge })
+    fn aside(&self, place: &Place) -> Result<Opened, Failure> {
+        let (aside, file) = Aside::create(dup(&place.dir)?, self.mode)?;
+        let charge = Charge::of_new(self.quota.as_ref(), false)?;
+        Ok(Opened { file, end: End::Rename { aside, name: place.name.clone(), old: None }, charge })
+    }
+
+    /// Aside, and then in the place of a file.
+    fn over(&self, place: Place, old: Facts, mark: Vec<u8>) -> Result<Opened, Failure> {
+        let (aside, file, left) = Aside::create_over(dup(&place.dir)?, mark)?;
+        if let Some(quota) = &self.quota {
+            quota.give(left, 0);
+        }
+        take_over(&file, &place, &old)?;
+        let charge = Charge::of_new(self.quota.as_ref(), true)?;
+        Ok(Opened { file, end: End::Rename { aside, name: place.name, old: Some(old) }, charge })
     }
 
     /// Under its own name at once.
     fn direct(&self, place: &Place, there: Option<Facts>, claim: &mut Claim) -> Result<Opened, Failure> {
-        let mut flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | CAREFUL;
-        flags.set(OFlags::EXCL, !self.overwrite);
-        let mut charge = match there {
-            Some(facts) => Charge::of_file(self.quota.as_ref(), facts.size, 0),
-            None => Charge::of_new(self.quota.as_ref(), false)?,
-        };
-        let opened =
-            openat(&place.dir, place.name.as_slice(), flags, self.mode).map_err(Failure::from).and_then(|file| {
-                let facts = Facts::from(fstat(&file)?);
-                if !facts.is_file() {
-                    return Err(StorageError::NotARegularFile.into());
-                }
-                // Only now that it is known to have no other writer may its bytes go.
-                claim.and_file(&facts)?;
-                ftruncate(&file, 0)?;
-                Ok(file)
-            });
-        match opened {
-            Ok(file) => {
-                charge.settle(0);
-                Ok(Opened { file, end: End::Stay, charge })
-            }
-            Err(failure) => {
-                if there.is_none() {
+        let Some(facts) = there else {
+            let mut charge = Charge::of_new(self.quota.as_ref(), false)?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | CAREFUL;
+            let made = openat(&place.dir, place.name.as_slice(), flags, self.mode).map_err(Failure::from);
+            let made = made.and_then(|file| claim.file(&fstat(&file)?.into()).map(|()| file));
+            return match made {
+                Ok(file) => Ok(Opened { file, end: End::Stay, charge }),
+                Err(failure) => {
                     charge.undo();
+                    Err(failure)
                 }
-                Err(failure)
-            }
-        }
-    }
-
-    /// Whether an upload over the file that is there was interrupted.
-    fn is_marked(&self, place: &Place) -> Result<bool, Failure> {
-        let file = statat(&place.dir, place.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(is_marked(&place.dir, &self.over_name(place), &file))
+            };
+        };
+        // Only of the file that is known to have no other writer may the bytes go.
+        let file = open_there(place, &facts, OFlags::empty())?;
+        ftruncate(&file, 0)?;
+        let mut charge = Charge::of_file(self.quota.as_ref(), facts.size, 0);
+        charge.settle(0);
+        Ok(Opened { file: file.into(), end: End::Stay, charge })
     }
 
     fn over_name(&self, place: &Place) -> Vec<u8> {
-        over_name(self.owner.as_deref().unwrap_or_default(), &place.name)
+        over_name(self.owner.as_deref(), &place.name)
     }
 
     fn forget_part(&self, place: &Place, part: &[u8]) -> Result<(), Failure> {
@@ -265,9 +259,8 @@ enum End {
     Rename {
         aside: Aside,
         name: Vec<u8>,
-        overwrite: bool,
-        /// The size of the file that it will replace.
-        old: Option<u64>,
+        /// The file that it will replace. Where there was none, it replaces none.
+        old: Option<Facts>,
     },
     /// It was written from somewhere in the middle of a file on, and the file ends where the upload ends.
     ///
@@ -347,21 +340,29 @@ impl LocalUpload {
                     trim(&self.file, self.cuts())?;
                 }
                 if durable {
-                    disk::sync_file(&self.file)?;
+                    // What the disk may have lost is nothing to go on with.
+                    disk::sync_file(&self.file).inspect_err(|_| self.spoilt = true)?;
                 }
             }
         }
-        if let End::Rename { aside, name, overwrite, old } = &mut self.end {
+        if let End::Rename { aside, name, old } = &mut self.end {
             let dir = aside.dir();
-            if *overwrite {
-                disk::rename(dir, aside.name(), name)?;
-            } else {
-                rename_new(dir, aside.name(), dir, name)?;
+            match old {
+                None => disk::name(dir, aside.name(), name)?,
+                Some(old) => {
+                    let place = Place { dir: dup(dir)?, name: name.clone() };
+                    let now = place.look()?.filter(Facts::is_file);
+                    if let Some(now) = now.filter(|now| now.touched != old.touched || !now.is_same_file(old)) {
+                        // Somebody has set its permissions anew meanwhile, perhaps to keep others out.
+                        take_over(&self.file, &place, &now)?;
+                    }
+                    disk::rename(dir, aside.name(), name)?;
+                    self.charge.replaced(now.map(|now| now.size));
+                }
             }
             aside.keep();
-            if let Some(size) = old.take() {
-                self.charge.replaced(size);
-            }
+            // The next one may have the name, or what was the old file's number, as soon as this has lasted.
+            self.claim.passes();
             if durable {
                 sync_directory(aside.dir(), &self.file)?;
             }
@@ -381,6 +382,7 @@ impl LocalUpload {
 impl Drop for LocalUpload {
     /// Undoes what was not committed, or keeps it as a part.
     fn drop(&mut self) {
+        self.claim.passes();
         let keeps = matches!(&self.end, End::Rename { aside, name, .. } if self.keeps_part(aside, name));
         match &mut self.end {
             End::Rename { aside, .. } if keeps => {
@@ -391,22 +393,17 @@ impl Drop for LocalUpload {
                     tracing::warn!("the room that was made for an upload could not be given back: {errno}");
                 }
             }
-            // The name goes at once, so that a client that gave up can remove its directory; the blocks of a large file
-            // take time to be freed, so its last handle is sent where waiting is allowed.
-            End::Rename { aside, old, .. } => {
+            End::Rename { aside, old, .. } if aside.is_here() => {
                 // Where there is an old file, the client may think that what it has sent is in it.
-                let marks = old.is_some() && tell(&self.file).is_ok_and(|written| written > 0);
-                let removed = if marks { aside.mark() } else { aside.remove() };
-                if removed {
-                    self.charge.undo();
-                    if tell(&self.file).is_ok_and(|written| written >= LARGE)
-                        && let Ok(runtime) = tokio::runtime::Handle::try_current()
-                    {
-                        let file = Arc::clone(&self.file);
-                        runtime.spawn_blocking(move || drop(file));
-                    }
+                let may_think_so = tell(&self.file).is_ok_and(|written| written > 0) || aside.was_marked();
+                if old.is_some() && may_think_so {
+                    aside.leave_mark(&self.file);
+                } else {
+                    aside.remove();
                 }
+                self.charge.undo();
             }
+            End::Rename { .. } => {}
             End::Cut { from } => {
                 if self.trims
                     && tell(&self.file).is_ok_and(|end| end > *from)
@@ -437,23 +434,15 @@ pub(super) fn target(tree: &Tree, path: &FtpPath) -> Result<(Place, Option<Facts
         return Err(StorageError::IsADirectory.into());
     }
     let mut place = tree.parent(path)?;
-    let mut there = look(&place)?;
+    let mut there = place.look()?;
     if there.is_some_and(|facts| facts.kind() == FileType::Symlink) {
         place = tree.behind_links(path)?;
-        there = look(&place)?;
+        there = place.look()?;
     }
     match there {
         Some(facts) if facts.is_directory() => Err(StorageError::IsADirectory.into()),
         Some(facts) if !facts.is_file() => Err(StorageError::NotARegularFile.into()),
         there => Ok((place, there)),
-    }
-}
-
-fn look(place: &Place) -> Result<Option<Facts>, Errno> {
-    match statat(&place.dir, place.name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(stat.into())),
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(errno),
     }
 }
 
@@ -471,8 +460,7 @@ fn unique_path(path: &FtpPath) -> Result<FtpPath, Failure> {
 fn open_there(place: &Place, facts: &Facts, more: OFlags) -> Result<File, Failure> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | CAREFUL | more;
     let file = openat(&place.dir, place.name.as_slice(), flags, Mode::empty())?;
-    let opened = Facts::from(fstat(&file)?);
-    if (opened.device, opened.inode) != (facts.device, facts.inode) {
+    if !facts.is_same_file(&fstat(&file)?.into()) {
         // Somebody else has put another file there since it was claimed.
         return Err(StorageError::Busy.into());
     }

@@ -4,6 +4,11 @@
 //! the process's, not an account's: roots of accounts may overlap. Programs outside are not held off (FTP servers never
 //! have done so, and locks that others do not ask for hold nobody).
 //!
+//! **Whatever takes a name** asks for it here too: a rename, a removal, a new directory. A name that an upload is about to
+//! get is not given to anything else meanwhile, for one of the two would be gone in the end though both were told that it
+//! is stored; and what is being written is not taken away under its writer. Such a change holds its names for a moment
+//! only, and so does an upload that is on its way out: who comes upon one of them waits for it.
+//!
 //! **A client whose network was cut** comes again while the connection that it has lost still stands here, for minutes: it
 //! must not find its own file locked. So a newer upload of the same account to the same name displaces one that has
 //! carried nothing for some seconds. Nothing can come of it but whole files: the older one ends first, and is then an
@@ -17,9 +22,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::fstat;
 use tokio::sync::Semaphore;
 
 use super::facts::Facts;
+use super::failure::Failure;
+use super::tree::Place;
 
 /// What may have only one writer.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -36,7 +44,8 @@ static WRITERS: LazyLock<Mutex<HashMap<Key, Arc<Writer>>>> = LazyLock::new(Mutex
 pub(super) struct Writer {
     /// The account, where one client at a time uses it.
     owner: Option<Arc<str>>,
-    /// When it last carried something, in milliseconds since [`START`]; [`FINAL`] once it is being made final.
+    /// When it last carried something, in milliseconds since [`START`]; [`FINAL`] once it is being made final, [`PASSING`]
+    /// where it ends in a moment.
     moved: AtomicU64,
     /// Closed when it is to give way.
     displaced: Semaphore,
@@ -50,13 +59,20 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// The time of a writer that has all its bytes and is not displaced any more.
 const FINAL: u64 = u64::MAX;
 
+/// The time of one that ends in a moment.
+const PASSING: u64 = u64::MAX - 1;
+
 impl Writer {
-    /// Makes it give way to a newer upload of `owner`, where it has carried nothing for so long. Tells whether it does.
-    pub(super) fn displace(&self, owner: Option<&Arc<str>>, stalled: Duration) -> bool {
-        let moved = self.moved.load(Ordering::Relaxed);
+    /// Makes it give way to what `owner` wants to do now, where it has carried nothing for so long. Tells whether it does,
+    /// or ends in a moment anyway.
+    pub(super) fn gives_way(&self, owner: Option<&Arc<str>>, stalled: Duration) -> bool {
+        let moved = match self.moved.load(Ordering::Relaxed) {
+            PASSING => return true,
+            FINAL => return false,
+            moved => moved,
+        };
         let gives_way = owner.is_some()
             && self.owner.as_ref() == owner
-            && moved != FINAL
             && u128::from(now().saturating_sub(moved)) >= stalled.as_millis();
         if gives_way {
             self.displaced.close();
@@ -83,28 +99,55 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// The name in its directory.
-    ///
-    /// # Errors
-    /// Who has it.
-    pub(super) fn of_name(directory: &Facts, name: &[u8], owner: Option<&Arc<str>>) -> Result<Claim, Arc<Writer>> {
+    /// Nothing yet. For an upload of this account.
+    pub(super) fn new(owner: Option<&Arc<str>>) -> Claim {
+        Claim::since(owner, now())
+    }
+
+    /// Nothing yet. For a change that is done in a moment.
+    pub(super) fn for_a_moment() -> Claim {
+        Claim::since(None, PASSING)
+    }
+
+    fn since(owner: Option<&Arc<str>>, moved: u64) -> Claim {
         let writer = Writer {
             owner: owner.cloned(),
-            moved: AtomicU64::new(now()),
+            moved: AtomicU64::new(moved),
             displaced: Semaphore::new(0),
             ended: Semaphore::new(0),
         };
-        let mut claim = Claim { writer: Arc::new(writer), keys: Vec::with_capacity(2) };
-        claim.add(Key::Name(directory.device, directory.inode, name.to_vec()))?;
-        Ok(claim)
+        Claim { writer: Arc::new(writer), keys: Vec::with_capacity(2) }
+    }
+
+    /// Takes a name in its directory, whatever has it, or nothing.
+    ///
+    /// # Errors
+    /// Who has it.
+    pub(super) fn name(&mut self, place: &Place) -> Result<(), Failure> {
+        let directory = Facts::from(fstat(&place.dir)?);
+        Ok(self.add(Key::Name(directory.device, directory.inode, place.name.clone()))?)
     }
 
     /// And the file that is there.
     ///
     /// # Errors
     /// Who has it.
-    pub(super) fn and_file(&mut self, file: &Facts) -> Result<(), Arc<Writer>> {
-        self.add(Key::File(file.device, file.inode))
+    pub(super) fn file(&mut self, file: &Facts) -> Result<(), Failure> {
+        Ok(self.add(Key::File(file.device, file.inode))?)
+    }
+
+    /// Takes a name, and the file that has it, if one does: a directory, a link, a device is not written. Tells what is
+    /// there. From now on nobody else in this process changes that.
+    ///
+    /// # Errors
+    /// Who has it.
+    pub(super) fn place(&mut self, place: &Place) -> Result<Option<Facts>, Failure> {
+        self.name(place)?;
+        let there = place.look()?;
+        if let Some(facts) = there.filter(Facts::is_file) {
+            self.file(&facts)?;
+        }
+        Ok(there)
     }
 
     pub(super) fn writer(&self) -> &Arc<Writer> {
@@ -119,6 +162,11 @@ impl Claim {
     /// It has carried everything.
     pub(super) fn is_final(&self) {
         self.writer.moved.store(FINAL, Ordering::Relaxed);
+    }
+
+    /// It is on its way out: who wants the file waits for that.
+    pub(super) fn passes(&self) {
+        self.writer.moved.store(PASSING, Ordering::Relaxed);
     }
 
     fn add(&mut self, key: Key) -> Result<(), Arc<Writer>> {
@@ -148,28 +196,40 @@ impl Drop for Claim {
 }
 
 fn now() -> u64 {
-    u64::try_from(START.elapsed().as_millis()).unwrap_or(FINAL - 1)
+    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX).min(PASSING - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::local::facts::Facts;
+
+    /// The right to write a file of this name.
+    fn claim(name: &str, owner: Option<&Arc<str>>) -> Result<Claim, Arc<Writer>> {
+        let place = Place { dir: std::fs::File::open("/").unwrap().into(), name: name.into() };
+        let mut claim = Claim::new(owner);
+        match claim.name(&place) {
+            Ok(()) => Ok(claim),
+            Err(Failure::Taken(writer)) => Err(writer),
+            Err(_) => panic!("the root can be looked at"),
+        }
+    }
 
     #[test]
     fn only_a_stalled_upload_of_the_same_account_gives_way() {
-        let dir = std::fs::File::open("/").unwrap();
-        let dir = Facts::from(rustix::fs::fstat(&dir).unwrap());
         let (ann, bob): (Arc<str>, Arc<str>) = ("ann".into(), "bob".into());
-        let name = b"only_a_stalled_upload_of_the_same_account_gives_way";
-        let claim = Claim::of_name(&dir, name, Some(&ann)).unwrap_or_else(|_| panic!("nobody has it"));
-        let Err(writer) = Claim::of_name(&dir, name, Some(&ann)) else { panic!("a second writer") };
-        claim.moves();
-        assert!(!writer.displace(Some(&ann), Duration::from_secs(3600)), "it moves");
-        assert!(!writer.displace(Some(&bob), Duration::ZERO), "it is another's");
-        assert!(!writer.displace(None, Duration::ZERO), "it is anybody's");
-        assert!(writer.displace(Some(&ann), Duration::ZERO));
-        claim.is_final();
-        assert!(!writer.displace(Some(&ann), Duration::ZERO), "it is being made final");
+        let name = "only_a_stalled_upload_of_the_same_account_gives_way";
+        let Ok(first) = claim(name, Some(&ann)) else { panic!("nobody has it") };
+        let Err(writer) = claim(name, Some(&ann)) else { panic!("a second writer") };
+        first.moves();
+        assert!(!writer.gives_way(Some(&ann), Duration::from_secs(3600)), "it moves");
+        assert!(!writer.gives_way(Some(&bob), Duration::ZERO), "it is another's");
+        assert!(!writer.gives_way(None, Duration::ZERO), "it is anybody's");
+        assert!(writer.gives_way(Some(&ann), Duration::ZERO));
+        first.is_final();
+        assert!(!writer.gives_way(Some(&ann), Duration::ZERO), "it is being made final");
+        first.passes();
+        assert!(writer.gives_way(None, Duration::from_secs(3600)), "it is on its way out");
+        drop(first);
+        assert!(claim(name, None).is_ok());
     }
 }

@@ -15,20 +15,6 @@ impl Place {
         LocalFs::open(self.root(), LocalSettings { owner, ..LocalSettings::default() }).unwrap()
     }
 
-    /// Lets the file system's clock, which has ticks of some milliseconds, go on.
-    fn tick(&self) {
-        let stamp = || {
-            self.write(".tick", "");
-            let meta = fs::metadata(self.at(".tick")).unwrap();
-            (meta.ctime(), meta.ctime_nsec())
-        };
-        let begin = stamp();
-        while stamp() == begin {
-            std::thread::yield_now();
-        }
-        fs::remove_file(self.at(".tick")).unwrap();
-    }
-
     /// The names that sessions see.
     fn visible(&self) -> Vec<String> {
         self.names().into_iter().filter(|name| !name.starts_with(".port21-")).collect()
@@ -237,39 +223,109 @@ async fn parts_are_collected_when_they_are_old_and_no_upload_has_them() {
     assert_eq!(place.read("b"), "12345");
 }
 
+/// An upload over a file that broke off: by its end, or with the whole server.
+async fn cut_over(place: &Place, name: &str, by_kill: bool) {
+    if by_kill {
+        // The file aside is left as it is, and unlocked.
+        let aside = aside::over_name(Some("ann"), name.as_bytes());
+        place.write(std::str::from_utf8(&aside).unwrap(), "new con");
+    } else {
+        broken(&Put::new(&place.fs, name), "new con").await;
+        let mark = place.names().into_iter().find(|name| name.starts_with(".port21-over-")).unwrap();
+        assert_eq!(place.read(&mark), "");
+    }
+}
+
 #[tokio::test]
 async fn nobody_goes_on_with_the_old_file_after_an_upload_over_it_broke_off() {
-    let place = Place::with(ann());
-    let file = |told: u64| Put { told: Some(Told::File(told)), ..end(&place.fs, None) };
-    let offset = at(&place.fs, 3, None);
-    for ends_by_kill in [false, true] {
+    let bob = |place: &Place| place.other(Some("bob"));
+    for by_kill in [false, true] {
+        let place = Place::with(ann());
         place.write("a", "old");
-        if ends_by_kill {
-            // The file aside is left as it is, and unlocked.
-            let name = aside::over_name("ann", b"a");
-            place.write(std::str::from_utf8(&name).unwrap(), "new con");
-        } else {
-            broken(&Put::new(&place.fs, "a"), "new con").await;
-            let mark = place.names().into_iter().find(|name| name.starts_with(".port21-over-")).unwrap();
-            assert_eq!(place.read(&mark), "");
-        }
-        // As curl goes on, and as lftp does.
-        for put in [&file(3), &offset, &Put { told: Some(Told::File(3)), ..at(&place.fs, 3, None) }] {
-            assert_eq!(put.all("tent").await, Err(StorageError::NoResume));
-        }
-        // Who only adds was told nothing, and means nothing else.
-        place.tick();
-        end(&place.fs, None).all("er").await.unwrap();
-        assert_eq!(place.read("a"), "older");
-        // The file is another one since.
-        offset.all("tent").await.unwrap();
-        assert_eq!(place.read("a"), "oldtent");
-        broken(&Put::new(&place.fs, "a"), "new").await;
-        Put::new(&place.fs, "a").all("new").await.unwrap();
-        assert_eq!(place.names().len(), 1, "a whole upload takes the mark away");
-        file(3).all("er").await.unwrap();
-        assert_eq!(place.read("a"), "newer");
+        cut_over(&place, "a", by_kill).await;
+        let adds = [
+            // As curl goes on, and as lftp does; and who has the size from a listing.
+            Put { told: Some(Told::File(3)), ..end(&place.fs, None) },
+            at(&place.fs, 3, None),
+            Put { told: Some(Told::File(3)), ..at(&place.fs, 3, None) },
+            end(&place.fs, None),
+        ];
+        let nobody_adds = async |what: &str| {
+            for put in &adds {
+                assert_eq!(put.all("tent").await, Err(StorageError::NoResume), "{what}");
+            }
+        };
+        nobody_adds("as it was cut").await;
+        // Whatever else becomes of the old file, it is not what the client has begun to send.
+        place.fs.set_mode(&path("a"), 0o600).await.unwrap();
+        place.fs.set_modified(&path("a"), Timestamp::UNIX_EPOCH).await.unwrap();
+        fs::hard_link(place.at("a"), place.at("backup")).unwrap();
+        nobody_adds("after changes of the old file").await;
+        // An upload that does not even begin changes nothing of that.
+        drop(Put::new(&place.fs, "a").write("").await.unwrap());
+        let announced = Put { announced: Some(1 << 62), ..Put::new(&place.fs, "a") };
+        assert_eq!(announced.all("x").await, Err(StorageError::NoSpace));
+        nobody_adds("after an upload without a byte").await;
+        end(&bob(&place), None).all("er").await.unwrap();
+        assert_eq!(place.read("a"), "older", "it is Ann's matter alone");
+        Put::new(&bob(&place), "a").all("bob's").await.unwrap();
+        place.write("b", "b");
+        place.fs.rename(&path("b"), &path("a"), true).await.unwrap();
+        nobody_adds("after it became another file").await;
+        bob(&place).remove_file(&path("a")).await.unwrap();
+        nobody_adds("after it went").await;
+        assert_eq!(place.visible(), ["backup"]);
     }
+}
+
+#[tokio::test]
+async fn a_mark_goes_with_what_it_is_about() {
+    let added = async |place: &Place, name: &str, want: &str| {
+        let put = Put { told: Some(Told::File(3)), path: path(name), ..end(&place.fs, None) };
+        put.all("er").await.unwrap();
+        assert_eq!(place.read(name), want);
+        assert!(!place.names().iter().any(|name| name.starts_with(".port21-")), "{:?}", place.names());
+    };
+    for by_kill in [false, true] {
+        for commit in [CommitMode::Atomic, CommitMode::Durable, CommitMode::Direct] {
+            let place = Place::with(ann());
+            place.write("a", "old");
+            cut_over(&place, "a", by_kill).await;
+            Put { commit, ..Put::new(&place.fs, "a") }.all("new").await.unwrap();
+            added(&place, "a", "newer").await;
+        }
+        let place = Place::with(ann());
+        place.write("a", "old");
+        cut_over(&place, "a", by_kill).await;
+        place.fs.remove_file(&path("a")).await.unwrap();
+        assert!(place.names().is_empty());
+        end(&place.fs, None).all("new").await.unwrap();
+        added(&place, "a", "newer").await;
+        cut_over(&place, "a", by_kill).await;
+        place.fs.rename(&path("a"), &path("b"), true).await.unwrap();
+        added(&place, "b", "newerer").await;
+        // Of a name that somebody else has freed, a whole upload makes a new file.
+        place.write("a", "old");
+        cut_over(&place, "a", by_kill).await;
+        fs::remove_file(place.at("a")).unwrap();
+        assert_eq!(place.fs.remove_file(&path("missing")).await, Err(StorageError::NotFound));
+        Put::new(&place.fs, "a").all("new").await.unwrap();
+        added(&place, "a", "newer").await;
+        cut_over(&place, "a", by_kill).await;
+        fs::remove_file(place.at("a")).unwrap();
+        assert_eq!(place.fs.remove_file(&path("a")).await, Err(StorageError::NotFound));
+        assert_eq!(place.names().len(), 1, "{:?}", place.names());
+    }
+}
+
+#[tokio::test]
+async fn marks_are_kept_where_no_parts_are() {
+    let settings = LocalSettings { parts_kept: Duration::ZERO, stale_after: Duration::ZERO, ..ann() };
+    let place = Place::with(settings);
+    place.write("a", "old");
+    cut_over(&place, "a", false).await;
+    assert_eq!(place.fs.collect_stale().await, Ok(0));
+    assert_eq!(end(&place.fs, None).all("er").await, Err(StorageError::NoResume));
 }
 
 #[tokio::test]
@@ -330,7 +386,12 @@ async fn durable_is_write_then_file_then_name_then_directory() {
             steps.ends_with(&[(Step::SyncFile, file), (Step::Rename, dir), (Step::SyncDirectory, dir)]),
             "{steps:?}"
         );
-        assert_eq!(notes.iter().find(|note| note.0 == Step::SyncFile && note.1 == file).unwrap().2, 5, "all its bytes");
+        // The last one: another test's file may have had the number before.
+        assert_eq!(
+            notes.iter().rfind(|note| note.0 == Step::SyncFile && note.1 == file).unwrap().2,
+            5,
+            "all its bytes"
+        );
     }
     let before = notes_of(&[(root.dev(), root.ino())]).len();
     Put::new(&place.fs, "atomic").all("12345").await.unwrap();

@@ -92,6 +92,91 @@ async fn nothing_is_replaced_that_may_not_be() {
 }
 
 #[tokio::test]
+async fn a_name_that_an_upload_will_get_is_given_to_nobody_else() {
+    let place = Place::new();
+    for (overwrites, commit) in
+        [(false, MODES[0]), (false, MODES[1]), (true, MODES[0]), (true, MODES[1]), (true, MODES[2])]
+    {
+        place.write("f", "theirs");
+        if overwrites {
+            place.write("n", "old");
+        }
+        let upload = Put { commit, ..Put::new(&place.fs, "n") }.write("mine").await.unwrap();
+        let other = LocalFs::open(place.root(), LocalSettings::default()).unwrap();
+        for overwrite in [false, true] {
+            assert_eq!(other.rename(&path("f"), &path("n"), overwrite).await, Err(StorageError::Busy));
+        }
+        assert_eq!(other.make_directory(&path("n")).await, Err(StorageError::Busy));
+        assert_eq!(other.link(&path("f"), &path("n")).await, Err(StorageError::Busy));
+        upload.commit().await.unwrap();
+        assert_eq!((place.read("n"), place.read("f")), ("mine".into(), "theirs".into()));
+        other.rename(&path("f"), &path("n"), true).await.unwrap();
+        assert_eq!(place.read("n"), "theirs");
+        fs::remove_file(place.at("n")).unwrap();
+    }
+    // What a program outside has put there meanwhile is not replaced unseen either.
+    let upload = Put::new(&place.fs, "n").write("mine").await.unwrap();
+    place.write("n", "theirs");
+    assert_eq!(upload.commit().await, Err(StorageError::Exists));
+    assert_eq!(place.read("n"), "theirs");
+}
+
+#[tokio::test]
+async fn what_is_written_is_not_taken_away() {
+    let place = Place::new();
+    place.write("a", "0123456789");
+    place.write("b", "b");
+    fs::hard_link(place.at("a"), place.at("same")).unwrap();
+    let whole = Put::new(&place.fs, "a");
+    let adds = Put { placement: Placement::End, ..Put::new(&place.fs, "a") };
+    let direct = Put { commit: CommitMode::Direct, ..Put::new(&place.fs, "a") };
+    let from = Put { placement: Placement::At(1), ..Put::new(&place.fs, "a") };
+    for (put, want) in [(whole, "x"), (adds, "xx"), (from, "xx"), (direct, "x")] {
+        let upload = put.write("x").await.unwrap();
+        for name in ["a", "same"] {
+            assert_eq!(place.fs.remove_file(&path(name)).await, Err(StorageError::Busy), "{name}");
+            assert_eq!(place.fs.rename(&path(name), &path("c"), true).await, Err(StorageError::Busy), "{name}");
+            assert_eq!(place.fs.rename(&path("b"), &path(name), true).await, Err(StorageError::Busy), "{name}");
+        }
+        upload.commit().await.unwrap();
+        assert_eq!(place.read("a"), want);
+        fs::remove_file(place.at("same")).unwrap();
+        fs::hard_link(place.at("a"), place.at("same")).unwrap();
+    }
+    place.fs.remove_file(&path("a")).await.unwrap();
+    // A directory moves with what is being written in it, and does not go before that.
+    fs::create_dir(place.at("d")).unwrap();
+    let upload = Put::new(&place.fs, "d/new").write("x").await.unwrap();
+    assert_eq!(place.fs.remove_directory(&path("d")).await, Err(StorageError::NotEmpty));
+    place.fs.rename(&path("d"), &path("e"), true).await.unwrap();
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("e/new"), "x");
+}
+
+#[tokio::test]
+async fn two_names_of_one_file_become_one() {
+    let place = Place::new();
+    place.write("a", "one");
+    fs::hard_link(place.at("a"), place.at("b")).unwrap();
+    assert_eq!(place.fs.rename(&path("a"), &path("b"), false).await, Err(StorageError::Exists));
+    place.fs.rename(&path("a"), &path("a"), true).await.unwrap();
+    place.fs.rename(&path("a"), &path("b"), true).await.unwrap();
+    assert_eq!(place.names().into_iter().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(place.read("b"), "one");
+}
+
+#[tokio::test]
+async fn permissions_that_are_set_while_an_upload_runs_hold() {
+    let place = Place::new();
+    place.write("a", "old");
+    let upload = Put::new(&place.fs, "a").write("secret").await.unwrap();
+    place.fs.set_mode(&path("a"), 0o600).await.unwrap();
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("a"), "secret");
+    assert_eq!(fs::metadata(place.at("a")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
 async fn unique_names_begin_as_asked_and_never_meet() {
     let place = Place::new();
     let mut seen = BTreeSet::new();
