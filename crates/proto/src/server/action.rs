@@ -142,6 +142,9 @@ pub enum Action {
     Describe(ListRequest),
     /// The facts of one file, a symbolic link followed. -> [`Outcome::Entry`]
     Stat(FtpPath),
+    /// Does anything have this name? A symbolic link does, even one that leads nowhere; then the facts are its own. ->
+    /// [`Outcome::Entry`]
+    Named(FtpPath),
     /// The same, for a client that may want to go on with an interrupted upload: where there is only what that has left,
     /// its size. -> [`Outcome::Entry`] or [`Outcome::Part`]
     Facts(FtpPath),
@@ -182,8 +185,10 @@ pub enum Action {
     /// Remove a directory and all that is in it; links are removed, not followed. May be cancelled halfway.
     /// -> [`Outcome::Done`]
     RemoveTree(FtpPath),
-    /// Put files one behind the other to the end of another, which is made where it is not there; then remove them.
-    /// Cancelled before the end, it never happened. -> [`Outcome::Done`]
+    /// Put files one behind the other to the end of another, which is made where it is not there; then remove them. Whether
+    /// two of these paths lead to one file ([`StorageError::SameFile`]), and whether each part may be removed, is found out
+    /// before anything is written; done is when the target is, even if a part should stay. Cancelled before the end, it
+    /// never happened. -> [`Outcome::Done`]
     Combine {
         /// The file that they are put to.
         target: FtpPath,
@@ -307,7 +312,7 @@ pub enum Outcome {
     Secured(Result<Secured, TlsError>),
     /// Of [`Action::StopTls`].
     Cleared(Result<(), TlsError>),
-    /// Of [`Action::Stat`] and [`Action::Facts`].
+    /// Of [`Action::Stat`], [`Action::Named`] and [`Action::Facts`].
     Entry(Result<Box<Entry>, StorageError>),
     /// Of [`Action::Digest`].
     Digest(Result<Digested, StorageError>),

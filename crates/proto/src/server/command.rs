@@ -161,7 +161,7 @@ impl ServerSession {
             Command::Mfct(..) => Some(say(504, "When a file was made cannot be set here.")),
             Command::Rnfr(arg) => {
                 let path = self.cwd.resolve(&arg)?;
-                self.single(Action::Stat(path.clone()), Pending::RenameFrom { path, name: written(&arg) })
+                self.single(Action::Named(path.clone()), Pending::RenameFrom { path, name: written(&arg) })
             }
             Command::Rnto(arg) => match rename_from {
                 None => Some(say(503, "RNTO needs RNFR right before it.")),

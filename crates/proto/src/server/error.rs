@@ -118,6 +118,9 @@ pub enum StorageError {
     /// The name cannot be a name here.
     #[error("File name not allowed")]
     BadName,
+    /// One file was named twice, or by two names, where that would destroy it.
+    #[error("A file cannot be put to itself, nor be a part twice")]
+    SameFile,
     /// REST beyond the end of the file.
     #[error("Restart offset is beyond the end of the file")]
     BadOffset,

@@ -2,13 +2,14 @@
 
 use super::action::{Action, DigestRequest};
 use super::command::written;
+use super::error::StorageError;
 use super::login::Login;
 use super::outcome::Pending;
 use super::session::ServerSession;
 use super::wording::{self, say};
 use crate::command::{Digest, Site, Timed};
 use crate::listing::Changes;
-use crate::path::{PathArg, PathError};
+use crate::path::{FtpPath, PathArg, PathError};
 use crate::reply::Reply;
 use crate::verb::{Permission, Verb};
 
@@ -67,10 +68,9 @@ impl ServerSession {
         }
         let to = self.cwd.resolve(target)?;
         let parts = parts.iter().map(|part| self.cwd.resolve(part)).collect::<Result<Vec<_>, _>>()?;
-        let twice =
-            parts.iter().enumerate().any(|(at, part)| *part == to || parts.iter().skip(at + 1).any(|p| p == part));
-        if twice {
-            return Ok(Some(say(553, "A file cannot be put to itself, nor be a part twice.")));
+        let is_twice = |at: usize, part: &FtpPath| *part == to || parts.iter().skip(at + 1).any(|other| other == part);
+        if parts.iter().enumerate().any(|(at, part)| is_twice(at, part)) {
+            return Ok(Some(wording::storage_error(&StorageError::SameFile, target.as_bytes())));
         }
         let overwrite = self.may(Permission::Overwrite);
         let pending = Pending::done(Verb::Comb, wording::done(Verb::Comb), target);

@@ -52,7 +52,7 @@ pub(crate) fn refused(b: &mut Bench, line: &str, error: StorageError) -> Vec<u16
     let outcome = match &b.held[&op] {
         Action::Open { .. } | Action::List(_) => Outcome::Opened(Err(error)),
         Action::Create { .. } => Outcome::Created(Err(error)),
-        Action::Stat(_) | Action::Facts(_) => Outcome::Entry(Err(error)),
+        Action::Stat(_) | Action::Named(_) | Action::Facts(_) => Outcome::Entry(Err(error)),
         Action::Size { .. } | Action::TreeSize(_) | Action::Available(_) => Outcome::Size(Err(error)),
         Action::Describe(_) | Action::Who { .. } => Outcome::Text(Err(error)),
         Action::Digest(_) => Outcome::Digest(Err(error)),

@@ -293,7 +293,7 @@ impl Bench {
             Action::Create { path, .. } => Outcome::Created(Ok(path.clone())),
             // Of `/part` there is what an interrupted upload has left.
             Action::Facts(path) | Action::Size { path, .. } if path.as_bytes() == b"/part" => Outcome::Part(500),
-            Action::Stat(path) | Action::Facts(path) => Outcome::Entry(known(path).map(Box::new)),
+            Action::Stat(path) | Action::Named(path) | Action::Facts(path) => Outcome::Entry(known(path).map(Box::new)),
             Action::Size { path, .. } => {
                 Outcome::Size(known(path).and_then(|e| e.size.ok_or(StorageError::NotARegularFile)))
             }

@@ -4,12 +4,13 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use port21_proto::FtpPath;
+use port21_proto::listing::Entry;
 use port21_proto::server::{Form, Placement, StorageError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
 use crate::data::upload::Cancel;
-use crate::storage::{CommitMode, Sink, Source, Storage, Upload, UploadRequest, storage_error};
+use crate::storage::{CommitMode, Hold, Sink, Source, Storage, Upload, UploadRequest, storage_error};
 
 /// How much is copied at a time; between two copies it can be stopped.
 const BUFFER: usize = 1 << 20;
@@ -24,56 +25,83 @@ pub(super) struct Combination<'a> {
 
 impl Combination<'_> {
     /// Writes the target anew, what it had first and then the parts in their order, gives it its name, and only then
-    /// removes the parts, and `removed` is told of each. Cancelled before the name is given, nothing has happened.
+    /// removes the parts; `removed` is told of each. Cancelled before the name is given, or where any part may not be
+    /// removed, nothing has happened. A part that stays after all, `stayed` is told of: the target has its bytes, and a
+    /// client that is told of a failure would put them there once more.
     pub(super) async fn run(
         &self,
         storage: &dyn Storage,
         cancel: &mut Cancel,
         removed: impl Fn(&FtpPath),
+        stayed: impl Fn(&FtpPath, &StorageError),
     ) -> Result<(), StorageError> {
-        let upload = tokio::select! {
+        let (upload, held) = tokio::select! {
             biased;
             _ = &mut *cancel => return Err(StorageError::Cancelled),
             written = self.write(storage) => written?,
         };
         upload.commit().await?;
-        for part in self.parts {
-            storage.remove_file(part).await?;
-            removed(part);
+        for (path, part) in self.parts.iter().zip(held) {
+            match part.remove().await {
+                Ok(()) => removed(path),
+                Err(error) => stayed(path, &error),
+            }
         }
         Ok(())
     }
 
-    async fn write(&self, storage: &dyn Storage) -> Result<Box<dyn Upload>, StorageError> {
+    /// The target as it will be, and the parts, which nobody else changes meanwhile.
+    async fn write(&self, storage: &dyn Storage) -> Result<(Box<dyn Upload>, Vec<Box<dyn Hold>>), StorageError> {
+        let mut held: Vec<Box<dyn Hold>> = Vec::with_capacity(self.parts.len());
+        for part in self.parts {
+            match storage.hold(part).await {
+                Ok(part) => held.push(part),
+                Err(error) => return Err(refused(storage, error, part, &held).await),
+            }
+        }
         let old = match storage.size(self.target, Form::Image).await {
             Ok(size) => Some(size),
             Err(StorageError::NotFound) => None,
             Err(error) => return Err(error),
         };
-        let mut total = old.unwrap_or(0);
-        for part in self.parts {
-            total = total.saturating_add(storage.size(part, Form::Image).await?);
-        }
-        let mut upload = storage
-            .create(UploadRequest {
-                path: self.target,
-                placement: Placement::Whole,
-                overwrite: self.overwrite && old.is_some(),
-                announced: Some(total),
-                // Written under its own name, the target would lose what it had before that was read.
-                commit: if self.commit == CommitMode::Direct { CommitMode::Atomic } else { self.commit },
-                told: None,
-                form: Form::Image,
-            })
-            .await?;
+        let total = held.iter().map(|part| part.size()).fold(old.unwrap_or(0), u64::saturating_add);
+        let request = UploadRequest {
+            path: self.target,
+            placement: Placement::Whole,
+            overwrite: self.overwrite && old.is_some(),
+            announced: Some(total),
+            // Written under its own name, the target would lose what it had before that was read.
+            commit: if self.commit == CommitMode::Direct { CommitMode::Atomic } else { self.commit },
+            told: None,
+            form: Form::Image,
+        };
+        let mut upload = match storage.create(request).await {
+            Ok(upload) => upload,
+            Err(error) => return Err(refused(storage, error, self.target, &held).await),
+        };
         // The parts are still there: nothing of the target is worth to be kept before it is whole.
         upload.spoil();
-        for path in old.map(|_| self.target).into_iter().chain(self.parts) {
-            copy(storage.open_read(path, 0).await?, &mut *upload).await?;
+        if old.is_some() {
+            copy(storage.open_read(self.target, 0).await?, &mut *upload).await?;
+        }
+        for part in &held {
+            copy(part.open().await?, &mut *upload).await?;
         }
         upload.sync().await?;
-        Ok(upload)
+        Ok((upload, held))
     }
+}
+
+/// Why a file cannot be had. Where this very command has it already, under that name or another (through a link to its
+/// directory, for one), it would be put to itself, and then removed.
+async fn refused(storage: &dyn Storage, error: StorageError, path: &FtpPath, held: &[Box<dyn Hold>]) -> StorageError {
+    if error == StorageError::Busy
+        && let Ok(Entry { unique: Some(unique), .. }) = storage.stat(path).await
+        && held.iter().any(|part| part.unique() == unique)
+    {
+        return StorageError::SameFile;
+    }
+    error
 }
 
 /// Copies all of a source. A source that ends early would make a target that is not whole.

@@ -192,6 +192,12 @@ impl Log {
         self.did(|| Deed::Removed { path: path.clone(), file: self.file(path) });
     }
 
+    /// A part that is in another file now could not be removed.
+    pub(super) fn stayed(&self, path: &FtpPath, error: &StorageError) {
+        let (session, peer, user) = (self.session, self.peer, self.user());
+        warn!(session, %peer, %user, %path, %error, "combined, and could not be removed: it is there twice now");
+    }
+
     fn deed(&self, carried: Carried, whole: bool) -> Deed {
         let Carried { direction, path, bytes, took, form } = carried;
         Deed::Transferred { direction, file: self.file(&path), path, bytes, took, form, whole }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
+use port21_proto::listing::Entry;
 use port21_proto::server::{
     Action, Changes, DataError, Form, LoginError, Opened, Outcome, SiteId, StorageError, TlsError, TransferError,
     Transferred,
@@ -308,6 +309,7 @@ impl Performer {
                 Outcome::Text(lines).into()
             }
             Action::Stat(path) => Outcome::Entry(storage.stat(&path).await.map(Box::new)).into(),
+            Action::Named(path) => Outcome::Entry(named(storage, &path).await.map(Box::new)).into(),
             Action::Facts(path) => match storage.stat(&path).await {
                 Err(StorageError::NotFound) => {
                     part(storage, &path).await.unwrap_or_else(|e| Outcome::Entry(Err(e))).into()
@@ -330,7 +332,9 @@ impl Performer {
             Action::Combine { ref target, ref parts, overwrite } => {
                 let commit = uploads.commit_of(target).unwrap_or(self.shared.settings.commit);
                 let combination = Combination { target, parts, overwrite, commit };
-                let result = combination.run(storage, &mut cancel, |part| self.log.removed(part)).await;
+                let (removed, stayed) =
+                    (|part: &FtpPath| self.log.removed(part), |part: &FtpPath, why: &_| self.log.stayed(part, why));
+                let result = combination.run(storage, &mut cancel, removed, stayed).await;
                 self.log.changed(&action, &result);
                 Outcome::Done(result).into()
             }
@@ -385,6 +389,15 @@ async fn set_facts(storage: &dyn Storage, path: &FtpPath, changes: Changes) -> R
         storage.set_modified(path, at).await?;
     }
     Ok(())
+}
+
+/// What has the name. Most are files and directories, which is found out without opening a listing; a link that leads
+/// nowhere, or in circles, is a name all the same.
+async fn named(storage: &dyn Storage, path: &FtpPath) -> Result<Entry, StorageError> {
+    match storage.stat(path).await {
+        Ok(entry) => Ok(entry),
+        Err(_) => tree::itself(storage, path).await,
+    }
 }
 
 /// What is kept of an upload that was interrupted.

@@ -28,7 +28,8 @@ pub(super) async fn size(storage: &dyn Storage, path: &FtpPath) -> Result<u64, S
 }
 
 /// Removes a directory and all that is in it. Links are removed themselves. All is looked at before anything is removed: a
-/// tree that is too large for that (see the limits of recursive listings) is left as it is. `removed` is told of each file.
+/// tree that is too large for that (see the limits of recursive listings), or in which something may not be removed, is
+/// left as it is. `removed` is told of each file.
 pub(super) async fn remove(
     storage: &dyn Storage,
     path: &FtpPath,
@@ -43,9 +44,8 @@ pub(super) async fn remove(
         _ => return Err(StorageError::NotADirectory),
     }
     let (mut directories, mut others) = (vec![path.clone()], Vec::new());
-    let mut remembered = 0;
-    let mut listing = storage.list(&everything(path)).await?;
-    let mut at = 0;
+    let (mut at, mut seen, mut remembered) = (0, 1, 0);
+    let mut listing = storage.list_to_remove(&everything(path)).await?;
     while let Some(piece) = listing.next().await? {
         match piece {
             Piece::Directory(below) if below.is_empty() => at = 0,
@@ -55,8 +55,13 @@ pub(super) async fn remove(
                 directories.push(join(path, &below)?);
             }
             Piece::Entries(entries) => {
-                for entry in entries.into_iter().filter(|entry| entry.kind != EntryKind::Directory) {
+                for entry in entries {
+                    if entry.kind == EntryKind::Directory {
+                        seen += 1;
+                        continue;
+                    }
                     remembered += entry.name.len();
+                    join(directories.get(at).unwrap_or(path), &entry.name)?;
                     others.push((at, entry.name));
                 }
             }
@@ -64,6 +69,10 @@ pub(super) async fn remove(
         if remembered > MAX_NAMES {
             return Err(StorageError::TooMany);
         }
+    }
+    if seen != directories.len() {
+        // What cannot be looked into cannot be emptied either.
+        return Err(StorageError::Denied);
     }
     for (at, name) in others {
         let directory = directories.get(at).ok_or(StorageError::NotFound)?;
@@ -80,7 +89,7 @@ pub(super) async fn remove(
 }
 
 /// What the name itself is: a link is not followed.
-async fn itself(storage: &dyn Storage, path: &FtpPath) -> Result<Entry, StorageError> {
+pub(super) async fn itself(storage: &dyn Storage, path: &FtpPath) -> Result<Entry, StorageError> {
     let options = ListOptions { directory: true, ..ListOptions::default() };
     let mut listing = storage.list(&ListRequest { options, ..everything(path) }).await?;
     match listing.next().await? {

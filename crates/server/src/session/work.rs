@@ -469,7 +469,7 @@ impl Kind {
             Action::Transfer { .. } => Kind::Transfer,
             Action::Sync { .. } => Kind::Sync,
             Action::Describe(_) | Action::Who { .. } => Kind::Text,
-            Action::Stat(_) | Action::Facts(_) => Kind::Entry,
+            Action::Stat(_) | Action::Named(_) | Action::Facts(_) => Kind::Entry,
             Action::Size { .. } | Action::TreeSize(_) | Action::Available(_) => Kind::Size,
             Action::Enter(_) => Kind::Enter,
             Action::StartTls { .. }

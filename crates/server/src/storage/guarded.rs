@@ -10,7 +10,7 @@ use port21_proto::server::{Form, ListRequest, StorageError};
 use port21_proto::verb::Permission;
 
 use super::rules::Rules;
-use super::{Answer, Listing, Piece, Source, Storage, Upload, UploadRequest};
+use super::{Answer, Hold, Listing, Piece, Source, Storage, Upload, UploadRequest};
 
 /// Asks the [`Rules`] of an account before each operation, and leaves out of listings what it may not know of. What is
 /// refused is refused before the storage below is asked: the answer does not tell what there is.
@@ -49,6 +49,17 @@ impl Guarded {
         }
     }
 
+    fn listing(&self, request: &ListRequest, inner: Box<dyn Listing>, removes: bool) -> GuardedListing {
+        GuardedListing {
+            rules: Arc::clone(&self.rules),
+            base: request.path.clone(),
+            itself: !inner.is_directory() && request.pattern.is_none(),
+            directory: Some(request.path.clone()),
+            removes,
+            inner,
+        }
+    }
+
     /// Nothing may become possible with a file by giving it another name: who may not read it there must not here.
     fn gains(&self, from: &FtpPath, to: &FtpPath) -> bool {
         let (here, there) = (self.rules.at(from), self.rules.at(to));
@@ -82,14 +93,24 @@ impl Storage for Guarded {
         Box::pin(async move {
             self.check(&request.path, Permission::List)?;
             let inner = self.inner.list(request).await?;
-            let listing = GuardedListing {
-                rules: Arc::clone(&self.rules),
-                base: request.path.clone(),
-                itself: !inner.is_directory() && request.pattern.is_none(),
-                directory: Some(request.path.clone()),
-                inner,
-            };
-            Ok(Box::new(listing) as Box<dyn Listing>)
+            Ok(Box::new(self.listing(request, inner, false)) as Box<dyn Listing>)
+        })
+    }
+
+    fn list_to_remove<'a>(&'a self, request: &'a ListRequest) -> Answer<'a, Box<dyn Listing>> {
+        Box::pin(async move {
+            self.check(&request.path, Permission::List)?;
+            self.check(&request.path, Permission::Delete)?;
+            let inner = self.inner.list_to_remove(request).await?;
+            Ok(Box::new(self.listing(request, inner, true)) as Box<dyn Listing>)
+        })
+    }
+
+    fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {
+        Box::pin(async move {
+            self.check(path, Permission::Read)?;
+            self.check(path, Permission::Delete)?;
+            self.inner.hold(path).await
         })
     }
 
@@ -176,6 +197,8 @@ struct GuardedListing {
     itself: bool,
     /// The directory of the entries that follow; nothing where they may not be told.
     directory: Option<FtpPath>,
+    /// All of it is to be removed: what may not be is an error, told or not.
+    removes: bool,
     inner: Box<dyn Listing>,
 }
 
@@ -190,10 +213,17 @@ impl Listing for GuardedListing {
                 match piece {
                     Piece::Directory(below) => {
                         let path = self.base.join(&below).ok();
-                        self.directory = path.filter(|path| self.rules.at(path).allows(Permission::List));
+                        let shown = |path: &FtpPath| self.removes || self.rules.at(path).allows(Permission::List);
+                        self.directory = path.filter(shown);
                         if self.directory.is_some() {
                             return Ok(Some(Piece::Directory(below)));
                         }
+                    }
+                    Piece::Entries(entries) if self.removes => {
+                        if !entries.iter().all(|entry| self.may_go(entry)) {
+                            return Err(StorageError::Denied);
+                        }
+                        return Ok(Some(Piece::Entries(entries)));
                     }
                     Piece::Entries(mut entries) => {
                         entries.retain_mut(|entry| self.shows(entry));
@@ -209,17 +239,25 @@ impl Listing for GuardedListing {
 }
 
 impl GuardedListing {
+    /// The path of an entry; nothing where no session can say it.
+    fn path(&self, entry: &Entry) -> Option<FtpPath> {
+        let directory = self.directory.as_ref()?;
+        match entry.name.as_slice() {
+            _ if self.itself => Some(self.base.clone()),
+            b"." => Some(directory.clone()),
+            b".." => Some(directory.parent()),
+            name => directory.join(name).ok(),
+        }
+    }
+
+    fn may_go(&self, entry: &Entry) -> bool {
+        self.path(entry).is_some_and(|path| self.rules.at(&path).allows(Permission::Delete))
+    }
+
     /// Whether the entry is told; and what may be done with it is made true.
     fn shows(&self, entry: &mut Entry) -> bool {
-        let Some(directory) = &self.directory else { return false };
-        let path = match entry.name.as_slice() {
-            _ if self.itself => Ok(self.base.clone()),
-            b"." => Ok(directory.clone()),
-            b".." => Ok(directory.parent()),
-            name => directory.join(name),
-        };
         // A name that no session can say is nobody's business.
-        let Ok(path) = path else { return false };
+        let Some(path) = self.path(entry) else { return false };
         narrow(&self.rules, entry, &path);
         self.rules.is_visible(&path)
     }

@@ -157,6 +157,27 @@ pub trait Storage: Send + Sync {
         Box::pin(std::future::ready(Err(StorageError::Unsupported)))
     }
 
+    /// Keeps a regular file from everybody else, to read it and then remove it: until it is let go of nobody else writes,
+    /// renames or removes it, under whichever of its names ([`StorageError::Busy`]). A symbolic link is followed to what is
+    /// read, and is itself what is removed. A place that cannot do that has no COMB.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`] where somebody writes or holds it, [`StorageError::Denied`] where it may not be read and
+    /// removed, [`StorageError::Unsupported`], and as the place has them.
+    fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {
+        let _ = path;
+        Box::pin(std::future::ready(Err(StorageError::Unsupported)))
+    }
+
+    /// As [`Storage::list`], of what is to be removed with all that is in it: also of what the account is told nothing of.
+    ///
+    /// # Errors
+    /// As for that; and [`StorageError::Denied`], from the listing's parts too, where something in it may not be removed. What
+    /// was asked before is not found out halfway.
+    fn list_to_remove<'a>(&'a self, request: &'a ListRequest) -> Answer<'a, Box<dyn Listing>> {
+        self.list(request)
+    }
+
     /// How many bytes an upload into this directory may have, by the room that there is and by the quota.
     ///
     /// # Errors
@@ -311,6 +332,28 @@ pub trait Upload: Send {
     /// [`StorageError::Exists`] where the name was taken meanwhile and may not be, and as the place has them. The upload
     /// then never happened, unless only the last wait for the disk failed.
     fn commit(self: Box<Self>) -> Answer<'static, ()>;
+}
+
+/// A regular file that is [held](Storage::hold). Dropped, it is let go of.
+pub trait Hold: Send + Sync {
+    /// What tells it from all other files, whatever their names ([`Entry::unique`]).
+    fn unique(&self) -> &[u8];
+
+    /// How many bytes it has.
+    fn size(&self) -> u64;
+
+    /// Opens this very file to be read from its beginning.
+    ///
+    /// # Errors
+    /// As the place has them.
+    fn open(&self) -> Answer<'_, Source>;
+
+    /// Removes the name by which it was asked for.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`] where that is not the file that was held any more, since somebody outside has changed it, and
+    /// as the place has them.
+    fn remove(self: Box<Self>) -> Answer<'static, ()>;
 }
 
 /// Where an upload's bytes go.

@@ -3,7 +3,10 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
+use port21_proto::verb::{Permission, Permissions};
 use port21_server::Deed;
+use port21_server::storage::Guarded;
+use port21_server::storage::rules::{Rule, Rules};
 
 use crate::site::{Raw, Site};
 
@@ -234,4 +237,97 @@ fn a_deep_or_wide_pattern_costs_no_more_than_its_bound() {
     assert!(text.is_empty());
     // Exponential matching would take years: any time at all shows that it is not.
     assert!(begun.elapsed() < Duration::from_secs(25));
+}
+
+/// A server whose account may do only so much with these paths.
+fn ruled(paths: &str, permissions: Permissions) -> Site {
+    let rule = Rule { paths: paths.parse().unwrap(), permissions };
+    let rules = Rules::new(Permissions::ALL, vec![rule]);
+    Site::over(Site::settings(), |files| Guarded::over(files, rules))
+}
+
+#[test]
+fn a_file_is_not_put_to_itself_by_another_name() {
+    let site = Site::new();
+    std::fs::create_dir(site.file("real")).unwrap();
+    symlink("real", site.file("alias")).unwrap();
+    site.write("real/a", "precious");
+    site.write("real/b", "more");
+    symlink("real/a", site.file("link")).unwrap();
+    std::fs::hard_link(site.file("real/a"), site.file("twin")).unwrap();
+    let mut raw = site.login();
+    for (target, parts) in [
+        ("/real/a", "/alias/a"),
+        ("/alias/a", "/real/a"),
+        ("/real/a", "/link"),
+        ("/link", "/real/a"),
+        ("/real/a", "/twin"),
+        ("/real/a", "/real/b /alias/a"),
+        ("/new", "/real/b /alias/b"),
+        ("/new", "/real/a /link"),
+        ("/real/b", "/real/a /alias/b"),
+    ] {
+        raw.command(&format!("COMB {target} {parts}"), 553);
+        assert_eq!(
+            (site.read("real/a"), site.read("real/b")),
+            (b"precious".to_vec(), b"more".to_vec()),
+            "{target} {parts}"
+        );
+    }
+    assert!(!site.file("new").exists());
+    // By a link that leads to another file it is just another file; the link goes, and what it leads to stays.
+    raw.command("COMB /real/b /link", 250);
+    assert_eq!(site.read("real/b"), b"moreprecious");
+    assert!(site.file("real/a").exists() && std::fs::symlink_metadata(site.file("link")).is_err());
+}
+
+#[test]
+fn nothing_is_combined_of_which_a_part_may_not_be_removed() {
+    let all_but = [Permission::List, Permission::Read, Permission::Write].into_iter();
+    let site = ruled("/keep", all_but.fold(Permissions::NONE, Permissions::with));
+    std::fs::create_dir(site.file("keep")).unwrap();
+    for (name, text) in [("whole", "T"), ("first", "F"), ("keep/part", "PPP")] {
+        site.write(name, text);
+    }
+    let mut raw = site.login();
+    for target in ["whole", "new"] {
+        raw.command(&format!("COMB {target} first keep/part"), 550);
+        assert_eq!((site.read("whole"), site.read("first")), (b"T".to_vec(), b"F".to_vec()));
+    }
+    assert!(!site.file("new").exists() && site.file("keep/part").exists());
+    raw.command("COMB whole first", 250);
+    assert_eq!(site.read("whole"), b"TF");
+}
+
+#[test]
+fn a_tree_stays_whole_where_something_in_it_may_not_be_removed() {
+    for permissions in [Permissions::READ_ONLY, Permissions::NONE] {
+        let site = ruled("/tree/keep/**", permissions);
+        std::fs::create_dir_all(site.file("tree/keep")).unwrap();
+        std::fs::create_dir_all(site.file("tree/z")).unwrap();
+        for name in ["tree/a", "tree/keep/b", "tree/z/c"] {
+            site.write(name, "x");
+        }
+        let mut raw = site.login();
+        raw.command("RMDA tree", 550);
+        for name in ["tree/a", "tree/keep/b", "tree/z/c"] {
+            assert!(site.file(name).exists(), "{name}");
+        }
+        raw.command("RMDA tree/z", 250);
+        assert!(!site.file("tree/z").exists());
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_has_a_name_to_be_changed() {
+    let site = Site::new();
+    symlink("nothing", site.file("dangling")).unwrap();
+    symlink("ring", site.file("ring")).unwrap();
+    let mut raw = site.login();
+    for name in ["dangling", "ring"] {
+        raw.command(&format!("RNFR {name}"), 350);
+        raw.command(&format!("RNTO new-{name}"), 250);
+        assert!(std::fs::symlink_metadata(site.file(&format!("new-{name}"))).unwrap().is_symlink());
+    }
+    raw.command("RNFR dangling", 550);
 }

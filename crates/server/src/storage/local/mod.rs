@@ -9,6 +9,7 @@
 //! | `attributes` | what a file takes over from the one that it replaces |
 //! | `disk`, `directory` | what makes a file and its name last; syncs of a directory that many wait for |
 //! | `listing` | directories, in batches |
+//! | `hold` | files that nobody else touches meanwhile |
 //! | `count` | what a tree holds, for quotas |
 //! | `rename`, `remove` | renames, those that replace and those that must not; files that go, and parts with them |
 //! | `facts`, `failure` | what the system tells of files, and its errors |
@@ -27,6 +28,7 @@ mod directory;
 mod disk;
 mod facts;
 mod failure;
+mod hold;
 mod listing;
 mod remove;
 mod rename;
@@ -62,7 +64,7 @@ use self::tree::{CAREFUL, LOOK, Lookup, Tree};
 use self::upload::Begin;
 use self::writers::Claim;
 use super::ledger::Used;
-use super::{Answer, Listing, Quota, Source, Storage, Upload, UploadRequest};
+use super::{Answer, Hold, Listing, Quota, Source, Storage, Upload, UploadRequest};
 
 pub use self::failure::storage_error;
 
@@ -358,6 +360,16 @@ impl Storage for LocalFs {
             claim.name(&place)?;
             Ok(symlinkat(text.as_slice(), &place.dir, place.name)?)
         }))
+    }
+
+    fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {
+        Box::pin(async move {
+            if aside::has_aside(path) {
+                return Err(StorageError::NotFound);
+            }
+            let (path, tree, settings) = (path.clone(), Arc::clone(&self.tree), Arc::clone(&self.settings));
+            self.alone(move |_| Ok(Box::new(hold::hold(&tree, &path, &settings)?) as Box<dyn Hold>)).await
+        })
     }
 
     fn available<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {

@@ -13,7 +13,7 @@ use super::LocalSettings;
 use super::aside::{Ages, Collected, collect_in, over_name, part_name, remove_mark, remove_part};
 use super::facts::Facts;
 use super::failure::Failure;
-use super::tree::{CAREFUL, Tree};
+use super::tree::{CAREFUL, Place, Tree};
 use super::writers::Claim;
 
 /// Removes a file, or a link itself, and what an interrupted upload to this name has left; either alone is enough. Not
@@ -22,9 +22,18 @@ pub(super) fn file(tree: &Tree, path: &FtpPath, settings: &LocalSettings) -> Res
     let place = tree.parent(path)?;
     let mut claim = Claim::for_a_moment();
     let there = claim.place(&place)?;
+    unlink(&place, there.as_ref(), settings)
+}
+
+/// The same, of a name that is held by the caller.
+pub(super) fn held(place: &Place, there: &Facts, settings: &LocalSettings) -> Result<(), Failure> {
+    unlink(place, Some(there), settings)
+}
+
+fn unlink(place: &Place, there: Option<&Facts>, settings: &LocalSettings) -> Result<(), Failure> {
     let removed = match unlinkat(&place.dir, place.name.as_slice(), AtFlags::empty()) {
         Ok(()) => {
-            give(settings.quota.as_ref(), there.as_ref().map_or((0, 0), freed_with));
+            give(settings.quota.as_ref(), there.map_or((0, 0), freed_with));
             true
         }
         Err(Errno::NOENT) => false,

@@ -89,3 +89,40 @@ async fn attributes_are_set_on_what_is_behind_a_link() {
         assert_eq!(fs.set_mode(&path("nope"), 0o640).await, Err(StorageError::NotFound));
     }
 }
+
+#[tokio::test]
+async fn a_file_that_is_held_is_nobody_elses_until_it_is_gone() {
+    let place = Place::new();
+    fs::create_dir(place.at("d")).unwrap();
+    place.write("d/a", "held");
+    place.write("other", "other");
+    fs::hard_link(place.at("d/a"), place.at("same")).unwrap();
+    symlink("d", place.at("e")).unwrap();
+    let held = place.fs.hold(&path("d/a")).await.unwrap();
+    for name in ["d/a", "e/a", "same"] {
+        assert_eq!(place.fs.hold(&path(name)).await.err(), Some(StorageError::Busy), "{name}");
+        assert_eq!(Put::new(&place.fs, name).all("new").await, Err(StorageError::Busy), "{name}");
+        assert_eq!(place.fs.remove_file(&path(name)).await, Err(StorageError::Busy), "{name}");
+        assert_eq!(place.fs.rename(&path("other"), &path(name), true).await, Err(StorageError::Busy), "{name}");
+        assert_eq!(get(&place.fs, name, 0).await.as_deref(), Ok("held"));
+    }
+    assert_eq!((held.size(), held.unique()), (4, &*place.fs.stat(&path("same")).await.unwrap().unique.unwrap()));
+    let Source::File { len: 4, .. } = held.open().await.unwrap() else { panic!("a file of 4 bytes") };
+    held.remove().await.unwrap();
+    assert!(!place.at("d/a").exists() && place.at("same").exists());
+    // What is being written cannot be held.
+    let upload = Put::new(&place.fs, "other").write("x").await.unwrap();
+    assert_eq!(place.fs.hold(&path("other")).await.err(), Some(StorageError::Busy));
+    drop(upload);
+    // What has become another file, or a longer one, by somebody outside stays.
+    let held = place.fs.hold(&path("other")).await.unwrap();
+    fs::File::options().append(true).open(place.at("other")).unwrap().write_all(b" and more").unwrap();
+    assert_eq!(held.remove().await, Err(StorageError::Busy));
+    let held = place.fs.hold(&path("other")).await.unwrap();
+    fs::rename(place.at("same"), place.at("other")).unwrap();
+    assert_eq!(held.open().await.err(), Some(StorageError::Busy));
+    assert_eq!(held.remove().await, Err(StorageError::Busy));
+    assert_eq!(place.read("other"), "held");
+    assert_eq!(place.fs.hold(&path("d")).await.err(), Some(StorageError::IsADirectory));
+    assert_eq!(place.fs.hold(&path("nothing")).await.err(), Some(StorageError::NotFound));
+}
