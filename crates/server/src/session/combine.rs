@@ -35,11 +35,16 @@ impl Combination<'_> {
         removed: impl Fn(&FtpPath),
         stayed: impl Fn(&FtpPath, &StorageError),
     ) -> Result<(), StorageError> {
-        let (upload, held) = tokio::select! {
+        let (mut upload, held) = self.begin(storage).await?;
+        let written = tokio::select! {
             biased;
-            _ = &mut *cancel => return Err(StorageError::Cancelled),
-            written = self.write(storage) => written?,
+            _ = &mut *cancel => Err(StorageError::Cancelled),
+            written = self.write(storage, &mut *upload, &held) => written,
         };
+        if let Err(error) = written {
+            upload.let_go().await;
+            return Err(error);
+        }
         upload.commit().await?;
         for (path, part) in self.parts.iter().zip(held) {
             match part.remove().await {
@@ -51,7 +56,7 @@ impl Combination<'_> {
     }
 
     /// The target as it will be, and the parts, which nobody else changes meanwhile.
-    async fn write(&self, storage: &dyn Storage) -> Result<(Box<dyn Upload>, Vec<Box<dyn Hold>>), StorageError> {
+    async fn begin(&self, storage: &dyn Storage) -> Result<(Box<dyn Upload>, Vec<Box<dyn Hold>>), StorageError> {
         let mut held: Vec<Box<dyn Hold>> = Vec::with_capacity(self.parts.len());
         for part in self.parts {
             match storage.hold(part).await {
@@ -81,14 +86,24 @@ impl Combination<'_> {
         };
         // The parts are still there: nothing of the target is worth to be kept before it is whole.
         upload.spoil();
-        if old.is_some() {
-            copy(storage.open_read(self.target, 0).await?, &mut *upload).await?;
-        }
-        for part in &held {
-            copy(part.open().await?, &mut *upload).await?;
-        }
-        upload.sync().await?;
         Ok((upload, held))
+    }
+
+    async fn write(
+        &self,
+        storage: &dyn Storage,
+        upload: &mut dyn Upload,
+        held: &[Box<dyn Hold>],
+    ) -> Result<(), StorageError> {
+        match storage.open_read(self.target, 0).await {
+            Ok(old) => copy(old, upload).await?,
+            Err(StorageError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        for part in held {
+            copy(part.open().await?, upload).await?;
+        }
+        upload.sync().await
     }
 }
 

@@ -152,7 +152,8 @@ impl Session {
                     }
                 }
                 Output::Cancel(op) => self.work.cancel(op),
-                Output::Release(op) => self.work.release(op),
+                // On the heap, as the session mostly waits.
+                Output::Release(op) => Box::pin(self.work.release(op)).await,
                 Output::Do(op, action) => {
                     if matches!(action, Action::Transfer { .. }) {
                         // On the heap, as the session mostly waits.

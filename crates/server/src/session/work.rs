@@ -226,9 +226,12 @@ impl Work {
         self.running.iter_mut().filter(|running| running.operation.op == op).for_each(Running::stop);
     }
 
-    /// Lets go of what an operation holds.
-    pub(crate) fn release(&mut self, op: OpId) {
-        drop(self.take(op));
+    /// Lets go of what an operation holds. An upload is cleared away when this ends, so that what the client is told next
+    /// is true; a disk that does not answer is not waited for without end.
+    pub(crate) async fn release(&mut self, op: OpId) {
+        if let Some(Held::Upload(upload)) = self.take(op) {
+            let _ = timeout(PATIENCE, upload.let_go()).await;
+        }
     }
 
     /// Whether any operation runs, or has an outcome that was not given out.
@@ -255,11 +258,27 @@ impl Work {
 
     /// Ends every operation and lets go of all that is held. What cannot be stopped is waited for, a little.
     pub(crate) async fn end(&mut self) {
-        self.held.clear();
         self.running.iter_mut().for_each(Running::stop);
-        let all_ended = async { while self.tasks.join_next().await.is_some() {} };
+        let held = std::mem::take(&mut self.held).into_iter().map(|(_, held)| held);
+        let all_ended = async {
+            held.for_each(|held| self.let_go(held));
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Ok(Done { held: Some(held), .. }) = ended {
+                    self.let_go(held);
+                }
+            }
+        };
         // A disk that does not answer holds nobody up for ever: what is done there is done without being waited for.
         let _ = timeout(PATIENCE, all_ended).await;
+    }
+
+    fn let_go(&mut self, held: Held) {
+        if let Held::Upload(upload) = held {
+            self.tasks.spawn(async {
+                upload.let_go().await;
+                Outcome::Done(Ok(())).into()
+            });
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {

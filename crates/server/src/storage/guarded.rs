@@ -84,7 +84,10 @@ impl Storage for Guarded {
             let overwrite = request.overwrite && self.may(request.path, Permission::Overwrite);
             let upload = self.inner.create(UploadRequest { overwrite, ..request }).await?;
             // A unique name is known only now.
-            self.check(upload.path(), Permission::Write)?;
+            if let Err(error) = self.check(upload.path(), Permission::Write) {
+                upload.let_go().await;
+                return Err(error);
+            }
             Ok(upload)
         })
     }

@@ -277,7 +277,7 @@ pub struct UploadRequest<'a> {
     pub placement: Placement,
     /// Whether a file that exists may be replaced or added to.
     pub overwrite: bool,
-    /// How many bytes were announced (ALLO): room for them is made where that can be done.
+    /// How many bytes were announced (ALLO): room for them is made where that can be done, and counts as taken.
     pub announced: Option<u64>,
     /// When the file is to be there for others, and how surely.
     pub commit: CommitMode,
@@ -332,6 +332,13 @@ pub trait Upload: Send {
     /// [`StorageError::Exists`] where the name was taken meanwhile and may not be, and as the place has them. The upload
     /// then never happened, unless only the last wait for the disk failed.
     fn commit(self: Box<Self>) -> Answer<'static, ()>;
+
+    /// Drops it, which may have to wait for a disk, where waiting is allowed. It is done when this ends, and soon after even
+    /// if nobody waits for that.
+    fn let_go(self: Box<Self>) -> BoxFuture<'static, ()> {
+        drop(self);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A regular file that is [held](Storage::hold). Dropped, it is let go of.

@@ -65,6 +65,15 @@ impl Charge {
         }
     }
 
+    /// So many bytes were announced: nobody else gets their room. What of it is not used in the end is given back by
+    /// [`Charge::settle`].
+    pub(super) fn reserve(&mut self, bytes: u64) -> Result<(), StorageError> {
+        let at = self.at;
+        self.take(bytes)?;
+        self.at = at;
+        Ok(())
+    }
+
     /// So many bytes are written next.
     pub(super) fn take(&mut self, bytes: u64) -> Result<(), StorageError> {
         let end = self.at.saturating_add(bytes);

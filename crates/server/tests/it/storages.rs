@@ -7,7 +7,7 @@ use port21_proto::FtpPath;
 use port21_proto::listing::Entry;
 use port21_proto::server::{Form, ListRequest, StorageError};
 use port21_server::Storage;
-use port21_server::storage::{Answer, Listing, Sink, Source, Upload, UploadRequest};
+use port21_server::storage::{Answer, Hold, Listing, Sink, Source, Upload, UploadRequest};
 
 /// Gives every file as a reader, as a storage on another machine would.
 pub(crate) struct AsReader(pub(crate) Arc<dyn Storage>);
@@ -58,16 +58,42 @@ impl Storage for AsReader {
     the_others!(0);
 
     fn open_read<'a>(&'a self, path: &'a FtpPath, from: u64) -> Answer<'a, Source> {
-        Box::pin(async move {
-            let Source::File { mut file, .. } = self.0.open_read(path, from).await? else { panic!("no file") };
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
-            Ok(Source::Reader { reader: Box::new(std::io::Cursor::new(bytes)), len: None })
-        })
+        Box::pin(async move { Ok(as_reader(self.0.open_read(path, from).await?)) })
+    }
+
+    fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {
+        Box::pin(async move { Ok(Box::new(HeldAsReader(self.0.hold(path).await?)) as Box<dyn Hold>) })
     }
 
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>> {
         self.0.create(request)
+    }
+}
+
+fn as_reader(source: Source) -> Source {
+    let Source::File { mut file, .. } = source else { panic!("no file") };
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+    Source::Reader { reader: Box::new(std::io::Cursor::new(bytes)), len: None }
+}
+
+struct HeldAsReader(Box<dyn Hold>);
+
+impl Hold for HeldAsReader {
+    fn unique(&self) -> &[u8] {
+        self.0.unique()
+    }
+
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn open(&self) -> Answer<'_, Source> {
+        Box::pin(async { Ok(as_reader(self.0.open().await?)) })
+    }
+
+    fn remove(self: Box<Self>) -> Answer<'static, ()> {
+        self.0.remove()
     }
 }
 

@@ -30,8 +30,8 @@ use port21_proto::FtpPath;
 use port21_proto::path::MAX_PATH;
 use port21_proto::server::StorageError;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom};
-use rustix::fs::{fchmod, flock, fstat, ftruncate, openat, renameat, seek, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{fchmod, flock, fstat, ftruncate, futimens, openat, renameat, seek, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::LocalSettings;
@@ -51,13 +51,12 @@ const OVER_PREFIX: &[u8] = b".port21-over-";
 /// How long marks are kept at least: a client that comes back after a weekend is held off too.
 const MARKS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The most directories and files that are looked at when stale files are collected: a tree beyond this is left to the
-/// next start.
-const MOST: usize = 1_000_000;
-
 /// The most bytes of names of directories that are still to be looked at: whoever may make directories may make many, each
 /// with a long path.
 const PENDING: usize = 16 << 20;
+
+/// What a file system may take up more than a file has, a block at its end or some facts: no room that was made for it.
+const BLOCK: u64 = 128 << 10;
 
 /// Whether a name is of a file aside: no session sees or says it.
 pub(super) fn is_aside(name: &[u8]) -> bool {
@@ -334,13 +333,12 @@ pub(super) struct Collected {
 pub(super) fn collect(tree: &Tree, ages: Ages, go_on: impl Fn() -> bool) -> Result<Collected, Failure> {
     let root = tree.open(&FtpPath::root(), OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Lookup::Full)?;
     let mut todo: Vec<Vec<u8>> = vec![b".".to_vec()];
-    let (mut removed, mut seen, mut pending, mut cut) = (Collected::default(), 0, 1, false);
+    let (mut removed, mut pending, mut cut) = (Collected::default(), 1, false);
     while let Some(relative) = todo.pop().filter(|_| go_on()) {
         pending -= relative.len();
         // A directory that has gone, or that we may not see into, has nothing of ours.
         let Ok(entries) = tree.open_below(&root, &relative).and_then(Dir::new) else { continue };
         collect_from(entries, ages, &mut removed, |name, kind| {
-            seen += 1;
             // A directory of unknown type is found out by opening it.
             if matches!(kind, FileType::Directory | FileType::Unknown) {
                 let path = [relative.as_slice(), b"/", name].concat();
@@ -352,42 +350,35 @@ pub(super) fn collect(tree: &Tree, ages: Ages, go_on: impl Fn() -> bool) -> Resu
                     todo.push(path);
                 }
             }
-            seen < MOST
         })?;
-        if seen >= MOST {
-            cut = true;
-            break;
-        }
     }
     if cut {
-        tracing::warn!("too many files to look for unfinished uploads in all of them");
+        tracing::warn!("too many directories to look for unfinished uploads in all of them");
     }
     Ok(removed)
 }
 
 /// As [`collect`], in one directory alone, and only if there is nothing else in it.
 pub(super) fn collect_in(dir: &OwnedFd, ages: Ages) -> Result<Collected, Failure> {
-    let (mut removed, mut seen) = (Collected::default(), 0);
+    let mut removed = Collected::default();
     let mut entries = Dir::read_from(dir)?;
     while let Some(entry) = entries.read() {
         let entry = entry?;
-        seen += 1;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") && !is_aside(entry.file_name().to_bytes())
-            || seen > MOST
-        {
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && !is_aside(name) {
             return Ok(removed);
         }
     }
-    collect_from(Dir::read_from(dir)?, ages, &mut removed, |_, _| false)?;
+    collect_from(Dir::read_from(dir)?, ages, &mut removed, |_, _| ())?;
     Ok(removed)
 }
 
-/// Collects from a directory's entries, and hands on all others until `go_on` says no.
+/// Collects from a directory's entries, and hands on all others.
 fn collect_from(
     mut entries: Dir,
     ages: Ages,
     removed: &mut Collected,
-    mut go_on: impl FnMut(&[u8], FileType) -> bool,
+    mut other: impl FnMut(&[u8], FileType),
 ) -> Result<(), Failure> {
     while let Some(entry) = entries.read() {
         let entry = entry?;
@@ -395,31 +386,62 @@ fn collect_from(
         if matches!(name, b"." | b"..") {
             continue;
         }
-        if is_aside(name) {
-            if let Ok(bytes) = remove_stale(entries.fd()?, name, ages.of_name(name)) {
+        if !is_aside(name) {
+            other(name, entry.file_type());
+            continue;
+        }
+        match collect_one(entries.fd()?, name, ages.of_name(name)) {
+            Ok(Left::Nothing { bytes }) => {
                 removed.files += 1;
                 removed.counted += u64::from(!is_over(name));
                 removed.bytes += bytes;
             }
-        } else if !go_on(name, entry.file_type()) {
-            break;
+            Ok(Left::Less { bytes }) => removed.bytes += bytes,
+            Err(_) => {}
         }
     }
     Ok(())
 }
 
-/// Removes one file aside, if nobody holds it: how many bytes were in it.
-fn remove_stale(dir: BorrowedFd<'_>, name: &[u8], age: Duration) -> Result<u64, Errno> {
+/// What was left of a file aside.
+enum Left {
+    /// It is gone, and so many bytes with it.
+    Nothing { bytes: u64 },
+    /// It is still there, with so many bytes less.
+    Less { bytes: u64 },
+}
+
+/// Removes one file aside, if nobody holds it and it is so old. From one that stays it takes what a server that was killed
+/// had no time to: room that was made and not used, and the bytes of a mark.
+fn collect_one(dir: BorrowedFd<'_>, name: &[u8], age: Duration) -> Result<Left, Errno> {
     let flags = OFlags::NOFOLLOW | CAREFUL;
     // NFS locks only what was opened to be written; a file that replaces a read-only one may not be.
     let file = openat(dir, name, OFlags::WRONLY | flags, Mode::empty())
         .or_else(|_| openat(dir, name, OFlags::RDONLY | flags, Mode::empty()))?;
-    let facts = Facts::from(fstat(&file)?);
+    let stat = fstat(&file)?;
+    let facts = Facts::from(stat);
+    if !facts.is_file() {
+        return Err(Errno::BUSY);
+    }
     let limit = Timestamp::now().checked_sub(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
-    if !facts.is_file() || facts.modified.is_none_or(|at| limit.is_ok_and(|limit| at > limit)) {
+    let is_old = facts.modified.is_some_and(|at| limit.is_err() || limit.is_ok_and(|limit| at <= limit));
+    let size = if is_over(name) { 0 } else { facts.size };
+    let room = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    // One that was made just now has neither: its upload may be about to lock it.
+    if !is_old && size == facts.size && room <= size.saturating_add(BLOCK) {
         return Err(Errno::BUSY);
     }
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-    unlinkat(dir, name, AtFlags::empty())?;
-    Ok(facts.size)
+    if is_old {
+        unlinkat(dir, name, AtFlags::empty())?;
+        return Ok(Left::Nothing { bytes: facts.size });
+    }
+    ftruncate(&file, size)?;
+    // It does not become younger by that.
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ },
+    };
+    futimens(&file, &times)?;
+    Ok(Left::Less { bytes: facts.size - size })
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use port21_proto::FtpPath;
 use port21_proto::server::{Form, Placement, StorageError, Told};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, AtFlags, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, FallocateFlags, FileType, Mode, OFlags, StatVfs};
 use rustix::fs::{accessat, fallocate, fstat, fstatvfs, ftruncate, openat, statat, tell};
 use rustix::io::{Errno, dup};
 
@@ -83,9 +83,16 @@ impl Begin {
             charge,
             claim,
         };
-        if let Some(bytes) = self.announced {
-            upload.charge.has_room(bytes)?;
-            upload.trims |= reserve(&upload.file, bytes)?;
+        if let Some(bytes) = self.announced.filter(|bytes| *bytes > 0) {
+            let at = tell(&upload.file)?;
+            has_space(&upload.file, at, bytes)?;
+            // Guests, and who shares an account with others, would take room from them without sending a byte.
+            if self.owner.is_some() {
+                upload.charge.reserve(bytes)?;
+                upload.trims |= reserve(&upload.file, at, bytes)?;
+            } else {
+                upload.charge.has_room(bytes)?;
+            }
         }
         Ok(upload)
     }
@@ -322,6 +329,20 @@ impl Upload for LocalUpload {
     fn commit(self: Box<Self>) -> Answer<'static, ()> {
         Box::pin(blocking(move || settle(self.finish())))
     }
+
+    fn let_go(self: Box<Self>) -> BoxFuture<'static, ()> {
+        // Whoever wants the file waits for its end from now on, instead of being refused.
+        self.claim.passes();
+        Box::pin(async {
+            let let_go = move || {
+                drop(self);
+                Ok(())
+            };
+            if let Err(error) = blocking(let_go).await {
+                tracing::warn!(%error, "an upload that broke off was not cleared away");
+            }
+        })
+    }
 }
 
 impl LocalUpload {
@@ -467,21 +488,19 @@ fn open_there(place: &Place, facts: &Facts, more: OFlags) -> Result<File, Failur
     Ok(file.into())
 }
 
+/// Whether bytes that were announced can have room at all: a file system without says so at once, and is not filled up to
+/// find out.
+fn has_space(file: &File, at: u64, bytes: u64) -> Result<(), Failure> {
+    let ends = at.checked_add(bytes).is_some_and(|end| i64::try_from(end).is_ok());
+    let is_full = |fs: StatVfs| fs.f_bavail.saturating_mul(fs.f_frsize) < bytes;
+    if !ends || fstatvfs(file).is_ok_and(is_full) { Err(StorageError::NoSpace.into()) } else { Ok(()) }
+}
+
 /// Makes room for bytes that were announced. Tells whether there is now room that may be too much.
-fn reserve(file: &File, bytes: u64) -> Result<bool, Failure> {
-    let at = tell(file)?;
-    if bytes == 0 || at.checked_add(bytes).is_none_or(|end| i64::try_from(end).is_err()) {
-        return if bytes == 0 { Ok(false) } else { Err(StorageError::NoSpace.into()) };
-    }
-    // A file system without room says so at once, and is not filled up to find out.
-    if let Ok(fs) = fstatvfs(file)
-        && fs.f_bavail.saturating_mul(fs.f_frsize) < bytes
-    {
-        return Err(StorageError::NoSpace.into());
-    }
+fn reserve(file: &File, at: u64, bytes: u64) -> Result<bool, Errno> {
     match fallocate(file, FallocateFlags::KEEP_SIZE, at, bytes) {
         Ok(()) => Ok(true),
-        Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(errno.into()),
+        Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(errno),
         // The file system does not do that; the upload will find out.
         Err(_) => Ok(false),
     }

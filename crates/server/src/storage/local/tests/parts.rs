@@ -153,6 +153,34 @@ async fn room_that_was_made_is_not_kept_with_a_part() {
 }
 
 #[tokio::test]
+async fn room_that_a_killed_server_had_made_is_given_back() {
+    let place = Place::with(ann());
+    let old = fs::metadata(place.root()).unwrap().modified().unwrap() - Duration::from_secs(3600);
+    let room = |name: &str| fs::metadata(place.at(name)).unwrap().blocks() * 512;
+    let (part, over) = (aside::part_name("ann", b"a"), aside::over_name(Some("ann"), b"b"));
+    let (part, over) = (std::str::from_utf8(&part).unwrap(), std::str::from_utf8(&over).unwrap());
+    for name in [part, over] {
+        place.write(name, "12345");
+        let file = fs::File::options().write(true).open(place.at(name)).unwrap();
+        let _ = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, 1 << 20);
+        file.set_modified(old).unwrap();
+    }
+    // One that an upload has is not touched.
+    let upload = Put { announced: Some(1 << 20), ..Put::new(&place.fs, "c") }.write("123").await.unwrap();
+    let held = place.names().into_iter().find(|name| name.starts_with(".port21-part-") && name != part).unwrap();
+    let before = room(&held);
+    assert_eq!(place.fs.collect_stale().await, Ok(0));
+    assert!(room(part) < 1 << 18 && room(over) < 1 << 18, "{} and {}", room(part), room(over));
+    assert_eq!((place.read(part), place.read(over), room(&held)), ("12345".into(), String::new(), before));
+    for name in [part, over] {
+        assert_eq!(fs::metadata(place.at(name)).unwrap().modified().unwrap(), old, "it does not become younger");
+    }
+    upload.commit().await.unwrap();
+    end(&place.fs, Some(5)).all("67").await.unwrap();
+    assert_eq!(place.read("a"), "1234567");
+}
+
+#[tokio::test]
 async fn a_part_is_one_uploads_at_a_time() {
     let place = Place::with(ann());
     let upload = Put::new(&place.fs, "a").write("12345").await.unwrap();
@@ -491,6 +519,48 @@ async fn counted(put: &Put<'_>, text: &str) -> Result<Box<dyn Upload>, StorageEr
     let Sink::File(file) = upload.sink() else { unreachable!("local files are files") };
     (&*file).write_all(text.as_bytes()).unwrap();
     Ok(upload)
+}
+
+#[tokio::test]
+async fn room_that_was_announced_is_taken_once() {
+    let quota = Arc::new(Count { most: 100, ..Count::default() });
+    let settings = || LocalSettings { quota: Some(quota.clone()), ..ann() };
+    let place = Place::with(settings());
+    let now = || *quota.now.lock().unwrap();
+    let announced = |name, bytes| Put { announced: Some(bytes), ..Put::new(&place.fs, name) };
+    let first = counted(&announced("a", 90), "x").await.unwrap();
+    assert_eq!(now(), (90, 1));
+    assert_eq!(counted(&announced("b", 90), "x").await.err(), Some(StorageError::OverQuota));
+    assert_eq!(now(), (90, 1), "what was refused has taken nothing");
+    drop(first);
+    assert_eq!(now(), (1, 1), "the part");
+    counted(&announced("b", 90), "12345").await.unwrap().commit().await.unwrap();
+    assert_eq!(now(), (6, 2));
+    // More than was announced is taken as it comes.
+    let mut more = counted(&announced("c", 10), "0123456789abcdef").await.unwrap();
+    more.sync().await.unwrap();
+    more.commit().await.unwrap();
+    assert_eq!(now(), (22, 3));
+    // In place: only what is behind the file's end is more.
+    let put = Put { placement: Placement::At(10), announced: Some(20), ..Put::new(&place.fs, "c") };
+    let upload = counted(&put, "x").await.unwrap();
+    assert_eq!(now(), (36, 3));
+    upload.commit().await.unwrap();
+    assert_eq!(now(), (17, 3));
+
+    // Of whom nobody knows who they are: they are told, and get nothing without sending it.
+    let guests = LocalFs::open(place.root(), LocalSettings { owner: None, ..settings() }).unwrap();
+    let put = |bytes| Put { announced: Some(bytes), ..Put::new(&guests, "d") };
+    assert_eq!(counted(&put(84), "").await.err(), Some(StorageError::OverQuota));
+    let upload = counted(&put(83), "x").await.unwrap();
+    assert_eq!(now(), (18, 4));
+    upload.commit().await.unwrap();
+    assert_eq!(now(), (18, 4));
+    let unlimited = place.other(None);
+    let upload = Put { announced: Some(1 << 20), ..Put::new(&unlimited, "e") }.write("x").await.unwrap();
+    let taken: u64 = place.names().iter().map(|name| fs::metadata(place.at(name)).unwrap().blocks() * 512).sum();
+    assert!(taken < 1 << 18, "{taken}");
+    drop(upload);
 }
 
 #[tokio::test]

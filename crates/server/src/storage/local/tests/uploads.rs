@@ -154,6 +154,24 @@ async fn what_is_written_is_not_taken_away() {
 }
 
 #[tokio::test]
+async fn who_wants_the_file_of_an_upload_on_its_way_out_waits_for_that() {
+    let place = Place::new();
+    place.write("a", "old");
+    for _ in 0..20 {
+        let upload = Put::new(&place.fs, "a").write("new").await.unwrap();
+        let newer = Put::new(&place.fs, "a");
+        let gone = tokio::spawn(upload.let_go());
+        // It has been told to go, and may not have gone yet.
+        let ((), result) = tokio::join!(async { gone.await.unwrap() }, async {
+            tokio::task::yield_now().await;
+            newer.all("newer").await
+        });
+        result.unwrap();
+        assert_eq!(place.read("a"), "newer");
+    }
+}
+
+#[tokio::test]
 async fn two_names_of_one_file_become_one() {
     let place = Place::new();
     place.write("a", "one");
