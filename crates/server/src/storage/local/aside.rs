@@ -19,7 +19,8 @@
 //! the result would be neither. So the file aside is made under a name that can be found again too, and when the upload is
 //! interrupted it stays, empty, as a mark. (A server that is killed leaves the same mark, with what had come in it.) Until
 //! its account has sent the whole file, or removed the old one or given it another name, nothing is added to a file of
-//! that name, by whomever it was put there: whatever is there, it is not what the client had begun to send.
+//! that name, by whomever it was put there: whatever is there, it is not what the client had begun to send. A part holds it
+//! off in the same way, where somebody else has given its name to a file.
 
 use std::fs::File;
 use std::time::Duration;

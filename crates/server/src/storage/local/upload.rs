@@ -20,7 +20,8 @@ use rustix::io::{Errno, dup};
 
 use super::super::quota::Charge;
 use super::super::{Answer, BoxFuture, CommitMode, Quota, Sink, Upload};
-use super::aside::{Aside, is_marked, over_name, part_name, random_letters, remove_mark, remove_part};
+use super::aside::{Aside, is_marked, over_name, part_name, part_size};
+use super::aside::{random_letters, remove_mark, remove_part};
 use super::attributes::take_over;
 use super::facts::Facts;
 use super::failure::Failure;
@@ -79,6 +80,7 @@ impl Begin {
             path: self.path,
             commit: self.commit,
             synced: None,
+            began: false,
             spoilt: self.form == Form::Ascii,
             charge,
             claim,
@@ -94,6 +96,7 @@ impl Begin {
                 upload.charge.has_room(bytes)?;
             }
         }
+        upload.began = true;
         Ok(upload)
     }
 
@@ -104,7 +107,9 @@ impl Begin {
             // The client goes on with a part, and there is a file by now: they have nothing to do with each other.
             (Placement::At(1..) | Placement::End, Some(_), Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
             // Or it goes on with, or adds to, what it may take for the beginning of what it had sent.
-            (Placement::At(1..) | Placement::End, ..) if is_marked(&place.dir, &self.over_name(&place)) => {
+            (Placement::At(1..) | Placement::End, there, _)
+                if self.was_interrupted(&place, there.and(part.as_ref())) =>
+            {
                 Err(StorageError::NoResume.into())
             }
             (Placement::At(from @ 1..), Some(facts), _) => self.in_place(&place, &facts, from),
@@ -219,6 +224,13 @@ impl Begin {
         Ok(Opened { file: file.into(), end: End::Stay, charge })
     }
 
+    /// Whether an upload of this account broke off, over a file of this name, or before somebody else gave the name to one:
+    /// whatever that is, it is not what the client had begun to send.
+    fn was_interrupted(&self, place: &Place, part: Option<&Vec<u8>>) -> bool {
+        let has_part = part.is_some_and(|part| !matches!(part_size(&place.dir, part), Err(Failure::Os(Errno::NOENT))));
+        has_part || is_marked(&place.dir, &self.over_name(place))
+    }
+
     fn over_name(&self, place: &Place) -> Vec<u8> {
         over_name(self.owner.as_deref(), &place.name)
     }
@@ -254,6 +266,8 @@ pub(super) struct LocalUpload {
     commit: CommitMode,
     /// What the disk said, once it was asked.
     synced: Option<Result<(), StorageError>>,
+    /// Whether its client has been let begin, and so may have sent something, even if none of it has come here.
+    began: bool,
     /// Whether what came is worth nothing, if it is interrupted.
     spoilt: bool,
     charge: Charge,
@@ -416,8 +430,7 @@ impl Drop for LocalUpload {
             }
             End::Rename { aside, old, .. } if aside.is_here() => {
                 // Where there is an old file, the client may think that what it has sent is in it.
-                let may_think_so = tell(&self.file).is_ok_and(|written| written > 0) || aside.was_marked();
-                if old.is_some() && may_think_so {
+                if old.is_some() && (self.began || aside.was_marked()) {
                     aside.leave_mark(&self.file);
                 } else {
                     aside.remove();

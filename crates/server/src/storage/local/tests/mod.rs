@@ -1,6 +1,7 @@
 mod changes;
 mod confinement;
 mod listings;
+mod model;
 mod parts;
 mod reading;
 mod uploads;

@@ -91,7 +91,12 @@ async fn no_upload_goes_on_from_anywhere_else() {
     place.write("a", "12345");
     assert_eq!(end(&place.fs, Some(5)).all("x").await, Err(StorageError::NoResume));
     assert_eq!(at(&place.fs, 5, Some(5)).all("x").await, Err(StorageError::NoResume));
+    // Nor does it whatever the client was told: what is there was begun by somebody else.
+    assert_eq!(end(&place.fs, None).all("x").await, Err(StorageError::NoResume));
+    let told = Some(Told::File(5));
+    assert_eq!(Put { told, ..at(&place.fs, 5, None) }.all("x").await, Err(StorageError::NoResume));
     assert_eq!(place.read("a"), "12345");
+    end(&other, None).all("x").await.unwrap();
 }
 
 #[tokio::test]

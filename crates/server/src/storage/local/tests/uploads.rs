@@ -48,7 +48,7 @@ async fn a_second_writer_is_refused() {
     place.write("a", "old");
     fs::hard_link(place.at("a"), place.at("same")).unwrap();
     symlink("a", place.at("link")).unwrap();
-    for first in [Placement::Whole, Placement::End, Placement::At(1)] {
+    for first in [Placement::End, Placement::At(1), Placement::Whole] {
         let upload = Put { placement: first, ..Put::new(&place.fs, "a") }.write("").await.unwrap();
         // Another account with the same root is no way round.
         let other = LocalFs::open(place.root(), LocalSettings::default()).unwrap();
