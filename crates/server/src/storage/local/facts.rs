@@ -99,14 +99,16 @@ pub(super) struct Rights {
     uid: u32,
     groups: Vec<u32>,
     account: Permissions,
+    /// The account's root: the file system, and the file in it.
+    root: (u64, u64),
 }
 
 impl Rights {
-    /// Those of this process, as they are now, for an account that may do `account`.
-    pub(super) fn now(account: Permissions) -> Rights {
+    /// Those of this process, as they are now, for an account that may do `account` below `root`.
+    pub(super) fn now(account: Permissions, root: (u64, u64)) -> Rights {
         let mut groups: Vec<u32> = getgroups().unwrap_or_default().iter().map(|g| g.as_raw()).collect();
         groups.push(getegid().as_raw());
-        Rights { uid: geteuid().as_raw(), groups, account }
+        Rights { uid: geteuid().as_raw(), groups, account, root }
     }
 
     /// The value of the fact `perm` (RFC 3659 section 7.5.5) of a file in the directory `parent`. It tells what the
@@ -118,7 +120,9 @@ impl Rights {
         let (file, directory) = (facts.is_file(), facts.is_directory());
         // In a directory with the sticky bit only the owners of file and directory may take a name away.
         let sticky = parent.mode & 0o1000 != 0 && ![0, facts.uid, parent.uid].contains(&self.uid);
-        let named = self.bit(parent, 2) && self.bit(parent, 1) && !sticky;
+        // The root has no name to be removed or changed.
+        let is_root = (facts.device, facts.inode) == self.root;
+        let named = self.bit(parent, 2) && self.bit(parent, 1) && !sticky && !is_root;
         let fills = directory && writable && searchable;
         let overwrite = may(Permission::Write) && may(Permission::Overwrite);
         [
@@ -166,7 +170,7 @@ mod tests {
     }
 
     fn perm(account: Permissions, of: Facts, parent: Facts) -> String {
-        String::from_utf8(Rights { uid: 7, groups: vec![70], account }.perm(&of, &parent)).unwrap()
+        String::from_utf8(Rights { uid: 7, groups: vec![70], account, root: (1, 1) }.perm(&of, &parent)).unwrap()
     }
 
     #[test]
@@ -178,6 +182,7 @@ mod tests {
         assert_eq!(perm(Permissions::ALL, facts(FILE | 0o640, 8, 80), home), "df");
         assert_eq!(perm(Permissions::ALL, home, home), "cdeflmp");
         assert_eq!(perm(Permissions::READ_ONLY, home, home), "el");
+        assert_eq!(perm(Permissions::ALL, Facts { inode: 1, ..home }, home), "celmp", "the root");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn open(
         path = whole;
         pattern = None;
     }
-    let detail = Detail::new(format, options, settings);
+    let detail = Detail::new(format, options, settings, tree.root());
     if options.directory && pattern.is_none() {
         return Ok(LocalListing::of(single(&tree, &path, &detail)?));
     }
@@ -424,7 +424,7 @@ impl Detail {
         Detail { stat: false, is_facts: false, unique: false, rights: None, show_owners: false }
     }
 
-    fn new(format: ListFormat, options: ListOptions, settings: &LocalSettings) -> Detail {
+    fn new(format: ListFormat, options: ListOptions, settings: &LocalSettings, root: (u64, u64)) -> Detail {
         let ordered = options.by_time || options.by_size;
         let detail = Detail { show_owners: settings.show_owners, ..Detail::names() };
         match format {
@@ -435,7 +435,7 @@ impl Detail {
                 stat: facts.without(Fact::Type) != FactSet::NONE,
                 is_facts: true,
                 unique: facts.contains(Fact::Unique),
-                rights: facts.contains(Fact::Perm).then(|| Rights::now(settings.permissions)),
+                rights: facts.contains(Fact::Perm).then(|| Rights::now(settings.permissions, root)),
                 ..detail
             },
         }

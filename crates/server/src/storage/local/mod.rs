@@ -287,7 +287,7 @@ impl Storage for LocalFs {
             let parent = Facts::from(fstat(tree.open(&path.parent(), LOOK, lookup)?)?);
             let mut entry = facts::entry(path.as_bytes().to_vec(), &facts, settings.show_owners);
             entry.unique = Some(facts::unique(&facts));
-            entry.perm = Some(Rights::now(settings.permissions).perm(&facts, &parent));
+            entry.perm = Some(Rights::now(settings.permissions, tree.root()).perm(&facts, &parent));
             Ok(entry)
         }))
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 use port21_proto::FtpPath;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
-use rustix::fs::{fstatfs, open, openat, openat2, readlinkat, statat};
+use rustix::fs::{fstat, fstatfs, open, openat, openat2, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::facts::Facts;
@@ -22,6 +22,8 @@ use super::facts::Facts;
 /// An account's files, from its root down.
 pub(super) struct Tree {
     root: OwnedFd,
+    /// Its file system, and the file in it.
+    identity: (u64, u64),
     /// Whether openat2 works here. It is missing before Linux 5.6, and some sandboxes refuse it.
     kernel: bool,
     /// Whether to try [`Lookup::Cached`] at all.
@@ -82,13 +84,19 @@ impl Tree {
         if !kernel {
             tracing::warn!("openat2 is not to be had here: paths are walked part by part, which is slower");
         }
-        Ok(Tree { root, kernel, quick })
+        let facts = Facts::from(fstat(&root)?);
+        Ok(Tree { root, identity: (facts.device, facts.inode), kernel, quick })
     }
 
     /// A tree that never asks openat2, to test the other way.
     #[cfg(test)]
     pub(super) fn walking(root: &Path) -> Tree {
         Tree { kernel: false, quick: false, ..Tree::new(root).unwrap() }
+    }
+
+    /// What tells the root from all other directories: its file system, and the file in it.
+    pub(super) fn root(&self) -> (u64, u64) {
+        self.identity
     }
 
     /// Whether [`Lookup::Cached`] is worth a try.

@@ -105,9 +105,10 @@ async fn a_race_of_directory_and_link_wins_nothing() {
             }
         }
     });
-    let (mut read, mut refused) = (0, 0);
     for fs in [&place.fs, &place.walking()] {
-        for round in 0..3000 {
+        let (mut read, mut refused) = (0, 0);
+        // Until there was something to be won, more than once: how the threads take turns is not for us to say.
+        for round in 0.. {
             match get(fs, "d/secret", 0).await {
                 Ok(text) => {
                     assert_eq!(text, "inside");
@@ -121,17 +122,24 @@ async fn a_race_of_directory_and_link_wins_nothing() {
                 let _ = fs.rename(&path("d/secret2"), &path("d/secret"), true).await;
                 let _ = fs.rename(&path("l/secret2"), &path("l/secret"), true).await;
             }
+            if round >= 3000 && read.min(refused) >= 10 {
+                break;
+            }
         }
     }
     // The look-up alone, in a narrow loop: what every operation begins with.
     let secret = path("d/secret");
     for fs in [&place.fs, &place.walking()] {
-        for _ in 0..50_000 {
-            if let Ok(file) = fs.tree.open(&secret, OFlags::RDONLY | CAREFUL, Lookup::Full) {
-                let mut text = [0; 16];
-                let read = rustix::io::read(&file, &mut text).unwrap();
-                assert_eq!(&text[..read], b"inside");
-            }
+        let (mut read, mut refused) = (0, 0);
+        while read + refused < 50_000 || read.min(refused) < 10 {
+            let Ok(file) = fs.tree.open(&secret, OFlags::RDONLY | CAREFUL, Lookup::Full) else {
+                refused += 1;
+                continue;
+            };
+            let mut text = [0; 16];
+            let len = rustix::io::read(&file, &mut text).unwrap();
+            assert_eq!(&text[..len], b"inside");
+            read += 1;
         }
     }
     stop.store(true, Ordering::Relaxed);
@@ -139,7 +147,6 @@ async fn a_race_of_directory_and_link_wins_nothing() {
     let outside = place.dir.path().join("outside");
     assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), "secret");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
-    assert_eq!(read + refused, 6000);
 }
 
 #[tokio::test]

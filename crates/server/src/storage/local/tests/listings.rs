@@ -63,6 +63,9 @@ async fn names_alone_cost_no_look_and_facts_tell_what_was_asked() {
     let of = |name: &str| list.iter().find(|e| e.name == name.as_bytes()).unwrap();
     assert_eq!((of(".").kind, of("..").kind), (EntryKind::CurrentDirectory, EntryKind::ParentDirectory));
     assert_eq!(of(".b").perm.as_deref(), Some(&b"adfrw"[..]));
+    for root in [of("."), of(".."), &place.fs.stat(&FtpPath::root()).await.unwrap()] {
+        assert_eq!(root.perm.as_deref(), Some(&b"celmp"[..]), "the root is neither removed nor renamed");
+    }
     assert_eq!((of("d").perm.as_deref(), &of("d").unique), (Some(&b"cdeflmp"[..]), &None));
     assert_eq!(
         place.fs.list(&listed("a", ListFormat::Facts(facts), ListOptions::default())).await.err(),
