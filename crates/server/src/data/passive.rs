@@ -358,9 +358,19 @@ mod tests {
     #[test]
     fn ports_are_not_in_order() {
         let range = 40000..=49999;
-        let ports = PassivePorts::new(Some(range.clone()), Arc::default());
-        let held: Vec<_> = (0..20).map_while(|_| ports.hold(&range)).collect();
-        assert!(held.windows(2).any(|pair| pair[1].port != pair[0].port.wrapping_add(1)));
+        let draw = || -> Vec<u16> {
+            let ports = PassivePorts::new(Some(range.clone()), Arc::default());
+            let held: Vec<_> = (0..20).map_while(|_| ports.hold(&range)).collect();
+            held.iter().map(|lease| lease.port).collect()
+        };
+        let (one, other) = (draw(), draw());
+        assert_eq!((one.len(), other.len()), (20, 20));
+        // That two draws of twenty from ten thousand are alike, or all of one lie in one half, happens to nobody.
+        assert_ne!(one, other);
+        for ports in [one, other] {
+            assert!(ports.iter().any(|port| *port < 45000) && ports.iter().any(|port| *port >= 45000), "{ports:?}");
+            assert!(ports.windows(2).any(|pair| pair[1] < pair[0]) && !ports.is_sorted_by(|a, b| a > b), "{ports:?}");
+        }
     }
 
     #[tokio::test]

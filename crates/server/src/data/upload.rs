@@ -389,16 +389,28 @@ mod tests {
 
     #[tokio::test]
     async fn what_came_before_it_was_cancelled_is_written() {
-        let (got, result) = receive(Form::Image, async |mut client, cancel| {
+        let (data, mut client) = loopback().await;
+        let mut file = tempfile::tempfile().unwrap();
+        let (to, watched) = (Arc::new(file.try_clone().unwrap()), file.try_clone().unwrap());
+        let target = Plain { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
+        let (cancel, cancelled) = oneshot::channel();
+        let client = async {
             client.write_all(b"so far").await.unwrap();
+            while watched.metadata().unwrap().len() < 6 {
+                tokio::task::yield_now().await;
+            }
             // The transfer ends before the client does.
             drop(cancel);
             assert_eq!(tokio::io::AsyncReadExt::read(&mut client, &mut [0]).await.unwrap_or(0), 0);
-            None
-        })
-        .await;
+        };
+        let upload = upload(data, Box::new(target), plain(Form::Image), Cancel::new(cancelled));
+        let (received, ()) = tokio::join!(upload, client);
+        let result = received.unwrap().result;
         assert!(matches!(result, Err(TransferError::Cancelled)), "{result:?}");
-        assert!(b"so far".starts_with(&got));
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"so far");
     }
 
     #[tokio::test]
