@@ -10,12 +10,14 @@
 //! | [`socket`], [`metrics`] | what can be asked: by `port21 status`, `reload`, `kick`; by Prometheus |
 //! | [`systemd`] | what systemd is told and hands over |
 //! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
+//! | `leftovers` | what interrupted uploads have left is removed in time |
 //! | [`hooks`] | programs and URLs that are told what happened |
 //! | `recorder` | `--record`: a recording a session |
 
 mod accounts;
 mod advertise;
 mod hooks;
+mod leftovers;
 mod lines;
 mod log;
 mod metrics;
@@ -36,12 +38,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
-use port21_server::storage::LocalFs;
 use port21_server::tls::TlsSettings;
 use port21_server::{Listen, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use self::hooks::Hooks;
 use self::log::Log;
@@ -57,9 +57,6 @@ use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
 use crate::helper::{self, Helper};
 use crate::sandbox::{Confined, Sandbox};
-
-/// How often left-overs of uploads are looked for.
-const COLLECT: Duration = Duration::from_secs(24 * 3600);
 
 /// How long hooks may go on when the server has ended.
 const HOOKS_END: Duration = Duration::from_secs(10);
@@ -150,7 +147,7 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     let ending = Arc::new(AtomicBool::new(false));
     // All that ends with the server.
     let mut beside = JoinSet::new();
-    beside.spawn(collect_leftovers(running.clone()));
+    beside.spawn(leftovers::collect(running.clone()));
     beside.spawn(advertise::keep_looking_up(running.clone()));
     beside.spawn(tls::renew(running.clone()));
     beside.spawn(reload_on(hang_up, running.clone()));
@@ -214,31 +211,6 @@ async fn tell_systemd(running: Arc<Running>) {
         every.tick().await;
         let alive = if alive.is_some() { "WATCHDOG=1\n" } else { "" };
         running.notifier().tell(&format!("{alive}STATUS={}", running.status_line()));
-    }
-}
-
-/// Removes what uploads left aside when an earlier server was killed, and parts that were kept for long enough, at once
-/// and then daily, beside serving: it reads every directory.
-async fn collect_leftovers(running: Arc<Running>) {
-    let mut daily = tokio::time::interval(COLLECT);
-    daily.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        daily.tick().await;
-        // As it is now: a reload may have changed it.
-        let sites: Vec<Config> = running.config().sites().collect();
-        for site in sites {
-            let root = site.root();
-            let collected = match LocalFs::open(&root, site.uploads.files(None)) {
-                Ok(files) => files.collect_stale().await.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            let root = root.display();
-            match collected {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(count, %root, "removed left-overs of uploads that were not finished"),
-                Err(error) => tracing::warn!(%error, %root, "cannot look for left-overs of uploads"),
-            }
-        }
     }
 }
 

@@ -41,7 +41,7 @@ impl UserFile {
     ///
     /// # Errors
     /// As [`UserFile::read`].
-    pub(super) fn read_by(path: &Path, read: impl Fn(&Path) -> io::Result<String>) -> anyhow::Result<UserFile> {
+    pub(crate) fn read_by(path: &Path, read: impl Fn(&Path) -> io::Result<String>) -> anyhow::Result<UserFile> {
         let text = match read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(UserFile::default()),
