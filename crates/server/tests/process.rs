@@ -1,9 +1,12 @@
 //! What belongs to a process as a whole: its descriptors and tasks, its log. These tests have a process of their own, and
 //! run in it one at a time.
 
+#[path = "process/secure.rs"]
+mod secure;
+
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +14,8 @@ use std::time::{Duration, Instant};
 use port21_proto::server::LoginError;
 use port21_proto::verb::Permissions;
 use port21_server::storage::{BoxFuture, CommitMode, LocalSettings};
-use port21_server::{Account, Attempt, Authenticator, Server, ServerHandle, Settings};
+use port21_server::tls::TlsSettings;
+use port21_server::{Account, Attempt, Authenticator, Listen, Server, ServerHandle, Settings, TlsMode};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tracing::field::{Field, Visit};
@@ -48,6 +52,11 @@ struct Site {
 
 impl Site {
     fn new(change: impl FnOnce(&mut Settings)) -> Site {
+        Site::with(None, change)
+    }
+
+    /// One that offers TLS, where it has what that needs.
+    fn with(tls: Option<TlsSettings>, change: impl FnOnce(&mut Settings)) -> Site {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut settings =
@@ -57,8 +66,14 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let within = runtime.enter();
-        let mut server = Server::builder(Arc::new(Anybody(dir.path().to_owned()))).settings(settings).build();
-        let addr = server.listen(SocketAddr::from((HERE, 0))).unwrap();
+        let mut builder = Server::builder(Arc::new(Anybody(dir.path().to_owned()))).settings(settings);
+        let mut place = Listen::from(SocketAddr::from((HERE, 0)));
+        if let Some(tls) = tls {
+            builder = builder.tls(tls).unwrap();
+            place = place.with_tls(TlsMode::Offer);
+        }
+        let mut server = builder.build();
+        let addr = server.listen(place).unwrap();
         let handle = server.handle();
         runtime.spawn(server.run(std::future::pending()));
         drop(within);
@@ -146,24 +161,41 @@ enum Ending {
     Gone,
 }
 
-/// What a session says up to its transfer.
-fn lines(verb: &str) -> [(String, u16); 5] {
-    [("USER user", 331), ("PASS x", 230), ("TYPE I", 200), ("EPSV", 229), (verb, 150)]
+/// How a data connection comes to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Passive,
+    Active,
+}
+
+/// What a session says up to its transfer; `port` is where it listens itself, if it does.
+fn lines(verb: &str, port: Option<u16>) -> [(String, u16); 5] {
+    let data = match port {
+        None => ("EPSV".into(), 229),
+        Some(port) => (format!("EPRT |1|127.0.0.1|{port}|"), 200),
+    };
+    [("USER user".into(), 331), ("PASS x".into(), 230), ("TYPE I".into(), 200), data, (verb.into(), 150)]
         .map(|(line, code)| (format!("{line}\r\n"), code))
 }
 
-/// A session that is cut off behind so many bytes of what it says, and of its data.
-fn cut_off(site: &Site, verb: &str, bytes: usize, data: Option<usize>, ending: Ending) {
+/// A verb with a file name of this session's own: the upload of the one before may still be on its way out, and holds its
+/// name until then.
+fn with_number(verb: &str) -> String {
     static SESSIONS: AtomicUsize = AtomicUsize::new(0);
-    // The upload of the session before may still be on its way out, and holds its name until then.
-    let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
-    let verb = &verb.replace("NUMBER", &format!("{number:06}"));
+    verb.replace("NUMBER", &format!("{:06}", SESSIONS.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// A session that is cut off behind so many bytes of what it says, and of its data.
+fn cut_off(site: &Site, verb: &str, mode: Mode, bytes: usize, data: Option<usize>, ending: Ending) {
+    let verb = &with_number(verb);
+    let listener = (mode == Mode::Active).then(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let port = listener.as_ref().map(|listener| listener.local_addr().unwrap().port());
     let mut client = site.connect();
     client.reply(220);
     let mut left = bytes;
     let mut stream = None;
     let mut begun = false;
-    for (line, code) in lines(verb) {
+    for (line, code) in lines(verb, port) {
         if left < line.len() {
             client.send(&line.as_bytes()[..left]);
             break;
@@ -176,6 +208,9 @@ fn cut_off(site: &Site, verb: &str, bytes: usize, data: Option<usize>, ending: E
             let port = port21_proto::addr::parse_epsv(text.trim_end().as_bytes()).unwrap();
             stream = Some(TcpStream::connect((HERE, port)).unwrap());
         }
+    }
+    if let (Some(listener), true, true) = (&listener, begun, data.is_some()) {
+        stream = Some(listener.accept().unwrap().0);
     }
     if let (Some(stream), Some(amount)) = (&mut stream, data) {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -199,36 +234,45 @@ fn cut_off(site: &Site, verb: &str, bytes: usize, data: Option<usize>, ending: E
     }
 }
 
-#[test]
-fn of_a_session_that_is_cut_off_at_any_byte_nothing_is_left() {
-    let site = Site::new(|_| {});
-    std::fs::write(site.dir.path().join("file"), vec![b'x'; 300_000]).unwrap();
-    let verbs = ["RETR file", "STOR NUMBER", "LIST"];
-    // Whatever is made once, for all sessions, is made.
-    for verb in verbs {
-        cut_off(&site, verb, usize::MAX, Some(10), Ending::Abort);
-    }
+const ENDINGS: [Ending; 4] = [Ending::Abort, Ending::Quit, Ending::Reset, Ending::Gone];
+
+const VERBS: [&str; 3] = ["RETR file", "STOR NUMBER", "LIST"];
+
+/// What is held when nobody is on. Whatever is made once, for all sessions, was made: the server itself is the one task.
+fn at_rest(site: &Site) -> [usize; 4] {
     let until = Instant::now() + PATIENCE;
     while site.handle.counts().sessions > 0 || site.handle.counts().passive_in_use > 0 {
         assert!(Instant::now() < until);
         std::thread::yield_now();
     }
-    // The server itself is the one task.
-    let before = [std::fs::read_dir("/proc/self/fd").unwrap().count(), 1, 0, 0];
-    for ending in [Ending::Abort, Ending::Quit, Ending::Reset, Ending::Gone] {
-        for verb in verbs {
-            let whole: usize = lines(verb).iter().map(|(line, _)| line.len()).sum();
+    [std::fs::read_dir("/proc/self/fd").unwrap().count(), 1, 0, 0]
+}
+
+#[test]
+fn of_a_session_that_is_cut_off_at_any_byte_nothing_is_left() {
+    let site = Site::new(|_| {});
+    std::fs::write(site.dir.path().join("file"), vec![b'x'; 300_000]).unwrap();
+    let modes = [Mode::Passive, Mode::Active];
+    for (verb, mode) in VERBS.into_iter().flat_map(|verb| modes.map(|mode| (verb, mode))) {
+        cut_off(&site, verb, mode, usize::MAX, Some(10), Ending::Abort);
+    }
+    let before = at_rest(&site);
+    for ending in ENDINGS {
+        for (verb, mode) in VERBS.into_iter().flat_map(|verb| modes.map(|mode| (verb, mode))) {
+            // A port that the system gives has five digits.
+            let port = (mode == Mode::Active).then_some(40000);
+            let whole: usize = lines(verb, port).iter().map(|(line, _)| line.len()).sum();
             for bytes in 0..=whole {
-                cut_off(&site, verb, bytes, None, ending);
+                cut_off(&site, verb, mode, bytes, None, ending);
             }
             // From the EPSV's end on there can be a data connection.
             for bytes in whole - verb.len() - 2..=whole {
-                cut_off(&site, verb, bytes, Some(bytes % 3), ending);
+                cut_off(&site, verb, mode, bytes, Some(bytes % 3), ending);
             }
             for data in [0, 1, 1000, 100_000, 300_000] {
-                cut_off(&site, verb, whole, Some(data), ending);
+                cut_off(&site, verb, mode, whole, Some(data), ending);
             }
-            site.wait_until_held_is(before, &format!("{verb}, {ending:?}"));
+            site.wait_until_held_is(before, &format!("{verb}, {mode:?}, {ending:?}"));
         }
     }
     site.login().command("NOOP", 200);

@@ -239,6 +239,25 @@ pub(crate) const REPLIES: &[Promise] = &[
         ],
     ),
     promise(
+        "COMB and RMDA look at everything before they change anything: files by what they are, whatever their names, and what may be removed.",
+        &[
+            "server/tests/it/verbs.rs a_file_is_not_put_to_itself_by_another_name",
+            "server/tests/it/verbs.rs nothing_is_combined_of_which_a_part_may_not_be_removed",
+            "server/tests/it/verbs.rs a_tree_stays_whole_where_something_in_it_may_not_be_removed",
+            "server/src/storage/local/tests/changes.rs a_file_that_is_held_is_nobody_elses_until_it_is_gone",
+        ],
+    ),
+    promise(
+        "A name holds the old file or the whole new one, never a mixture; what is being written, and its name, is nobody else's.",
+        &[
+            "server/src/storage/local/tests/model.rs a_name_holds_the_old_file_or_the_new_one_and_the_books_are_true",
+            "server/src/storage/local/tests/parts.rs nobody_goes_on_with_the_old_file_after_an_upload_over_it_broke_off",
+            "server/src/storage/local/tests/uploads.rs a_name_that_an_upload_will_get_is_given_to_nobody_else",
+            "server/src/storage/local/tests/uploads.rs what_is_written_is_not_taken_away",
+            "server/tests/it/parts.rs cut_anywhere_in_any_way_and_gone_on_with",
+        ],
+    ),
+    promise(
         "HOST, or the name in the TLS handshake, chooses among the sites of a server, each with greeting, accounts and files of its own.",
         &[
             "server/tests/it/verbs.rs host_chooses_greeting_accounts_and_files",
@@ -366,6 +385,7 @@ pub(crate) const SECURITY: &[Promise] = &[
             "proto/tests/server/properties.rs no_bytes_and_no_cut_do_harm",
             "server/tests/it/hostile.rs a_client_that_vanishes_leaves_nothing_running",
             "server/tests/process.rs of_a_session_that_is_cut_off_at_any_byte_nothing_is_left",
+            "server/tests/process/secure.rs of_a_session_under_tls_that_is_cut_off_anywhere_nothing_is_left",
         ],
     ),
     promise(
