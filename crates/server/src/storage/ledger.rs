@@ -70,6 +70,8 @@ struct Books {
 #[derive(Debug, Default)]
 struct State {
     used: Used,
+    /// Bytes that uploads have announced and not written yet: no count of the disk finds them.
+    reserved: u64,
     /// How often it has changed.
     changes: u64,
     counted_at: Option<Instant>,
@@ -166,13 +168,9 @@ impl Ledger {
 impl Quota for Ledger {
     fn take(&self, bytes: u64, files: u64) -> Result<(), StorageError> {
         let mut state = self.lock();
-        let after =
-            Used { bytes: state.used.bytes.saturating_add(bytes), files: state.used.files.saturating_add(files) };
-        let is_over = |limit: Option<u64>, more: u64, after: u64| more > 0 && limit.is_some_and(|most| after > most);
-        if is_over(self.limits.bytes, bytes, after.bytes) || is_over(self.limits.files, files, after.files) {
-            return Err(StorageError::OverQuota);
-        }
-        state.used = after;
+        state.check(&self.limits, bytes, files)?;
+        state.used.bytes = state.used.bytes.saturating_add(bytes);
+        state.used.files = state.used.files.saturating_add(files);
         state.changes += 1;
         Ok(())
     }
@@ -184,12 +182,44 @@ impl Quota for Ledger {
         state.changes += 1;
     }
 
+    fn reserve(&self, bytes: u64) -> Result<(), StorageError> {
+        let mut state = self.lock();
+        state.check(&self.limits, bytes, 0)?;
+        state.reserved = state.reserved.saturating_add(bytes);
+        Ok(())
+    }
+
+    fn take_reserved(&self, bytes: u64) {
+        let mut state = self.lock();
+        state.reserved = state.reserved.saturating_sub(bytes);
+        state.used.bytes = state.used.bytes.saturating_add(bytes);
+        state.changes += 1;
+    }
+
+    fn release(&self, bytes: u64) {
+        let mut state = self.lock();
+        state.reserved = state.reserved.saturating_sub(bytes);
+    }
+
     fn room(&self) -> Option<u64> {
-        self.limits.bytes.map(|most| most.saturating_sub(self.lock().used.bytes))
+        let state = self.lock();
+        self.limits.bytes.map(|most| most.saturating_sub(state.used.bytes).saturating_sub(state.reserved))
     }
 }
 
 impl State {
+    /// Whether there may be so much more.
+    fn check(&self, limits: &QuotaLimits, bytes: u64, files: u64) -> Result<(), StorageError> {
+        let is_over = |limit: Option<u64>, now: u64, more: u64| {
+            more > 0 && limit.is_some_and(|most| now.saturating_add(more) > most)
+        };
+        let now = self.used.bytes.saturating_add(self.reserved);
+        if is_over(limits.bytes, now, bytes) || is_over(limits.files, self.used.files, files) {
+            return Err(StorageError::OverQuota);
+        }
+        Ok(())
+    }
+
     fn begins_count(&mut self) -> bool {
         let is_due = self.counted_at.is_none_or(|at| at.elapsed() >= RECOUNT);
         is_due && !std::mem::replace(&mut self.is_counting, true)
@@ -265,6 +295,22 @@ mod tests {
         // Not again so soon.
         ledger.count_by(|| Ok(Used::default()));
         assert_eq!(ledger.used().0.bytes, 8);
+    }
+
+    #[tokio::test]
+    async fn what_was_announced_is_not_lost_in_a_count() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "12345").unwrap();
+        let files = Arc::new(LocalFs::open(dir.path(), LocalSettings::default()).unwrap());
+        let ledger = Ledger::open(dir.path(), limits(100, 10)).unwrap();
+        ledger.reserve(80).unwrap();
+        assert_eq!((ledger.reserve(21), ledger.room()), (Err(StorageError::OverQuota), Some(20)));
+        // Nothing of it is on the disk, so nothing of it is counted.
+        ledger.lock().used = files.count(|| true).unwrap();
+        assert_eq!((ledger.take(16, 0), ledger.room()), (Err(StorageError::OverQuota), Some(15)));
+        ledger.take_reserved(30);
+        ledger.release(50);
+        assert_eq!((ledger.used().0.bytes, ledger.room()), (35, Some(65)));
     }
 
     #[tokio::test]

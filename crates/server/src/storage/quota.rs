@@ -25,6 +25,25 @@ pub trait Quota: fmt::Debug + Send + Sync {
     /// So much is free again.
     fn give(&self, bytes: u64, files: u64);
 
+    /// Keeps so many bytes free for an upload that has announced them. They count as taken from now on; but they are not on
+    /// the disk yet, and who counts that must not lose them.
+    ///
+    /// # Errors
+    /// [`StorageError::OverQuota`].
+    fn reserve(&self, bytes: u64) -> Result<(), StorageError> {
+        self.take(bytes, 0)
+    }
+
+    /// So many of the reserved bytes are written next: they are taken like all others.
+    fn take_reserved(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// So many of the reserved bytes will not be written.
+    fn release(&self, bytes: u64) {
+        self.give(bytes, 0);
+    }
+
     /// How many bytes more there may be; nothing where there is no limit.
     fn room(&self) -> Option<u64>;
 }
@@ -37,6 +56,8 @@ pub(super) struct Charge {
     at: u64,
     /// How many bytes of the file are counted.
     counted: u64,
+    /// How many bytes more are kept free for it.
+    reserved: u64,
     /// How many files.
     files: u64,
 }
@@ -44,7 +65,7 @@ pub(super) struct Charge {
 impl Charge {
     /// For a file of `size` bytes that is counted already, and is written from `at` on.
     pub(super) fn of_file(quota: Option<&Arc<dyn Quota>>, size: u64, at: u64) -> Charge {
-        Charge { quota: quota.cloned(), at, counted: size, files: 1 }
+        Charge { quota: quota.cloned(), at, counted: size, reserved: 0, files: 1 }
     }
 
     /// For one that is made: it counts as a file of its own unless it will replace one.
@@ -53,7 +74,7 @@ impl Charge {
         if let Some(quota) = quota {
             quota.take(0, files)?;
         }
-        Ok(Charge { quota: quota.cloned(), at: 0, counted: 0, files })
+        Ok(Charge { quota: quota.cloned(), at: 0, counted: 0, reserved: 0, files })
     }
 
     /// Whether so many bytes would have room.
@@ -68,9 +89,11 @@ impl Charge {
     /// So many bytes were announced: nobody else gets their room. What of it is not used in the end is given back by
     /// [`Charge::settle`].
     pub(super) fn reserve(&mut self, bytes: u64) -> Result<(), StorageError> {
-        let at = self.at;
-        self.take(bytes)?;
-        self.at = at;
+        let more = self.at.saturating_add(bytes).saturating_sub(self.counted);
+        if let Some(quota) = &self.quota {
+            quota.reserve(more)?;
+            self.reserved = more;
+        }
         Ok(())
     }
 
@@ -78,9 +101,12 @@ impl Charge {
     pub(super) fn take(&mut self, bytes: u64) -> Result<(), StorageError> {
         let end = self.at.saturating_add(bytes);
         if end > self.counted {
+            let kept = self.reserved.min(end - self.counted);
             if let Some(quota) = &self.quota {
-                quota.take(end - self.counted, 0)?;
+                quota.take(end - self.counted - kept, 0)?;
+                quota.take_reserved(kept);
             }
+            self.reserved -= kept;
             self.counted = end;
         }
         self.at = end;
@@ -91,6 +117,11 @@ impl Charge {
     pub(super) fn settle(&mut self, size: u64) {
         self.give(self.counted.saturating_sub(size), 0);
         self.counted = self.counted.min(size);
+        if let Some(quota) = &self.quota
+            && self.reserved > 0
+        {
+            quota.release(std::mem::take(&mut self.reserved));
+        }
     }
 
     /// It has taken its place. The file of this size is gone that was there until then; or, where there was none any more,
