@@ -124,8 +124,9 @@ pub enum StorageError {
     /// REST beyond the end of the file.
     #[error("Restart offset is beyond the end of the file")]
     BadOffset,
-    /// The client goes on with an upload from where that did not end: bytes of two files would become one.
-    #[error("No upload can go on from there: ask for SIZE again, or send the whole file")]
+    /// The client goes on with an upload from where that did not end, or adds to another file than it had begun to send:
+    /// bytes of two files would become one.
+    #[error("An upload of this file broke off and cannot go on from there: send it whole")]
     NoResume,
     /// The file system is full.
     #[error("No space left on device")]
