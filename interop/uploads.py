@@ -22,7 +22,7 @@ from .wire import Control, reset
 
 _OLD = b"\xee" * 100_000
 # Where an upload is killed: its file was made, is to be synced, named, and its name to be synced.
-_STEPS = (("flock", 1), ("fsync", 1), ("renameat", 1), ("fsync", 2))
+_STEPS = (("flock", 1), ("fsync", 1), ("renameat,renameat2", 1), ("fsync", 2))
 
 
 def scenarios() -> list[Scenario]:
