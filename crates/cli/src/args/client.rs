@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 use port21_client::{Pin, TlsVersion};
 
 use crate::units::parse_duration;
@@ -108,8 +109,16 @@ pub(crate) struct ShellArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
     /// Directories or files.
-    #[arg(value_name = "URL", required = true)]
+    #[arg(value_name = "URL", required_unless_present = "parse")]
     pub(crate) urls: Vec<String>,
+    /// Connect to nothing: read a listing that was saved, as a server's LIST or MLSD sent it; `-` is standard input. Lines
+    /// that cannot be read are told on standard error, and in --json as objects of the kind `unreadable`; what names no file
+    /// (`total 12`) with -v. For reports of a listing that is read wrongly.
+    #[arg(long, value_name = "FILE", conflicts_with = "urls")]
+    pub(crate) parse: Option<PathBuf>,
+    /// When the listing of --parse was made, in UTC: dates without a year are the last before it. Default: now.
+    #[arg(long, value_name = "DATE", requires = "parse", conflicts_with = "urls", value_parser = parse_moment)]
+    pub(crate) now: Option<Timestamp>,
     /// Names alone, one a line.
     #[arg(short = '1', conflicts_with = "json")]
     pub(crate) names: bool,
@@ -241,6 +250,15 @@ fn parse_name_server(text: &str) -> Result<SocketAddr, String> {
     text.parse::<SocketAddr>()
         .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
         .map_err(|_| format!("`{text}` is no address: write 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:5353"))
+}
+
+/// A moment in UTC: a date, or a date and a time of day.
+fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    let civil = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    text.parse::<Timestamp>()
+        .ok()
+        .or_else(|| civil().map(|zoned| zoned.timestamp()))
+        .ok_or_else(|| format!("`{text}` is no date: write 2005-05-02 or 2005-05-02T21:07:00Z"))
 }
 
 /// `A-B`, or one port.

@@ -90,7 +90,7 @@ fn write_sorted(mut entries: Vec<Entry>, args: &LsArgs) -> anyhow::Result<()> {
     entries.iter().try_for_each(|entry| write_entry(entry, args))
 }
 
-fn write_entry(entry: &Entry, args: &LsArgs) -> anyhow::Result<()> {
+pub(super) fn write_entry(entry: &Entry, args: &LsArgs) -> anyhow::Result<()> {
     match (args.json, args.names) {
         (true, _) => write_line(json(entry)),
         (_, true) => write_line(Shown(&entry.name)),
@@ -98,7 +98,7 @@ fn write_entry(entry: &Entry, args: &LsArgs) -> anyhow::Result<()> {
     }
 }
 
-fn write_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
+pub(super) fn write_line(line: impl std::fmt::Display) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("cannot write to standard output")
 }
 
@@ -108,7 +108,8 @@ fn long(entry: &Entry) -> String {
     let who = |name: &Option<Vec<u8>>| name.as_ref().map(|name| format!(" {:<8}", Shown(name).to_string()));
     line.extend(who(&entry.owner));
     line.extend(who(&entry.group));
-    line += &format!(" {:>12}", entry.size.map_or_else(|| "-".to_owned(), |size| size.to_string()));
+    let rough = || entry.rough_size.map_or_else(|| "-".to_owned(), |size| format!("~{size}"));
+    line += &format!(" {:>12}", entry.size.map_or_else(rough, |size| size.to_string()));
     line += &format!(" {:>16} ", entry.modified.map(|m| time(&m)).unwrap_or_default());
     line += &Shown(&entry.name).to_string();
     if let Some(target) = &entry.target {
@@ -138,7 +139,8 @@ fn time(modified: &Modified) -> String {
 }
 
 /// An entry as a JSON object; what the server did not tell is left out. A name that is not UTF-8 is shown escaped, and
-/// its bytes are in `name_hex`.
+/// its bytes are in `name_hex`. `type` and `kind` say the same. Where `rough` is true the size is about that of the file:
+/// good to show, not to compare with.
 pub(super) fn json(entry: &Entry) -> Value {
     let mut out = Map::new();
     put_bytes(&mut out, "name", &entry.name);
@@ -150,8 +152,12 @@ pub(super) fn json(entry: &Entry) -> Value {
         _ => "other",
     };
     out.insert("type".to_owned(), json!(kind));
-    if let Some(size) = entry.size {
+    out.insert("kind".to_owned(), json!(kind));
+    if let Some(size) = entry.size.or(entry.rough_size) {
         out.insert("size".to_owned(), json!(size));
+    }
+    if entry.size.is_none() && entry.rough_size.is_some() {
+        out.insert("rough".to_owned(), json!(true));
     }
     if let Some(modified) = &entry.modified {
         let stamp = modified.at.to_string();
@@ -162,7 +168,13 @@ pub(super) fn json(entry: &Entry) -> Value {
     if let Some(mode) = entry.mode {
         out.insert("mode".to_owned(), json!(format!("{mode:04o}")));
     }
-    for (key, value) in [("owner", &entry.owner), ("group", &entry.group), ("target", &entry.target)] {
+    for (key, value) in [
+        ("owner", &entry.owner),
+        ("group", &entry.group),
+        ("target", &entry.target),
+        ("permissions", &entry.permissions),
+        ("directory", &entry.directory),
+    ] {
         if let Some(value) = value {
             put_bytes(&mut out, key, value);
         }
@@ -170,7 +182,7 @@ pub(super) fn json(entry: &Entry) -> Value {
     Value::Object(out)
 }
 
-fn put_bytes(out: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             out.insert(key.to_owned(), json!(text));
@@ -198,13 +210,18 @@ mod tests {
         assert_eq!(long(&entry()), "-rw-r--r--         1715 2005-05-02 21:07 readme.txt");
         let link = Entry { target: Some(b"x".to_vec()), ..Entry::new(EntryKind::Symlink, "\x1b[2J") };
         assert_eq!(long(&link), format!("l{:9} {:>12} {:>16} \\x1b[2J -> x", "", "-", ""));
+        let rough = Entry { rough_size: Some(512), ..Entry::new(EntryKind::File, "A.TXT;1") };
+        assert_eq!(long(&rough), format!("-{:9} {:>12} {:>16} A.TXT;1", "", "~512", ""));
     }
 
     #[test]
     fn json_loses_nothing() {
-        let want = r#"{"mode":"0644","modified":"2005-05-02T21:07:00Z","name":"readme.txt","size":1715,"type":"file"}"#;
+        let want = concat!(
+            r#"{"kind":"file","mode":"0644","modified":"2005-05-02T21:07:00Z","name":"readme.txt","#,
+            r#""size":1715,"type":"file"}"#
+        );
         assert_eq!(json(&entry()).to_string(), want);
         let odd = json(&Entry::new(EntryKind::Directory, &b"\xff"[..]));
-        assert_eq!(odd.to_string(), r#"{"name":"\\xff","name_hex":"ff","type":"directory"}"#);
+        assert_eq!(odd.to_string(), r#"{"kind":"directory","name":"\\xff","name_hex":"ff","type":"directory"}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! The URL commands, one file each: `ls cat get put mkdir rm mv stat`.
+//! The URL commands, one file each: `ls cat get put mkdir rm mv stat`; and listings that were saved, for `ls --parse`.
 
 mod cat;
 mod get;
@@ -7,6 +7,7 @@ mod mkdir;
 mod mv;
 mod put;
 mod rm;
+mod saved;
 mod stat;
 
 use port21_trace::recording::Recorder;
@@ -21,6 +22,7 @@ use crate::remote::{Place, Remote};
 /// Runs a URL command. ^C and SIGTERM end it: what was transferred in part is left under no whole name.
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Ls(args) if args.parse.is_some() => saved::run(&args),
         Command::Ls(args) => run_until_interrupted(ls::run(&args)),
         Command::Cat(args) => run_until_interrupted(cat::run(&args)),
         Command::Get(args) => run_until_interrupted(get::run(&args)),

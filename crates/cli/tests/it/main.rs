@@ -7,6 +7,7 @@ mod config;
 mod console;
 mod demo;
 mod hosts;
+mod listings;
 mod operations;
 mod sandbox;
 mod serve;

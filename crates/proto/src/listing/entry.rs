@@ -60,8 +60,10 @@ pub struct Entry {
     pub rough_size: Option<u64>,
     /// When it was last changed.
     pub modified: Option<Modified>,
-    /// The twelve permission bits of Unix.
+    /// The twelve permission bits of Unix, as far as the listing tells them.
     pub mode: Option<u32>,
+    /// The permissions, rights or attributes as a LIST writes them: `-rw-r--r--+`, `[RWCEAFMS]`, `(RWED,RWED,RE,)`.
+    pub permissions: Option<Vec<u8>>,
     /// The number of links.
     pub links: Option<u64>,
     /// Its owner.
@@ -74,7 +76,10 @@ pub struct Entry {
     pub unique: Option<Vec<u8>>,
     /// What the user may do with it (MLSx `perm`).
     pub perm: Option<Vec<u8>>,
-    /// The line or lines that it was read from; empty for an entry that was not read.
+    /// The directory that it is in, as a heading of the listing names it (`sub/deeper`), where that is not the listed one: a
+    /// server may list what is below it as well.
+    pub directory: Option<Vec<u8>>,
+    /// The line that it was read from, or lines with LF between them; empty for an entry that was not read.
     pub raw: Vec<u8>,
 }
 
@@ -88,21 +93,23 @@ impl Entry {
             rough_size: None,
             modified: None,
             mode: None,
+            permissions: None,
             links: None,
             owner: None,
             group: None,
             target: None,
             unique: None,
             perm: None,
+            directory: None,
             raw: Vec::new(),
         }
     }
 
-    /// The name, where it names something in the directory itself: not empty, not `.` or `..`, and without `/` and NUL.
-    /// A client that writes below a directory of its own uses no other.
+    /// The name, where it names something in the listed directory itself: not empty, not `.` or `..`, without `/` and NUL,
+    /// and not of another [`directory`](Entry::directory). A client that writes below a directory of its own uses no other.
     pub fn safe_name(&self) -> Option<&[u8]> {
         let bad = matches!(self.name.as_slice(), b"" | b"." | b"..") || self.name.iter().any(|b| matches!(b, b'/' | 0));
-        (!bad).then_some(self.name.as_slice())
+        (!bad && self.directory.is_none()).then_some(self.name.as_slice())
     }
 
     /// Whether it is a directory of any kind.

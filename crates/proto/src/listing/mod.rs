@@ -19,5 +19,5 @@ mod write;
 pub use entry::{Entry, EntryKind, Modified, Precision};
 pub use facts::{Changes, Fact, FactSet};
 pub use options::ListOptions;
-pub use read::{Dialect, ListingReader, MAX_LISTING_LINE, Unreadable, parse, parse_facts};
+pub use read::{Dialect, Listed, ListingReader, MAX_LISTING_LINE, Unreadable, parse, parse_facts};
 pub use write::{write_facts, write_facts_line, write_heading, write_long, write_name};

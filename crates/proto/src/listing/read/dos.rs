@@ -1,52 +1,85 @@
 //! LIST as IIS and other servers on Windows send it: lines like those of `dir`.
+//!
+//! The shapes are known from FileZilla's and Apache Commons Net's test data, lftp, curl and Indy: years of two and four digits,
+//! clocks of 12 and 24 hours, sizes with marks between thousands, links.
 
-use super::columns::{Columns, NoEntry};
+use super::clock::Clock;
+use super::columns::{Columns, begins, contains};
+use super::date::stamp;
+use super::line::{Context, Line, directory, heading};
 use super::size::Size;
-use super::when::{self, Clock};
 use crate::listing::{Entry, EntryKind};
 
 /// `<DIR>` or `<JUNCTION>` and the blanks behind it have as many columns as this.
 const KIND_WIDTH: usize = 15;
 
-pub(super) fn read(line: &[u8]) -> Result<Entry, NoEntry> {
-    entry(line).ok_or(NoEntry::Foreign)
+pub(super) fn read(line: &[u8], context: &mut Context) -> Line {
+    let entry = Parts::of(line, context).and_then(|parts| parts.entry(KIND_WIDTH));
+    Line::of(entry).or_else(|| if is_heading(line) { Line::Heading } else { heading(line, context) })
 }
 
 /// `date time [AM|PM] size name`, or `date time [AM|PM] <DIR> name`.
-fn entry(line: &[u8]) -> Option<Entry> {
-    let columns = Columns::of(line, 4);
-    let (&[day, time], rest) = columns.texts.split_first_chunk()?;
-    let date = when::numeric_date(day)?;
-    let clock = Clock::read(time)?;
-    let (clock, at) = match rest.first().and_then(|half| clock.half(half)) {
-        Some(clock) => (clock, 3),
-        None => (clock, 2),
-    };
-    let modified = Some(when::stamp(date, Some(clock), None)?);
-    let what = *columns.texts.get(at)?;
-    if let Some(kind) = what.strip_prefix(b"<").and_then(|kind| kind.strip_suffix(b">")) {
-        // Names stand in one column, whatever is before them: what is more blank than that belongs to the name.
-        let name = columns.behind(at, KIND_WIDTH.saturating_sub(what.len()));
-        return match kind.to_ascii_uppercase().as_slice() {
-            b"DIR" => Some(directory(name)?),
-            b"JUNCTION" | b"SYMLINK" | b"SYMLINKD" => Some(link(name)?),
-            _ => None,
-        }
-        .map(|entry| Entry { modified, ..entry });
-    }
-    let name = columns.behind(at, 1);
-    let (size, rough_size) = Size::read(what)?.parts();
-    (!name.is_empty()).then(|| Entry { size, rough_size, modified, ..Entry::new(EntryKind::File, name) })
+pub(super) struct Parts<'a> {
+    modified: crate::listing::Modified,
+    columns: Columns<'a>,
+    /// Where the size or the kind is among them.
+    at: usize,
+    /// Whether the clock has 12 hours.
+    pub(super) has_halves: bool,
+    /// How many bytes stand before the size or the kind, and up to its end.
+    pub(super) span: (usize, usize),
 }
 
-fn directory(name: &[u8]) -> Option<Entry> {
-    let kind = match name {
-        b"" => return None,
-        b"." => EntryKind::CurrentDirectory,
-        b".." => EntryKind::ParentDirectory,
-        _ => EntryKind::Directory,
-    };
-    Some(Entry::new(kind, name))
+impl<'a> Parts<'a> {
+    pub(super) fn of(line: &'a [u8], context: &mut Context) -> Option<Parts<'a>> {
+        let columns = Columns::of(line, 4);
+        let (&[day, time], rest) = columns.texts.split_first_chunk()?;
+        let date = context.orders.read(day)?;
+        let clock = Clock::read(time)?;
+        let (clock, at) = match rest.first().and_then(|half| clock.half(half)) {
+            Some(clock) => (clock, 3),
+            None => (clock, 2),
+        };
+        let has_halves = at == 3 || time.last().is_some_and(u8::is_ascii_alphabetic);
+        let span = columns.span(at, line)?;
+        Some(Parts { modified: stamp(date, Some(clock), None)?, columns, at, has_halves, span })
+    }
+
+    /// What the size or the kind says, if it is a kind.
+    pub(super) fn kind(&self) -> Option<&'a [u8]> {
+        self.columns.texts.get(self.at)?.strip_prefix(b"<")?.strip_suffix(b">")
+    }
+
+    /// The entry, where names stand so many columns behind the beginning of a kind.
+    pub(super) fn entry(&self, kind_width: usize) -> Option<Entry> {
+        let what = *self.columns.texts.get(self.at)?;
+        let entry = match self.kind() {
+            Some(kind) => {
+                // Names stand in one column, whatever is before them: what is more blank than that belongs to the name.
+                let name = self.columns.behind(self.at, kind_width.saturating_sub(what.len()));
+                match kind.to_ascii_uppercase().as_slice() {
+                    b"DIR" => directory(name),
+                    b"JUNCTION" | b"SYMLINK" | b"SYMLINKD" | b"MOUNTPOINT" => link(name)?,
+                    _ => return None,
+                }
+            }
+            None => {
+                let (size, rough_size) = Size::read(what)?.parts();
+                Entry { size, rough_size, ..Entry::new(EntryKind::File, self.columns.behind(self.at, 1)) }
+            }
+        };
+        (!entry.name.is_empty()).then_some(Entry { modified: Some(self.modified), ..entry })
+    }
+}
+
+/// What `dir` says before and behind the files: ` Volume in drive C has no label.`, ` Directory of C:\`,
+/// `  3 File(s)  1,234 bytes`.
+fn is_heading(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    begins(line, b"volume in drive ")
+        || begins(line, b"volume serial number ")
+        || begins(line, b"directory of ")
+        || (line.first().is_some_and(u8::is_ascii_digit) && (contains(line, b" file(s)") || contains(line, b" dir(s)")))
 }
 
 /// `name [target]`.
@@ -65,10 +98,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::listing::read::date::Orders;
+
+    fn context() -> Context {
+        Context { now: jiff::Timestamp::UNIX_EPOCH, orders: Orders::ALL, is_first: false }
+    }
 
     /// An entry as `kind size name target date`, with `-` for what is not told.
     fn show(line: &str) -> Option<String> {
-        let e = read(line.as_bytes()).ok()?;
+        let Line::Entry(e) = read(line.as_bytes(), &mut context()) else { return None };
         let text = |t: &[u8]| String::from_utf8(t.to_vec()).unwrap();
         let size = e.size.map_or("-".to_owned(), |n| n.to_string());
         let target = e.target.as_deref().map_or("-".to_owned(), text);
@@ -102,7 +140,7 @@ mod tests {
 
     #[test]
     fn names_may_begin_with_blanks() {
-        let name = |line: &str| String::from_utf8(read(line.as_bytes()).unwrap().name).unwrap();
+        let name = |line: &str| show(line).unwrap().split_once('[').unwrap().1.split_once(']').unwrap().0.to_owned();
         assert_eq!(name("04-27-00  12:09PM       <DIR>            two"), "  two");
         assert_eq!(name("04-27-00  12:09PM       <DIR> one"), "one");
         assert_eq!(name("04-14-00  03:47PM                  589   two"), "  two");
@@ -122,21 +160,20 @@ mod tests {
             "13-32-00  12:09PM                  589 x",
             "04-27-00  25:09                    589 x",
             "04-27-00  12:09PM                 many x",
-            " Volume in drive C has no label.",
         ] {
-            assert_eq!(read(line.as_bytes()), Err(NoEntry::Foreign), "{line}");
+            assert_eq!(read(line.as_bytes(), &mut context()), Line::Foreign, "{line}");
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = read(&bytes);
+            let _ = read(&bytes, &mut context());
         }
 
         #[test]
         fn nothing_like_a_line_panics(text in "[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4} +[0-9:]{1,6}[AP]?M? +(<DIR>|[0-9,.]{0,9}|<JUNCTION>) {0,12}.{0,9}\\]?") {
-            let _ = read(text.as_bytes());
+            let _ = read(text.as_bytes(), &mut context());
         }
     }
 }

@@ -1,7 +1,11 @@
 //! MLSD and MLST as they are read: facts and a name (RFC 3659 section 7).
+//!
+//! The bent forms are known from FileZilla's test data (no last `;`, blanks in values, a link without its target), lftp and
+//! Apache Commons Net. No line is a heading: a file may be called `total 5`.
 
 use super::Unreadable;
-use super::columns::NoEntry;
+use super::columns::{number, radix, split_once};
+use super::line::Line;
 use crate::listing::{Entry, EntryKind, Modified, Precision};
 use crate::stamp;
 
@@ -12,24 +16,29 @@ use crate::stamp;
 /// [`Unreadable`] where it has no facts and no name.
 pub fn parse_facts(line: &[u8]) -> Result<Entry, Unreadable> {
     let bare = line.strip_prefix(b" ").unwrap_or(line);
-    match read(bare).or_else(|_| read(line)) {
-        Ok(entry) => Ok(Entry { raw: line.to_vec(), ..entry }),
-        Err(_) => Err(Unreadable { raw: line.to_vec(), overlong: false }),
+    match entry(bare).or_else(|| entry(line)) {
+        Some(entry) => Ok(Entry { raw: line.to_vec(), ..entry }),
+        None => Err(Unreadable { raw: line.to_vec(), overlong: false }),
     }
 }
 
-pub(super) fn read(line: &[u8]) -> Result<Entry, NoEntry> {
-    let (facts, name) = split(line).ok_or(NoEntry::Foreign)?;
+pub(super) fn read(line: &[u8]) -> Line {
+    // A name without facts is only taken for one where MLSD was asked for: indented lines of `ls` look just like it.
+    if line.starts_with(b" ") { Line::loose(entry(line)) } else { Line::of(entry(line)) }
+}
+
+fn entry(line: &[u8]) -> Option<Entry> {
+    let (facts, name) = split(line)?;
     let mut entry = Entry::new(EntryKind::Other, name);
     let (mut kind, mut directory_size) = (None, false);
     for fact in facts.split(|&b| b == b';').filter(|fact| !fact.is_empty()) {
-        let Some((name, value)) = split_once(fact, |b| b == b'=') else { return Err(NoEntry::Foreign) };
+        let (name, value) = split_once(fact, b'=')?;
         if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
-            return Err(NoEntry::Foreign);
+            return None;
         }
         match name.to_ascii_lowercase().as_slice() {
             b"type" => kind = Some(value),
-            b"size" => entry.size = decimal(value),
+            b"size" => entry.size = number(value),
             // What some servers call the size of a directory.
             b"sizd" => directory_size = true,
             b"modify" => {
@@ -37,7 +46,7 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, NoEntry> {
             }
             b"perm" => entry.perm = Some(value.to_vec()),
             b"unique" => entry.unique = Some(value.to_vec()),
-            b"unix.mode" => entry.mode = octal(value).map(|mode| mode & 0o7777),
+            b"unix.mode" => entry.mode = radix(value, 8).and_then(|mode| u32::try_from(mode & 0o7777).ok()),
             // The name says more than the number, wherever it stands.
             b"unix.ownername" => entry.owner = Some(value.to_vec()),
             b"unix.groupname" => entry.group = Some(value.to_vec()),
@@ -52,20 +61,20 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, NoEntry> {
         None if directory_size => entry.kind = EntryKind::Directory,
         None => {}
     }
-    Ok(entry)
+    Some(entry)
 }
 
 /// The facts, and the name behind the one space that ends them (RFC 3659 section 7.2). Values with blanks in them, which
-/// the RFC does not allow, exist: so the space is the first that follows a `;`. Servers that leave out the last `;` exist
-/// as well.
+/// the RFC does not allow, exist: so the space is the first that follows a `;`. Servers that leave out the last `;`, or
+/// write a tab for the space, exist as well.
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     if let Some(name) = line.strip_prefix(b" ") {
         return (!name.is_empty()).then_some((&[], name));
     }
-    let end = line.windows(2).position(|two| two == b"; ").map(|at| at + 1);
+    let end = line.windows(2).position(|two| matches!(two, b"; " | b";\t")).map(|at| at + 1);
     let end = end.or_else(|| line.iter().position(|&b| b == b' '))?;
     let (facts, name) = line.split_at_checked(end)?;
-    let name = name.strip_prefix(b" ").filter(|name| !name.is_empty())?;
+    let name = name.get(1..).filter(|name| !name.is_empty())?;
     Some((facts, name))
 }
 
@@ -80,26 +89,11 @@ fn typed(value: &[u8], name: &[u8]) -> (EntryKind, Option<Vec<u8>>) {
         b"cdir" => (EntryKind::CurrentDirectory, None),
         b"pdir" => (EntryKind::ParentDirectory, None),
         link if link.starts_with(b"os.unix=slink") || link.starts_with(b"os.unix=symlink") => {
-            let target = split_once(value, |b| b == b':').map(|(_, target)| target.to_vec());
+            let target = split_once(value, b':').map(|(_, target)| target.to_vec());
             (EntryKind::Symlink, target.filter(|target| !target.is_empty()))
         }
         _ => (EntryKind::Other, None),
     }
-}
-
-fn split_once(bytes: &[u8], at: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
-    let (head, tail) = bytes.split_at_checked(bytes.iter().position(|&b| at(b))?)?;
-    Some((head, tail.get(1..)?))
-}
-
-fn decimal(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().all(u8::is_ascii_digit);
-    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
-}
-
-fn octal(value: &[u8]) -> Option<u32> {
-    let digits = value.iter().all(u8::is_ascii_digit);
-    digits.then(|| u32::from_str_radix(std::str::from_utf8(value).ok()?, 8).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -110,7 +104,7 @@ mod tests {
     use crate::listing::{FactSet, write_facts};
 
     fn entry(line: &str) -> Entry {
-        read(line.as_bytes()).unwrap_or_else(|_| panic!("not read: {line}"))
+        super::entry(line.as_bytes()).unwrap_or_else(|| panic!("not read: {line}"))
     }
 
     #[test]
@@ -198,7 +192,7 @@ mod tests {
             "+i8388621,m824255902,/,\tdev",
             "=file; name",
         ] {
-            assert_eq!(read(line.as_bytes()), Err(NoEntry::Foreign), "{line}");
+            assert_eq!(read(line.as_bytes()), Line::Foreign, "{line}");
         }
     }
 
@@ -229,7 +223,7 @@ mod tests {
             };
             let mut line = Vec::new();
             write_facts(&mut line, &entry, FactSet::ALL);
-            prop_assert_eq!(read(&line), Ok(entry.clone()));
+            prop_assert_eq!(super::entry(&line), Some(entry.clone()));
             // As a line of MLST.
             line.insert(0, b' ');
             prop_assert_eq!(parse_facts(&line), Ok(Entry { raw: line, ..entry }));

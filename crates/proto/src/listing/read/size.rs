@@ -28,6 +28,19 @@ impl Size {
         }
     }
 
+    /// The size that stands last in these columns, where it may have its unit in a column of its own (`12 kB`), and the
+    /// columns before it.
+    pub(super) fn last_of<'a, 'b>(columns: &'a [&'b [u8]]) -> Option<(Size, &'a [&'b [u8]])> {
+        let (&last, before) = columns.split_last()?;
+        if let Some(size) = Size::read(last) {
+            return Some((size, before));
+        }
+        let (&number, before) = before.split_last()?;
+        let unit = if last.eq_ignore_ascii_case(b"bytes") { b"" } else { last };
+        let is_unit = unit.iter().all(u8::is_ascii_alphabetic) && number.iter().all(|b| !b.is_ascii_alphabetic());
+        is_unit.then(|| Size::read(&[number, unit].concat())).flatten().map(|size| (size, before))
+    }
+
     /// The size that a server with too narrow columns has written right behind an owner or group, and that name. Where
     /// the name ends with a digit nobody can tell where the size begins, so it is a rough one.
     pub(super) fn joined(column: &[u8]) -> Option<(&[u8], Size)> {
