@@ -21,8 +21,9 @@ from .servers import Port21
 from .wire import Control, reset
 
 _OLD = b"\xee" * 100_000
-# Where an upload is killed: its file was made, is to be synced, named, and its name to be synced.
-_STEPS = (("flock", 1), ("fsync", 1), ("renameat,renameat2", 1), ("fsync", 2))
+# Where an upload is killed: its file was made, is to be synced, named, and its name to be synced: that call alone is about the
+# directory, and which thread makes it is for nobody to say.
+_STEPS = (("flock", False), ("fsync", False), ("renameat,renameat2", False), ("fsync", True))
 
 
 def scenarios() -> list[Scenario]:
@@ -102,8 +103,11 @@ def _end_of(log: list[str], begin: int) -> int:
 def _killed_at_each_step(scenario: Scenario) -> None:
     """SIGKILL as the server makes a call: under the name is the old file or the whole new one; a new one goes on."""
 
-    def killed(call: str, when: int, old: bytes | None) -> None:
-        with _Traced("-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}") as server:
+    def killed(call: str, of_directory: bool, old: bytes | None) -> None:
+        server = _Traced("-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when=1")
+        if of_directory:
+            server.strace += ("-P", str(server.site))
+        with server:
             file = server.site / "file.bin"
             if old is not None:
                 write(file, old)
@@ -126,9 +130,10 @@ def _killed_at_each_step(scenario: Scenario) -> None:
             with server:
                 _go_on(server, "file.bin", found)
 
-    for call, when in _STEPS:
-        scenario.check(f"{call} {when}, new file", lambda: killed(call, when, None))
-        scenario.check(f"{call} {when}, over a file", lambda: killed(call, when, _OLD))
+    for call, of_directory in _STEPS:
+        of = " of the directory" if of_directory else ""
+        scenario.check(f"{call}{of}, new file", lambda: killed(call, of_directory, None))
+        scenario.check(f"{call}{of}, over a file", lambda: killed(call, of_directory, _OLD))
 
 
 def _go_on(server: Port21, name: str, found: bytes | None) -> None:
