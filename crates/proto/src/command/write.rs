@@ -263,6 +263,7 @@ mod tests {
             let mut wire = Vec::new();
             command.encode(&mut wire);
             assert_eq!(String::from_utf8(wire).unwrap(), line);
+            assert_eq!(Command::parse(line.trim_end().as_bytes()), Ok(command));
         }
     }
 

@@ -32,6 +32,8 @@ fn replies() {
 #[test]
 fn what_was_set_is_told() {
     let mut b = Bench::new();
+    assert_eq!(reply(&mut b, "OPTS UTF8 ON"), ["200 UTF8 is on."]);
+    assert_eq!(reply(&mut b, "OPTS UTF8 OFF"), ["501 UTF8 stays on: names are never converted."]);
     assert_eq!(reply(&mut b, "OPTS MLST modify;size;x"), ["200 MLST OPTS size;modify;"]);
     assert_eq!(reply(&mut b, "OPTS MLST"), ["200 MLST OPTS"]);
     assert_eq!(reply(&mut b, "OPTS HASH sha-1"), ["200 SHA-1"]);
