@@ -129,7 +129,11 @@ impl Play {
             let out = &mut self.log;
             match self.session.poll_output() {
                 Output::Wait(_) => return,
-                Output::Send(bytes) => write!(out, "C: {}", String::from_utf8_lossy(&bytes).replace("\r\n", "\n")),
+                Output::Send(bytes) => {
+                    let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+                    // Telnet's answers have no end of a line.
+                    write!(out, "C: {text}{}", if text.ends_with('\n') { "" } else { "\n" })
+                }
                 Output::SendUrgent(bytes) => writeln!(out, "urgent {bytes:x?}"),
                 Output::Do(op, Action::Connect(to)) => writeln!(out, "do #{} connect {to}", op.0),
                 Output::Do(op, Action::Listen) => writeln!(out, "do #{} listen", op.0),
