@@ -65,10 +65,6 @@ impl Queue {
         }
         any
     }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 impl Queued {

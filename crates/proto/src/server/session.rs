@@ -264,9 +264,6 @@ impl ServerSession {
 
     /// The moment of the last [`Output::Wait`] has come. Calling it earlier does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
-        if self.ending == Ending::Closed || now < self.deadline() {
-            return;
-        }
         self.pace.handle_timeout(now);
         if now < self.deadline() {
             return;
@@ -454,7 +451,6 @@ impl ServerSession {
     pub(super) fn close(&mut self) {
         if self.ending != Ending::Closed {
             self.ending = Ending::Closed;
-            self.queue.clear();
             self.running = None;
             self.outputs.push(Output::Close);
         }
