@@ -34,11 +34,23 @@ impl Common {
         Common { root: config.root(), permissions, uploads: config.uploads.clone() }
     }
 
-    /// The record of an entry: its home is opened, and made where it is not there.
+    /// What a login to the account of an entry needs.
+    pub(crate) fn record(entry: &Entry) -> Record {
+        Record {
+            password: entry.password.clone(),
+            networks: entry.networks.iter().map(|network| network.0).collect(),
+            tls_required: entry.tls_required,
+            certificates: entry.certificates.iter().map(|certificate| certificate.0.clone()).collect(),
+            certificate_alone: entry.certificate_alone,
+            disabled: entry.disabled,
+        }
+    }
+
+    /// The account of an entry: its home is opened, and made where it is not there.
     ///
     /// # Errors
     /// Where that cannot be.
-    pub(crate) fn record(&self, entry: &Entry) -> anyhow::Result<Record> {
+    pub(crate) fn open(&self, entry: &Entry) -> anyhow::Result<Account> {
         let mut uploads = self.uploads.policy();
         if let Some(commit) = entry.commit {
             // The account's own word wins over those for paths of all.
@@ -56,21 +68,12 @@ impl Common {
             limits: entry.limits(),
             umask: entry.umask.map(|umask| umask.0.0),
         };
-        let account = Account {
+        Ok(Account {
             max_sessions: entry.max_sessions,
             rates: rates(entry.rate_down, entry.rate_up),
             session_rates: rates(entry.session_rate_down, entry.session_rate_up),
             uploads: Arc::new(uploads),
             ..self.account(&entry.name, files)?
-        };
-        Ok(Record {
-            account,
-            password: entry.password.clone(),
-            networks: entry.networks.iter().map(|network| network.0).collect(),
-            tls_required: entry.tls_required,
-            certificates: entry.certificates.iter().map(|certificate| certificate.0.clone()).collect(),
-            certificate_alone: entry.certificate_alone,
-            disabled: entry.disabled,
         })
     }
 

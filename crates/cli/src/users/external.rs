@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use port21_proto::server::LoginError;
 use port21_proto::text::Shown;
-use port21_server::account::records::Record;
 use port21_server::storage::BoxFuture;
 use port21_server::{Account, Attempt, Authenticator};
 use serde::Serialize;
@@ -48,7 +47,7 @@ struct Accounts {
 #[derive(Default)]
 struct Kept {
     /// By name; each with the number of its last login.
-    by_name: HashMap<String, (u64, Entry, Arc<Record>)>,
+    by_name: HashMap<String, (u64, Entry, Account)>,
     logins: u64,
 }
 
@@ -104,10 +103,10 @@ impl External {
                 return Err(LoginError::Unavailable);
             }
         };
+        Common::record(&entry).admit(true, &attempt)?;
         let accounts = Arc::clone(&self.accounts);
         // It opens a home, and may make it.
-        let record = tokio::task::spawn_blocking(move || accounts.record(entry)).await;
-        record.unwrap_or(Err(LoginError::Unavailable))?.admit(true, &attempt)
+        tokio::task::spawn_blocking(move || accounts.open(entry)).await.unwrap_or(Err(LoginError::Unavailable))
     }
 
     /// Dropped, the program is killed.
@@ -169,28 +168,25 @@ impl Authenticator for External {
 }
 
 impl Accounts {
-    /// The record of an answer: that of the last time, where the answer is the same.
-    fn record(&self, entry: Entry) -> Result<Arc<Record>, LoginError> {
+    /// The account of an answer: that of the last time, where the answer is the same.
+    fn open(&self, entry: Entry) -> Result<Account, LoginError> {
         {
             let mut kept = self.lock();
             kept.logins += 1;
             let now = kept.logins;
-            if let Some((last, known, record)) = kept.by_name.get_mut(&entry.name)
+            if let Some((last, known, account)) = kept.by_name.get_mut(&entry.name)
                 && *known == entry
             {
                 *last = now;
-                return Ok(Arc::clone(record));
+                return Ok(account.clone());
             }
         }
-        let record = match self.common.record(&entry) {
-            Ok(record) => Arc::new(record),
-            Err(error) => {
-                tracing::error!(account = %entry.name, "{}", sentence(&error));
-                return Err(LoginError::Unavailable);
-            }
-        };
-        self.lock().keep(entry, Arc::clone(&record));
-        Ok(record)
+        let account = self.common.open(&entry).map_err(|error| {
+            tracing::error!(account = %entry.name, "{}", sentence(&error));
+            LoginError::Unavailable
+        })?;
+        self.lock().keep(entry, account.clone());
+        Ok(account)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -201,12 +197,12 @@ impl Accounts {
 
 impl Kept {
     /// Where there is no room, whoever has not logged in for longest goes. Their sessions go on.
-    fn keep(&mut self, entry: Entry, record: Arc<Record>) {
+    fn keep(&mut self, entry: Entry, account: Account) {
         if self.by_name.len() >= KEPT && !self.by_name.contains_key(&entry.name) {
             let oldest = self.by_name.iter().min_by_key(|(_, (last, ..))| *last).map(|(name, _)| name.clone());
             oldest.and_then(|name| self.by_name.remove(&name));
         }
-        self.by_name.insert(entry.name.clone(), (self.logins, entry, record));
+        self.by_name.insert(entry.name.clone(), (self.logins, entry, account));
     }
 }
 
@@ -328,13 +324,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let accounts = external(dir.path(), "", "").accounts;
         let entry = |n: usize| Entry { name: format!("user{n}"), ..Entry::default() };
-        let first = accounts.record(entry(0)).unwrap();
+        let first = accounts.open(entry(0)).unwrap();
         for n in 1..KEPT {
-            accounts.record(entry(n)).unwrap();
+            accounts.open(entry(n)).unwrap();
         }
         // The first was here last.
-        assert!(Arc::ptr_eq(&first, &accounts.record(entry(0)).unwrap()));
-        accounts.record(entry(KEPT)).unwrap();
+        assert!(Arc::ptr_eq(&first.storage, &accounts.open(entry(0)).unwrap().storage));
+        accounts.open(entry(KEPT)).unwrap();
         let kept = accounts.lock();
         assert_eq!(kept.by_name.len(), KEPT);
         assert!(kept.by_name.contains_key("user0") && !kept.by_name.contains_key("user1"));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use port21_proto::server::LoginError;
+use port21_server::Account;
 use port21_server::account::password::{Cost, PasswordHash};
 use port21_server::account::records::{Found, Record, Records};
 use port21_server::storage::BoxFuture;
@@ -38,8 +39,9 @@ struct State {
 
 struct User {
     entry: Entry,
+    record: Arc<Record>,
     /// Once somebody has logged in: it holds the home open.
-    record: Option<Arc<Record>>,
+    account: Option<Account>,
 }
 
 impl Watched {
@@ -56,22 +58,24 @@ impl Watched {
         Ok(watched)
     }
 
-    fn find_now(&self, name: &[u8]) -> Result<Found, LoginError> {
+    fn find_now(&self, name: &[u8]) -> Found {
         self.look();
         let mut state = self.lock();
         let decoy = state.decoy.get_or_insert_with(|| Arc::new(PasswordHash::decoy(Cost::default()))).clone();
-        let user = std::str::from_utf8(name).ok().and_then(|name| state.users.get_mut(name));
-        let Some(user) = user else { return Ok(Found { record: None, decoy }) };
-        if user.record.is_none() {
-            match self.common.record(&user.entry) {
-                Ok(record) => user.record = Some(Arc::new(record)),
-                Err(error) => {
-                    tracing::error!(account = %user.entry.name, "{}", sentence(&error));
-                    return Err(LoginError::Unavailable);
-                }
-            }
+        Found { record: state.user(name).map(|user| user.record.clone()), decoy }
+    }
+
+    fn open_now(&self, name: &[u8]) -> Result<Account, LoginError> {
+        let mut state = self.lock();
+        let user = state.user(name).ok_or(LoginError::Refused)?;
+        if let Some(account) = &user.account {
+            return Ok(account.clone());
         }
-        Ok(Found { record: user.record.clone(), decoy })
+        let account = self.common.open(&user.entry).map_err(|error| {
+            tracing::error!(account = %user.entry.name, "{}", sentence(&error));
+            LoginError::Unavailable
+        })?;
+        Ok(user.account.insert(account).clone())
     }
 
     /// Takes the file up where it has changed.
@@ -80,21 +84,27 @@ impl Watched {
             Ok(stamp) => stamp,
             Err(error) => return tracing::error!("the accounts stay as they are: {}", sentence(&error)),
         };
-        {
+        let before = {
             let mut state = self.lock();
             if state.stamp == stamp {
                 return;
             }
             // What follows is done once, and others go on with what there was.
-            state.stamp = stamp;
-        }
+            std::mem::replace(&mut state.stamp, stamp)
+        };
         match self.read() {
             Ok(file) => {
                 tracing::info!(accounts = file.users.len(), "took up {}", self.path.display());
                 warn_of_readers(&self.path, stamp);
                 self.lock().take(stamp, file);
             }
-            Err(error) => tracing::error!("the accounts stay as they are: {}", sentence(&error)),
+            Err(error) => {
+                tracing::error!("the accounts stay as they are: {}", sentence(&error));
+                // A mistake in it is told once; what could not be read is tried again at the next login.
+                if error.is::<std::io::Error>() {
+                    self.lock().stamp = before;
+                }
+            }
         }
     }
 
@@ -133,10 +143,15 @@ impl State {
         let mut old = std::mem::take(&mut self.users);
         for entry in file.users {
             let known = old.remove(&entry.name).filter(|user| user.entry == entry);
-            let record = known.and_then(|user| user.record);
-            self.users.insert(entry.name.clone(), User { entry, record });
+            let record = Arc::new(Common::record(&entry));
+            let user = known.unwrap_or(User { entry, record, account: None });
+            self.users.insert(user.entry.name.clone(), user);
         }
         self.stamp = stamp;
+    }
+
+    fn user(&mut self, name: &[u8]) -> Option<&mut User> {
+        self.users.get_mut(std::str::from_utf8(name).ok()?)
     }
 }
 
@@ -153,9 +168,18 @@ impl Records for Shared {
     fn find<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Found, LoginError>> {
         let (watched, name) = (Arc::clone(&self.0), name.to_vec());
         Box::pin(async move {
-            // It reads files, and opens a home.
+            // It reads files.
             let found = tokio::task::spawn_blocking(move || watched.find_now(&name)).await;
-            found.unwrap_or(Err(LoginError::Unavailable))
+            found.map_err(|_| LoginError::Unavailable)
+        })
+    }
+
+    fn open<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Account, LoginError>> {
+        let (watched, name) = (Arc::clone(&self.0), name.to_vec());
+        Box::pin(async move {
+            // It opens a home, and may make it.
+            let opened = tokio::task::spawn_blocking(move || watched.open_now(&name)).await;
+            opened.unwrap_or(Err(LoginError::Unavailable))
         })
     }
 }
@@ -189,25 +213,47 @@ mod tests {
         }
 
         fn find(&self, name: &str) -> Option<Arc<Record>> {
-            self.watched.find_now(name.as_bytes()).unwrap().record
+            self.watched.find_now(name.as_bytes()).record
+        }
+
+        fn open(&self, name: &str) -> Account {
+            self.watched.open_now(name.as_bytes()).unwrap()
         }
     }
 
     #[test]
     fn changes_are_taken_up_at_the_next_login_and_broken_ones_are_not() {
         let place = Place::new("[[user]]\nname = \"ann\"\nhome = \"/ann\"\n[[user]]\nname = \"bob\"\n");
-        let ann = place.find("ann").unwrap();
+        assert!(place.find("ann").is_some());
+        assert!(!place.dir.path().join("root/ann").exists(), "nobody has proven to be ann");
+        let ann = place.open("ann");
         assert!(place.dir.path().join("root/ann").is_dir(), "a home that is not there is made");
         place.write("[[user]]\nname = \"ann\"\nhome = \"/ann\"\n[[user]]\nname = \"eve\"\ndisabled = true\n");
         assert!(place.find("bob").is_none() && place.find("eve").unwrap().disabled);
-        assert!(Arc::ptr_eq(&ann, &place.find("ann").unwrap()), "what did not change is kept");
+        assert!(Arc::ptr_eq(&ann.storage, &place.open("ann").storage), "what did not change is kept");
         place.write("[[user]]\nname = \"ann\"\nhome = nowhere\n");
         assert!(place.find("eve").is_some() && place.find("ann").is_some());
         std::fs::remove_file(place.dir.path().join("users.toml")).unwrap();
         assert!(place.find("eve").is_none());
         place.write("[[user]]\nname = \"bob\"\n");
         assert!(place.find("bob").is_some());
-        assert!(place.watched.find_now(b"\xff").unwrap().record.is_none());
+        assert!(place.watched.find_now(b"\xff").record.is_none());
+        assert_eq!(place.watched.open_now(b"eve").err(), Some(LoginError::Refused));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_tried_again() {
+        let place = Place::new("[[user]]\nname = \"ann\"\n");
+        // It is there, and cannot be read.
+        std::fs::remove_file(place.dir.path().join("users.toml")).unwrap();
+        std::fs::create_dir(place.dir.path().join("users.toml")).unwrap();
+        assert!(place.find("ann").is_some());
+        assert_ne!(place.watched.lock().stamp, place.watched.stamp().unwrap());
+        // A mistake in it is told once.
+        std::fs::remove_dir(place.dir.path().join("users.toml")).unwrap();
+        place.write("[[user]]\nname = ann\n");
+        assert!(place.find("ann").is_some());
+        assert_eq!(place.watched.lock().stamp, place.watched.stamp().unwrap());
     }
 
     #[test]
@@ -222,6 +268,6 @@ mod tests {
     fn an_unknown_name_costs_as_much_as_the_accounts_do() {
         let cheap = PasswordHash::new(&port21_proto::Secret::new("x"), Cost { memory: 64, passes: 3 }).unwrap();
         let place = Place::new(&format!("[[user]]\nname = \"ann\"\npassword = \"{}\"\n", cheap.as_str()));
-        assert_eq!(place.watched.find_now(b"nobody").unwrap().decoy.cost(), cheap.cost());
+        assert_eq!(place.watched.find_now(b"nobody").decoy.cost(), cheap.cost());
     }
 }

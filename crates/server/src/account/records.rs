@@ -14,11 +14,9 @@ use crate::network::Network;
 use crate::storage::BoxFuture;
 use crate::tls::ClientCertificate;
 
-/// An account, and what a login to it needs.
+/// What a login to an account needs.
 #[derive(Clone)]
 pub struct Record {
-    /// What the login gives.
-    pub account: Account,
     /// The hash of the password; nothing: no password is right.
     pub password: Option<PasswordHash>,
     /// Where logins may come from; empty: from anywhere.
@@ -107,6 +105,13 @@ pub trait Records: Send + Sync {
     /// # Errors
     /// [`LoginError::Unavailable`] where it cannot be found out.
     fn find<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Found, LoginError>>;
+
+    /// The account of a name whose record has let somebody in: until then nothing is done with its files, so that a
+    /// stranger can neither cause anything there nor tell from the answer how it is with them.
+    ///
+    /// # Errors
+    /// [`LoginError::Unavailable`] where it cannot be had, [`LoginError::Refused`] where it has gone meanwhile.
+    fn open<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Account, LoginError>>;
 }
 
 /// What was found under a name.
@@ -138,7 +143,8 @@ impl ByRecord {
         let Found { record, decoy } = self.records.find(attempt.user).await?;
         let hash = record.as_ref().and_then(|record| record.password.as_ref()).unwrap_or(&decoy);
         let has_password = self.is_right(hash, attempt.password).await?;
-        record.ok_or(LoginError::Refused)?.admit(has_password, &attempt)
+        record.ok_or(LoginError::Refused)?.admit(has_password, &attempt)?;
+        self.records.open(attempt.user).await
     }
 
     async fn is_right(&self, hash: &PasswordHash, password: &Secret) -> Result<bool, LoginError> {
@@ -147,18 +153,18 @@ impl ByRecord {
 }
 
 impl Record {
-    /// The account, if this is who they say they are, and they may log in from there. `has_password`: the password was right.
+    /// Whether this is who they say they are, and they may log in from there. `has_password`: the password was right.
     ///
     /// # Errors
     /// [`LoginError::Refused`], or [`LoginError::NeedsTls`] for who would be let in over TLS.
-    pub fn admit(&self, has_password: bool, attempt: &Attempt<'_>) -> Result<Account, LoginError> {
+    pub fn admit(&self, has_password: bool, attempt: &Attempt<'_>) -> Result<(), LoginError> {
         if !self.lets_in(has_password, attempt) {
             return Err(LoginError::Refused);
         }
         if self.tls_required && attempt.tls.is_none() {
             return Err(LoginError::NeedsTls);
         }
-        Ok(self.account.clone())
+        Ok(())
     }
 
     /// Whether this is who they say they are, and may log in from there.
@@ -183,7 +189,8 @@ impl Authenticator for ByRecord {
     fn recognise<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
         Box::pin(async move {
             let found = self.records.find(attempt.user).await?;
-            found.record.ok_or(LoginError::Refused)?.admit(false, &attempt)
+            found.record.ok_or(LoginError::Refused)?.admit(false, &attempt)?;
+            self.records.open(attempt.user).await
         })
     }
 }
@@ -194,6 +201,8 @@ fn is_within(networks: &[Network], peer: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use port21_proto::verb::Permissions;
 
     use super::*;
@@ -203,7 +212,14 @@ mod tests {
 
     const CHEAP: Cost = Cost { memory: 64, passes: 1 };
 
-    struct One(Arc<Record>);
+    /// One account, of which it is known whether it was opened.
+    struct One(Arc<Record>, AtomicBool);
+
+    impl One {
+        fn new(record: Record) -> One {
+            One(Arc::new(record), AtomicBool::new(false))
+        }
+    }
 
     impl Records for One {
         fn find<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Found, LoginError>> {
@@ -211,13 +227,18 @@ mod tests {
             let found = Found { record, decoy: Arc::new(PasswordHash::decoy(CHEAP)) };
             Box::pin(std::future::ready(if name == b"broken" { Err(LoginError::Unavailable) } else { Ok(found) }))
         }
+
+        fn open<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Account, LoginError>> {
+            assert_eq!(name, b"ann");
+            self.1.store(true, Ordering::Relaxed);
+            let account = Account::local("ann", "/", Permissions::READ_ONLY, LocalSettings::default());
+            Box::pin(std::future::ready(account.map_err(|_| LoginError::Unavailable)))
+        }
     }
 
     fn ann() -> Record {
-        let account = Account::local("ann", "/", Permissions::READ_ONLY, LocalSettings::default()).unwrap();
         let password = Some(PasswordHash::new(&Secret::new("right"), CHEAP).unwrap());
         Record {
-            account,
             password,
             networks: Vec::new(),
             tls_required: false,
@@ -238,10 +259,13 @@ mod tests {
         peer: &str,
         tls: Option<&TlsPeer>,
     ) -> Result<String, LoginError> {
-        let by = ByRecord::new(Arc::new(One(Arc::new(record))), Arc::default());
+        let one = Arc::new(One::new(record));
+        let by = ByRecord::new(one.clone(), Arc::default());
         let password = Secret::new(password);
         let attempt = Attempt { user: user.as_bytes(), password: &password, peer: peer.parse().unwrap(), tls };
-        by.login(attempt).await.map(|account| account.name)
+        let result = by.login(attempt).await.map(|account| account.name);
+        assert_eq!(one.1.load(Ordering::Relaxed), result.is_ok(), "strangers touch no account");
+        result
     }
 
     #[tokio::test]
@@ -279,7 +303,7 @@ mod tests {
                 (&both, Some(&own), false),
                 (&Record { disabled: true, ..alone.clone() }, Some(&own), false),
             ] {
-                let by = ByRecord::new(Arc::new(One(Arc::new(record.clone()))), Arc::default());
+                let by = ByRecord::new(Arc::new(One::new(record.clone())), Arc::default());
                 let (password, peer) = (Secret::new(""), "10.0.0.1".parse().unwrap());
                 let found = by.recognise(Attempt { user: b"ann", password: &password, peer, tls }).await;
                 assert_eq!(found.is_ok(), is_enough, "{name}");

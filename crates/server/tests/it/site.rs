@@ -300,7 +300,6 @@ struct Signed(Arc<dyn Storage>);
 impl Records for Signed {
     fn find<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<Found, LoginError>> {
         let record = (name == b"signed").then(|| Record {
-            account: Account::new("signed", self.0.clone(), Permissions::ALL),
             password: None,
             networks: Vec::new(),
             tls_required: true,
@@ -310,6 +309,11 @@ impl Records for Signed {
         });
         let decoy = Arc::new(PasswordHash::decoy(Cost::default()));
         Box::pin(std::future::ready(Ok(Found { record: record.map(Arc::new), decoy })))
+    }
+
+    fn open<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Result<Account, LoginError>> {
+        let account = Account::new("signed", self.0.clone(), Permissions::ALL);
+        Box::pin(std::future::ready(Ok(account)))
     }
 }
 
