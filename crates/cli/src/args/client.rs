@@ -44,7 +44,7 @@ pub(crate) struct ConnectArgs {
     /// The private key of --client-cert (PEM), where it is not in the same file.
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
-    /// Go through this proxy: socks5://[USER:PASSWORD@]HOST[:PORT], socks5h:// (the proxy looks names up) or http:// (CONNECT);
+    /// Go through this proxy: `socks5://[USER:PASSWORD@]HOST[:PORT]`, socks5h:// (the proxy looks names up) or http:// (CONNECT);
     /// none: go without. Default: $ftp_proxy, else $all_proxy, unless $no_proxy names the server.
     #[arg(long, value_name = "URL")]
     pub(crate) proxy: Option<String>,
