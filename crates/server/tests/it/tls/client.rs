@@ -167,6 +167,25 @@ impl TlsClient {
         self.expect(code)
     }
 
+    /// All that comes until the server ends TLS, record by record: what follows in clear is left on the socket.
+    pub(crate) fn last_words(&mut self) -> String {
+        let mut text = String::new();
+        loop {
+            let mut record = vec![0; 5];
+            self.control.sock.read_exact(&mut record).unwrap();
+            record.resize(5 + usize::from(u16::from_be_bytes([record[3], record[4]])), 0);
+            self.control.sock.read_exact(&mut record[5..]).unwrap();
+            self.control.conn.read_tls(&mut record.as_slice()).unwrap();
+            let state = self.control.conn.process_new_packets().unwrap();
+            let mut plain = vec![0; state.plaintext_bytes_to_read()];
+            self.control.conn.reader().read_exact(&mut plain).unwrap();
+            text.push_str(std::str::from_utf8(&plain).unwrap());
+            if state.peer_has_closed() {
+                return text;
+            }
+        }
+    }
+
     /// A data connection by EPSV, without TLS yet.
     pub(crate) fn passive(&mut self) -> TcpStream {
         let text = self.command("EPSV", 229);
