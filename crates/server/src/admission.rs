@@ -14,9 +14,9 @@ use tracing::{debug, warn};
 use crate::limits::{Connections, Refused};
 use crate::listen::Accepted;
 use crate::proxy::{Ends, ProxyError};
-use crate::registry::Refusal;
 use crate::session::Session;
 use crate::shared::{Phase, Shared};
+use crate::status::Refusal;
 
 /// While those who were asked to go have not gone, newcomers by way of a proxy look again after this.
 const CROWDED_PAUSE: Duration = Duration::from_millis(5);

@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::account::guard::Guard;
 use crate::clock::Clock;
 use crate::listen::{Listen, ListenError};
-use crate::registry::{Counts, Registry, SessionStatus, Whom};
+use crate::registry::Registry;
 use crate::server::ServerBuilder;
 use crate::shared::Advertised;
+use crate::status::{Counts, SessionStatus, Whom};
 
 /// Looks at a server, and tells it what to do. It may outlive the server, and then does nothing.
 #[derive(Clone)]

@@ -11,7 +11,7 @@
 //! | `data` | data connections: passive, active, down, up, listings |
 //! | [`Site`] (`sites`) | the sites that HOST names |
 //! | `throttle` | lines of the log that strangers can cause |
-//! | `handle`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
+//! | `handle`, `status`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
 //! | [`events`], [`activity`], `clock` | what a server tells of its sessions, and when |
 //! | [`storage`] | where an account's files are: the trait, and what it hands out |
 //! | [`tls`] | certificates, sessions that belong together, TLS on connections |
@@ -34,6 +34,7 @@ mod session;
 pub mod settings;
 mod shared;
 mod sites;
+mod status;
 pub mod storage;
 mod throttle;
 pub mod tls;
@@ -46,8 +47,8 @@ pub use limits::raise_descriptor_limit;
 pub use listen::{Listen, ListenError, listen_ahead};
 pub use network::Network;
 pub use port21_proto::server::TlsMode;
-pub use registry::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
 pub use server::{Server, ServerBuilder, TlsSetupError};
 pub use settings::Settings;
 pub use sites::Site;
+pub use status::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
 pub use storage::{LocalFs, LocalSettings, Storage};

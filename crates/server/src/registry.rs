@@ -1,10 +1,10 @@
-//! Who is on, what moves, and what was counted.
+//! The table of a server's sessions and transfers, from which [`status`](crate::status) is told.
 //!
 //! Its one lock is taken when a session or a transfer begins or ends, and by those who look: never for bytes, which each
 //! transfer counts in its own [`Meter`].
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::activity::Direction;
 use crate::data::meter::Meter;
+use crate::status::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
 use crate::throttle::Throttles;
 
 /// The most sessions that one SITE WHO tells.
@@ -85,137 +86,6 @@ pub(crate) struct Moving {
     registry: Arc<Registry>,
     number: u64,
     whole: bool,
-}
-
-/// A session, as an operator sees it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SessionStatus {
-    /// Its number, as in the log.
-    pub number: u64,
-    /// The client's end of the control connection.
-    pub peer: SocketAddr,
-    /// The server's.
-    pub local: SocketAddr,
-    /// Since when.
-    pub since: Time,
-    /// When the client was last heard of on the control connection.
-    pub heard: Time,
-    /// Whose session it is, once somebody is logged in.
-    pub account: Option<Arc<str>>,
-    /// Whether that is a guest.
-    pub anonymous: bool,
-    /// What moves.
-    pub transfer: Option<TransferStatus>,
-}
-
-/// A transfer that is under way.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TransferStatus {
-    /// Which way.
-    pub direction: Direction,
-    /// The file or directory.
-    pub path: FtpPath,
-    /// Since when.
-    pub began: Time,
-    /// How many bytes have come through.
-    pub bytes: u64,
-}
-
-/// What was counted since the server was made.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Sessions at this moment.
-    pub sessions: usize,
-    /// Transfers at this moment.
-    pub transfers: usize,
-    /// Connections that were let in.
-    pub connections: u64,
-    /// Logins.
-    pub logins: u64,
-    /// Logins that failed.
-    pub failed_logins: u64,
-    /// What was turned away, by reason; as many as [`Refusal::ALL`], in its order.
-    pub refusals: [u64; Refusal::ALL.len()],
-    /// Transfers, in the order of [`Direction::ALL`].
-    pub by_direction: [TransferCounts; Direction::ALL.len()],
-    /// Ports for passive data connections that are in use; none where the system gives any.
-    pub passive_in_use: usize,
-    /// How many there are; none where the system gives any.
-    pub passive_ports: Option<usize>,
-}
-
-/// The transfers of one direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TransferCounts {
-    /// All bytes were carried.
-    pub whole: u64,
-    /// They ended early.
-    pub broken: u64,
-    /// Bytes, those of running transfers too.
-    pub bytes: u64,
-}
-
-/// Why somebody was turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Too many connections in all.
-    Connections,
-    /// Too many from one address.
-    Address,
-    /// A connection that had not logged in made room for another.
-    MadeRoom,
-    /// Too many sessions of one account.
-    Account,
-    /// A connection from an address that is banned.
-    Banned,
-    /// No passive port was free.
-    NoPort,
-    /// A stranger at a data port.
-    Stranger,
-    /// Ended by the operator.
-    Kicked,
-}
-
-impl Refusal {
-    /// All of them.
-    pub const ALL: [Refusal; 8] = [
-        Refusal::Connections,
-        Refusal::Address,
-        Refusal::MadeRoom,
-        Refusal::Account,
-        Refusal::Banned,
-        Refusal::NoPort,
-        Refusal::Stranger,
-        Refusal::Kicked,
-    ];
-
-    /// The word for it in a metric: `connections`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Refusal::Connections => "connections",
-            Refusal::Address => "connections_per_address",
-            Refusal::MadeRoom => "made_room",
-            Refusal::Account => "sessions_per_account",
-            Refusal::Banned => "banned",
-            Refusal::NoPort => "no_passive_port",
-            Refusal::Stranger => "stranger_at_data_port",
-            Refusal::Kicked => "kicked",
-        }
-    }
-}
-
-/// Which sessions are meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// The one of this number.
-    Session(u64),
-    /// Those of this account.
-    Account(String),
-    /// Those from this address.
-    Address(IpAddr),
 }
 
 impl Registry {
@@ -440,16 +310,6 @@ mod tests {
         let wanted = Arc::new(Notify::new());
         let seat = registry.enter(number, (addr(peer), addr("127.0.0.1:21")), Time::ZERO, wanted.clone());
         (seat, wanted)
-    }
-
-    #[test]
-    fn the_table_of_refusals_is_in_order() {
-        for (at, why) in Refusal::ALL.iter().enumerate() {
-            assert_eq!(*why as usize, at);
-        }
-        for (at, direction) in Direction::ALL.iter().enumerate() {
-            assert_eq!(*direction as usize, at);
-        }
     }
 
     #[test]

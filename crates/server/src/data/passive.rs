@@ -17,7 +17,8 @@ use tracing::{debug, warn};
 use crate::data::connection::Tap;
 use crate::events::Events;
 use crate::proxy::{Ends, Proxies};
-use crate::registry::{Refusal, Registry};
+use crate::registry::Registry;
+use crate::status::Refusal;
 
 /// Connections of strangers may come first; so many of all wait in the system to be looked at.
 const BACKLOG: u32 = 16;

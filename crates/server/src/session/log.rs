@@ -14,8 +14,8 @@ use tracing::{debug, info, warn};
 
 use crate::account::Account;
 use crate::activity::{Activity, Deed, Direction};
-use crate::registry::Refusal;
 use crate::shared::Shared;
+use crate::status::Refusal;
 use crate::storage::Storage;
 
 /// Writes the log of one session, counts what it does, and tells its activities.
