@@ -4,7 +4,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `tree` | confinement: from a path to an open file beneath the root |
-//! | `upload` | uploads: written aside and renamed, or in place |
+//! | `begin`, `upload` | uploads: which file they are written to; written aside and renamed, or in place |
 //! | `aside`, `writers` | the hidden files of uploads, and parts; one writer a file |
 //! | `attributes` | what a file takes over from the one that it replaces |
 //! | `disk`, `directory` | what makes a file and its name last; syncs of a directory that many wait for |
@@ -23,6 +23,7 @@
 
 mod aside;
 mod attributes;
+mod begin;
 mod count;
 mod directory;
 mod disk;
@@ -58,10 +59,10 @@ use rustix::io::Errno;
 use tokio::time::{Instant, timeout_at};
 
 use self::aside::Ages;
+use self::begin::Begin;
 use self::facts::{Facts, Rights};
 use self::failure::Failure;
 use self::tree::{CAREFUL, LOOK, Lookup, Tree};
-use self::upload::Begin;
 use self::writers::Claim;
 use super::ledger::Used;
 use super::{Answer, Hold, Listing, Quota, Source, Storage, Upload, UploadRequest};
@@ -256,7 +257,7 @@ impl Storage for LocalFs {
     fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
         Box::pin(async move {
             let Some(owner) = self.settings.parts_of() else { return Err(StorageError::NotFound) };
-            self.change(path, StorageError::NotFound, move |tree, path| match upload::target(tree, path)? {
+            self.change(path, StorageError::NotFound, move |tree, path| match begin::target(tree, path)? {
                 (place, None) => aside::part_size(&place.dir, &aside::part_name(&owner, &place.name)),
                 (_, Some(_)) => Err(StorageError::NotFound.into()),
             })
