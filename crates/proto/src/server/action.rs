@@ -68,6 +68,9 @@ pub enum Action {
     Listen {
         /// PASV: the address must be told as IPv4.
         ipv4: bool,
+        /// What PROT says: a client may begin TLS as soon as it has connected. A port in clear may be used for a transfer
+        /// that is private; one that is private is released where PROT C follows.
+        protection: Protection,
     },
     /// Open a regular file to be read; held. -> [`Outcome::Opened`]
     Open {

@@ -48,7 +48,8 @@ impl ServerSession {
             return Some(wording::data_error(&DataError::Family));
         }
         self.drop_data_channel();
-        self.single(Action::Listen { ipv4: !extended }, Pending::Listen { extended })
+        let listen = Action::Listen { ipv4: !extended, protection: self.tls.protection };
+        self.single(listen, Pending::Listen { extended })
     }
 
     /// RFC 2428 section 3.

@@ -1,6 +1,6 @@
 //! AUTH, PBSZ, PROT, CCC: what is protected, and when that changes (RFC 4217).
 
-use super::action::{Action, Secured};
+use super::action::{Action, DataChannel, Secured};
 use super::error::TlsError;
 use super::outcome::Pending;
 use super::session::{Running, ServerSession};
@@ -132,6 +132,12 @@ impl ServerSession {
         }
         if protection == Protection::Clear && self.demands_private_data() {
             return say(534, "Data connections must be protected here: PROT P.");
+        }
+        // Who has connected to a port that was to be private may have begun TLS by now.
+        if let (Protection::Private, Protection::Clear, Some(DataChannel::Passive(_))) =
+            (self.tls.protection, protection, self.data)
+        {
+            self.drop_data_channel();
         }
         self.tls.protection = protection;
         match protection {

@@ -14,8 +14,8 @@ fn reply_form() {
 /// EPSV leaves the address to the server; PASV has room for one of IPv4 alone.
 #[test]
 fn the_address_is_the_servers() {
-    assert_eq!(asked(&mut Bench::logged_in("ftp"), "EPSV"), ["Listen { ipv4: false }"]);
-    assert_eq!(asked(&mut Bench::logged_in("ftp"), "PASV"), ["Listen { ipv4: true }"]);
+    assert_eq!(asked(&mut Bench::logged_in("ftp"), "EPSV"), ["Listen { ipv4: false, protection: Clear }"]);
+    assert_eq!(asked(&mut Bench::logged_in("ftp"), "PASV"), ["Listen { ipv4: true, protection: Clear }"]);
 }
 
 /// With a protocol the other one is refused with 522; one that is not there too.

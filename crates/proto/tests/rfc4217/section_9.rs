@@ -30,3 +30,17 @@ fn prot_holds_for_data_connections() {
         assert!(matches!(&b.held[&b.only()], Action::Transfer { protection: p, .. } if *p == protection));
     }
 }
+
+/// A port that was to be private serves for nothing in clear: its client may have begun TLS as soon as it had connected.
+/// One that was in clear serves for what is private from then on.
+#[test]
+fn prot_c_lets_go_of_a_private_port() {
+    for (level, then, code) in [("P", "C", 425), ("C", "P", 150), ("P", "P", 150)] {
+        let mut b = with_tls(TlsMode::Offer, TlsSettings::default());
+        b.codes("AUTH TLS");
+        shake(&mut b);
+        expect(&mut b, &[("PBSZ 0", &[200]), (&format!("PROT {level}"), &[200])]);
+        expect(&mut b, &[("USER root\r\nPASS secret\r\nEPSV", &[331, 230, 229])]);
+        expect(&mut b, &[(&format!("PROT {then}"), &[200]), ("RETR readme.txt", &[code])]);
+    }
+}

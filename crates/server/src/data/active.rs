@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
+use crate::data::standing::Standing;
 use crate::events::{Events, data_connection};
 use crate::proxy::Ends;
 
@@ -40,7 +41,7 @@ impl Active {
         target: SocketAddr,
         ends: Ends,
         events: Option<&Arc<Events>>,
-    ) -> Result<(TcpStream, Option<Tap>), DataError> {
+    ) -> Result<Standing, DataError> {
         let target = in_scope(target, ends.peer);
         let local = beside(target, ends.local);
         let opening = events.map(|events| Opening::tell(events.clone(), target));
@@ -57,7 +58,7 @@ impl Active {
             io::ErrorKind::ConnectionRefused => DataError::Refused(target),
             _ => DataError::Unreachable(target, reason(&error)),
         })?;
-        Ok((stream, tap))
+        Ok(Standing::new(stream, tap, None))
     }
 
     async fn connect_from(&self, target: SocketAddr, local: SocketAddr) -> io::Result<TcpStream> {
@@ -193,10 +194,9 @@ mod tests {
         let data_port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
         let control = with_port(data_port, data_port.port() + 1);
         let active = Active::default();
-        let (_stream, tap) = active.connect(target, ends(control, target), None).await.unwrap();
+        let _standing = active.connect(target, ends(control, target), None).await.unwrap();
         let (_, from) = client.accept().await.unwrap();
         assert_eq!(from, data_port);
-        assert!(tap.is_none());
     }
 
     /// The data port's last connection to the very same address lingers in TIME_WAIT, as when a demonstration with fixed
@@ -210,7 +210,7 @@ mod tests {
         let control = with_port(data_port, data_port.port() + 1);
         let active = Active::default();
         for _ in 0..2 {
-            let (stream, _) = active.connect(target, ends(control, target), None).await.unwrap();
+            let stream = active.connect(target, ends(control, target), None).await.unwrap();
             let (mut other, from) = client.accept().await.unwrap();
             assert_eq!(from, data_port);
             // Whoever closes first is the one that lingers.

@@ -1,4 +1,4 @@
-//! A data connection that stands.
+//! A data connection of a transfer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +17,6 @@ use tokio::time::sleep;
 
 use crate::data::meter::{Meter, unacknowledged};
 use crate::events::Events;
-use crate::tls::Binding;
 use crate::tls::data::DataTls;
 
 /// At most this many stray bytes of a peer that should only read are thrown away while the end is waited for.
@@ -32,23 +31,14 @@ pub(crate) struct DataConnection {
 }
 
 impl DataConnection {
-    /// Takes over a connection that stands.
-    pub(crate) fn new(stream: TcpStream, meter: Arc<Meter>, tap: Option<Tap>) -> DataConnection {
-        // Without it the last part of a file that does not fill a segment waits for an acknowledgement of the one before,
-        // which the peer may delay by 40 ms. A socket that cannot be told so still works.
-        let _ = stream.set_nodelay(true);
-        DataConnection { stream: Arc::new(stream), tls: None, meter, tap }
-    }
-
-    /// Waits for the client to begin TLS, before any byte is moved.
-    pub(crate) async fn protect(&mut self, binding: &Binding, patience: Duration) -> Result<(), TransferError> {
-        self.tls = Some(Box::new(DataTls::accept(&self.stream, binding, patience).await?));
-        Ok(())
-    }
-
-    /// As [`DataConnection::protect`], where TLS has begun earlier.
-    pub(crate) fn protected(&mut self, tls: DataTls) {
-        self.tls = Some(Box::new(tls));
+    /// Takes over a connection that stands, and TLS where that is on it.
+    pub(crate) fn new(
+        stream: Arc<TcpStream>,
+        tls: Option<Box<DataTls>>,
+        meter: Arc<Meter>,
+        tap: Option<Tap>,
+    ) -> DataConnection {
+        DataConnection { stream, tls, meter, tap }
     }
 
     /// Whether the bytes must pass through this process to be encrypted.
@@ -359,5 +349,5 @@ pub(crate) async fn loopback() -> (DataConnection, TcpStream) {
     let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
-    (DataConnection::new(server, Arc::default(), None), client)
+    (DataConnection::new(Arc::new(server), None, Arc::default(), None), client)
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`passive`] | a listening port for one data connection, and which port |
 //! | [`active`] | connecting to the client |
-//! | [`connection`] | a data connection that stands: sending, its end in order, what is told of it |
+//! | [`standing`] | a data connection that stands and waits for its transfer, and for TLS |
+//! | [`connection`] | a data connection of a transfer: sending, its end in order, what is told of it |
 //! | [`meter`] | how far a transfer has come, for whoever watches it from outside |
 //! | [`encoding`], [`deflate`] | the bytes as the connection has them: TYPE A, MODE Z |
 //! | [`pace`] | how fast a transfer may be |
@@ -23,4 +24,5 @@ pub(crate) mod listing;
 pub(crate) mod meter;
 pub(crate) mod pace;
 pub(crate) mod passive;
+pub(crate) mod standing;
 pub(crate) mod upload;

@@ -8,17 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use port21_proto::server::DataError;
-use rustix::net::RecvFlags;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
+use crate::data::standing::Standing;
 use crate::events::Events;
 use crate::proxy::{Ends, Proxies};
 use crate::registry::Registry;
 use crate::status::Refusal;
+use crate::tls::handshake::Guard;
 
 /// Connections of strangers may come first; so many of all wait in the system to be looked at.
 const BACKLOG: u32 = 16;
@@ -34,6 +35,9 @@ const RANDOM_TRIES: u32 = 64;
 
 /// The pause after an error of accept, which is most often that the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who connects before its command is answered has done so by then, or its connection is on the way.
+const EARLY_CONNECTION: Duration = Duration::from_millis(100);
 
 /// The ports of passive data connections: which are taken, and which have just been used.
 ///
@@ -173,19 +177,20 @@ pub(crate) struct Passive {
     addr: SocketAddr,
     /// Gone once the client has come.
     listener: Weak<TcpListener>,
-    acceptor: JoinHandle<(TcpStream, Option<Tap>)>,
+    acceptor: JoinHandle<Standing>,
     /// What the acceptor has given already.
-    come: Option<(TcpStream, Option<Tap>)>,
+    come: Option<Standing>,
 }
 
 impl Passive {
     /// Listens where the control connection has come in, for its client alone: whoever else connects is dropped, and goes
-    /// on being dropped (RFC 2577 section 4).
+    /// on being dropped (RFC 2577 section 4). Where there is a guard, the client may begin TLS as soon as it has come.
     pub(crate) fn listen(
         ports: &PassivePorts,
         proxies: &Proxies,
         ends: Ends,
         events: Option<Arc<Events>>,
+        guard: Option<Guard>,
     ) -> Result<Passive, DataError> {
         let (listener, lease) = ports.listen(ends.local)?;
         let addr = listener.local_addr().map_err(|error| no_port(&error))?;
@@ -195,7 +200,8 @@ impl Passive {
             Waiting { peer: ends.peer.ip(), proxies: proxies.clone(), events, registry: ports.registry.clone() };
         let acceptor = tokio::spawn(async move {
             let _lease = lease;
-            waiting.accept(&listener).await
+            let (stream, tap) = waiting.accept(&listener).await;
+            Standing::new(stream, tap, guard)
         });
         Ok(Passive { addr, listener: closer, acceptor, come: None })
     }
@@ -205,20 +211,20 @@ impl Passive {
         self.addr
     }
 
-    /// Whether the client's connection comes within `patience`, and has brought something.
-    pub(crate) async fn has_brought(&mut self, patience: Duration) -> bool {
+    /// As [`Standing::give_tickets`], for a client that has connected or is about to. May be dropped at any time.
+    pub(crate) async fn give_tickets(&mut self) {
         if self.come.is_none()
-            && let Ok(Ok(come)) = timeout(patience, &mut self.acceptor).await
+            && let Ok(Ok(come)) = timeout(EARLY_CONNECTION, &mut self.acceptor).await
         {
             self.come = Some(come);
         }
-        let Some((stream, _)) = &self.come else { return false };
-        let looked = rustix::net::recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        looked.is_ok_and(|(_, bytes)| bytes > 0)
+        if let Some(standing) = &mut self.come {
+            standing.give_tickets().await;
+        }
     }
 
     /// The client's connection. There is no time limit: drop it.
-    pub(crate) async fn accepted(mut self) -> Result<(TcpStream, Option<Tap>), DataError> {
+    pub(crate) async fn accepted(mut self) -> Result<Standing, DataError> {
         if let Some(come) = self.come.take() {
             return Ok(come);
         }
@@ -380,18 +386,23 @@ mod tests {
         let port = other.local_addr().unwrap().port();
         let ports = PassivePorts::new(Some(port..=port), Arc::default());
         assert_eq!(
-            Passive::listen(&ports, &Proxies::default(), from(loopback().ip()), None).err(),
+            Passive::listen(&ports, &Proxies::default(), from(loopback().ip()), None, None).err(),
             Some(DataError::NoPort)
         );
         drop(other);
-        assert!(Passive::listen(&ports, &Proxies::default(), from(loopback().ip()), None).is_ok());
+        assert!(Passive::listen(&ports, &Proxies::default(), from(loopback().ip()), None, None).is_ok());
     }
 
     #[tokio::test]
     async fn nobody_connects_once_it_is_let_go_of() {
-        let passive =
-            Passive::listen(&PassivePorts::new(None, Arc::default()), &Proxies::default(), from(loopback().ip()), None)
-                .unwrap();
+        let passive = Passive::listen(
+            &PassivePorts::new(None, Arc::default()),
+            &Proxies::default(),
+            from(loopback().ip()),
+            None,
+            None,
+        )
+        .unwrap();
         let addr = passive.addr();
         drop(passive);
         assert!(TcpStream::connect(addr).await.is_err());
@@ -401,18 +412,17 @@ mod tests {
     async fn a_stranger_is_dropped_and_the_client_still_served() {
         let ports = PassivePorts::new(None, Arc::default());
         let client: IpAddr = "127.0.0.9".parse().unwrap();
-        let passive = Passive::listen(&ports, &Proxies::default(), from(client), None).unwrap();
+        let passive = Passive::listen(&ports, &Proxies::default(), from(client), None, None).unwrap();
         let addr = passive.addr();
         let mut stranger = TcpStream::connect(addr).await.unwrap();
         assert_eq!(stranger.read(&mut [0; 1]).await.unwrap_or(0), 0);
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((client, 0).into()).unwrap();
         let mut right = socket.connect(addr).await.unwrap();
-        let (mut served, _) = passive.accepted().await.unwrap();
+        let served = passive.accepted().await.unwrap();
         right.write_all(b"x").await.unwrap();
         let mut byte = [0];
-        served.read_exact(&mut byte).await.unwrap();
-        assert_eq!(byte, *b"x");
+        assert_eq!((served.stream().peek(&mut byte).await.unwrap(), byte), (1, *b"x"));
         assert!(TcpStream::connect(addr).await.is_err(), "the port is free once the client is in");
     }
 }

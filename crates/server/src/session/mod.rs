@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`control`] | the control connection's socket |
 //! | [`work`] | which operations run, what is held for later ones, how each is stopped |
+//! | [`kind`] | what kind an operation is of, and what becomes of one that does not come to its end |
 //! | [`perform`] | how each operation is done |
 //! | [`digest`], [`combine`], [`tree`] | those that take long without a transfer |
 //! | [`log`] | what an operator reads |
@@ -14,6 +15,7 @@
 mod combine;
 mod control;
 mod digest;
+mod kind;
 mod log;
 mod perform;
 mod tree;
@@ -36,9 +38,10 @@ use crate::proxy::Ends;
 use crate::registry::Seat;
 use crate::shared::{Phase, Shared};
 use control::{Control, Read, Switched};
+use kind::Kind;
 use log::Log;
 use perform::Performer;
-use work::{Happened, Kind, Work};
+use work::{Happened, Work};
 
 /// At most this much of what has come is handed in before an upload is given its name: a client that sends faster than
 /// it is read is surely there.
@@ -155,10 +158,6 @@ impl Session {
                 // On the heap, as the session mostly waits.
                 Output::Release(op) => Box::pin(self.work.release(op)).await,
                 Output::Do(op, action) => {
-                    if matches!(action, Action::Transfer { .. }) {
-                        // On the heap, as the session mostly waits.
-                        Box::pin(self.work.shake_early(&action)).await;
-                    }
                     // The client reads 150 before it sees the data connection, and 234 before TLS.
                     self.flush().await;
                     match action {

@@ -7,17 +7,15 @@ use std::sync::Arc;
 
 use port21_proto::listing::Entry;
 use port21_proto::server::{
-    Action, Changes, DataError, Form, LoginError, Opened, Outcome, SiteId, StorageError, TlsError, TransferError,
-    Transferred,
+    Action, Changes, DataError, Form, LoginError, Opened, Outcome, SiteId, StorageError, TransferError, Transferred,
 };
 use port21_proto::{FtpPath, Secret, Time};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::account::{Account, Attempt};
 use crate::activity::Direction;
-use crate::data::connection::{DataConnection, Tap};
+use crate::data::connection::DataConnection;
 use crate::data::download::download;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
@@ -29,12 +27,12 @@ use crate::limits::AccountPlace;
 use crate::proxy::Ends;
 use crate::session::combine::Combination;
 use crate::session::log::{Carried, Log};
-use crate::session::work::{Done, Held, Shaken};
+use crate::session::work::{Done, Held};
 use crate::session::{digest, tree};
 use crate::shared::Shared;
 use crate::storage::{Source, Storage, Upload, UploadRequest};
-use crate::tls::data::DataTls;
-use crate::tls::{Binding, TlsPeer};
+use crate::tls::TlsPeer;
+use crate::tls::handshake::Guard;
 
 /// What the operations of one session need.
 pub(crate) struct Performer {
@@ -65,13 +63,8 @@ impl Login {
 /// How a data connection comes to stand.
 pub(super) enum Channel {
     Passive(Passive),
-    /// It stands, and TLS on it; or not.
-    Shaken(Box<Shaken>),
     Active(SocketAddr),
 }
-
-/// A data connection that stands, and TLS where that has begun already.
-type Connected = (TcpStream, Option<Tap>, Option<Result<DataTls, TlsError>>);
 
 impl Performer {
     pub(super) fn find_site(&self, name: &[u8]) -> Done {
@@ -129,7 +122,7 @@ impl Performer {
         match result {
             Ok(login) => {
                 let outcome = Outcome::Login(Ok(login.account.grant()));
-                Done { outcome, held: None, login: Some(login) }
+                Done { login: Some(login), ..outcome.into() }
             }
             Err(error) => Outcome::Login(Err(error)).into(),
         }
@@ -158,21 +151,21 @@ impl Performer {
         result
     }
 
-    pub(super) fn listen(&self, ipv4: bool) -> Done {
-        match self.passive(ipv4) {
+    pub(super) fn listen(&self, ipv4: bool, guard: Option<Guard>) -> Done {
+        match self.passive(ipv4, guard) {
             Ok((passive, told)) => Done::holding(Outcome::Listening(Ok(told)), Held::Passive(passive)),
             Err(error) => Outcome::Listening(Err(error)).into(),
         }
     }
 
     /// A port that listens, and the address to tell the client.
-    fn passive(&self, ipv4: bool) -> Result<(Passive, SocketAddr), DataError> {
+    fn passive(&self, ipv4: bool, guard: Option<Guard>) -> Result<(Passive, SocketAddr), DataError> {
         let Ends { peer, server, .. } = self.ends;
         if ipv4 && !server.is_ipv4() {
             return Err(DataError::Family);
         }
         let shared = &self.shared;
-        let passive = Passive::listen(&shared.passive_ports, &shared.proxies, self.ends, self.events.clone())?;
+        let passive = Passive::listen(&shared.passive_ports, &shared.proxies, self.ends, self.events.clone(), guard)?;
         let mut told = passive.addr();
         // The client's side of a proxy, where there is one.
         told.set_ip(server.ip());
@@ -191,7 +184,7 @@ impl Performer {
     pub(super) async fn transfer(
         &self,
         held: Held,
-        (channel, guard): (Channel, Option<Arc<Binding>>),
+        (channel, guard): (Channel, Option<Guard>),
         terms: Terms,
         meter: Arc<Meter>,
         stands: oneshot::Sender<()>,
@@ -202,29 +195,17 @@ impl Performer {
             Held::Source(_, path) => (Direction::Down, path.clone()),
             Held::Listing(_, path) => (Direction::List, path.clone()),
             Held::Upload(upload) => (Direction::Up, upload.path().clone()),
-            Held::Passive(_) | Held::Shaken(_) => (Direction::List, FtpPath::root()),
+            Held::Passive(_) => (Direction::List, FtpPath::root()),
         };
         let mut moving = self.shared.registry.moves(self.number, direction, path.clone(), began, meter.clone());
         if let Held::Upload(upload) = &held {
             cancel.or_when(upload.displaced());
         }
-        let connected = unless(&mut cancel, async { Ok(self.connect(channel).await?) }).await;
+        let connected = unless(&mut cancel, self.connect((channel, guard), &meter, stands)).await;
         let Moved { result, held, digest } = match connected {
+            Ok(data) => carry(held, data, terms, cancel).await,
             // An upload is let go of by the session, as after any other end.
             Err(error) => Moved { result: Err(error), held: Some(held), digest: None },
-            Ok((stream, tap, shaken)) => {
-                // Nobody hears it where the session has ended meanwhile.
-                let _ = stands.send(());
-                let mut data = DataConnection::new(stream, meter.clone(), tap);
-                let protected = match shaken {
-                    Some(tls) => tls.map(|tls| data.protected(tls)).map_err(TransferError::from),
-                    None => self.protect(&mut data, guard.as_deref(), &mut cancel).await,
-                };
-                match protected {
-                    Ok(()) => carry(held, data, terms, cancel).await,
-                    Err(error) => Moved { result: Err(error), held: Some(held), digest: None },
-                }
-            }
         };
         if result.is_ok() {
             moving.is_whole();
@@ -233,30 +214,22 @@ impl Performer {
         let (bytes, took) = (meter.bytes(), self.shared.clock.now().since(began));
         self.log.transfer(Carried { direction, path, bytes, took, form: terms.encoding.form }, &result);
         let outcome = Outcome::Transferred(Transferred { bytes, result, digest });
-        Done { outcome, held: held.filter(|held| matches!(held, Held::Upload(_))), login: None }
+        Done { held: held.filter(|held| matches!(held, Held::Upload(_))), ..outcome.into() }
     }
 
-    async fn protect(
+    async fn connect(
         &self,
-        data: &mut DataConnection,
-        guard: Option<&Binding>,
-        cancel: &mut Cancel,
-    ) -> Result<(), TransferError> {
-        match guard {
-            Some(guard) => {
-                unless(cancel, data.protect(guard, self.shared.settings.session.tls.handshake_timeout)).await
-            }
-            None => Ok(()),
-        }
-    }
-
-    async fn connect(&self, channel: Channel) -> Result<Connected, DataError> {
-        let (stream, tap) = match channel {
+        (channel, guard): (Channel, Option<Guard>),
+        meter: &Arc<Meter>,
+        stands: oneshot::Sender<()>,
+    ) -> Result<DataConnection, TransferError> {
+        let standing = match channel {
             Channel::Passive(passive) => passive.accepted().await?,
-            Channel::Shaken(shaken) => return Ok((shaken.stream, shaken.tap, Some(shaken.tls))),
             Channel::Active(addr) => self.shared.active.connect(addr, self.ends, self.events.as_ref()).await?,
         };
-        Ok((stream, tap, None))
+        // Nobody hears it where the session has ended meanwhile.
+        let _ = stands.send(());
+        standing.for_transfer(guard, meter.clone()).await
     }
 
     pub(super) async fn sync(&self, mut upload: Box<dyn Upload>, until: Time) -> Done {
@@ -273,7 +246,7 @@ impl Performer {
     }
 
     /// Everything that is one question to the account's storage, or a few.
-    pub(super) async fn on_account(&self, account: &Account, action: Action, mut cancel: Cancel) -> Done {
+    pub(super) async fn on_account(&self, account: &Account, action: Action, cancel: &mut Cancel) -> Done {
         let (storage, uploads) = (&*account.storage, &account.uploads);
         match action {
             Action::Open { path, from, to, form } => match self
@@ -334,7 +307,7 @@ impl Performer {
                 let combination = Combination { target, parts, overwrite, commit };
                 let (removed, stayed) =
                     (|part: &FtpPath| self.log.removed(part), |part: &FtpPath, why: &_| self.log.stayed(part, why));
-                let result = combination.run(storage, &mut cancel, removed, stayed).await;
+                let result = combination.run(storage, cancel, removed, stayed).await;
                 self.log.changed(&action, &result);
                 Outcome::Done(result).into()
             }
@@ -423,7 +396,7 @@ async fn carry(held: Held, data: DataConnection, terms: Terms, mut cancel: Cance
             Ok(Received { upload, result, digest }) => Moved { result, held: Some(Held::Upload(upload)), digest },
             Err(error) => done(Err(error)),
         },
-        Held::Passive(_) | Held::Shaken(_) => done(Err(StorageError::Io("a port is no file".into()).into())),
+        Held::Passive(_) => done(Err(StorageError::Io("a port is no file".into()).into())),
     }
 }
 

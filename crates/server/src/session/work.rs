@@ -9,37 +9,27 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use port21_proto::FtpPath;
-use port21_proto::server::{
-    Action, DataChannel, DataError, Direction, LoginError, OpId, Outcome, Protection, Receipt, StorageError, TlsError,
-    TransferError, Transferred,
-};
-use tokio::net::TcpStream;
+use port21_proto::server::{Action, DataChannel, OpId, Outcome, Protection, Receipt, StorageError};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::error;
 
-use crate::data::connection::Tap;
 use crate::data::encoding::Encoding;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::passive::Passive;
 use crate::data::upload::{Cancel, Terms};
+use crate::session::kind::Kind;
 use crate::session::log::Log;
 use crate::session::perform::{Channel, Login, Performer};
 use crate::storage::{Source, Upload};
-use crate::tls::data::DataTls;
 use crate::tls::engine::Engine;
+use crate::tls::handshake::Guard;
 use crate::tls::{Binding, TlsPeer};
 
 /// How long the operations of a session that ends are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Who connects before its command is answered has done so by then, or its connection is on the way.
-const EARLY_CONNECTION: Duration = Duration::from_millis(100);
-
-/// And who has begun TLS goes on with it.
-const EARLY_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// The operations that run, and what those that have ended hold. Dropped, all of it ends.
 pub(crate) struct Work {
@@ -59,36 +49,29 @@ pub(crate) struct Work {
 /// What an operation has opened and a later one uses.
 pub(super) enum Held {
     Passive(Passive),
-    /// What has come to a passive port, with TLS on it.
-    Shaken(Box<Shaken>),
     Source(Source, FtpPath),
     Listing(OpenListing, FtpPath),
     Upload(Box<dyn Upload>),
-}
-
-/// A data connection whose handshake has been tried before its transfer began.
-pub(super) struct Shaken {
-    pub(super) stream: TcpStream,
-    pub(super) tap: Option<Tap>,
-    pub(super) tls: Result<DataTls, TlsError>,
 }
 
 /// What a task gives back.
 pub(super) struct Done {
     pub(super) outcome: Outcome,
     pub(super) held: Option<Held>,
+    /// What it has used of another operation's.
+    pub(super) returned: Option<(OpId, Held)>,
     pub(super) login: Option<Login>,
 }
 
 impl Done {
     pub(super) fn holding(outcome: Outcome, held: Held) -> Done {
-        Done { outcome, held: Some(held), login: None }
+        Done { held: Some(held), ..outcome.into() }
     }
 }
 
 impl From<Outcome> for Done {
     fn from(outcome: Outcome) -> Done {
-        Done { outcome, held: None, login: None }
+        Done { outcome, held: None, returned: None, login: None }
     }
 }
 
@@ -112,25 +95,6 @@ struct Transfer {
     meter: Arc<Meter>,
     connected: Option<oneshot::Receiver<()>>,
     cancel: Option<oneshot::Sender<()>>,
-}
-
-/// What kind of operation it is: which outcome it has, and whether it may be stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Login,
-    Listen,
-    Open,
-    Create,
-    Transfer,
-    Entry,
-    Size,
-    Digest,
-    Site,
-    Tree,
-    Text,
-    Sync,
-    Enter,
-    Change,
 }
 
 impl Work {
@@ -185,7 +149,10 @@ impl Work {
                 self.spawn(operation, async move { performer.recognise(site, &user, tls.as_deref()).await });
             }
             Action::FindSite(name) => self.spawn(operation, async move { performer.find_site(&name) }),
-            Action::Listen { ipv4 } => self.spawn(operation, async move { performer.listen(ipv4) }),
+            Action::Listen { ipv4, protection } => match self.guard(protection) {
+                Ok(guard) => self.spawn(operation, async move { performer.listen(ipv4, guard) }),
+                Err(why) => self.refuse(operation, why),
+            },
             Action::Transfer { job, data, form, mode, level, direction: _, protection } => {
                 self.transfer(operation, job, data, Encoding { form, mode, level }, protection);
             }
@@ -203,16 +170,31 @@ impl Work {
             action => match &self.login {
                 Some(login) => {
                     let account = login.account.clone();
+                    let uploads = matches!(action, Action::Create { .. });
+                    let data = if uploads { self.take_data_that_needs_tickets() } else { None };
                     let (cancel, cancelled) = oneshot::channel();
                     // What ends itself when it is told so, and not at any place where it happens to be.
-                    let transfer = matches!(action, Action::Combine { .. }).then(|| Transfer {
+                    let transfer = (uploads || matches!(action, Action::Combine { .. })).then(|| Transfer {
                         meter: Arc::default(),
                         connected: None,
                         cancel: Some(cancel),
                     });
-                    let cancelled = Cancel::new(cancelled);
+                    let mut cancelled = Cancel::new(cancelled);
                     self.spawn(Operation { transfer, ..operation }, async move {
-                        performer.on_account(&account, action, cancelled).await
+                        let mut done = performer.on_account(&account, action, &mut cancelled).await;
+                        done.returned = match data {
+                            // The client is told to send once this has ended.
+                            Some((op, mut passive)) if done.held.is_some() => {
+                                tokio::select! {
+                                    biased;
+                                    _ = cancelled => {}
+                                    () = passive.give_tickets() => {}
+                                }
+                                Some((op, Held::Passive(passive)))
+                            }
+                            data => data.map(|(op, passive)| (op, Held::Passive(passive))),
+                        };
+                        done
                     });
                 }
                 // The session asks for no file before a login.
@@ -315,31 +297,31 @@ impl Work {
         Poll::Pending
     }
 
-    /// Before the client reads 150 and sends its file: a client that has begun TLS already and needs the tickets gets them,
-    /// which [`Binding::wants_tickets_early`] explains. It waits for nobody but itself, and not for long.
-    pub(crate) async fn shake_early(&mut self, action: &Action) {
-        let &Action::Transfer { direction: Direction::Up, data: DataChannel::Passive(op), protection, .. } = action
-        else {
-            return;
-        };
-        let Some(binding) = self.binding.clone().filter(|binding| binding.wants_tickets_early()) else { return };
-        if protection != Protection::Private {
-            return;
+    /// The port of the upload that is about to begin, where its client has to have tickets before it sends, which
+    /// [`Binding::wants_tickets_early`] explains.
+    fn take_data_that_needs_tickets(&mut self) -> Option<(OpId, Passive)> {
+        let binding = self.binding.as_ref()?;
+        let at = self.held.iter().position(|(_, held)| matches!(held, Held::Passive(_)))?;
+        if !binding.wants_tickets_early() {
+            return None;
         }
-        let Some(at) = self.held.iter().position(|(held, _)| *held == op) else { return };
-        let Some((_, Held::Passive(passive))) = self.held.get_mut(at) else { return };
-        if !passive.has_brought(EARLY_CONNECTION).await {
-            return;
+        match self.held.swap_remove(at) {
+            (op, Held::Passive(passive)) => Some((op, passive)),
+            _ => None,
         }
-        let Some(Held::Passive(passive)) = self.take(op) else { return };
-        // It has come.
-        let Ok((stream, tap)) = passive.accepted().await else { return };
-        let patience = self.performer.shared.settings.session.tls.handshake_timeout.min(EARLY_HANDSHAKE);
-        let mut tls = DataTls::accept(&stream, &binding, patience).await;
-        if let Ok(tls) = &mut tls {
-            tls.send_tickets(&stream);
+    }
+
+    /// What is demanded of data connections under this protection.
+    fn guard(&self, protection: Protection) -> Result<Option<Guard>, &'static str> {
+        match (protection, &self.binding) {
+            (Protection::Clear, _) => Ok(None),
+            (Protection::Private, Some(binding)) => {
+                let patience = self.performer.shared.settings.session.tls.handshake_timeout;
+                Ok(Some(Guard { binding: binding.clone(), patience }))
+            }
+            // Never in clear what was to be private.
+            (Protection::Private, None) => Err(NOTHING_HELD),
         }
-        self.held.push((op, Held::Shaken(Box::new(Shaken { stream, tap, tls }))));
     }
 
     fn transfer(
@@ -354,18 +336,15 @@ impl Work {
             DataChannel::Active(addr) => Some(Channel::Active(addr)),
             DataChannel::Passive(listen) => match self.take(listen) {
                 Some(Held::Passive(passive)) => Some(Channel::Passive(passive)),
-                Some(Held::Shaken(shaken)) => Some(Channel::Shaken(shaken)),
                 _ => None,
             },
         };
         let (Some(channel), Some(source)) = (channel, self.take(job)) else {
             return self.refuse(operation, NOTHING_HELD);
         };
-        let guard = match (protection, &self.binding) {
-            (Protection::Clear, _) => None,
-            (Protection::Private, Some(binding)) => Some(binding.clone()),
-            // Never in clear what was to be private.
-            (Protection::Private, None) => return self.refuse(operation, NOTHING_HELD),
+        let guard = match self.guard(protection) {
+            Ok(guard) => guard,
+            Err(why) => return self.refuse(operation, why),
         };
         let pace = self.login.as_ref().map(|login| login.pace(&source)).unwrap_or_default();
         let terms = Terms {
@@ -414,6 +393,7 @@ impl Work {
         if let Some(held) = done.held {
             self.held.push((operation.holder, held));
         }
+        self.held.extend(done.returned);
         if let Some(login) = done.login {
             self.login = Some(login);
         }
@@ -471,64 +451,6 @@ impl Operation {
                 error!(kind = ?self.kind, "an operation panicked: this is a fault of the server, please report it");
                 self.kind.failed(StorageError::Io("it panicked".into()), bytes)
             }
-        }
-    }
-}
-
-impl Kind {
-    fn of(action: &Action) -> Kind {
-        match action {
-            Action::Authenticate { .. } | Action::Recognise { .. } => Kind::Login,
-            Action::Listen { .. } => Kind::Listen,
-            Action::Open { .. } | Action::List(_) => Kind::Open,
-            Action::Create { .. } => Kind::Create,
-            Action::FindSite(_) => Kind::Site,
-            Action::Digest(_) => Kind::Digest,
-            Action::RemoveTree(_) => Kind::Tree,
-            Action::Transfer { .. } => Kind::Transfer,
-            Action::Sync { .. } => Kind::Sync,
-            Action::Describe(_) | Action::Who { .. } => Kind::Text,
-            Action::Stat(_) | Action::Named(_) | Action::Facts(_) => Kind::Entry,
-            Action::Size { .. } | Action::TreeSize(_) | Action::Available(_) => Kind::Size,
-            Action::Enter(_) => Kind::Enter,
-            Action::StartTls { .. }
-            | Action::StopTls
-            | Action::Commit(_)
-            | Action::Rename { .. }
-            | Action::RemoveFile(_)
-            | Action::RemoveDirectory(_)
-            | Action::MakeDirectory(_)
-            | Action::SetFacts(..)
-            | Action::Link { .. }
-            | Action::Combine { .. } => Kind::Change,
-        }
-    }
-
-    /// Not what changes something, in one step: nobody could tell whether it was done.
-    fn is_stoppable(self) -> bool {
-        !matches!(self, Kind::Create | Kind::Sync | Kind::Change)
-    }
-
-    /// The outcome of an operation of this kind that failed.
-    fn failed(self, error: StorageError, bytes: u64) -> Outcome {
-        match self {
-            Kind::Login => Outcome::Login(Err(LoginError::Unavailable)),
-            Kind::Listen => Outcome::Listening(Err(DataError::NoPort)),
-            Kind::Open => Outcome::Opened(Err(error)),
-            Kind::Create => Outcome::Created(Err(error)),
-            Kind::Transfer => {
-                let error = match error {
-                    StorageError::Cancelled => TransferError::Cancelled,
-                    error => error.into(),
-                };
-                Outcome::Transferred(Transferred { bytes, result: Err(error), digest: None })
-            }
-            Kind::Entry => Outcome::Entry(Err(error)),
-            Kind::Size => Outcome::Size(Err(error)),
-            Kind::Digest => Outcome::Digest(Err(error)),
-            Kind::Site => Outcome::Site(None),
-            Kind::Text => Outcome::Text(Err(error)),
-            Kind::Sync | Kind::Enter | Kind::Tree | Kind::Change => Outcome::Done(Err(error)),
         }
     }
 }

@@ -10,12 +10,14 @@
 //! | `binding` | one control connection and its data connections: no session of another is resumed |
 //! | `engine` | TLS without a socket: bytes in, bytes out |
 //! | `data` | a data connection under TLS |
+//! | `handshake` | how it comes to that, whenever its client begins |
 
 mod binding;
 pub mod certificates;
 pub(crate) mod data;
 pub(crate) mod engine;
 pub mod files;
+pub(crate) mod handshake;
 mod peer;
 pub mod self_signed;
 pub mod settings;

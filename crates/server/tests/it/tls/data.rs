@@ -3,14 +3,13 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::time::Duration;
 
 use port21_server::TlsMode;
 use port21_server::tls::SessionReuse;
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::version::{TLS12, TLS13};
 
-use super::client::{Secure, VERSIONS, as_openssl, begin, finish, forgetful, shake};
+use super::client::{Secure, VERSIONS, begin, finish, forgetful, shake};
 use crate::site::{Site, noise};
 
 #[test]
@@ -170,67 +169,6 @@ fn an_upload_by_a_client_that_never_reads_is_whole() {
     }
 }
 
-/// OpenSSL uses a ticket of TLS 1.3 once. curl begins TLS before its STOR is answered, sends behind 150, and looks for the
-/// next ticket just before it closes: it must be there by 150, and nothing may come later.
-#[test]
-fn openssl_has_its_tickets_before_it_sends() {
-    let secure = Secure::new(TlsMode::Require);
-    let mut client = secure.login(as_openssl(&secure, &TLS13));
-    let bytes = noise(1_000_000);
-    for _ in 0..20 {
-        let socket = client.passive();
-        let mut data = begin(&client.config, "localhost", socket);
-        data.conn.write_tls(&mut data.sock).unwrap();
-        client.send("STOR file\r\n");
-        shake(&mut data).unwrap();
-        client.expect(150);
-        data.sock.set_nonblocking(true).unwrap();
-        while data.conn.tls13_tickets_received() == 0 {
-            assert_ne!(data.conn.read_tls(&mut data.sock).expect("tickets that are there"), 0);
-            data.conn.process_new_packets().unwrap();
-        }
-        while data.conn.read_tls(&mut data.sock).is_ok() {
-            data.conn.process_new_packets().unwrap();
-        }
-        data.sock.set_nonblocking(false).unwrap();
-        data.write_all(&bytes).unwrap();
-        data.conn.send_close_notify();
-        data.flush().unwrap();
-        drop(data);
-        client.expect(226);
-        assert!(secure.site.read("file") == bytes);
-    }
-    // Who is another's client is refused as ever, and who waits for 150 waits for nothing.
-    let socket = client.passive();
-    let mut data = begin(&Arc::new(forgetful(secure.client_config(&TLS13))), "localhost", socket);
-    data.conn.write_tls(&mut data.sock).unwrap();
-    client.send("STOR file\r\n");
-    let _ = shake(&mut data);
-    client.expect(150);
-    client.expect(522);
-    client.store("STOR file", b"bytes");
-}
-
-/// All others must find nothing that comes unasked: they may close at any time, without having read.
-#[test]
-fn others_get_nothing_while_they_send() {
-    let secure = Secure::new(TlsMode::Require);
-    let mut client = secure.login(secure.client_config(&TLS13));
-    let socket = client.passive();
-    let mut data = begin(&client.config, "localhost", socket);
-    data.conn.write_tls(&mut data.sock).unwrap();
-    client.command("STOR file", 150);
-    shake(&mut data).unwrap();
-    data.write_all(&[1; 1000]).unwrap();
-    // Once the server has read it, it has sent what it sends during an upload.
-    while !client.command("STAT", 211).contains("1000 bytes transferred") {}
-    data.sock.set_nonblocking(true).unwrap();
-    assert_eq!(data.sock.peek(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-    data.sock.set_nonblocking(false).unwrap();
-    finish(data);
-    client.expect(226);
-}
-
 /// Who knows how long a file is may close once it has all of it, without waiting for close_notify.
 #[test]
 fn a_download_is_whole_where_the_client_closes_at_its_last_byte() {
@@ -317,34 +255,6 @@ fn data_in_clear_where_it_is_not() {
         drop(data);
         client.expect(226);
     }
-}
-
-#[test]
-fn a_handshake_that_never_comes_is_not_waited_for() {
-    let mut settings = Site::settings();
-    settings.session.tls.handshake_timeout = Duration::from_millis(300);
-    let secure = Secure::with(TlsMode::Require, settings, |_| {});
-    let mut client = secure.login(secure.client_config(&TLS13));
-    // Passive, and active, where the server has connected and waits all the same.
-    let _data = client.passive();
-    client.command("LIST", 150);
-    assert!(client.expect(522).contains("handshake"));
-    let listener = client.active();
-    client.command("LIST", 150);
-    let _data = listener.accept().unwrap();
-    client.expect(522);
-    client.command("NOOP", 200);
-}
-
-#[test]
-fn what_is_not_tls_is_refused() {
-    let secure = Secure::new(TlsMode::Require);
-    let mut client = secure.login(secure.client_config(&TLS13));
-    let mut data = client.passive();
-    client.command("STOR file", 150);
-    data.write_all(b"bytes in clear, of a client that has forgotten what it said").unwrap();
-    client.expect(522);
-    assert!(secure.site.names().is_empty());
 }
 
 #[test]
