@@ -2,7 +2,7 @@
 //!
 //! To write it anew: `PORT21_WRITE_DOCS=1 cargo test -p port21-proto --test conformance`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,36 @@ fn every_promise_has_its_tests() {
         }
     }
     assert!(!known.has("proto/tests/server/order.rs no_such_test"));
+}
+
+/// What SECURITY.md says is held by a test, is; and what it says is somewhere, is there.
+#[test]
+fn every_test_and_place_that_security_md_names_is_there() {
+    let known = all_tests(&crates());
+    let text = fs::read_to_string(repository().join("SECURITY.md")).unwrap();
+    let mut named = 0;
+    for line in text.lines() {
+        // In a table the last cell names tests; elsewhere a name of three words or more is one.
+        let cells: Vec<&str> =
+            line.strip_prefix("| ").map_or(Vec::new(), |row| row.trim_end_matches(" |").split(" | ").collect());
+        let tests = cells.last().map_or_else(Vec::new, |cell| spans(cell));
+        for span in spans(line) {
+            let is_name = span.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            let is_test = tests.contains(&span) || span.matches('_').count() >= 2;
+            if is_name && is_test && !["perf_event_open", "no_new_privs"].contains(&span) {
+                named += 1;
+                assert!(known.contains(span), "SECURITY.md names {span}, and there is no such test");
+            }
+            let path = span.strip_prefix("crates/").unwrap_or(span);
+            if ["proto/", "server/", "client/", "trace/", "cli/"].iter().any(|of| path.starts_with(of)) {
+                assert!(crates().join(path).exists(), "SECURITY.md names {span}, which is not there");
+            }
+        }
+        if cells.len() == 4 && !line.starts_with("| attack") {
+            assert!(!tests.is_empty(), "no test holds this: {line}");
+        }
+    }
+    assert!(named > 80, "{named}");
 }
 
 fn document() -> String {
@@ -173,6 +203,25 @@ fn tests_of(path: &Path) -> Vec<Test> {
         }
     }
     tests
+}
+
+/// The names of all tests below a folder.
+fn all_tests(folder: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names.extend(all_tests(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            names.extend(tests_of(&path).into_iter().map(|test| test.name));
+        }
+    }
+    names
+}
+
+/// What stands between backticks in a line of Markdown.
+fn spans(line: &str) -> Vec<&str> {
+    line.split('`').skip(1).step_by(2).collect()
 }
 
 /// Which tests there are, read once a file.
