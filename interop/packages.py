@@ -28,6 +28,9 @@ CLIENTS = {
     "strace": "strace",
 }
 
+# What is only asked for more: the checks that need it are skipped where it cannot be had.
+WELCOME = {"nmap": "nmap"}
+
 SERVERS = {
     "vsftpd": ["vsftpd"],
     "proftpd": ["proftpd-core"],
@@ -49,6 +52,17 @@ def install_clients() -> None:
     absent = sorted(program for program in CLIENTS if not shutil.which(program))
     if absent:
         raise Missing(f"still not on the PATH after apt-get install: {', '.join(absent)}")
+
+
+def install_welcome() -> None:
+    """Install those of WELCOME that are not on the PATH, where that can be done."""
+    packages = [package for program, package in WELCOME.items() if not shutil.which(program)]
+    if packages:
+        try:
+            _need_apt(packages)
+            _apt("apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages)
+        except Missing as missing:
+            print(f"interop/run: going on without: {missing}")
 
 
 def unpack_server(name: str) -> Path:
