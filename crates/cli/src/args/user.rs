@@ -86,19 +86,20 @@ pub(crate) struct PasswordArgs {
 /// The fields of an account.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Fields {
-    /// A directory within the served root, which becomes the account's own; made at the first login.
+    /// A directory within the served root, which becomes the account's own; made at the first login. Default: all of the root.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<String>,
-    /// What it may do: list,read,write,overwrite,delete,rename,mkdir,attributes, or read-only, all, none.
+    /// What it may do: list,read,write,overwrite,delete,rename,mkdir,attributes,link,who, or read-only, all, none. Default:
+    /// as `write` of [accounts] says: to list and read, where that is false.
     #[arg(long, value_name = "LIST")]
     pub(crate) permissions: Option<String>,
     /// What it may do with some paths, such as "/incoming/**=write"; the first that matches decides. Repeatable.
     #[arg(long, value_name = "PATTERN=LIST")]
     pub(crate) path: Vec<String>,
-    /// The most bytes that it may hold, such as 10GiB.
+    /// The most bytes that there may be below its home, such as 10GiB.
     #[arg(long, value_name = "SIZE")]
     pub(crate) quota: Option<Text<Size>>,
-    /// The most files and directories.
+    /// The most files and directories below its home.
     #[arg(long, value_name = "N")]
     pub(crate) quota_files: Option<u64>,
     /// The rate of all its downloads together, in bytes a second, such as 5MiB.

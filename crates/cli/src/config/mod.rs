@@ -238,10 +238,11 @@ impl Config {
             config.users.push(User::from_flag(user)?);
         }
         if !config.anonymous.enabled && config.hosts.is_empty() && !config.has_accounts() {
-            if args.config.is_some() {
-                bail!(Fault::usage(
-                    "nobody could log in: `port21 user add NAME`, or set `enabled = true` in [anonymous]"
-                ));
+            if let Some(file) = &args.config {
+                bail!(Fault::usage(format!(
+                    "nobody could log in: `port21 user add NAME --config {}`, or set `enabled = true` in [anonymous]",
+                    file.display()
+                )));
             }
             config.anonymous.enabled = true;
         }

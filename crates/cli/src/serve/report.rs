@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use port21_server::storage::CommitMode;
 use port21_server::tls::Certificates;
 use port21_server::{ListenError, Server, TlsMode};
+use rustix::fs::{Access, access};
 
 use super::running::plain_builder;
 use super::systemd::Passed;
@@ -70,7 +71,12 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
         Err(error) => faults.extend(sentences(&error)),
     }
     let builder = match tls::open(config, tls::Reach::default()) {
-        Ok(tls) => plain_builder(config, tls, &Helper::default(), None).await,
+        Ok(tls) => {
+            if let Some(tls) = &tls {
+                print(&tls::fingerprints(config, &tls.certificates))?;
+            }
+            plain_builder(config, tls, &Helper::default(), None).await
+        }
         Err(error) => Err(error),
     };
     match builder {
@@ -124,6 +130,7 @@ fn what_is_missing(config: &Config) -> Vec<String> {
     ] {
         if let Some(dir) = file.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty())
             && !dir.is_dir()
+            && !can_be_made(config, dir)
         {
             missing.push(format!("`{key}`: {} is no directory: make it, for the user of the server", dir.display()));
         }
@@ -138,6 +145,14 @@ fn what_is_missing(config: &Config) -> Vec<String> {
         }
     }
     missing
+}
+
+/// Whether the server makes this directory for itself when it starts, which it does before it gives its rights up.
+fn can_be_made(config: &Config, dir: &Path) -> bool {
+    let there = dir.ancestors().find(|dir| dir.exists() || dir.as_os_str().is_empty());
+    let there = there.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    config.sandbox.mode != Mode::Off
+        && there.is_some_and(|there| there.is_dir() && access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok())
 }
 
 /// One line for each side of the server that shows.
@@ -219,7 +234,9 @@ fn exposure(config: &Config) -> String {
 fn logins(site: &Config) -> Vec<String> {
     let mut who = Vec::new();
     if site.anonymous.enabled {
-        who.push("anybody, to read everything, without a password; never to write".to_owned());
+        let write = drops(site)
+            .map_or("never to write".to_owned(), |at| format!("to write only by dropping new files into {at}"));
+        who.push(format!("anybody, to read everything, without a password; {write}"));
     }
     for user in &site.users {
         let may = if user.write.unwrap_or(site.accounts.write) { "read and write" } else { "read only" };
@@ -249,7 +266,8 @@ fn firewall(config: &Config, ports: &[String]) -> String {
 fn audience(config: &Config) -> String {
     let mut who = Vec::new();
     if config.anonymous.enabled {
-        who.push("anybody (read-only)".to_owned());
+        let drop = drops(config).map(|at| format!(", but they drop new files into {at}")).unwrap_or_default();
+        who.push(format!("anybody (read-only{drop})"));
     }
     for user in &config.users {
         let may = if user.write.unwrap_or(config.accounts.write) { "read and write" } else { "read-only" };
@@ -265,6 +283,12 @@ fn audience(config: &Config) -> String {
         [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
         who => who.join(" and "),
     }
+}
+
+/// Where guests may leave files, if anywhere.
+fn drops(site: &Config) -> Option<String> {
+    let places: Vec<String> = site.anonymous.drop.iter().map(|place| place.0.to_string()).collect();
+    (!places.is_empty()).then(|| places.join(", "))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
@@ -290,5 +314,10 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(audience(&config), "anybody (read-only) and alice (read and write) and bob (read-only)");
+        assert!(logins(&config)[0].ends_with("never to write"));
+        let anonymous = Anonymous { enabled: true, drop: vec!["/in".parse().unwrap()], ..Anonymous::default() };
+        let config = Config { anonymous, ..Config::default() };
+        assert_eq!(audience(&config), "anybody (read-only, but they drop new files into /in)");
+        assert!(logins(&config)[0].ends_with("to write only by dropping new files into /in"), "{:?}", logins(&config));
     }
 }

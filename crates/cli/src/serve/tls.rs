@@ -118,11 +118,15 @@ impl Files for Reach {
     }
 }
 
-/// The fingerprints, a line each: what a user compares who is asked whether to trust the server.
+/// The files and fingerprints, a line each: what a client can be told to trust, and what a user compares who is asked
+/// whether to.
 pub(super) fn fingerprints(config: &Config, certificates: &Certificates) -> String {
     let kind = |at| if at == 0 && config.certificates.is_empty() { "Self-signed certificate" } else { "Certificate" };
     let each = certificates.fingerprints().into_iter().enumerate();
-    each.map(|(at, fingerprint)| format!("{}, SHA-256 fingerprint {fingerprint}\n", kind(at))).collect()
+    each.map(|(at, (file, fingerprint))| {
+        format!("{} {}, SHA-256 fingerprint {fingerprint}\n", kind(at), file.display())
+    })
+    .collect()
 }
 
 /// Reads certificates again whose files have changed, beside serving. One that cannot be used is told, and the one before

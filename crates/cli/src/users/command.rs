@@ -24,7 +24,7 @@ const MAX_PASSWORD: u64 = 4096;
 
 /// Runs a command.
 pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
-    match command {
+    let told = match command {
         UserCommand::Add { name, fields, password, file } => {
             let path = path(&file)?;
             let mut entry = Entry { name, ..Entry::default() };
@@ -37,6 +37,7 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
                 bail!(taken(&entry.name));
             }
             entry.password = hash(&password)?;
+            let (name, says_what_it_may) = (entry.name.clone(), entry.permissions.is_some() || !entry.paths.is_empty());
             UserFile::change(&path, |file| {
                 if file.users.iter().any(|other| other.name == entry.name) {
                     bail!(taken(&entry.name));
@@ -44,6 +45,12 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
                 file.users.push(entry);
                 Ok(())
             })?;
+            let may = if says_what_it_may {
+                "."
+            } else {
+                ". It may list and read; and write where `write` of [accounts] says so, or with --permissions."
+            };
+            format!("Added {} to {}{may}\n", Shown(name.as_bytes()), path.display())
         }
         UserCommand::Passwd { name, password, file } => {
             let path = path(&file)?;
@@ -53,9 +60,11 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
                 file.get_mut(&name)?.password = hash;
                 Ok(())
             })?;
+            format!("Changed the password of {}.\n", Shown(name.as_bytes()))
         }
         UserCommand::Change { name, fields, file } => {
             UserFile::change(&path(&file)?, |file| apply(file.get_mut(&name)?, &fields))?;
+            format!("Changed {}.\n", Shown(name.as_bytes()))
         }
         UserCommand::Remove { name, file } => {
             UserFile::change(&path(&file)?, |file| {
@@ -63,14 +72,15 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
                 file.users.retain(|entry| entry.name != name);
                 Ok(())
             })?;
+            format!("Removed {}; its files are still there.\n", Shown(name.as_bytes()))
         }
         UserCommand::List { json, file } => {
             let file = UserFile::read(&path(&file)?)?;
-            let text = if json { as_json(&file)? } else { as_text(&file)? };
-            let mut out = std::io::stdout().lock();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+            if json { as_json(&file)? } else { as_text(&file)? }
         }
-    }
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(told.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
     Ok(Exit::Done)
 }
 

@@ -318,9 +318,16 @@ fn what_would_be_exposed_and_whether_it_would_start() {
     for part in ["listening", "this machine only", "anybody", "bob (read and write)", "firewall", "would start"] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    service.write("[log]\nfile = \"/nowhere/log\"\n");
+    // A directory that the server makes when it starts is not missed, and one that it cannot make is.
+    service.write("[log]\nfile = \"DIR/made/log\"\n");
+    let told = service.run(&["serve", "--check", "--config", "port21.toml"]).ok();
+    assert!(told.contains("would start") && !service.path("made").exists(), "{told}");
+    service.write("[log]\nfile = \"DIR/root/file/log\"\n");
     let ran = service.run(&["serve", "--check", "--config", "port21.toml"]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.code == Some(1) && ran.err.contains("`log.file`"), "{ran:?}");
+    service.write("[sandbox]\nmode = \"off\"\n[log]\nfile = \"DIR/made/log\"\n");
+    let ran = service.run(&["serve", "--check", "--config", "port21.toml"]);
+    assert!(ran.code == Some(1) && ran.err.contains("`log.file`"), "{ran:?}");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = taken.local_addr().unwrap().to_string();
     let ran =

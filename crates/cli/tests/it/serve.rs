@@ -57,7 +57,9 @@ fn tls_with_a_certificate_that_is_made_and_kept() {
     };
     let (mut server, [serving, first]) = start();
     assert!(serving.contains("(TLS required) and ftps://127.0.0.1:"), "{serving}");
-    assert!(first.starts_with("Self-signed certificate, SHA-256 fingerprint "), "{first}");
+    let file = home.path().join("state/self-signed.pem");
+    let told = format!("Self-signed certificate {}, SHA-256 fingerprint ", file.display());
+    assert!(first.starts_with(&told) && file.exists(), "{first}");
     let address = serving.split("ftp://").nth(1).unwrap().split('/').next().unwrap();
     let mut control = BufReader::new(std::net::TcpStream::connect(address).unwrap());
     control.get_mut().write_all(b"USER ftp\r\nAUTH TLS\r\n").unwrap();

@@ -132,9 +132,11 @@ impl Certificates {
         Ok(true)
     }
 
-    /// The SHA-256 fingerprint of each certificate, as `openssl x509 -fingerprint -sha256` writes it.
-    pub fn fingerprints(&self) -> Vec<String> {
-        self.all().iter().filter_map(|named| named.key.cert.first()).map(|leaf| fingerprint(leaf)).collect()
+    /// The file of each certificate, and its SHA-256 fingerprint as `openssl x509 -fingerprint -sha256` writes it.
+    pub fn fingerprints(&self) -> Vec<(&Path, String)> {
+        let all = self.all();
+        let leaves = self.pairs.iter().zip(all.iter());
+        leaves.filter_map(|(pair, named)| Some((&*pair.chain, fingerprint(named.key.cert.first()?)))).collect()
     }
 
     /// Whether one of the certificates is for this name, and not only the first for want of another.
@@ -242,7 +244,7 @@ mod tests {
         let both = Certificates::read(vec![first, second]).unwrap();
         let which = |name: Option<&str>| {
             let leaf = both.choose(name).unwrap().cert[0].clone();
-            both.fingerprints().iter().position(|known| *known == fingerprint(&leaf)).unwrap()
+            both.fingerprints().iter().position(|(_, known)| *known == fingerprint(&leaf)).unwrap()
         };
         assert_eq!([Some("a.example"), Some("other"), None].map(which), [0; 3]);
         assert_eq!([Some("b.example"), Some("B.Example."), Some("ftp.b.example")].map(which), [1; 3]);
