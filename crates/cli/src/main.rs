@@ -69,7 +69,7 @@ fn run(command: Command, level: Option<&str>) -> anyhow::Result<Exit> {
     match command {
         Command::Config(ConfigCommand::Default) => print(config::DEFAULT_FILE),
         Command::Config(ConfigCommand::Check { file }) => {
-            Config::read(&file)?;
+            Config::read(&file)?.check_accounts()?;
             print(&format!("{}: no mistakes\n", file.display()))
         }
         Command::Completions { shell } => {

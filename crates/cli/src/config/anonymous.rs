@@ -58,6 +58,17 @@ impl Anonymous {
         }
     }
 
+    /// The rates that are below so many bytes a second.
+    pub(super) fn rates_below(&self, least: u64) -> impl Iterator<Item = &'static str> {
+        let rates = [
+            ("rate-down", self.rate_down),
+            ("rate-up", self.rate_up),
+            ("session-rate-down", self.session_rate_down),
+            ("session-rate-up", self.session_rate_up),
+        ];
+        rates.into_iter().filter(move |(_, rate)| rate.is_some_and(|rate| rate.0.0 < least)).map(|(key, _)| key)
+    }
+
     /// Their files: to read, and where they may drop some, to write and nothing else. No parts are kept: what one guest
     /// began another would go on with.
     pub(crate) fn files(&self) -> Files<'_> {

@@ -65,6 +65,7 @@ impl Host {
         }
         self.config(all).site.check(found);
         self.anonymous.check(&mut found.within("anonymous"));
+        all.limits.check_guests(&self.anonymous, &mut found.within("anonymous"));
         accounts::check_users(&self.user, &self.anonymous, found);
         if !self.anonymous.enabled && self.user.is_empty() && self.accounts.file.is_none() {
             found.at("accounts", "nobody could log in: name a `file`, or set `enabled = true` in its `anonymous`");

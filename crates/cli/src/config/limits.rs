@@ -5,6 +5,8 @@ use std::time::Duration;
 use port21_server::Settings;
 use serde::Deserialize;
 
+use super::Anonymous;
+use super::mistake::Found;
 use crate::units::deserialize_duration;
 
 /// The keys of the section; `limits.toml` explains each.
@@ -21,6 +23,8 @@ pub(crate) struct Limits {
     pub(crate) unknown_commands: u32,
     pub(crate) digests: usize,
     pub(crate) guest_digest_bytes: u64,
+    #[serde(deserialize_with = "deserialize_duration")]
+    pub(crate) quota_recount: Duration,
 }
 
 impl Default for Limits {
@@ -36,11 +40,27 @@ impl Default for Limits {
             unknown_commands: server.session.max_nonsense,
             digests: server.digests,
             guest_digest_bytes: server.session.guest_digest_limit,
+            quota_recount: Duration::from_secs(3600),
         }
     }
 }
 
 impl Limits {
+    /// Whether the guests' rates are above the minimum.
+    pub(super) fn check_guests(&self, guests: &Anonymous, found: &mut Found<'_>) {
+        for key in guests.rates_below(self.minimum_rate) {
+            found.at(key, self.too_slow());
+        }
+    }
+
+    /// What is wrong with a rate below the minimum.
+    pub(super) fn too_slow(&self) -> String {
+        let least = self.minimum_rate;
+        format!(
+            "every transfer would be cut off as one that crawls: `minimum-rate` of [limits] is {least} bytes a second"
+        )
+    }
+
     pub(super) fn apply(&self, settings: &mut Settings) {
         settings.max_connections = self.connections;
         settings.max_connections_per_address = self.connections_per_address;

@@ -43,11 +43,13 @@ pub(crate) mod timeouts;
 pub(crate) mod tls;
 pub(crate) mod uploads;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
+use port21_proto::text::Shown;
 use port21_server::storage::CommitMode;
 use port21_server::{Settings, TlsMode};
 use serde::{Deserialize, Deserializer};
@@ -74,6 +76,7 @@ pub(crate) use self::tls::{Certificate, Tls};
 pub(crate) use self::uploads::Uploads;
 use crate::args::serve::ServeArgs;
 use crate::exit::{Exit, Fault};
+use crate::users::file::UserFile;
 
 /// The default as a file, with every setting explained.
 pub(crate) const DEFAULT_FILE: &str = concat!(
@@ -166,6 +169,24 @@ impl Config {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         Config::of_file(path, &text)
+    }
+
+    /// What the settings have against the accounts that are kept, of every site: rates that lead to nothing.
+    ///
+    /// # Errors
+    /// Each in one sentence, and what is wrong in the files themselves.
+    pub(crate) fn check_accounts(&self) -> anyhow::Result<()> {
+        let files: BTreeSet<PathBuf> = self.sites().filter_map(|site| site.accounts.file).collect();
+        let mut slow = Vec::new();
+        for path in files {
+            for entry in UserFile::read(&path)?.users {
+                if let Some(key) = entry.rate_below(self.limits.minimum_rate) {
+                    let name = Shown(entry.name.as_bytes());
+                    slow.push(format!("{}: `{key}` of {name}: {}", path.display(), self.limits.too_slow()));
+                }
+            }
+        }
+        if slow.is_empty() { Ok(()) } else { Err(Fault::each(Exit::Usage, slow).into()) }
     }
 
     fn of_file(path: &Path, text: &str) -> anyhow::Result<Config> {
@@ -310,6 +331,7 @@ impl Config {
         self.site.check(&mut found.within("site"));
         self.tls.check(&mut found.within("tls"));
         self.anonymous.check(&mut found.within("anonymous"));
+        self.limits.check_guests(&self.anonymous, &mut found.within("anonymous"));
         if let Some(authenticator) = &self.authenticator {
             authenticator.check(&mut found.within("authenticator"));
         }
@@ -419,6 +441,23 @@ mod tests {
         assert!(config.passive.advertise.is_some() && config.record.directory.is_some());
         assert!(config.metrics.listen.is_some() && config.hooks.len() == 1);
         assert_eq!(Config::default().restart_needed(&config).len(), 6);
+    }
+
+    #[test]
+    fn rates_that_lead_to_nothing_are_told() {
+        let told = |rate: &str, least: &str| {
+            let text = format!(
+                "[anonymous]\nsession-rate-up = \"{rate}\"\n[limits]\nminimum-rate = {least}\n[[host]]\n\
+                 names = [\"a.example\"]\nroot = \"/\"\n\
+                 anonymous = {{ enabled = true, rate-down = \"{rate}\" }}\n"
+            );
+            let mistakes = Config::parse(&text).err().unwrap_or_default();
+            mistakes.iter().map(|mistake| mistake.in_file("f")).collect::<Vec<_>>()
+        };
+        assert_eq!(told("2KiB", "2048"), Vec::<String>::new());
+        let mistakes = told("2KiB", "2049");
+        assert!(mistakes[0].starts_with("f:2: `anonymous.session-rate-up`: ") && mistakes[0].contains("2049"));
+        assert!(mistakes[1].starts_with("f:8: `host.anonymous.rate-down`: "), "{mistakes:?}");
     }
 
     #[test]

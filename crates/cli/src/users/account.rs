@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use port21_proto::verb::{Permission, Permissions};
@@ -25,13 +26,15 @@ pub(crate) struct Common {
     root: PathBuf,
     permissions: Permissions,
     uploads: Uploads,
+    quota_recount: Duration,
 }
 
 impl Common {
     /// As the configuration has it.
     pub(crate) fn new(config: &Config) -> Common {
         let permissions = if config.accounts.write { Permissions::ALL } else { Permissions::READ_ONLY };
-        Common { root: config.root(), permissions, uploads: config.uploads.clone() }
+        let quota_recount = config.limits.quota_recount;
+        Common { root: config.root(), permissions, uploads: config.uploads.clone(), quota_recount }
     }
 
     /// What a login to the account of an entry needs.
@@ -101,7 +104,7 @@ impl Common {
         settings.quota = ledger.clone().map(|ledger| Arc::new(ledger) as _);
         let storage = Arc::new(LocalFs::open(&home, settings).with_context(cannot)?);
         if let Some(ledger) = ledger {
-            ledger.count(&storage);
+            ledger.keep(&storage, self.quota_recount);
         }
         Ok(Account::new(name, Guarded::over(storage, files.rules), permissions))
     }

@@ -73,8 +73,7 @@ impl Entry {
         if let Err(error) = super::account::check_home(self.home.as_deref()) {
             return Some(("home", error.to_string()));
         }
-        let rates = [&self.rate_down, &self.rate_up, &self.session_rate_down, &self.session_rate_up];
-        if rates.into_iter().flatten().any(|rate| rate.0.0 < MIN_RATE) {
+        if self.rate_below(MIN_RATE).is_some() {
             return Some(("rate", format!("a rate is at least {} a second", Size(MIN_RATE))));
         }
         if self.max_sessions == Some(0) {
@@ -84,6 +83,17 @@ impl Entry {
             return Some(("certificate-alone", "there is no certificate: name one in `certificates`".to_owned()));
         }
         None
+    }
+
+    /// A rate that is below so many bytes a second.
+    pub(crate) fn rate_below(&self, least: u64) -> Option<&'static str> {
+        let rates = [
+            ("rate-down", self.rate_down),
+            ("rate-up", self.rate_up),
+            ("session-rate-down", self.session_rate_down),
+            ("session-rate-up", self.session_rate_up),
+        ];
+        rates.into_iter().find(|(_, rate)| rate.is_some_and(|rate| rate.0.0 < least)).map(|(key, _)| key)
     }
 
     /// The quota.

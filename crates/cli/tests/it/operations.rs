@@ -71,7 +71,7 @@ impl Service {
         serde_json::from_str(&self.run(&["status", "--json"]).ok()).unwrap()
     }
 
-    fn url(&self, user: &str, path: &str) -> String {
+    pub(crate) fn url(&self, user: &str, path: &str) -> String {
         format!("ftp://{user}{}/{path}", self.address)
     }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::operations::{PATIENCE, Service};
 use super::support::{Ran, Site, feed, port21};
 
 /// A command on a file of accounts, with this password on standard input.
@@ -68,6 +69,44 @@ fn the_file_is_found_by_the_configuration() {
     assert!(file.exists());
     assert!(run(&["user", "list", "--config", "port21.toml"]).ok().starts_with("ann"));
     assert!(run(&["user", "list", "--config", "nowhere.toml"]).fails(1).contains("--users"));
+}
+
+#[test]
+fn a_rate_below_the_minimum_is_told() {
+    let (dir, file) = accounts();
+    user(&file, &["add", "ann", "--no-password", "--rate-up", "2KiB"], "").ok();
+    let check = |minimum: u32| {
+        let text = format!("[anonymous]\nenabled = true\n[limits]\nminimum-rate = {minimum}\n");
+        std::fs::write(dir.path().join("port21.toml"), text).unwrap();
+        Ran::new(port21(dir.path()).args(["config", "check", "port21.toml"]).output().unwrap())
+    };
+    check(2048).ok();
+    let error = check(2049).fails(2);
+    assert!(error.contains("`rate-up` of ann") && error.contains("2049"), "{error}");
+}
+
+#[test]
+fn a_quota_holds_from_the_start_and_sees_what_others_do() {
+    let (_dir, file) = accounts();
+    user(&file, &["add", "ann", "--password-stdin", "--permissions", "all", "--quota", "10"], "secret\n").ok();
+    let toml = format!("[accounts]\nfile = \"{}\"\n[limits]\nquota-recount = \"10ms\"\n", file.display());
+    // Its directory holds a file of 5 bytes.
+    let service = Service::start_with(&toml, |_| ());
+    let put = |bytes: &[u8]| {
+        let local = service.path("new");
+        std::fs::write(&local, bytes).unwrap();
+        service.run(&["put", local.to_str().unwrap(), &service.url("ann:secret@", "new")])
+    };
+    // The first upload of all, into a tree that was never counted.
+    let refused = put(b"123456");
+    assert!(refused.code != Some(0) && refused.err.contains("552"), "{refused:?}");
+    put(b"12345").ok();
+    std::fs::remove_file(service.path("root/file")).unwrap();
+    // Nobody tells the server of that, nor when it has noticed. What replaces a file needs room beside it.
+    let began = std::time::Instant::now();
+    while put(b"54321").code != Some(0) {
+        assert!(began.elapsed() < PATIENCE, "it never noticed");
+    }
 }
 
 #[test]

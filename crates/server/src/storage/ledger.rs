@@ -1,9 +1,9 @@
 //! What an account's files take up, counted and kept true.
 //!
-//! The tree is counted when the account is first used, and again every six hours; in between the storage tells what it
-//! writes, replaces and removes. What others do to the same files is found by the next count. Bytes are taken before
+//! The tree is counted when the account is first used, and again and again while it is; in between the storage tells what
+//! it writes, replaces and removes. What others do to the same files is found by the next count. Bytes are taken before
 //! they are written, so that neither many uploads at a time nor one without an end, nor one that unpacks to more than
-//! was sent, gets beyond the limits.
+//! was sent, gets beyond the limits. Whatever grows waits a while for the first count, so that a quota holds from the start.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,9 +13,10 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use port21_proto::server::StorageError;
-use tokio::sync::watch;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::timeout_at;
 
-use super::{LocalFs, Quota};
+use super::{BoxFuture, LocalFs, Quota};
 
 /// How much an account may hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,9 +44,12 @@ pub struct Used {
     pub files: u64,
 }
 
-/// After this time a tree is counted again when its account is used: what others do to the files is not told. Counting
-/// costs about a second for 200,000 files that are in the kernel's caches.
-const RECOUNT: Duration = Duration::from_secs(6 * 3600);
+/// How long uploads wait for the first count of a tree, all together: about two million files that are in the kernel's
+/// caches. A tree that takes longer is not held against its user: what it holds is known when it has been counted.
+const FIRST_COUNT: Duration = Duration::from_secs(10);
+
+/// How many trees are counted at a time, but for those that an upload waits for: a count keeps a disk busy.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// How often a count is done again at once because something has changed meanwhile; then it is taken as it is.
 const TRIES: usize = 3;
@@ -54,7 +58,7 @@ const TRIES: usize = 3;
 /// with limits of its own; where the root of one is below that of another, the outer one learns of changes by the inner
 /// one from its next count.
 ///
-/// Until the first count is done only what was written since counts.
+/// Until the first count is done only what was written since counts: see [`Quota::ready`].
 #[derive(Clone, Debug)]
 pub struct Ledger {
     limits: QuotaLimits,
@@ -64,7 +68,12 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Books {
     state: Mutex<State>,
+    /// Whether the first count is done, or has failed.
     counted: watch::Sender<bool>,
+    /// An upload waits for the first count.
+    wanted: Notify,
+    /// Whoever keeps the books is to look at them: they are to be counted at other times, or are no more.
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +84,14 @@ struct State {
     /// How often it has changed.
     changes: u64,
     counted_at: Option<Instant>,
-    is_counting: bool,
+    /// The files, as each account has them open that shares them.
+    files: Vec<Weak<LocalFs>>,
+    /// How long after a count the next one is due; zero: never.
+    every: Duration,
+    /// Whether there is a task that counts.
+    is_kept: bool,
+    /// Until when uploads wait for the first count.
+    wait_until: Option<Instant>,
 }
 
 /// The books of all roots, by file system and inode.
@@ -85,7 +101,7 @@ type ByRoot = HashMap<(u64, u64), Weak<Books>>;
 static BOOKS: LazyLock<Mutex<ByRoot>> = LazyLock::new(Mutex::default);
 
 impl Ledger {
-    /// The count of a directory, under these limits. Nothing is counted before [`Ledger::count`].
+    /// The count of a directory, under these limits. Nothing is counted before [`Ledger::keep`].
     ///
     /// # Errors
     /// Where the directory cannot be found.
@@ -96,7 +112,12 @@ impl Ledger {
         let known = all.get(&root).and_then(Weak::upgrade);
         let books = known.unwrap_or_else(|| {
             all.retain(|_, books| books.strong_count() > 0);
-            let books = Arc::new(Books { state: Mutex::default(), counted: watch::Sender::new(false) });
+            let books = Arc::new(Books {
+                state: Mutex::default(),
+                counted: watch::Sender::new(false),
+                wanted: Notify::new(),
+                changed: Arc::default(),
+            });
             all.insert(root, Arc::downgrade(&books));
             books
         });
@@ -114,15 +135,20 @@ impl Ledger {
         self.limits
     }
 
-    /// Counts these files, of the ledger's root, on the pool of blocking threads, where that was never done or long ago.
-    /// Returns at once; call it within a tokio runtime.
-    pub fn count(&self, files: &Arc<LocalFs>) {
-        let files = Arc::downgrade(files);
-        self.count_by(move || match files.upgrade() {
-            // Where it is ours alone nobody uses the account any more.
-            Some(files) => files.count(|| Arc::strong_count(&files) > 1),
-            None => Err(StorageError::Cancelled),
-        });
+    /// Counts these files, of the ledger's root, now where nobody does so yet, and then `every` so long (zero: never
+    /// again), on the pool of blocking threads, for as long as somebody else holds them: one task for a root, whoever
+    /// asks. Where accounts that share a root ask for different times, the last one has its way. Returns at once; call it
+    /// within a tokio runtime.
+    pub fn keep(&self, files: &Arc<LocalFs>, every: Duration) {
+        let mut state = self.lock();
+        state.files.retain(|files| files.strong_count() > 0);
+        state.files.push(Arc::downgrade(files));
+        if std::mem::replace(&mut state.every, every) != every {
+            self.books.changed.notify_one();
+        }
+        if !std::mem::replace(&mut state.is_kept, true) {
+            tokio::spawn(keep(Arc::downgrade(&self.books), Arc::clone(&self.books.changed)));
+        }
     }
 
     /// Waits until the first count is done or has failed.
@@ -130,34 +156,6 @@ impl Ledger {
         let mut counted = self.books.counted.subscribe();
         // The sender lives as long as the books.
         let _ = counted.wait_for(|counted| *counted).await;
-    }
-
-    fn count_by(&self, count: impl Fn() -> Result<Used, StorageError> + Send + 'static) {
-        if !self.lock().begins_count() {
-            return;
-        }
-        let books = Arc::clone(&self.books);
-        tokio::task::spawn_blocking(move || {
-            let _counting = Counting(&books);
-            for attempt in 1..=TRIES {
-                let before = lock(&books.state).changes;
-                match count() {
-                    Ok(used) => {
-                        let mut state = lock(&books.state);
-                        if state.changes == before || attempt == TRIES {
-                            state.used = used;
-                            state.counted_at = Some(Instant::now());
-                            return;
-                        }
-                    }
-                    Err(StorageError::Cancelled) => return,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot count what an account holds: its quota knows of new files alone");
-                        return;
-                    }
-                }
-            }
-        });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -205,6 +203,22 @@ impl Quota for Ledger {
         let state = self.lock();
         self.limits.bytes.map(|most| most.saturating_sub(state.used.bytes).saturating_sub(state.reserved))
     }
+
+    /// The first count, for ten seconds at most from the first of those that ask.
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let until = {
+                let mut state = self.lock();
+                if !state.is_kept || *self.books.counted.borrow() {
+                    return;
+                }
+                *state.wait_until.get_or_insert_with(|| Instant::now() + FIRST_COUNT)
+            };
+            self.books.wanted.notify_one();
+            // In the end it is not known what there is: nobody is kept from their work by that.
+            let _ = timeout_at(until.into(), self.counted()).await;
+        })
+    }
 }
 
 impl State {
@@ -219,22 +233,99 @@ impl State {
         }
         Ok(())
     }
+}
 
-    fn begins_count(&mut self) -> bool {
-        let is_due = self.counted_at.is_none_or(|at| at.elapsed() >= RECOUNT);
-        is_due && !std::mem::replace(&mut self.is_counting, true)
+impl Books {
+    /// What there is to count, and `None` where nobody uses it any more: then somebody else is to keep the books who does.
+    fn files(&self) -> Option<Arc<LocalFs>> {
+        let mut state = lock(&self.state);
+        let files = state.files.iter().find_map(Weak::upgrade);
+        state.is_kept = files.is_some();
+        files
+    }
+
+    /// How long until the next count; nothing: there is none.
+    fn due_in(&self) -> Option<Duration> {
+        let state = lock(&self.state);
+        let since = state.counted_at.map(|at| at.elapsed());
+        (!state.every.is_zero()).then(|| since.map_or(state.every, |since| state.every.saturating_sub(since)))
+    }
+
+    /// Sets what there is; whether that was not given up.
+    fn count(&self, count: impl Fn() -> Result<Used, StorageError>) -> bool {
+        for attempt in 1..=TRIES {
+            let before = lock(&self.state).changes;
+            match count() {
+                Ok(used) => {
+                    let mut state = lock(&self.state);
+                    if state.changes == before || attempt == TRIES {
+                        state.used = used;
+                        state.counted_at = Some(Instant::now());
+                        break;
+                    }
+                }
+                Err(StorageError::Cancelled) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot count what an account holds: its quota knows of new files alone");
+                    break;
+                }
+            }
+        }
+        true
     }
 }
 
-/// Counting goes on; dropped, it has ended, well or not.
-struct Counting<'a>(&'a Books);
-
-impl Drop for Counting<'_> {
+impl Drop for Books {
     fn drop(&mut self) {
-        lock(&self.0.state).is_counting = false;
-        // Where it failed nobody waits for it any longer either: the next login begins another.
-        self.0.counted.send_replace(true);
+        self.changed.notify_one();
     }
+}
+
+/// Counts when it is due, until nobody uses the files any more.
+async fn keep(books: Weak<Books>, changed: Arc<Notify>) {
+    loop {
+        let mut due = {
+            let Some(books) = books.upgrade() else { return };
+            let Some(files) = books.files() else { return };
+            if !count(&books, files).await {
+                continue;
+            }
+            books.due_in()
+        };
+        loop {
+            let pause = async {
+                match due {
+                    Some(due) => tokio::time::sleep(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = pause => break,
+                () = changed.notified() => {}
+            }
+            let Some(books) = books.upgrade() else { return };
+            due = books.due_in();
+        }
+    }
+}
+
+/// Counts in its turn, or at once where an upload waits. Whether it was done or has failed: else those whose files these
+/// were have gone.
+async fn count(books: &Arc<Books>, files: Arc<LocalFs>) -> bool {
+    let turn = tokio::select! {
+        // It is never closed.
+        turn = TURNS.acquire() => turn.ok(),
+        () = books.wanted.notified() => None,
+    };
+    let own = Arc::clone(books);
+    let counting = move || own.count(|| files.count(|| Arc::strong_count(&files) > 1));
+    // Where it has panicked, that was told. Where it failed nobody waits for it any longer either: it is tried again.
+    let done = tokio::task::spawn_blocking(counting).await.unwrap_or(true);
+    drop(turn);
+    if done {
+        books.counted.send_replace(true);
+    }
+    done
 }
 
 /// Books stay true whatever panicked while they were held.
@@ -289,12 +380,9 @@ mod tests {
         std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
         let files = Arc::new(LocalFs::open(dir.path(), LocalSettings::default()).unwrap());
         let ledger = Ledger::open(dir.path(), limits(10, 10)).unwrap();
-        ledger.count(&files);
+        ledger.keep(&files, Duration::ZERO);
         ledger.counted().await;
         assert_eq!(ledger.used(), (Used { bytes: 8, files: 3 }, true));
-        // Not again so soon.
-        ledger.count_by(|| Ok(Used::default()));
-        assert_eq!(ledger.used().0.bytes, 8);
     }
 
     #[tokio::test]
@@ -313,20 +401,83 @@ mod tests {
         assert_eq!((ledger.used().0.bytes, ledger.room()), (35, Some(65)));
     }
 
-    #[tokio::test]
-    async fn a_count_that_was_disturbed_is_done_again() {
+    #[test]
+    fn a_count_that_was_disturbed_is_done_again() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(dir.path(), limits(100, 10)).unwrap();
-        let (own, tries) = (ledger.clone(), Arc::new(Mutex::new(0)));
-        let counter = Arc::clone(&tries);
-        ledger.count_by(move || {
-            *lock(&counter) += 1;
-            if *lock(&counter) == 1 {
-                own.take(1, 0)?;
+        let tries = Mutex::new(0);
+        ledger.books.count(|| {
+            *lock(&tries) += 1;
+            if *lock(&tries) == 1 {
+                ledger.take(1, 0)?;
             }
             Ok(Used { bytes: 42, files: 3 })
         });
-        ledger.counted().await;
         assert_eq!((ledger.used(), *lock(&tries)), ((Used { bytes: 42, files: 3 }, true), 2));
+    }
+
+    /// Waits, on a clock that goes by itself, until so many bytes are counted.
+    async fn until_counted(ledger: &Ledger, bytes: u64) {
+        for _ in 0..1000 {
+            if ledger.used().0.bytes == bytes {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("{:?}", ledger.used());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_put_there_is_found_by_the_next_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Arc::new(LocalFs::open(dir.path(), LocalSettings::default()).unwrap());
+        let (first, second) = (open(), open());
+        let ledger = Ledger::open(dir.path(), limits(10, 10)).unwrap();
+        ledger.keep(&first, Duration::from_millis(1));
+        ledger.keep(&second, Duration::from_millis(1));
+        ledger.counted().await;
+        std::fs::write(dir.path().join("file"), "12345").unwrap();
+        until_counted(&ledger, 5).await;
+        // Another account has the same files, and goes on with them.
+        drop(first);
+        std::fs::write(dir.path().join("file"), "1234567").unwrap();
+        until_counted(&ledger, 7).await;
+        // Once nobody has them there is no task, until somebody has them again.
+        drop(second);
+        while ledger.lock().is_kept {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        std::fs::write(dir.path().join("file"), "123").unwrap();
+        let third = open();
+        ledger.keep(&third, Duration::from_secs(3600));
+        until_counted(&ledger, 3).await;
+        // A new time is taken at once, not at the next count.
+        std::fs::write(dir.path().join("file"), "1").unwrap();
+        ledger.keep(&third, Duration::from_millis(1));
+        until_counted(&ledger, 1).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_count_is_waited_for_but_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "12345").unwrap();
+        let files = Arc::new(LocalFs::open(dir.path(), LocalSettings::default()).unwrap());
+        let ledger = Ledger::open(dir.path(), limits(10, 10)).unwrap();
+        // Nobody counts: there is nothing to wait for.
+        ledger.ready().await;
+        // No turn is free: whoever waits goes before.
+        let turns = TURNS.acquire_many(2).await.unwrap();
+        ledger.keep(&files, Duration::ZERO);
+        ledger.ready().await;
+        assert_eq!(ledger.used(), (Used { bytes: 5, files: 1 }, true));
+        drop(turns);
+        // A count that does not end.
+        let endless = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(endless.path(), limits(10, 10)).unwrap();
+        ledger.lock().is_kept = true;
+        let began = tokio::time::Instant::now();
+        ledger.ready().await;
+        ledger.ready().await;
+        assert!(began.elapsed() >= FIRST_COUNT - Duration::from_secs(1) && !ledger.used().1);
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use port21_proto::server::StorageError;
 
+use super::BoxFuture;
+
 /// The count of what an account takes up, against what it may.
 ///
 /// Counted are the bytes of regular files and the number of files and directories below the account's root, links not,
@@ -46,6 +48,12 @@ pub trait Quota: fmt::Debug + Send + Sync {
 
     /// How many bytes more there may be; nothing where there is no limit.
     fn room(&self) -> Option<u64>;
+
+    /// Waits until it is known what there is, so that [`Quota::take`] can tell. It is asked before each upload and each
+    /// new directory: no longer than a client has patience, and no time at all once it is known. Default: it is known.
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What one upload has taken.

@@ -336,21 +336,25 @@ impl Storage for LocalFs {
 
     fn make_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
         let (mode, quota) = (self.mode(0o777), self.settings.quota.clone());
-        Box::pin(self.change(path, StorageError::BadName, move |tree, path| {
-            if path.is_root() {
-                return Err(StorageError::Exists.into());
-            }
-            let place = tree.parent(path)?;
-            let mut claim = Claim::for_a_moment();
-            claim.name(&place)?;
-            if let Some(quota) = &quota {
-                quota.take(0, 1)?;
-            }
-            mkdirat(&place.dir, place.name, mode).map_err(|errno| {
-                remove::give(quota.as_ref(), (0, 1));
-                errno.into()
+        Box::pin(async move {
+            self.quota_is_ready().await;
+            self.change(path, StorageError::BadName, move |tree, path| {
+                if path.is_root() {
+                    return Err(StorageError::Exists.into());
+                }
+                let place = tree.parent(path)?;
+                let mut claim = Claim::for_a_moment();
+                claim.name(&place)?;
+                if let Some(quota) = &quota {
+                    quota.take(0, 1)?;
+                }
+                mkdirat(&place.dir, place.name, mode).map_err(|errno| {
+                    remove::give(quota.as_ref(), (0, 1));
+                    errno.into()
+                })
             })
-        }))
+            .await
+        })
     }
 
     fn link<'a>(&'a self, target: &'a FtpPath, link: &'a FtpPath) -> Answer<'a, ()> {
@@ -374,11 +378,15 @@ impl Storage for LocalFs {
     }
 
     fn available<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
-        let left = self.settings.quota.as_ref().and_then(|quota| quota.room()).unwrap_or(u64::MAX);
-        Box::pin(self.look(path, move |tree, path, lookup| {
-            let system = fstatvfs(tree.open_inside(path, lookup)?)?;
-            Ok(system.f_bavail.saturating_mul(system.f_frsize).min(left))
-        }))
+        Box::pin(async move {
+            self.quota_is_ready().await;
+            let left = self.settings.quota.as_ref().and_then(|quota| quota.room()).unwrap_or(u64::MAX);
+            self.look(path, move |tree, path, lookup| {
+                let system = fstatvfs(tree.open_inside(path, lookup)?)?;
+                Ok(system.f_bavail.saturating_mul(system.f_frsize).min(left))
+            })
+            .await
+        })
     }
 
     fn set_modified<'a>(&'a self, path: &'a FtpPath, at: Timestamp) -> Answer<'a, ()> {
@@ -418,10 +426,17 @@ impl LocalFs {
         Mode::from_raw_mode(all & !self.settings.umask)
     }
 
+    async fn quota_is_ready(&self) {
+        if let Some(quota) = &self.settings.quota {
+            quota.ready().await;
+        }
+    }
+
     async fn begin(&self, begin: Begin) -> Result<Box<dyn Upload>, StorageError> {
         if aside::has_aside(&begin.path) {
             return Err(StorageError::BadName);
         }
+        self.quota_is_ready().await;
         self.alone(move |tree| Ok(Box::new(begin.clone().begin(tree)?) as Box<dyn Upload>)).await
     }
 }
