@@ -29,14 +29,19 @@ pub struct Activity {
     pub account: Arc<str>,
     /// Whether that is a guest.
     pub anonymous: bool,
+    /// What the guest gave for a password, if it may be an e-mail address: of visible characters, 254 at most. Nobody has
+    /// looked whether it is one.
+    pub guest: Option<Arc<str>>,
+    /// The first name of the site; nothing: the one to begin with.
+    pub site: Option<Arc<str>>,
     /// What was done.
     pub deed: Deed,
 }
 
 impl Activity {
-    /// Something that was done in this session, by this account, from there.
+    /// Something that was done in this session, by this account, from there, at the site to begin with.
     pub fn new(at: Time, session: u64, peer: SocketAddr, account: Arc<str>, anonymous: bool, deed: Deed) -> Activity {
-        Activity { at, session, peer, account, anonymous, deed }
+        Activity { at, session, peer, account, anonymous, guest: None, site: None, deed }
     }
 }
 
@@ -73,6 +78,29 @@ pub enum Deed {
         /// The file.
         path: FtpPath,
         /// The file of this machine that is no more.
+        file: Option<PathBuf>,
+    },
+    /// A file or directory was given another name.
+    Renamed {
+        /// The name that it had.
+        from: FtpPath,
+        /// The name that it has.
+        path: FtpPath,
+        /// The file of this machine that has that name.
+        file: Option<PathBuf>,
+    },
+    /// A directory was made.
+    DirectoryMade {
+        /// The directory.
+        path: FtpPath,
+        /// That of this machine.
+        file: Option<PathBuf>,
+    },
+    /// A directory was removed. Of a whole tree the top alone is told; its files are, each as removed.
+    DirectoryRemoved {
+        /// The directory.
+        path: FtpPath,
+        /// That of this machine which is no more.
         file: Option<PathBuf>,
     },
 }

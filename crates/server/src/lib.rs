@@ -50,5 +50,5 @@ pub use port21_proto::server::TlsMode;
 pub use server::{Server, ServerBuilder, TlsSetupError};
 pub use settings::Settings;
 pub use sites::Site;
-pub use status::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
+pub use status::{At, Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
 pub use storage::{LocalFs, LocalSettings, Storage};

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use port21_proto::addr::canonical;
 use port21_proto::reply::Text;
-use port21_proto::server::SiteId;
 use port21_proto::text::Shown;
 use port21_proto::{FtpPath, Time};
 use tokio::sync::Notify;
@@ -48,8 +47,8 @@ struct Entry {
     local: SocketAddr,
     since: Time,
     login: Option<(Arc<str>, bool)>,
-    /// Where it logged in.
-    site: SiteId,
+    /// Where it logged in; nothing: at the site to begin with.
+    site: Option<Arc<str>>,
     transfer: Option<Running>,
     pulse: Arc<Pulse>,
 }
@@ -100,16 +99,15 @@ impl Registry {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let heard = AtomicU64::new(since.unix_nanos());
         let pulse = Arc::new(Pulse { wanted, kicked: AtomicBool::new(false), heard });
-        let entry =
-            Entry { peer, local, since, login: None, site: SiteId::DEFAULT, transfer: None, pulse: pulse.clone() };
+        let entry = Entry { peer, local, since, login: None, site: None, transfer: None, pulse: pulse.clone() };
         self.lock().sessions.insert(number, entry);
         Seat { registry: self.clone(), number, pulse }
     }
 
     /// This session logs in at this site.
-    pub(crate) fn at(&self, number: u64, site: SiteId) {
+    pub(crate) fn at(&self, number: u64, site: Option<&str>) {
         if let Some(entry) = self.lock().sessions.get_mut(&number) {
-            entry.site = site;
+            entry.site = site.map(Arc::from);
         }
     }
 
@@ -162,11 +160,11 @@ impl Registry {
     pub(crate) fn who(&self, number: u64, everybody: bool) -> Vec<Text> {
         let state = self.lock();
         let Some((own, site)) =
-            state.sessions.get(&number).and_then(|asking| Some((&asking.login.as_ref()?.0, asking.site)))
+            state.sessions.get(&number).and_then(|asking| Some((&asking.login.as_ref()?.0, &asking.site)))
         else {
             return Vec::new();
         };
-        let here = state.sessions.values().filter(|entry| entry.site == site);
+        let here = state.sessions.values().filter(|entry| entry.site == *site);
         let wanted = here.filter_map(|entry| {
             let (name, _) = entry.login.as_ref().filter(|(name, _)| everybody || name == own)?;
             let since = entry.since.timestamp().strftime("%Y-%m-%d %H:%M:%S UTC");
@@ -187,7 +185,9 @@ impl Registry {
         let state = self.lock();
         let meant = |number: u64, entry: &Entry| match whom {
             Whom::Session(wanted) => number == *wanted,
-            Whom::Account(name) => entry.login.as_ref().is_some_and(|(account, _)| **account == **name),
+            Whom::Account { name, at } => {
+                entry.login.as_ref().is_some_and(|(account, _)| **account == **name) && at.is(entry.site.as_deref())
+            }
             Whom::Address(ip) => canonical(entry.peer).ip() == ip.to_canonical(),
         };
         let kicked = state.sessions.iter().filter(|(number, entry)| meant(**number, entry));
@@ -239,6 +239,7 @@ impl Entry {
             heard: Time::from_unix_nanos(self.pulse.heard.load(Ordering::Relaxed)),
             account: self.login.as_ref().map(|(account, _)| account.clone()),
             anonymous: self.login.as_ref().is_some_and(|(_, anonymous)| *anonymous),
+            site: self.site.clone(),
             transfer,
         }
     }
@@ -301,6 +302,7 @@ fn add(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::At;
 
     fn addr(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -319,7 +321,7 @@ mod tests {
         let (_second, _) = enter(&registry, 2, "192.0.2.2:5000");
         let (_silent, _) = enter(&registry, 3, "192.0.2.3:5000");
         let (_elsewhere, _) = enter(&registry, 4, "192.0.2.4:5000");
-        registry.at(4, SiteId(1));
+        registry.at(4, Some("there.example"));
         registry.login(4, "ann".into(), false);
         registry.login(1, "ann".into(), false);
         registry.login(2, "bob\r\n200 x".into(), false);
@@ -375,11 +377,15 @@ mod tests {
         let (b, _) = enter(&registry, 2, "[::ffff:10.0.0.1]:5001");
         let (c, _) = enter(&registry, 3, "10.0.0.2:5000");
         registry.login(3, "alice".into(), false);
-        assert_eq!(registry.kick(&Whom::Account("bob".into())), 0);
+        registry.at(3, Some("there.example"));
+        let account = |name: &str, at| Whom::Account { name: name.into(), at };
+        assert_eq!(registry.kick(&account("bob", At::Every)), 0);
+        assert_eq!(registry.kick(&account("alice", At::First)), 0);
+        assert_eq!(registry.kick(&account("alice", At::Named("other.example".into()))), 0);
         assert_eq!(registry.kick(&Whom::Session(1)), 1);
         woken.notified().await;
         assert_eq!(registry.kick(&Whom::Address("10.0.0.1".parse().unwrap())), 1);
-        assert_eq!(registry.kick(&Whom::Account("alice".into())), 1);
+        assert_eq!(registry.kick(&account("alice", At::Named("there.example".into()))), 1);
         assert!(a.is_kicked() && b.is_kicked() && c.is_kicked());
     }
 }

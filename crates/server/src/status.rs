@@ -25,6 +25,8 @@ pub struct SessionStatus {
     pub account: Option<Arc<str>>,
     /// Whether that is a guest.
     pub anonymous: bool,
+    /// The first name of the site; nothing: the one to begin with.
+    pub site: Option<Arc<str>>,
     /// What moves.
     pub transfer: Option<TransferStatus>,
 }
@@ -133,9 +135,35 @@ pub enum Whom {
     /// The one of this number.
     Session(u64),
     /// Those of this account.
-    Account(String),
+    Account {
+        /// Its name.
+        name: String,
+        /// Where: two sites may each have an account of this name.
+        at: At,
+    },
     /// Those from this address.
     Address(IpAddr),
+}
+
+/// Which sites are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// All of them.
+    Every,
+    /// The one to begin with.
+    First,
+    /// The one whose first name this is.
+    Named(String),
+}
+
+impl At {
+    pub(crate) fn is(&self, site: Option<&str>) -> bool {
+        match self {
+            At::Every => true,
+            At::First => site.is_none(),
+            At::Named(name) => site == Some(name),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -119,6 +119,9 @@ pub(crate) struct KickArgs {
     /// Take WHOM for a user's name, whatever it looks like.
     #[arg(long)]
     pub(crate) user: bool,
+    /// The user of one further site alone, by a name of that; `-` for the site to begin with. Else of every site.
+    #[arg(long)]
+    pub(crate) host: Option<String>,
 }
 
 /// Commands of `config`.
@@ -242,6 +245,9 @@ pub(crate) struct UnbanArgs {
     /// Take WHOM for a user's name, whatever it looks like.
     #[arg(long)]
     pub(crate) user: bool,
+    /// The account of one further site alone, by a name of that; `-` for the site to begin with. Else of every site.
+    #[arg(long)]
+    pub(crate) host: Option<String>,
 }
 
 #[cfg(test)]

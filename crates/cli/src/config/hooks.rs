@@ -36,6 +36,9 @@ pub(crate) enum Occasion {
     Download,
     Upload,
     Delete,
+    Rename,
+    Mkdir,
+    Rmdir,
 }
 
 impl Occasion {
@@ -47,6 +50,9 @@ impl Occasion {
             Occasion::Download => "download",
             Occasion::Upload => "upload",
             Occasion::Delete => "delete",
+            Occasion::Rename => "rename",
+            Occasion::Mkdir => "mkdir",
+            Occasion::Rmdir => "rmdir",
         }
     }
 }
@@ -54,7 +60,7 @@ impl Occasion {
 impl Hook {
     pub(super) fn check(&self, found: &mut Found<'_>) {
         if self.on.is_empty() {
-            found.at("on", "name at least one of login, login-failed, download, upload, delete");
+            found.at("on", "name at least one of login, login-failed, download, upload, delete, rename, mkdir, rmdir");
         }
         match (self.program.first(), &self.url) {
             (Some(_), Some(_)) => found.at("url", "a hook is a `program` or a `url`, not both"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::mistake::Found;
-use super::{Accounts, Anonymous, Certificate, Config, Site, User, accounts};
+use super::{Accounts, Anonymous, Authenticator, Certificate, Config, Site, User, accounts};
 
 /// The keys of a table `[[host]]`; `host.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -23,6 +23,8 @@ pub(crate) struct Host {
     pub(crate) accounts: Accounts,
     #[serde(default)]
     pub(crate) user: Vec<User>,
+    #[serde(default)]
+    pub(crate) authenticator: Option<Authenticator>,
     #[serde(default)]
     pub(crate) certificate: Option<Certificate>,
 }
@@ -45,9 +47,10 @@ impl Host {
             anonymous: self.anonymous.clone(),
             accounts: self.accounts.clone(),
             users: self.user.clone(),
-            // The program is not told of sites: whom it lets in it would let in everywhere.
-            authenticator: None,
+            // Not that of [site]: a program that does not look at the site would let everybody in everywhere.
+            authenticator: self.authenticator.clone(),
             hosts: Vec::new(),
+            is_host: true,
             ..all.clone()
         }
     }
@@ -67,7 +70,10 @@ impl Host {
         self.anonymous.check(&mut found.within("anonymous"));
         all.limits.check_guests(&self.anonymous, &mut found.within("anonymous"));
         accounts::check_users(&self.user, &self.anonymous, found);
-        if !self.anonymous.enabled && self.user.is_empty() && self.accounts.file.is_none() {
+        if let Some(authenticator) = &self.authenticator {
+            authenticator.check(&mut found.within("authenticator"));
+        }
+        if !self.config(all).has_anybody() {
             found.at("accounts", "nobody could log in: name a `file`, or set `enabled = true` in its `anonymous`");
         }
     }
@@ -109,6 +115,7 @@ mod tests {
             (good.replace("true", "false"), 4, "host.accounts"),
             (good.replace("[\"a.example\"]", "3"), 5, "host.names"),
             (format!("{good}anonymous.home = \"..\"\n"), 8, "host.anonymous.home"),
+            (format!("{good}authenticator.program = [\"x\"]\n"), 8, "host.authenticator.program"),
             (format!("{good}greeting = \"a\\rb\"\n"), 8, "host.greeting"),
             (format!("{good}[[host.user]]\nname = \"ftp\"\npassword = \"x\"\n"), 9, "host.user.name"),
             (format!("{good}[[host]]\n{good}"), 9, "host.names"),
@@ -127,17 +134,19 @@ mod tests {
         let text = "[site]\ngreeting = \"Hello\"\n[timeouts]\nidle = \"9s\"\n[accounts]\nwrite = true\n\
                     [authenticator]\nprogram = [\"/bin/true\"]\n[[user]]\n\
                     name = \"bob\"\npassword = \"x\"\n[[host]]\nnames = [\"a.example\"]\nroot = \"/\"\n\
-                    accounts = { file = \"a.toml\" }\n";
+                    accounts = { file = \"a.toml\" }\n[[host]]\nnames = [\"b.example\"]\nroot = \"/\"\n\
+                    authenticator = { program = [\"/bin/false\"] }\n";
         let mut config = Config::of_file(Path::new("/etc/port21/port21.toml"), text).unwrap();
         config.site.names = vec!["main.example".to_owned()];
         let hosts: Vec<Config> = config.sites().skip(1).collect();
-        let [host] = hosts.as_slice() else { panic!("{hosts:?}") };
+        let [host, asking] = hosts.as_slice() else { panic!("{hosts:?}") };
         let settings = host.settings();
         assert_eq!((settings.session.greeting.as_str(), settings.session.host.as_str()), ("Hello", "a.example"));
         assert_eq!(
             (host.timeouts.clone(), host.site.names.as_slice()),
             (config.timeouts, &["a.example".to_owned()][..])
         );
+        assert_eq!(asking.authenticator.as_ref().map(|it| it.program.as_slice()), Some(&["/bin/false".to_owned()][..]));
         assert!(host.users.is_empty() && !host.accounts.write && host.authenticator.is_none());
         assert_eq!(host.accounts.file.as_deref(), Some(Path::new("/etc/port21/a.toml")));
     }

@@ -131,6 +131,9 @@ pub(crate) struct Config {
     pub(crate) metrics: Metrics,
     #[serde(rename = "hook")]
     pub(crate) hooks: Vec<Hook>,
+    /// Whether it is that of a `[[host]]`, of those that [`Config::sites`] gives.
+    #[serde(skip)]
+    pub(crate) is_host: bool,
 }
 
 impl Default for Config {
@@ -157,6 +160,7 @@ impl Default for Config {
             control: Control::default(),
             metrics: Metrics::default(),
             hooks: Vec::new(),
+            is_host: false,
         }
     }
 }
@@ -286,6 +290,18 @@ impl Config {
     /// Whether there is any account but the guests', or may be.
     pub(crate) fn has_accounts(&self) -> bool {
         !self.users.is_empty() || self.accounts.is_kept() || self.authenticator.is_some()
+    }
+
+    /// Whether anybody may log in at this site, or may come to; a file of accounts need not be there yet.
+    pub(crate) fn has_anybody(&self) -> bool {
+        let named = self.accounts.file.is_some() || self.authenticator.is_some();
+        self.anonymous.enabled || !self.users.is_empty() || named
+    }
+
+    /// The name of this site, where it is one of `[[host]]`: see [`Config::sites`]. As sessions tell it.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let name = self.site.names.first().filter(|_| self.is_host)?;
+        Some(name.strip_suffix('.').unwrap_or(name))
     }
 
     /// The directory that is served.

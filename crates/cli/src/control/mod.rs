@@ -44,11 +44,11 @@ pub(crate) fn reload(args: &ReloadArgs) -> anyhow::Result<Exit> {
 
 /// Ends sessions.
 pub(crate) fn kick(args: &KickArgs) -> anyhow::Result<Exit> {
-    let whom = args.whom.as_str();
-    let question = match (args.user, whom.parse::<u64>(), whom.parse::<IpAddr>()) {
-        (false, Ok(session), _) => Question::Kick { session: Some(session), user: None, address: None },
-        (false, _, Ok(address)) => Question::Kick { session: None, user: None, address: Some(address) },
-        _ => Question::Kick { session: None, user: Some(whom.to_owned()), address: None },
+    let (whom, host) = (args.whom.as_str(), args.host.clone());
+    let question = match (args.user || host.is_some(), whom.parse::<u64>(), whom.parse::<IpAddr>()) {
+        (false, Ok(session), _) => Question::Kick { session: Some(session), user: None, address: None, host },
+        (false, _, Ok(address)) => Question::Kick { session: None, user: None, address: Some(address), host },
+        _ => Question::Kick { session: None, user: Some(whom.to_owned()), address: None, host },
     };
     let Done::Kicked { sessions } = ask(&args.at, question)? else { bail!(UNEXPECTED) };
     match sessions {
@@ -60,10 +60,10 @@ pub(crate) fn kick(args: &KickArgs) -> anyhow::Result<Exit> {
 
 /// Lifts bans.
 pub(crate) fn unban(args: &UnbanArgs) -> anyhow::Result<Exit> {
-    let whom = args.whom.as_str();
+    let (whom, host) = (args.whom.as_str(), args.host.clone());
     let question = match whom.parse::<IpAddr>() {
-        Ok(address) if !args.user => Question::Unban { user: None, address: Some(address) },
-        _ => Question::Unban { user: Some(whom.to_owned()), address: None },
+        Ok(address) if !args.user && host.is_none() => Question::Unban { user: None, address: Some(address), host },
+        _ => Question::Unban { user: Some(whom.to_owned()), address: None, host },
     };
     let Done::Unbanned { lifted } = ask(&args.at, question)? else { bail!(UNEXPECTED) };
     if !lifted {

@@ -41,6 +41,9 @@ pub(crate) enum Question {
         user: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<IpAddr>,
+        /// Of a user: at this site alone; `-` is the one to begin with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
     },
     /// Lift bans: those of an address, or those from an account.
     Unban {
@@ -48,6 +51,9 @@ pub(crate) enum Question {
         user: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<IpAddr>,
+        /// As in `Kick`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
     },
 }
 
@@ -116,6 +122,8 @@ pub(crate) struct Session {
     pub(crate) local: Option<SocketAddr>,
     /// None before a login.
     pub(crate) user: Option<String>,
+    /// The first name of the `[[host]]`; none: `[site]`.
+    pub(crate) host: Option<String>,
     pub(crate) anonymous: bool,
     pub(crate) seconds: f64,
     /// Since the last command.
@@ -131,6 +139,8 @@ pub(crate) struct Ban {
     pub(crate) address: Option<IpAddr>,
     /// The account that the address is banned from; none: from all.
     pub(crate) user: Option<String>,
+    /// Of such an account: the first name of its `[[host]]`; none: `[site]`.
+    pub(crate) host: Option<String>,
     /// Logins that failed.
     pub(crate) failures: u32,
     pub(crate) seconds_left: f64,
@@ -166,10 +176,11 @@ mod tests {
     fn questions_as_they_are_written() {
         let line = |question| serde_json::to_string(&Request { version: 1, question }).unwrap();
         assert_eq!(line(Question::Status), r#"{"version":1,"do":"status"}"#);
-        let kick = Question::Kick { session: Some(7), user: None, address: None };
+        let kick = Question::Kick { session: Some(7), user: None, address: None, host: None };
         assert_eq!(line(kick), r#"{"version":1,"do":"kick","session":7}"#);
         let kick: Request = serde_json::from_str(r#"{"version":1,"do":"kick","address":"::1","new":2}"#).unwrap();
-        assert_eq!(kick.question, Question::Kick { session: None, user: None, address: Some("::1".parse().unwrap()) });
+        let address = Some("::1".parse().unwrap());
+        assert_eq!(kick.question, Question::Kick { session: None, user: None, address, host: None });
         assert!(serde_json::from_str::<Request>(r#"{"version":1,"do":"explode"}"#).is_err());
     }
 }

@@ -70,8 +70,8 @@ fn row(session: &Session) -> Vec<String> {
         },
     );
     let user = match &session.user {
-        Some(user) if session.anonymous => format!("{user} (guest)"),
-        Some(user) => user.clone(),
+        Some(user) if session.anonymous => at(&format!("{user} (guest)"), session.host.as_deref()),
+        Some(user) => at(user, session.host.as_deref()),
         None => "(nobody yet)".to_owned(),
     };
     let from = session.peer.map(|peer| peer.to_string()).unwrap_or_default();
@@ -79,9 +79,14 @@ fn row(session: &Session) -> Vec<String> {
 }
 
 fn ban(ban: &Ban) -> Vec<String> {
-    let from = ban.user.clone().unwrap_or_else(|| "everything".to_owned());
+    let from = ban.user.as_ref().map_or_else(|| "everything".to_owned(), |user| at(user, ban.host.as_deref()));
     let left = show_duration(Duration::from_secs(ban.seconds_left.max(0.0) as u64));
     vec![ban.address.map(|address| address.to_string()).unwrap_or_default(), from, ban.failures.to_string(), left]
+}
+
+/// A user, and the site where it is not the one to begin with.
+fn at(user: &str, host: Option<&str>) -> String {
+    host.map_or_else(|| user.to_owned(), |host| format!("{user} at {host}"))
 }
 
 fn columns(heads: &[&str], rows: &[Vec<String>]) -> Vec<String> {
@@ -134,16 +139,21 @@ mod tests {
             pid: 9,
             uptime_seconds: 3720,
             listening: vec!["[::]:21".parse().unwrap()],
-            sessions: vec![session(1, None, None), session(12, Some("alice"), Some(transfer))],
+            sessions: vec![
+                session(1, None, None),
+                session(12, Some("alice"), Some(transfer)),
+                Session { host: Some("a.example".into()), ..session(13, Some("bob"), None) },
+            ],
             passive_ports: Some(1000),
             passive_ports_in_use: 1,
             ..Status::default()
         };
         let text = show(&status);
-        assert!(text.starts_with("port21 0.1.0, process 9, up 1h 2m, at [::]:21\n2 sessions, 1 transfer, 1.5 MiB/s\n"));
-        let rows = "SESSION  USER          FROM            SINCE  SILENT  WHAT\n\
-                    1        (nobody yet)  192.0.2.7:4711  1m 2s  1s      -\n\
-                    12       alice         192.0.2.7:4711  1m 2s  1s      upload /a b: 3.0 MiB, 1.5 MiB/s\n";
+        assert!(text.starts_with("port21 0.1.0, process 9, up 1h 2m, at [::]:21\n3 sessions, 1 transfer, 1.5 MiB/s\n"));
+        let rows = "SESSION  USER              FROM            SINCE  SILENT  WHAT\n\
+                    1        (nobody yet)      192.0.2.7:4711  1m 2s  1s      -\n\
+                    12       alice             192.0.2.7:4711  1m 2s  1s      upload /a b: 3.0 MiB, 1.5 MiB/s\n\
+                    13       bob at a.example  192.0.2.7:4711  1m 2s  1s      -\n";
         assert!(text.ends_with(rows), "{text}");
     }
 }

@@ -20,13 +20,14 @@ impl Named {
     pub(super) fn by(args: &ServeArgs, config: &Config) -> Named {
         let urls = config.hooks.iter().filter_map(|hook| hook.url.as_ref()?.host_str().map(str::to_owned));
         let is_name = |host: &String| host.parse::<IpAddr>().is_err();
-        let authenticator = config.authenticator.iter().map(|authenticator| &authenticator.program);
+        let of_hosts = config.hosts.iter().filter_map(|host| host.authenticator.as_ref());
+        let authenticators = config.authenticator.iter().chain(of_hosts).map(|authenticator| &authenticator.program);
         Named {
             programs: config
                 .hooks
                 .iter()
                 .map(|hook| &hook.program)
-                .chain(authenticator)
+                .chain(authenticators)
                 .filter(|program| !program.is_empty())
                 .cloned()
                 .collect(),

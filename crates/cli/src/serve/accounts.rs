@@ -60,7 +60,8 @@ pub(super) fn open(config: &Config, helper: &Helper, passwords: &Arc<Passwords>)
     }
     // Last: it is told the password of whoever nobody else knows.
     if let Some(authenticator) = &config.authenticator {
-        all.push(Arc::new(External::new(authenticator.clone(), helper.clone(), Common::new(config))));
+        let site = config.host().map(str::to_owned);
+        all.push(Arc::new(External::new(authenticator.clone(), site, helper.clone(), Common::new(config))));
     }
     Ok(FirstOf::new(all))
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use port21_proto::Time;
 use port21_proto::text::Shown;
-use port21_server::{Direction, Refusal, SessionStatus, TransferCounts, Whom};
+use port21_server::account::guard::{BannedFrom, Tried};
+use port21_server::{At, Direction, Refusal, SessionStatus, TransferCounts, Whom};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -19,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::running::Running;
+use crate::config::Config;
 use crate::control::protocol::{
     self, Answer, Ban, Done, MAX_QUESTION, Moved, Question, Request, Session, Status, Transfer,
 };
@@ -154,8 +156,14 @@ async fn done(question: Question, running: &Running) -> Answer {
             Ok(changed) => Done::Reloaded { changed },
             Err(error) => return Answer::Errors(sentences(&error)),
         },
-        Question::Kick { session, user, address } => {
-            let whom = [session.map(Whom::Session), user.map(Whom::Account), address.map(Whom::Address)];
+        Question::Kick { session, user, address, host } => {
+            let at = match sites(running, host.as_deref()) {
+                Ok(sites) if host.is_some() => sites.into_iter().next().flatten().map_or(At::First, At::Named),
+                Ok(_) => At::Every,
+                Err(error) => return Answer::Errors(vec![error]),
+            };
+            let account = user.map(|name| Whom::Account { name, at });
+            let whom = [session.map(Whom::Session), account, address.map(Whom::Address)];
             let Ok([whom]) = <[Whom; 1]>::try_from(whom.into_iter().flatten().collect::<Vec<_>>()) else {
                 return Answer::Errors(vec!["name a session, a user or an address".to_owned()]);
             };
@@ -163,10 +171,16 @@ async fn done(question: Question, running: &Running) -> Answer {
             info!(?whom, sessions, "ending sessions");
             Done::Kicked { sessions }
         }
-        Question::Unban { user, address } => {
+        Question::Unban { user, address, host } => {
             let guard = running.handle.guard();
+            let sites = match sites(running, host.as_deref()) {
+                Ok(sites) => sites,
+                Err(error) => return Answer::Errors(vec![error]),
+            };
             let lifted = match (&user, address) {
-                (Some(user), None) => guard.lift_account(user.as_bytes()),
+                (Some(user), None) => sites.iter().fold(false, |any, site| {
+                    guard.lift_account(Tried { site: site.as_deref(), user: user.as_bytes() }) | any
+                }),
                 (None, Some(address)) => guard.lift(address),
                 _ => return Answer::Errors(vec!["name a user or an address".to_owned()]),
             };
@@ -175,6 +189,21 @@ async fn done(question: Question, running: &Running) -> Answer {
         }
     };
     Answer::Done(Box::new(done))
+}
+
+/// The site that is named, or all of them, as sessions tell them: none for the one to begin with.
+fn sites(running: &Running, host: Option<&str>) -> Result<Vec<Option<String>>, String> {
+    let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let is_named = |site: &Config| match host {
+        Some("-") => !site.is_host,
+        Some(host) => site.site.names.iter().any(|name| plain(name) == plain(host)),
+        None => true,
+    };
+    let sites: Vec<_> = running.config().sites().filter(is_named).map(|site| site.host().map(str::to_owned)).collect();
+    match host {
+        Some(host) if sites.is_empty() => Err(format!("there is no site {}", Shown(host.as_bytes()))),
+        _ => Ok(sites),
+    }
 }
 
 fn status(running: &Running) -> Status {
@@ -208,9 +237,11 @@ fn status(running: &Running) -> Status {
 }
 
 fn ban(ban: port21_server::account::guard::Ban) -> Ban {
+    let shown = |from: &BannedFrom| Shown(from.user.get(..64).unwrap_or(&from.user)).to_string();
     Ban {
         address: Some(ban.address),
-        user: ban.account.map(|account| Shown(account.as_bytes()).to_string()),
+        user: ban.from.as_ref().map(shown),
+        host: ban.from.and_then(|from| from.site),
         failures: ban.failures,
         seconds_left: ban.left.as_secs_f64(),
     }
@@ -232,6 +263,7 @@ fn session_status(session: &SessionStatus, now: Time) -> Session {
         peer: Some(session.peer),
         local: Some(session.local),
         user: session.account.as_ref().map(|account| Shown(account.as_bytes()).to_string()),
+        host: session.site.as_deref().map(str::to_owned),
         anonymous: session.anonymous,
         seconds: now.since(session.since).as_secs_f64(),
         silent_seconds: now.since(session.heard).as_secs_f64(),

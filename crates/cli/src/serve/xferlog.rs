@@ -65,8 +65,11 @@ fn line(activity: &Activity, zone: &TimeZone) -> Option<Vec<u8>> {
     let form = if form == Form::Ascii { 'a' } else { 'b' };
     let mode = if activity.anonymous { 'a' } else { 'r' };
     line.extend_from_slice(format!(" {form} _ {direction} {mode} ").as_bytes());
-    line.extend(word(activity.account.as_bytes()));
-    line.extend_from_slice(format!(" ftp 0 * {}\n", if whole { 'c' } else { 'i' }).as_bytes());
+    // Of a guest what they said who they are, as wu-ftpd has it.
+    line.extend(word(activity.guest.as_ref().unwrap_or(&activity.account).as_bytes()));
+    line.push(b' ');
+    line.extend(word(activity.site.as_deref().unwrap_or("ftp").as_bytes()));
+    line.extend_from_slice(format!(" 0 * {}\n", if whole { 'c' } else { 'i' }).as_bytes());
     Some(line)
 }
 
@@ -131,7 +134,10 @@ mod tests {
         let removed = Deed::Removed { path: FtpPath::root(), file: Some(PathBuf::from("/srv/ftp/x")) };
         assert_eq!(words(&activity(removed))[8..].join(" "), "/srv/ftp/x b _ d r alice ftp 0 * c");
         let guest = by("anonymous", true, moved(Direction::Down, b"x", Form::Image, true));
-        assert_eq!(words(&guest)[12], "a");
+        assert_eq!(words(&guest)[12..14].join(" "), "a anonymous");
+        let mut named = guest;
+        (named.guest, named.site) = (Some("ann@example.com".into()), Some("a.example".into()));
+        assert_eq!(words(&named)[12..].join(" "), "a ann@example.com a.example 0 * c");
     }
 
     #[test]

@@ -32,6 +32,8 @@ const KEPT: usize = 256;
 /// Asks a program who may log in.
 pub(crate) struct External {
     settings: Settings,
+    /// The site that it decides for; nothing: the one to begin with.
+    site: Option<String>,
     /// Who runs it: behind the sandbox the server itself cannot.
     helper: Helper,
     turns: Semaphore,
@@ -59,6 +61,8 @@ struct Question<'a> {
     password: &'a str,
     peer: IpAddr,
     tls: bool,
+    /// The name of a `[[host]]`; null for `[site]`.
+    site: Option<&'a str>,
     /// Of the host that the client meant, by SNI.
     server_name: Option<&'a str>,
     certificate: Option<Certificate<'a>>,
@@ -75,9 +79,9 @@ struct Certificate<'a> {
 
 impl External {
     /// Nothing is run yet.
-    pub(crate) fn new(settings: Settings, helper: Helper, common: Common) -> External {
+    pub(crate) fn new(settings: Settings, site: Option<String>, helper: Helper, common: Common) -> External {
         let turns = Semaphore::new(settings.at_once);
-        External { settings, helper, turns, accounts: Arc::new(Accounts { common, kept: Mutex::default() }) }
+        External { settings, site, helper, turns, accounts: Arc::new(Accounts { common, kept: Mutex::default() }) }
     }
 
     async fn judge(&self, attempt: Attempt<'_>) -> Result<Account, LoginError> {
@@ -117,6 +121,7 @@ impl External {
             password,
             peer: attempt.peer,
             tls: attempt.tls.is_some(),
+            site: self.site.as_deref(),
             server_name: attempt.tls.and_then(|tls| tls.server_name.as_deref()),
             certificate: certificate.map(|shown| Certificate {
                 fingerprint: &shown.fingerprint,
@@ -222,7 +227,7 @@ mod tests {
         let program = ["/bin/sh", "-c", script];
         let settings: Settings = toml::from_str(&format!("program = {program:?}\n{more}")).unwrap();
         let config = Config { site: Site { root: Some(root.to_owned()), ..Site::default() }, ..Config::default() };
-        External::new(settings, Helper::default(), Common::new(&config))
+        External::new(settings, Some("a.example".to_owned()), Helper::default(), Common::new(&config))
     }
 
     async fn login(to: &External, user: &[u8], password: &str, tls: Option<&TlsPeer>) -> Result<Account, LoginError> {
@@ -253,7 +258,7 @@ mod tests {
         let told: Value = serde_json::from_str(&std::fs::read_to_string(seen).unwrap()).unwrap();
         let want = serde_json::json!({
             "user": "ann", "password": "sec\"ret'; $(x)", "peer": "127.0.0.1", "tls": false,
-            "server-name": null, "certificate": null,
+            "site": "a.example", "server-name": null, "certificate": null,
         });
         assert_eq!(told, want);
         // The next login has the same files, and the same count of them.

@@ -203,6 +203,40 @@ fn hosts_come_and_change_by_a_reload() {
 }
 
 #[test]
+fn a_name_at_one_host_is_another_at_the_next() {
+    let ann = "user = [{ name = \"bob\", password = \"opensesame\" }]";
+    let toml = HOSTS.replace("user = [{ name = \"ann\", password = \"opensesame\" }]", ann);
+    let service = start(&toml);
+    let (mut main, mut one) = (connect(&service), at(&service, "one.example"));
+    main.log_in("bob", "secret", 230);
+    one.log_in("bob", "opensesame", 230);
+    let status = service.status();
+    let hosts: Vec<_> = status["sessions"].as_array().unwrap().iter().map(|session| session["host"].as_str()).collect();
+    assert_eq!(hosts, [None, Some("one.example")]);
+    assert!(service.run(&["kick", "bob", "--host", "three.example"]).fails(5).contains("there is no site"));
+    assert!(service.run(&["kick", "bob", "--host", "two.example"]).fails(5).contains("nobody"));
+    service.run(&["kick", "bob", "--host", "ONE.example"]).ok();
+    assert!(one.reply().starts_with("421"));
+    main.is_at(5);
+    service.run(&["kick", "bob", "--host", "-"]).ok();
+    assert!(main.reply().starts_with("421"));
+}
+
+#[test]
+fn a_host_has_a_program_of_its_own_that_knows_who_may_log_in() {
+    // Each says yes to everybody, at its own site alone.
+    let yes = "program = [\"/bin/sh\", \"-c\", \"read -r q; case $q in *'\\\"site\\\":SITE'*) echo '{\\\"login\\\":true}';; \
+               *) echo '{\\\"login\\\":false}';; esac\"]";
+    let two = yes.replace("SITE", "\\\"two.example\\\"");
+    let toml = HOSTS.replace("accounts = { file = \"two.toml\" }", &format!("authenticator = {{ {two} }}"));
+    let main = yes.replace("SITE", "null");
+    let service = start(&format!("[authenticator]\n{main}\n{toml}"));
+    at(&service, "2.example").log_in("dora", "x", 230);
+    connect(&service).log_in("dora", "x", 230);
+    at(&service, "one.example").log_in("dora", "x", 530);
+}
+
+#[test]
 fn what_is_served_to_whom_at_each_host_is_told() {
     let service = start(HOSTS);
     let told = service.run(&["serve", "--check", "--config", "port21.toml"]).ok();

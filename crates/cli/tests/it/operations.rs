@@ -35,16 +35,21 @@ impl Service {
         std::fs::write(dir.path().join("root/file"), "hello").unwrap();
         let mut service = Service { dir, child: None, address: String::new() };
         service.write(toml);
-        let mut command = port21(service.dir.path());
+        service.serve(prepare);
+        service
+    }
+
+    /// Serves by the file as it is now.
+    fn serve(&mut self, prepare: impl FnOnce(&mut std::process::Command)) {
+        let mut command = port21(self.dir.path());
         prepare(&mut command);
         command.args(["serve", "--config", "port21.toml"]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.split("ftp://").nth(1).and_then(|rest| rest.split('/').next());
-        service.address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
-        service.child = Some(child);
-        service
+        self.address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
+        self.child = Some(child);
     }
 
     pub(crate) fn write(&self, toml: &str) {
@@ -67,7 +72,7 @@ impl Service {
         Ran::new(command.output().unwrap())
     }
 
-    fn status(&self) -> serde_json::Value {
+    pub(crate) fn status(&self) -> serde_json::Value {
         serde_json::from_str(&self.run(&["status", "--json"]).ok()).unwrap()
     }
 
@@ -94,6 +99,21 @@ impl Drop for Service {
             let _ = child.wait();
         }
     }
+}
+
+/// From this address of the machine: the greeting, or what stands in its place, and what comes of a login.
+fn knock(service: &Service, from: [u8; 4], user: &str, password: &str) -> String {
+    let stream = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    stream.bind(&std::net::SocketAddr::from((from, 0)).into()).unwrap();
+    stream.connect(&service.address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut session = Session(BufReader::new(stream.into()));
+    let greeting = session.line();
+    if !greeting.starts_with("220") {
+        return greeting;
+    }
+    session.say(&format!("USER {user}"));
+    session.say(&format!("PASS {password}"))
 }
 
 /// A session that is logged in, by its raw lines.
@@ -150,6 +170,24 @@ fn who_is_on_is_shown_and_can_be_ended() {
     assert_eq!(service.stop(), Some(0));
     assert!(!service.path("control").exists());
     assert!(service.run(&["status"]).fails(3).contains("no server listens there"));
+}
+
+#[test]
+fn strangers_cannot_lock_out_an_owner() {
+    let service = Service::start("[logins]\ndelay = \"0s\"\naddress-failures = 3\naccount-failures = 5\n");
+    for n in 10..30 {
+        assert!(knock(&service, [127, 0, 0, n], "bob", "guess").starts_with("530"));
+    }
+    // Whoever has failed while it is under attack has had their try, but the owner gets in.
+    assert!(knock(&service, [127, 0, 0, 29], "bob", "secret").starts_with("530"));
+    assert!(knock(&service, [127, 0, 0, 1], "bob", "secret").starts_with("230"));
+    // From where they were before they may mistype as well.
+    assert!(knock(&service, [127, 0, 0, 1], "bob", "secert").starts_with("530"));
+    assert!(knock(&service, [127, 0, 0, 1], "bob", "secret").starts_with("230"));
+    assert!(service.run(&["status"]).ok().contains("127.0.0.29  bob"));
+    service.run(&["unban", "bob", "--host", "nowhere.example"]).fails(5);
+    service.run(&["unban", "bob", "--host", "-"]).ok();
+    assert!(knock(&service, [127, 0, 0, 29], "bob", "secret").starts_with("230"));
 }
 
 #[test]

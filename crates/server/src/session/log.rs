@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use port21_proto::FtpPath;
 use port21_proto::server::{Action, Form, LoginError, StorageError, TlsError, TransferError};
 use port21_proto::text::Shown;
+use port21_proto::{FtpPath, Secret};
 use tracing::{debug, info, warn};
 
 use crate::account::Account;
+use crate::account::guard::Tried;
 use crate::activity::{Activity, Deed, Direction};
 use crate::shared::Shared;
 use crate::status::Refusal;
@@ -31,10 +32,16 @@ struct State {
     /// Once somebody is logged in.
     account: Option<Arc<str>>,
     anonymous: bool,
+    guest: Option<Arc<str>>,
+    /// Where the last login was tried; nothing: the site to begin with.
+    site: Option<Arc<str>>,
     storage: Option<Arc<dyn Storage>>,
     /// An upload whose bytes are there, but which has no name yet.
     upload: Option<Carried>,
 }
+
+/// The most characters of an e-mail address (RFC 5321, section 4.5.3.1.3, without its brackets).
+const LONGEST_MAIL: usize = 254;
 
 /// A transfer of a file that has ended.
 pub(super) struct Carried {
@@ -89,9 +96,16 @@ impl Log {
         warn!(session = self.session, peer = %self.peer, user = %self.user(), "ended by the operator");
     }
 
-    /// The name and kind of the account that the login gave, or why it gave none.
-    pub(super) fn login(&self, user: &[u8], account: Result<&Account, &LoginError>) {
+    /// The name and kind of the account that the login gave, or why it gave none. `password` is looked at for a guest's
+    /// alone.
+    pub(super) fn login(
+        &self,
+        Tried { site, user }: Tried<'_>,
+        password: Option<&Secret>,
+        account: Result<&Account, &LoginError>,
+    ) {
         let shown = Shown(user);
+        self.lock().site = site.map(Arc::from);
         let result = match account {
             Ok(account) => {
                 let name: Arc<str> = account.name.as_str().into();
@@ -99,10 +113,11 @@ impl Log {
                 {
                     let mut state = self.lock();
                     (state.account, state.anonymous) = (Some(name), account.anonymous);
+                    state.guest = password.filter(|_| account.anonymous).and_then(mail);
                     state.storage = Some(account.storage.clone());
                 }
                 let account = Shown(account.name.as_bytes());
-                info!(session = self.session, peer = %self.peer, user = %shown, %account, "login");
+                info!(session = self.session, peer = %self.peer, site, user = %shown, %account, "login");
                 Ok(())
             }
             Err(error) => {
@@ -112,9 +127,9 @@ impl Log {
                 self.shared.registry.login_failed(self.session);
                 {
                     let mut state = self.lock();
-                    (state.account, state.anonymous, state.storage) = (None, false, None);
+                    (state.account, state.anonymous, state.guest, state.storage) = (None, false, None, None);
                 }
-                warn!(session = self.session, peer = %self.peer, user = %shown, %error, "login failed");
+                warn!(session = self.session, peer = %self.peer, site, user = %shown, %error, "login failed");
                 Err(error.clone())
             }
         };
@@ -159,16 +174,21 @@ impl Log {
     /// Tells an activity, where somebody listens.
     fn did(&self, deed: impl FnOnce() -> Deed) {
         let Some(sink) = &self.shared.activities else { return };
-        let (account, anonymous) = {
-            let state = self.lock();
-            (state.account.clone().unwrap_or_default(), state.anonymous)
+        let deed = deed();
+        let activity = {
+            let (at, state) = (self.shared.clock.now(), self.lock());
+            let account = state.account.clone().unwrap_or_default();
+            let activity = Activity::new(at, self.session, self.peer, account, state.anonymous, deed);
+            Activity { guest: state.guest.clone(), site: state.site.clone(), ..activity }
         };
-        let (at, session, peer) = (self.shared.clock.now(), self.session, self.peer);
-        sink(&Activity { at, session, peer, account, anonymous, deed: deed() });
+        sink(&activity);
     }
 
     /// Something was changed, or not.
     pub(super) fn changed(&self, action: &Action, result: &Result<(), StorageError>) {
+        if result.is_ok() {
+            self.tell_change(action);
+        }
         let (what, path) = match action {
             Action::Rename { from, to, .. } => {
                 let (user, result) = (self.user(), outcome(result));
@@ -185,6 +205,22 @@ impl Log {
             _ => return,
         };
         info!(session = self.session, peer = %self.peer, user = %self.user(), %path, result = outcome(result), "{what}");
+    }
+
+    fn tell_change(&self, action: &Action) {
+        match action {
+            Action::Rename { from, to, .. } => {
+                self.did(|| Deed::Renamed { from: from.clone(), path: to.clone(), file: self.file(to) });
+            }
+            Action::RemoveFile(path) => self.removed(path),
+            Action::MakeDirectory(path) => {
+                self.did(|| Deed::DirectoryMade { path: path.clone(), file: self.file(path) });
+            }
+            Action::RemoveDirectory(path) | Action::RemoveTree(path) => {
+                self.did(|| Deed::DirectoryRemoved { path: path.clone(), file: self.file(path) });
+            }
+            _ => {}
+        }
     }
 
     /// A file was removed: by itself, with its tree, or as a part of what is one file now.
@@ -217,6 +253,29 @@ impl Log {
     }
 }
 
+/// What a guest gave for a password, as one visible word, if it may be an e-mail address. Anything else is nobody's
+/// business: it may be a password that was meant for another server.
+fn mail(password: &Secret) -> Option<Arc<str>> {
+    let text = String::from_utf8_lossy(password.expose());
+    let has_name = text.find('@').is_some_and(|at| at > 0);
+    let visible = |c: char| if c.is_whitespace() || c.is_control() { '_' } else { c };
+    has_name.then(|| text.chars().take(LONGEST_MAIL).map(visible).collect::<String>().into())
+}
+
 fn outcome(result: &Result<(), StorageError>) -> String {
     result.as_ref().map_or_else(ToString::to_string, |()| "done".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_guests_say_of_themselves() {
+        let told = |text: &str| mail(&Secret::new(text)).map(|mail| mail.to_string());
+        assert_eq!(told("ann@example.com").as_deref(), Some("ann@example.com"));
+        assert_eq!(told("a b\t\u{1b}[2J@\u{85}x\u{a0}y").as_deref(), Some("a_b__[2J@_x_y"));
+        assert_eq!(told(&format!("{}@x", "a".repeat(1000))).map(|mail| mail.len()), Some(LONGEST_MAIL));
+        assert_eq!((told("hunter2"), told(""), told("@x")), (None, None, None));
+    }
 }

@@ -13,6 +13,7 @@ use port21_proto::{FtpPath, Secret, Time};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use crate::account::guard::Tried;
 use crate::account::{Account, Attempt};
 use crate::activity::Direction;
 use crate::data::connection::DataConnection;
@@ -83,22 +84,23 @@ impl Performer {
         let attempt = Attempt { user, password, peer: self.ends.peer.ip(), tls };
         let result = self.guarded(site, attempt).await;
         let result = result.and_then(|account| self.admit(site, account));
-        self.logged_in(site, user, result)
+        self.logged_in(self.tried(site, user), Some(password), result)
     }
 
     /// Whether the certificate suffices. Where it does not, nobody has tried to log in yet.
     pub(super) async fn recognise(&self, site: SiteId, user: &[u8], tls: Option<&TlsPeer>) -> Done {
         let (guard, peer, password) = (&self.shared.guard, self.ends.peer.ip(), Secret::new(""));
+        let tried = self.tried(site, user);
         let result = match self.shared.sites.authenticator(site) {
-            Some(authenticator) if !guard.refuses(peer, user) => {
+            Some(authenticator) if !guard.refuses(peer, tried) => {
                 authenticator.recognise(Attempt { user, password: &password, peer, tls }).await
             }
             _ => Err(LoginError::Refused),
         };
         match result.and_then(|account| self.admit(site, account)) {
             Ok(login) => {
-                guard.succeeded(peer, user);
-                self.logged_in(site, user, Ok(login))
+                guard.succeeded(peer, tried);
+                self.logged_in(tried, None, Ok(login))
             }
             Err(error) => Outcome::Login(Err(error)).into(),
         }
@@ -116,9 +118,9 @@ impl Performer {
         Ok(Login { account: Box::new(account), _place: place, paces: Box::new(paces) })
     }
 
-    fn logged_in(&self, site: SiteId, user: &[u8], result: Result<Login, LoginError>) -> Done {
-        self.shared.registry.at(self.number, site);
-        self.log.login(user, result.as_ref().map(|login| &*login.account));
+    fn logged_in(&self, tried: Tried<'_>, password: Option<&Secret>, result: Result<Login, LoginError>) -> Done {
+        self.shared.registry.at(self.number, tried.site);
+        self.log.login(tried, password, result.as_ref().map(|login| &*login.account));
         match result {
             Ok(login) => {
                 let outcome = Outcome::Login(Ok(login.account.grant()));
@@ -128,24 +130,29 @@ impl Performer {
         }
     }
 
+    fn tried<'a>(&'a self, site: SiteId, user: &'a [u8]) -> Tried<'a> {
+        Tried { site: self.shared.sites.name(site), user }
+    }
+
     /// The account of an attempt. What fails comes later and later; what is refused unseen looks the same.
     async fn guarded(&self, site: SiteId, attempt: Attempt<'_>) -> Result<Account, LoginError> {
         let (guard, Attempt { user, peer, .. }) = (&self.shared.guard, attempt);
+        let tried = self.tried(site, user);
         let result = match self.shared.sites.authenticator(site) {
-            _ if guard.refuses(peer, user) => Err(LoginError::Refused),
+            _ if guard.refuses(peer, tried) => Err(LoginError::Refused),
             Some(authenticator) => authenticator.login(attempt).await,
             None => Err(LoginError::Unavailable),
         };
         // Tries that are made at once count as if they were made one after another, in the order in which they end: the
         // right password behind the last failure that was allowed comes too late.
-        let result = result.and_then(|account| match guard.refuses(peer, user) {
+        let result = result.and_then(|account| match guard.refuses(peer, tried) {
             true => Err(LoginError::Refused),
             false => Ok(account),
         });
         match &result {
-            Err(LoginError::Refused) => sleep(guard.failed(peer, user)).await,
+            Err(LoginError::Refused) => sleep(guard.failed(peer, tried)).await,
             // Anybody can be a guest: that proves nothing of who comes from there.
-            Ok(account) if !account.anonymous => guard.succeeded(peer, user),
+            Ok(account) if !account.anonymous => guard.succeeded(peer, tried),
             _ => {}
         }
         result
@@ -346,9 +353,6 @@ impl Performer {
             _ => Err(StorageError::Unsupported),
         };
         self.log.changed(&action, &result);
-        if let (Action::RemoveFile(path), Ok(())) = (&action, &result) {
-            self.log.removed(path);
-        }
         result
     }
 }

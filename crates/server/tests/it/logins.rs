@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use port21_server::Settings;
-use port21_server::account::guard::GuardSettings;
+use port21_server::account::guard::{GuardSettings, Tried};
 
 use crate::site::{LATE, Raw, Site};
 
@@ -28,7 +28,7 @@ fn an_address_that_fails_often_is_turned_away_until_the_ban_is_lifted() {
     let mut second = Raw::silent(site.addr);
     assert!(second.expect(421).contains("failed logins"));
     let bans = site.handle.guard().bans();
-    assert_eq!((bans.len(), bans[0].account.as_deref(), bans[0].failures), (1, None, 3));
+    assert_eq!((bans.len(), bans[0].from.as_ref(), bans[0].failures), (1, None, 3));
     assert!(site.handle.guard().lift(bans[0].address));
     site.login();
 }
@@ -74,8 +74,9 @@ fn an_account_under_attack_lets_its_owner_in() {
     let mut stranger = site.connect();
     stranger.command("USER single", 331);
     stranger.command("PASS secret", 530);
-    assert_eq!(site.handle.guard().bans()[0].account.as_deref(), Some("single"));
-    assert!(site.handle.guard().lift_account(b"single"));
+    let from = site.handle.guard().bans().remove(0).from.unwrap();
+    assert_eq!((from.site, from.user.as_slice()), (None, &b"single"[..]));
+    assert!(site.handle.guard().lift_account(Tried { site: None, user: b"single" }));
     stranger.command("USER single", 331);
     stranger.command("PASS secret", 230);
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use port21_proto::server::LoginError;
 use port21_server::storage::BoxFuture;
 use port21_server::{
-    Account, Attempt, Authenticator, Deed, Direction, Listen, Refusal, ReloadError, Reloaded, Server, ServerBuilder,
-    Settings, Whom,
+    Account, At, Attempt, Authenticator, Deed, Direction, Listen, Refusal, ReloadError, Reloaded, Server,
+    ServerBuilder, Settings, Whom,
 };
 
 use crate::site::{Raw, Site, noise};
@@ -90,7 +90,7 @@ fn a_session_that_is_kicked_ends_and_its_upload_never_happened() {
     assert!(String::from_utf8_lossy(&last).contains("421 The operator has ended this session."), "{last:?}");
     assert_eq!(site.read("file"), b"old");
     other.command("NOOP", 200);
-    assert_eq!(site.handle.kick(&Whom::Account("user".into())), 1);
+    assert_eq!(site.handle.kick(&Whom::Account { name: "user".into(), at: At::Every }), 1);
     other.into_end();
     assert_eq!(site.handle.counts().refusals[Refusal::Kicked as usize], 2);
 }
@@ -190,7 +190,12 @@ fn what_was_done_is_told_once_it_is_final() {
     raw.store("STOR a", b"hello");
     raw.fetch("RETR a");
     raw.fetch("LIST");
-    raw.command("DELE a", 250);
+    raw.command("RNFR a", 350);
+    raw.command("RNTO c", 250);
+    raw.command("MKD d", 257);
+    raw.command("MKD d", 550);
+    raw.command("RMD d", 250);
+    raw.command("DELE c", 250);
     let mut data = raw.passive();
     raw.command("STOR b", 150);
     data.write_all(b"half").unwrap();
@@ -199,7 +204,7 @@ fn what_was_done_is_told_once_it_is_final() {
     drop(data);
     raw.command("QUIT", 221);
     let mut told = Vec::new();
-    while told.len() < 6 {
+    while told.len() < 9 {
         told.push(match site.next_deed() {
             Deed::Login { result, .. } => format!("login {}", result.is_ok()),
             Deed::Transferred { direction, path, file, bytes, whole, .. } => {
@@ -213,10 +218,25 @@ fn what_was_done_is_told_once_it_is_final() {
                 format!("{} {path} {bytes} {whole}", direction.name())
             }
             Deed::Removed { path, .. } => format!("removed {path}"),
+            Deed::Renamed { from, path, file } => {
+                assert!(file.unwrap().ends_with("c"));
+                format!("renamed {from} {path}")
+            }
+            Deed::DirectoryMade { path, .. } => format!("made {path}"),
+            Deed::DirectoryRemoved { path, .. } => format!("removed directory {path}"),
             other => panic!("{other:?}"),
         });
     }
-    let want =
-        ["login false", "login true", "upload /a 5 true", "download /a 5 true", "removed /a", "upload /b some false"];
+    let want = [
+        "login false",
+        "login true",
+        "upload /a 5 true",
+        "download /a 5 true",
+        "renamed /a /c",
+        "made /d",
+        "removed directory /d",
+        "removed /c",
+        "upload /b some false",
+    ];
     assert_eq!(told, want);
 }

@@ -20,6 +20,9 @@ pub(super) fn occasion(activity: &Activity) -> Option<Occasion> {
         Deed::Transferred { whole: true, direction: Direction::Down, .. } => Some(Occasion::Download),
         Deed::Transferred { whole: true, direction: Direction::Up, .. } => Some(Occasion::Upload),
         Deed::Removed { .. } => Some(Occasion::Delete),
+        Deed::Renamed { .. } => Some(Occasion::Rename),
+        Deed::DirectoryMade { .. } => Some(Occasion::Mkdir),
+        Deed::DirectoryRemoved { .. } => Some(Occasion::Rmdir),
         _ => None,
     }
 }
@@ -33,7 +36,11 @@ impl Message {
         put("session", activity.session.into());
         put("address", activity.peer.ip().to_string().into());
         put("port", activity.peer.port().into());
+        put("site", activity.site.as_deref().into());
         put("anonymous", activity.anonymous.into());
+        if let Some(guest) = &activity.guest {
+            put("guest", guest.as_ref().into());
+        }
         match &activity.deed {
             Deed::Login { user, .. } => put("user", String::from_utf8_lossy(user).into()),
             _ => put("user", activity.account.as_ref().into()),
@@ -41,7 +48,15 @@ impl Message {
         if let Deed::Login { result: Err(error), .. } = &activity.deed {
             put("error", error.to_string().into());
         }
-        if let Deed::Transferred { path, file, .. } | Deed::Removed { path, file } = &activity.deed {
+        if let Deed::Renamed { from, .. } = &activity.deed {
+            put_bytes(&mut put, "from", from.as_bytes());
+        }
+        if let Deed::Transferred { path, file, .. }
+        | Deed::Removed { path, file }
+        | Deed::Renamed { path, file, .. }
+        | Deed::DirectoryMade { path, file }
+        | Deed::DirectoryRemoved { path, file } = &activity.deed
+        {
             put_bytes(&mut put, "path", path.as_bytes());
             if let Some(file) = file {
                 put_bytes(&mut put, "file", file.as_os_str().as_encoded_bytes());

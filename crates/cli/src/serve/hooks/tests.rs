@@ -58,7 +58,7 @@ async fn a_program_reads_what_happened() {
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     let want = serde_json::json!({
         "event": "upload", "time": "1970-01-01T00:00:01Z", "session": 3, "address": "192.0.2.7", "port": 4711,
-        "user": "alice", "anonymous": false, "path": "/größe \"x\"", "bytes": 5, "seconds": 1.5, "type": "image",
+        "site": null, "user": "alice", "anonymous": false, "path": "/größe \"x\"", "bytes": 5, "seconds": 1.5, "type": "image",
     });
     assert_eq!(json, want);
     assert_eq!((count(&hooks.counts().delivered), count(&hooks.counts().dropped)), (1, 0));
@@ -166,6 +166,25 @@ async fn a_url_is_posted_to() {
     let json: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!((json["event"].as_str(), json["user"].as_str()), (Some("login-failed"), Some("eve\n")));
     assert_eq!((count(&hooks.counts().delivered), count(&hooks.counts().failed_tries)), (1, 2));
+}
+
+#[test]
+fn renames_and_directories_are_told_with_their_site_and_guest() {
+    let path = |text: &str| FtpPath::new(text.as_bytes()).unwrap();
+    let renamed = Deed::Renamed { from: path("/a"), path: path("/b"), file: None };
+    for (deed, event) in [
+        (renamed, "rename"),
+        (Deed::DirectoryMade { path: path("/b"), file: None }, "mkdir"),
+        (Deed::DirectoryRemoved { path: path("/b"), file: None }, "rmdir"),
+    ] {
+        let mut activity = activity(deed);
+        (activity.site, activity.guest) = (Some("a.example".into()), Some("ann@example.com".into()));
+        let message = Message::new(&activity, message::occasion(&activity).unwrap());
+        let json: serde_json::Value = serde_json::from_slice(message.json()).unwrap();
+        assert_eq!((json["event"].as_str(), json["path"].as_str()), (Some(event), Some("/b")));
+        assert_eq!(json["from"].as_str(), (event == "rename").then_some("/a"));
+        assert_eq!((json["site"].as_str(), json["guest"].as_str()), (Some("a.example"), Some("ann@example.com")));
+    }
 }
 
 #[test]
