@@ -1,5 +1,6 @@
 //! `[logins]`: what failed logins lead to, and what a login may cost.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use port21_server::account::guard::GuardSettings;
@@ -28,6 +29,7 @@ pub(crate) struct Logins {
     pub(crate) ban: Duration,
     #[serde(deserialize_with = "deserialize_each")]
     pub(crate) exempt: Vec<Network>,
+    pub(crate) keep_bans: Option<PathBuf>,
     pub(crate) hashes_at_a_time: Option<usize>,
     pub(crate) hashes_waiting: usize,
 }
@@ -44,6 +46,7 @@ impl Default for Logins {
             window: guard.window,
             ban: guard.ban,
             exempt: guard.exempt,
+            keep_bans: None,
             hashes_at_a_time: None,
             hashes_waiting: 256,
         }
@@ -68,9 +71,23 @@ impl Logins {
         if self.tries == 0 {
             found.at("tries", "with 0 nobody could log in: 3 is usual");
         }
+        if let Some(file) = self.keep_bans.as_ref().filter(|file| file.file_name().is_none() || file.is_dir()) {
+            found.at("keep-bans", format!("{} is no file: name one in a directory of its own", file.display()));
+        }
         if self.hashes_at_a_time == Some(0) {
             found.at("hashes-at-a-time", "with 0 no account could log in: leave it out, or write 1 or more");
         }
+    }
+
+    /// The file that bans are kept in: the one that is named, or one in the service's own directory, where systemd has
+    /// made one.
+    pub(crate) fn bans_file(&self) -> Option<PathBuf> {
+        let own = || {
+            let dirs = std::env::var_os("STATE_DIRECTORY")?;
+            let dir = std::env::split_paths(&dirs).next().filter(|dir| dir.is_absolute())?;
+            Some(dir.join("bans.json"))
+        };
+        self.keep_bans.clone().or_else(own)
     }
 
     /// What checks passwords.

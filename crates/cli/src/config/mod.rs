@@ -389,6 +389,7 @@ impl Config {
             ("log.format", self.log.format == before.log.format),
             ("log.file", self.log.file == before.log.file),
             ("log.xferlog", self.log.xferlog == before.log.xferlog),
+            ("logins.keep-bans", self.logins.keep_bans == before.logins.keep_bans),
             ("sandbox", self.sandbox == before.sandbox),
         ];
         let changed = keys.iter().filter(|(_, same)| !same);
@@ -456,7 +457,7 @@ mod tests {
         assert_eq!((config.users.len(), config.hosts.len()), (1, 1));
         assert!(config.passive.advertise.is_some() && config.record.directory.is_some());
         assert!(config.metrics.listen.is_some() && config.hooks.len() == 1);
-        assert_eq!(Config::default().restart_needed(&config).len(), 6);
+        assert_eq!(Config::default().restart_needed(&config).len(), 7);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) fn needed(config: &Config) -> anyhow::Result<Vec<Grant>> {
 /// # Errors
 /// Where one cannot be made.
 pub(super) fn make_own(config: &Config, owner: Option<&Identity>) -> anyhow::Result<()> {
-    for dir in own(config) {
+    for dir in &own(config) {
         if dir.exists() {
             continue;
         }
@@ -62,17 +62,18 @@ pub(super) fn make_own(config: &Config, owner: Option<&Identity>) -> anyhow::Res
 }
 
 /// The directories that the server makes for itself.
-fn own(config: &Config) -> impl Iterator<Item = &Path> {
-    // What is written anew when a log was renamed, and where the socket gets its name.
-    let files = [&config.control.socket, &config.log.file, &config.log.xferlog].into_iter().flatten();
+fn own(config: &Config) -> Vec<PathBuf> {
+    // What is written anew when a log was renamed, where the socket gets its name, and what is written aside.
+    let bans = config.logins.bans_file();
+    let files = [&config.control.socket, &config.log.file, &config.log.xferlog, &bans].into_iter().flatten();
     let of_files = files.filter_map(|file| file.parent()).filter(|dir| !dir.as_os_str().is_empty());
-    config.record.directory.as_deref().into_iter().chain(of_files)
+    config.record.directory.as_deref().into_iter().chain(of_files).map(Path::to_owned).collect()
 }
 
 /// As the configuration names them: a further setting that names a place has a line here, or in [`served`].
 fn named(config: &Config) -> Vec<(PathBuf, Access)> {
     // They were made before, but where it is only asked what would be.
-    let own = own(config).filter(|dir| dir.exists()).map(|dir| (dir.to_owned(), Access::Write));
+    let own = own(config).into_iter().filter(|dir| dir.exists()).map(|dir| (dir, Access::Write));
     config.sites().flat_map(|site| served(&site)).chain(own).collect()
 }
 

@@ -11,11 +11,13 @@
 //! | [`systemd`] | what systemd is told and hands over |
 //! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
 //! | `leftovers` | what interrupted uploads have left is removed in time |
+//! | [`bans`] | bans that outlast the server |
 //! | [`hooks`] | programs and URLs that are told what happened |
 //! | `recorder` | `--record`: a recording a session |
 
 mod accounts;
 mod advertise;
+mod bans;
 mod hooks;
 mod leftovers;
 mod lines;
@@ -134,6 +136,8 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
         let addr = server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
         bound.push((addr, place.tls));
     }
+    let bans = config.logins.bans_file().map(|file| bans::Kept::open(&file, &server.handle())).transpose()?;
+    let bans = bans.map(Arc::new);
     let socket = config.control.socket.as_deref().map(Socket::open).transpose()?;
     let metrics = metrics.map(Metrics::new).transpose()?;
     let (first, second) = signals()?;
@@ -152,6 +156,9 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     beside.spawn(tls::renew(running.clone()));
     beside.spawn(reload_on(hang_up, running.clone()));
     beside.spawn(tell_systemd(running.clone()));
+    if let Some(bans) = &bans {
+        beside.spawn(bans.clone().keep(server.handle()));
+    }
     if let Some(socket) = socket {
         beside.spawn(socket.serve(running.clone()));
     }
@@ -171,6 +178,9 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     running.hooks().finish(HOOKS_END).await;
     // The last that hold what is to be written to its end.
     beside.shutdown().await;
+    if let Some(bans) = bans {
+        bans.write(&running.handle);
+    }
     Ok(Exit::Done)
 }
 

@@ -173,6 +173,41 @@ fn who_is_on_is_shown_and_can_be_ended() {
 }
 
 #[test]
+fn a_ban_outlasts_a_restart_until_it_is_lifted() {
+    const HERE: [u8; 4] = [127, 0, 0, 1];
+    let bans = "[logins]\ndelay = \"0s\"\naddress-failures = 3\nkeep-bans = \"DIR/state/bans.json\"\n";
+    let mut service = Service::start(bans);
+    for _ in 0..3 {
+        assert!(knock(&service, HERE, "bob", "wrong").starts_with("530"));
+    }
+    assert!(knock(&service, HERE, "bob", "secret").starts_with("421"));
+    assert!(knock(&service, [127, 0, 0, 2], "bob", "secret").starts_with("230"));
+    assert_eq!(service.stop(), Some(0));
+    assert_eq!(mode(&service.path("state/bans.json")), 0o600);
+    service.serve(|_| ());
+    assert!(knock(&service, HERE, "bob", "secret").starts_with("421"));
+    let banned = &service.status()["bans"][0];
+    assert_eq!((banned["address"].as_str(), banned["failures"].as_u64()), (Some("127.0.0.1"), Some(3)));
+    assert!(service.run(&["status"]).ok().contains("127.0.0.1  everything  3"));
+    service.run(&["unban", "127.0.0.1"]).ok();
+    assert!(knock(&service, HERE, "bob", "secret").starts_with("230"));
+    service.run(&["unban", "127.0.0.1"]).fails(5);
+    // Without a wait for the file: one that is killed has written it by then, or a little later.
+    for _ in 0..3 {
+        assert!(knock(&service, HERE, "bob", "wrong").starts_with("530"));
+    }
+    let until = std::time::Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(service.path("state/bans.json")).unwrap().contains("127.0.0.1") {
+        assert!(std::time::Instant::now() < until, "never written");
+        std::thread::yield_now();
+    }
+    service.signal(Signal::KILL);
+    service.child.take().unwrap().wait().unwrap();
+    service.serve(|_| ());
+    assert!(knock(&service, HERE, "bob", "secret").starts_with("421"));
+}
+
+#[test]
 fn strangers_cannot_lock_out_an_owner() {
     let service = Service::start("[logins]\ndelay = \"0s\"\naddress-failures = 3\naccount-failures = 5\n");
     for n in 10..30 {
