@@ -6,7 +6,7 @@
 //! | `accounts` | who may log in, and what they may do |
 //! | `tls` | certificates |
 //! | [`advertise`] | the address that PASV tells behind NAT |
-//! | [`report`] | what is said at the start; `serve --check` |
+//! | [`report`], [`exposure`] | what is said at the start; `serve --check` |
 //! | [`socket`], [`metrics`] | what can be asked: by `port21 status`, `reload`, `kick`; by Prometheus |
 //! | [`systemd`] | what systemd is told and hands over |
 //! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
@@ -18,6 +18,7 @@
 mod accounts;
 mod advertise;
 mod bans;
+mod exposure;
 mod hooks;
 mod leftovers;
 mod lines;

@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use port21_server::storage::CommitMode;
 use port21_server::tls::Certificates;
 use port21_server::{ListenError, Server, TlsMode};
 use rustix::fs::{Access, access};
 
+use super::exposure::exposure;
 use super::running::plain_builder;
 use super::systemd::Passed;
 use super::tls;
@@ -20,7 +20,6 @@ use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault, sentences};
 use crate::helper::Helper;
 use crate::sandbox::Sandbox;
-use crate::units::show_duration;
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.
 pub(super) fn announce(
@@ -66,6 +65,9 @@ fn address(addr: SocketAddr, tls: TlsMode) -> String {
 pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
     print(&exposure(config))?;
     let mut faults = Vec::new();
+    if let Err(error) = config.check_accounts() {
+        faults.extend(sentences(&error));
+    }
     match safeguards(config) {
         Ok(lines) => print(&lines)?,
         Err(error) => faults.extend(sentences(&error)),
@@ -127,6 +129,7 @@ fn what_is_missing(config: &Config) -> Vec<String> {
         ("control.socket", &config.control.socket),
         ("log.file", &config.log.file),
         ("log.xferlog", &config.log.xferlog),
+        ("logins.keep-bans", &config.logins.keep_bans),
     ] {
         if let Some(dir) = file.as_deref().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty())
             && !dir.is_dir()
@@ -136,8 +139,9 @@ fn what_is_missing(config: &Config) -> Vec<String> {
         }
     }
     let hooks = config.hooks.iter().map(|hook| ("hook", &hook.program));
-    let authenticator = config.authenticator.iter().map(|authenticator| ("authenticator", &authenticator.program));
-    for (section, program) in hooks.chain(authenticator).filter_map(|(section, all)| Some((section, all.first()?))) {
+    let authenticators: Vec<_> = config.sites().filter_map(|site| site.authenticator).collect();
+    let authenticators = authenticators.iter().map(|authenticator| ("authenticator", &authenticator.program));
+    for (section, program) in hooks.chain(authenticators).filter_map(|(section, all)| Some((section, all.first()?))) {
         let runs =
             std::fs::metadata(program).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
         if !runs {
@@ -155,109 +159,14 @@ fn can_be_made(config: &Config, dir: &Path) -> bool {
         && there.is_some_and(|there| there.is_dir() && access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok())
 }
 
-/// One line for each side of the server that shows.
-fn exposure(config: &Config) -> String {
-    let mut out = String::new();
-    let mut say = |what: &str, how: String| out.push_str(&format!("{what:<15} {how}\n"));
-    for place in &config.listen {
-        let reach =
-            if place.address.is_beyond_loopback() { "every network that reaches it" } else { "this machine only" };
-        let tls = match config.tls_at(place) {
-            TlsMode::Off => "in clear: names, passwords and files can be read on the way",
-            TlsMode::Offer => "TLS for those who ask for it: others send names, passwords and files in clear",
-            TlsMode::Require => "TLS required before a login",
-            TlsMode::Implicit => "TLS from the first byte",
-        };
-        say("listening", format!("{}: {reach}; {tls}", place.address.0));
-    }
-    for (at, site) in config.sites().enumerate() {
-        if at > 0 {
-            say("host", site.site.names.join(", "));
-        }
-        say("serving", format!("{}, and nothing outside of it (kept in by the kernel: openat2)", root(&site)));
-        logins(&site).into_iter().for_each(|who| say("may log in", who));
-    }
-    let commit = match config.uploads.commit {
-        CommitMode::Durable => "whole or not there; on the disk before they are acknowledged",
-        CommitMode::Atomic => "whole or not there; a power cut may lose what was acknowledged a moment ago",
-        CommitMode::Direct => "under their own names from the first byte: others see half files",
-    };
-    say("uploads", commit.to_owned());
-    let passive = &config.passive;
-    let beyond = passive.advertise.as_ref().map(|host| format!("; beyond the local networks PASV tells {host}"));
-    say(
-        "passive ports",
-        format!(
-            "{}-{}, for the client's address alone{}",
-            passive.ports.start(),
-            passive.ports.end(),
-            beyond.unwrap_or_default()
-        ),
-    );
-    let ports: Vec<String> = config.listen.iter().map(|place| place.address.0.port().to_string()).collect();
-    say("firewall", firewall(config, &ports));
-    let (limits, timeouts) = (&config.limits, &config.timeouts);
-    say(
-        "limits",
-        format!(
-            "{} connections, {} from one address; {} to log in, {} between commands, {} for a transfer that stands still",
-            limits.connections,
-            limits.connections_per_address,
-            show_duration(timeouts.login),
-            show_duration(timeouts.idle),
-            show_duration(timeouts.stall)
-        ),
-    );
-    say("logins", "3 tries a connection; the same answer for unknown names and wrong passwords".to_owned());
-    let shown = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    if let Some(socket) = shown(&config.control.socket) {
-        say("control", format!("{socket}, for root and the user of the server"));
-    }
-    if let Some(addr) = config.metrics.listen {
-        say("metrics", format!("http://{addr}/metrics, without a password"));
-    }
-    say("log", shown(&config.log.file).unwrap_or_else(|| "standard error".to_owned()));
-    for (what, path) in [("transfers", &config.log.xferlog), ("recordings", &config.record.directory)] {
-        if let Some(path) = shown(path) {
-            say(what, path);
-        }
-    }
-    for hook in &config.hooks {
-        let to = hook.url.as_ref().map(ToString::to_string).or_else(|| hook.program.first().cloned());
-        let on: Vec<&str> = hook.on.iter().map(|occasion| occasion.name()).collect();
-        say("hook", format!("{} on {}", to.unwrap_or_default(), on.join(", ")));
-    }
-    out
-}
-
-/// Who may log in at a site, and for what.
-fn logins(site: &Config) -> Vec<String> {
-    let mut who = Vec::new();
-    if site.anonymous.enabled {
-        let write = drops(site)
-            .map_or("never to write".to_owned(), |at| format!("to write only by dropping new files into {at}"));
-        who.push(format!("anybody, to read everything, without a password; {write}"));
-    }
-    for user in &site.users {
-        let may = if user.write.unwrap_or(site.accounts.write) { "read and write" } else { "read only" };
-        let home = user.home.as_deref().map(|home| format!(" in {home}")).unwrap_or_default();
-        who.push(format!("{} ({may}){home}", user.name));
-    }
-    if let Some(file) = &site.accounts.file {
-        who.push(format!("the accounts in {0}: port21 user list --users {0}", file.display()));
-    }
-    if let Some(program) = site.authenticator.as_ref().and_then(|authenticator| authenticator.program.first()) {
-        who.push(format!("whoever {program} lets in: it is told passwords in clear"));
-    }
-    who
-}
-
-fn root(config: &Config) -> String {
+/// The directory of a site, as it is.
+pub(super) fn root(config: &Config) -> String {
     let root = config.root();
     root.canonicalize().unwrap_or(root).display().to_string()
 }
 
-fn firewall(config: &Config, ports: &[String]) -> String {
+/// A rule that lets in what a client needs.
+pub(super) fn firewall(config: &Config, ports: &[String]) -> String {
     let (first, last) = (config.passive.ports.start(), config.passive.ports.end());
     format!("nft add rule inet filter input tcp dport {{ {}, {first}-{last} }} accept", ports.join(", "))
 }
@@ -314,10 +223,8 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(audience(&config), "anybody (read-only) and alice (read and write) and bob (read-only)");
-        assert!(logins(&config)[0].ends_with("never to write"));
         let anonymous = Anonymous { enabled: true, drop: vec!["/in".parse().unwrap()], ..Anonymous::default() };
         let config = Config { anonymous, ..Config::default() };
         assert_eq!(audience(&config), "anybody (read-only, but they drop new files into /in)");
-        assert!(logins(&config)[0].ends_with("to write only by dropping new files into /in"), "{:?}", logins(&config));
     }
 }
