@@ -17,7 +17,7 @@ def port21() -> str:
     """Its path: what PORT21 in the environment names, else the release build of this tree, made now if it is not there."""
     given = os.environ.get("PORT21")
     if given:
-        return given
+        return str(Path(given).resolve())  # clients are run in a folder of their own
     try:
         built = subprocess.run(["cargo", "build", "--release", "--locked"], cwd=REPOSITORY, check=False)
     except FileNotFoundError:

@@ -24,7 +24,7 @@ def scenarios(clients: Iterable[type[Client]], servers: Iterable[type[Server]]) 
         for client in clients
         for server in found
         for mode in client.modes
-        if server.speaks_tls or not mode.tls
+        if not mode.tls or mode.tls in server.tls_kinds
     ]
 
 

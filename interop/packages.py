@@ -33,9 +33,14 @@ WELCOME = {"nmap": "nmap"}
 
 SERVERS = {
     "vsftpd": ["vsftpd"],
-    "proftpd": ["proftpd-core"],
+    "proftpd": ["proftpd-core", "proftpd-mod-crypto"],
     "pure-ftpd": ["pure-ftpd"],
+    "pyftpdlib": ["python3-pyftpdlib"],
 }
+
+# What Python modules the servers need that are not unpacked with them, and the packages that have them.
+PYTHON = "/usr/bin/python3"
+MODULES = {"OpenSSL": "python3-openssl"}
 
 
 class Missing(Exception):
@@ -43,8 +48,9 @@ class Missing(Exception):
 
 
 def install_clients() -> None:
-    """Install those of CLIENTS that are not on the PATH."""
+    """Install those of CLIENTS that are not on the PATH, and the MODULES that Debian's Python lacks."""
     packages = sorted({package for program, package in CLIENTS.items() if not shutil.which(program)})
+    packages += [package for module, package in MODULES.items() if not _has_module(module)]
     if packages:
         _need_apt(packages)
         _update()
@@ -71,9 +77,11 @@ def unpack_server(name: str) -> Path:
     The folder is renamed into place when it is whole, so one cut short is never taken for one that is ready.
     """
     folder = CACHE / name
-    if folder.is_dir():
-        return folder
     packages = SERVERS[name]
+    # An older one may lack a package.
+    if (folder / "of").is_file() and (folder / "of").read_text(encoding="utf-8") == " ".join(packages):
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
     _need_apt(packages)
     if not _known(packages[0]):
         _update()
@@ -85,6 +93,7 @@ def unpack_server(name: str) -> Path:
     for archive in sorted(part.glob("*.deb")):
         _apt("dpkg", "-x", archive.name, ".", cwd=part)
         archive.unlink()
+    (part / "of").write_text(" ".join(packages), encoding="utf-8")
     part.rename(folder)
     return folder
 
@@ -93,6 +102,11 @@ def environment(folder: Path) -> dict[str, str]:
     """The environment in which a program of an unpacked folder finds the libraries beside it."""
     libraries = sorted({str(path.parent) for path in folder.glob("**/lib*.so*")})
     return {**os.environ, "LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": ":".join(libraries)}
+
+
+def _has_module(name: str) -> bool:
+    found = subprocess.run([PYTHON, "-c", f"import {name}"], capture_output=True, check=False)
+    return found.returncode == 0
 
 
 def _absent_libraries(packages: list[str]) -> list[str]:

@@ -10,9 +10,18 @@ from typing import Callable
 from ..binary import port21
 from ..content import PART, PAYLOAD, expect, expect_gone, folder, write
 from ..report import Failure
-from .base import Client, Mode
+from .base import Client, Mode, protected
 
-_MODES = (Mode("EPSV"), Mode("PASV"), Mode("PORT"), Mode("EPSV", 6), Mode("EPRT", 6))
+_MODES = (
+    Mode("EPSV"),
+    Mode("PASV"),
+    Mode("PORT"),
+    Mode("EPSV", 6),
+    Mode("EPRT", 6),
+    *protected("EPSV"),
+    Mode("PORT", tls="require", version="1.2"),
+    Mode("PORT", tls="require", version="1.3"),
+)
 
 
 class _Ours(Client):
@@ -26,13 +35,23 @@ class _Ours(Client):
 
     def flags(self) -> list[str]:
         self._traces += 1
-        return ["--timeout", "15s", "--trace", str(self.home / f"{self._traces}.jsonl")] + (
-            ["--active"] if self.mode.active else []
-        )
+        explicit = ["--tls"] if self.mode.tls == "require" else []
+        tls = [*explicit, "--cacert", str(self.server.certificate), "--tls-version", self.mode.version]
+        return [
+            *("--timeout", "15s", "--trace", str(self.home / f"{self._traces}.jsonl")),
+            *(["--active"] if self.mode.active else []),
+            *(tls if self.mode.tls else []),
+        ]
 
 
 class Port21(_Ours):
     name = "port21"
+
+    def many_puts(self, up: Path, path: str) -> str:
+        return self._port21("put", *(str(file) for file in sorted(up.iterdir())), self._url(f"{path}/"))
+
+    def many_gets(self, path: str, down: Path) -> str:
+        return self._port21("get", "-o", f"{down}/", *(self._url(f"{path}/{n}.bin") for n in range(200)))
 
     def list(self, folder: str) -> str:
         return self._port21("ls", self._url(f"{folder}/")) + self._port21("ls", "--json", self._url(f"{folder}/"))
@@ -101,7 +120,7 @@ class Port21(_Ours):
         def wrong_password() -> None:
             # vsftpd's user is the anonymous one, whose password may be anything.
             user = "nobody-here" if self.server.name == "vsftpd" else self.server.user
-            url = f"ftp://{user}:wrong@{self.server.url_host}:{self.server.port}/site/"
+            url = self.url("/site/", login=True).replace(f"{self.server.user}:{self.server.password}@", f"{user}:wrong@")
             said = self._port21("ls", url, status=4)
             if "wrong" in said.replace(url, ""):
                 raise Failure("the password is in what it said", said)
@@ -209,8 +228,7 @@ class Port21Shell(_Ours):
 
     def _script(self, *commands: str, status: int = 0) -> str:
         lines = [
-            f"open {self.server.host} {self.server.port}",
-            f"user {self.server.user} {self.server.password}",
+            f"open {self.url('', login=True)}",
             "binary",
             *commands,
             "bye",

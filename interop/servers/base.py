@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from ..content import folder
-from ..processes import Daemon, Ports
+from ..processes import Daemon, Ports, run
+from ..report import Failure
 
 
 class Server:
@@ -24,8 +25,8 @@ class Server:
     # The same for crypt(3). DES, the cheapest there is: it is servers that are compared here, not hashes.
     password_hash = "p22BGFxWjDH0Y"
 
-    # Whether it can be started with TLS.
-    speaks_tls = False
+    # The kinds of TLS that it can be started with: "require" (AUTH TLS) and "implicit".
+    tls_kinds: tuple[str, ...] = ()
 
     def __init__(self, host: str = "127.0.0.1", epsv: bool = True, quiet: bool = False, tls: str = ""):
         self.host, self.epsv, self.quiet, self.tls = host, epsv, quiet, tls
@@ -37,6 +38,22 @@ class Server:
         self.root.mkdir(mode=0o755)
         self.site = folder(self.root / "site")
         self._daemon: Daemon | None = None
+        # Where TLS is spoken: a certificate that has signed itself, as most of them, and its key.
+        self.certificate, self.key = self.scratch / "certificate.pem", self.scratch / "key.pem"
+        if tls:
+            self._make_certificate()
+
+    def _make_certificate(self) -> None:
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"
+        made = run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+                *("-days", "30", "-subj", "/CN=localhost", "-addext", names),
+                *("-keyout", str(self.key), "-out", str(self.certificate)),
+            ]
+        )
+        if made.returncode != 0:
+            raise Failure("openssl made no certificate", made.stdout)
 
     def __enter__(self) -> Server:
         try:
@@ -79,6 +96,10 @@ class Server:
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+    def sessions(self) -> int | None:
+        """How many there were so far; None when it does not tell."""
+        return None
 
     def verbs(self) -> set[str] | None:
         """The FTP commands that it was sent so far, by its own log; None when it keeps none."""

@@ -11,7 +11,7 @@ from .base import Server
 
 class Port21(Server):
     name = "port21"
-    speaks_tls = True
+    tls_kinds = ("require", "implicit")
     # Further flags of `serve`.
     extra: tuple[str, ...] = ()
 
@@ -25,7 +25,8 @@ class Port21(Server):
             *("--user", f"{self.user}:{self.password}"),
             "--write",
             *("--passive-ports", f"{first}-{last}"),
-            *(("--tls", self.tls, "--commit", "atomic") if self.tls else ()),
+            *(("--tls", self.tls, "--cert", str(self.certificate), "--key", str(self.key)) if self.tls else ()),
+            *(("--commit", "atomic") if self.tls else ()),
             *self.extra,
         ]
         return [*command, "--quiet"] if self.quiet else [*command, "--record", str(self.scratch / "sessions")]

@@ -10,6 +10,7 @@ from .base import Server
 
 class Proftpd(Server):
     name = "proftpd"
+    tls_kinds = ("require", "implicit")
 
     def command(self) -> list[str]:
         nobody = pwd.getpwnam("nobody")
@@ -17,7 +18,21 @@ class Proftpd(Server):
         passwd.write_text(f"{self.user}:{self.password_hash}:{nobody.pw_uid}:{nobody.pw_gid}::{self.root}:/bin/false\n")
         passwd.chmod(0o600)
         first, last = self.ports.passive
+        folder = unpack_server("proftpd")
+        # Data connections must resume the session: that is the default.
+        tls = [
+            f"ModulePath {folder}/usr/lib/proftpd",
+            "LoadModule mod_tls.c",
+            "TLSEngine on",
+            "TLSRequired on",
+            "TLSProtocol TLSv1.2 TLSv1.3",
+            f"TLSECCertificateFile {self.certificate}",
+            f"TLSECCertificateKeyFile {self.key}",
+            f"TLSLog {self.scratch}/tls.log",
+            *(["TLSOptions UseImplicitSSL"] if self.tls == "implicit" else []),
+        ]
         lines = [
+            *(tls if self.tls else []),
             'ServerName "interop"',
             "ServerType standalone",
             "DefaultServer on",
@@ -56,7 +71,7 @@ class Proftpd(Server):
             lines += ['LogFormat commands "%m"', f"ExtendedLog {self.scratch}/commands.log ALL commands"]
         config = self.scratch / "proftpd.conf"
         config.write_text("\n".join(lines) + "\n")
-        return [str(unpack_server("proftpd") / "usr/sbin/proftpd"), "--nodaemon", "--config", str(config)]
+        return [str(folder / "usr/sbin/proftpd"), "--nodaemon", "--config", str(config)]
 
     def environment(self) -> dict[str, str]:
         return environment(unpack_server("proftpd"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pwd
+from pathlib import Path
 
 from ..packages import environment, unpack_server
 from ..processes import run
@@ -12,6 +13,7 @@ from .base import Server
 
 class PureFtpd(Server):
     name = "pure-ftpd"
+    tls_kinds = ("require",)
 
     def command(self) -> list[str]:
         if not self.epsv:
@@ -37,7 +39,15 @@ class PureFtpd(Server):
             *("-L", "100000:5"),  # listings longer than 10,000 lines are cut short else
             *("-u", "1", "-U", "022:022"),
             *("-f", "none"),  # no syslog
+            *(("-Y", "3", "-2", str(self._pair())) if self.tls else ()),  # no login and no data in clear text
         ]
+
+    def _pair(self) -> Path:
+        """The certificate and the key in one file."""
+        pair = self.scratch / "pair.pem"
+        pair.write_bytes(self.key.read_bytes() + self.certificate.read_bytes())
+        pair.chmod(0o600)
+        return pair
 
     def environment(self) -> dict[str, str]:
         return environment(unpack_server("pure-ftpd"))

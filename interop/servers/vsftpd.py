@@ -10,6 +10,7 @@ from .base import Server
 
 class Vsftpd(Server):
     name = "vsftpd"
+    tls_kinds = ("require", "implicit")
 
     def command(self) -> list[str]:
         empty = self.scratch / "empty"
@@ -50,6 +51,20 @@ class Vsftpd(Server):
             "log_ftp_protocol": "NO" if self.quiet else "YES",
             "vsftpd_log_file": self.scratch / "commands.log",
         }
+        if self.tls:
+            settings |= {
+                "ssl_enable": "YES",
+                "implicit_ssl": "YES" if self.tls == "implicit" else "NO",
+                "allow_anon_ssl": "YES",
+                "force_anon_logins_ssl": "YES",
+                "force_anon_data_ssl": "YES",
+                "rsa_cert_file": self.certificate,
+                "rsa_private_key_file": self.key,
+                "ssl_ciphers": "HIGH",
+                # A data connection must resume the session, and an upload must end with close_notify.
+                "require_ssl_reuse": "YES",
+                "strict_ssl_read_eof": "YES",
+            }
         if not self.epsv:
             settings["cmds_denied"] = "EPSV"
         config = self.scratch / "vsftpd.conf"

@@ -31,9 +31,10 @@ struct Segment {
 }
 
 impl Control {
-    pub(crate) fn new(stream: Stream, id: ConnectionId, recorder: Recorder) -> Control {
+    /// `urgent`: nothing stands between that would lose urgent data.
+    pub(crate) fn new(stream: Stream, id: ConnectionId, recorder: Recorder, urgent: bool) -> Control {
         let input = vec![0; 16 * 1024].into_boxed_slice();
-        let wire = Some(Wire::new(stream, true));
+        let wire = Some(Wire::new(stream, urgent));
         Control { wire, id, recorder, out: VecDeque::new(), input, server_ended: false }
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Wire {
     end_sent: bool,
     /// The connection ended without close_notify.
     truncated: bool,
-    /// The other side may send urgent data (replies to an ABOR).
+    /// Both sides may send urgent data: ABOR, and replies to it.
     urgent: bool,
 }
 
@@ -203,10 +203,12 @@ impl Wire {
         }
     }
 
-    /// Writes the last of `bytes` as urgent data. Where there is none (under TLS, in tunnels) they go without: the command
-    /// behind them is the same.
+    /// Writes the last of `bytes` as urgent data. Under TLS there is none, and proxies lose it: then none of them is written,
+    /// and the command behind them goes alone.
     pub(crate) fn poll_write_urgent(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let (None, Stream::Tcp(stream)) = (&self.tls, &self.stream) else { return Poll::Ready(Ok(bytes.len())) };
+        let (None, Stream::Tcp(stream), true) = (&self.tls, &self.stream, self.urgent) else {
+            return Poll::Ready(Ok(bytes.len()));
+        };
         loop {
             ready!(stream.poll_write_ready(cx))?;
             match stream.try_io(Interest::WRITABLE, || SockRef::from(stream).send_out_of_band(bytes)) {

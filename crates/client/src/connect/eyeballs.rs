@@ -144,6 +144,8 @@ struct Course<'a> {
     /// The families that are still to be looked up.
     families: VecDeque<Family>,
     looking: Vec<(Family, BoxFuture<'a, io::Result<Vec<IpAddr>>>)>,
+    /// Look-ups that are done, and were not looked at yet.
+    looked_up: VecDeque<(Family, io::Result<Vec<IpAddr>>)>,
     /// Why a family has no address.
     unknown: Vec<(Family, String)>,
     /// The addresses that were not tried yet, and the family of the last one that was.
@@ -181,6 +183,7 @@ impl<'a> Course<'a> {
             race,
             families: VecDeque::new(),
             looking: Vec::new(),
+            looked_up: VecDeque::new(),
             unknown: Vec::new(),
             waiting: Vec::new(),
             last: None,
@@ -199,7 +202,8 @@ impl<'a> Course<'a> {
                 self.begin(Destination::Address(addr), (self.race.local)(ip.is_ipv4()));
                 self.hold = Hold::Attempt(Box::pin(sleep(ATTEMPT_DELAY)));
             }
-            if self.looking.is_empty() && self.running.is_empty() && self.waiting.is_empty() {
+            let looking = !self.looking.is_empty() || !self.looked_up.is_empty();
+            if !looking && self.running.is_empty() && self.waiting.is_empty() {
                 return Err(self.lost());
             }
             match poll_fn(|cx| self.poll(cx)).await {
@@ -332,14 +336,15 @@ impl<'a> Course<'a> {
                 return Poll::Ready(Happened::Ended(at, result));
             }
         }
-        for at in 0..self.looking.len() {
-            if let Some((family, lookup)) = self.looking.get_mut(at)
-                && let Poll::Ready(result) = lookup.as_mut().poll(cx)
-            {
-                let family = *family;
-                drop(self.looking.remove(at));
-                return Poll::Ready(Happened::LookedUp(family, result));
-            }
+        // All of them each time: both queries are to go out at once.
+        let looked_up = &mut self.looked_up;
+        self.looking.retain_mut(|(family, lookup)| {
+            let Poll::Ready(result) = lookup.as_mut().poll(cx) else { return true };
+            looked_up.push_back((*family, result));
+            false
+        });
+        if let Some((family, result)) = self.looked_up.pop_front() {
+            return Poll::Ready(Happened::LookedUp(family, result));
         }
         let (Hold::Resolution(timer) | Hold::Attempt(timer)) = &mut self.hold else { return Poll::Pending };
         timer.as_mut().poll(cx).map(|()| Happened::TimeIsUp)

@@ -64,7 +64,7 @@ impl Link {
         };
         let mut link = Link {
             session: ClientSession::new(recorder.now(), session_settings),
-            control: Control::new(stream, id, recorder.clone()),
+            control: Control::new(stream, id, recorder.clone(), connector.proxy().is_none()),
             recorder,
             connector,
             to,

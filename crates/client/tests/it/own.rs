@@ -15,7 +15,7 @@ use crate::common::Log;
 const MODES: [DataMode; 2] = [DataMode::Passive, DataMode::Active];
 
 /// A server with one user, who may do everything; it ends with the test's runtime.
-fn serve(ip: IpAddr) -> (SocketAddr, TempDir) {
+pub(crate) fn serve(ip: IpAddr) -> (SocketAddr, TempDir) {
     let root = tempfile::tempdir().unwrap();
     let account = Account::local("joe", root.path(), Permissions::ALL, LocalSettings::default()).unwrap();
     let mut users = Users::default();

@@ -19,17 +19,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::common::Log;
 
-pub(crate) const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
+const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 
 /// A server under TLS with one user, and what its clients can trust.
 pub(crate) struct Site {
     pub(crate) addr: SocketAddr,
-    pub(crate) root: TempDir,
+    root: TempDir,
     keys: TempDir,
 }
 
 impl Site {
-    fn start(mode: ServerMode) -> Site {
+    pub(crate) fn start(mode: ServerMode) -> Site {
         Site::with(mode, |keys| signed(keys, "localhost", None), |_, _| {})
     }
 
@@ -57,7 +57,7 @@ impl Site {
     }
 
     /// Settings that trust the site.
-    fn trust(&self) -> TlsSettings {
+    pub(crate) fn trust(&self) -> TlsSettings {
         let authorities = Authorities::read(self.file("ca.pem")).unwrap();
         TlsSettings { authorities, ..TlsSettings::default() }
     }
