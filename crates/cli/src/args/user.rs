@@ -90,7 +90,7 @@ pub(crate) struct Fields {
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<String>,
     /// What it may do: list,read,write,overwrite,delete,rename,mkdir,attributes,link,who, or read-only, all, none. Default:
-    /// as `write` of [accounts] says: to list and read, where that is false.
+    /// as `write` of `[accounts]` says: to list and read, where that is false.
     #[arg(long, value_name = "LIST")]
     pub(crate) permissions: Option<String>,
     /// What it may do with some paths, such as "/incoming/**=write"; the first that matches decides. Repeatable.

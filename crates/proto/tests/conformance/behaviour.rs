@@ -304,7 +304,7 @@ pub(crate) const SECURITY: &[Promise] = &[
         "The TLS session of a data connection is bound to its control connection.",
         &[
             "server/src/tls/binding.rs a_ticket_is_good_for_its_own_control_connection",
-            "server/src/tls/binding.rs a_ticket_of_a_data_connection_is_good_once_that_was_let_in",
+            "server/src/tls/binding.rs a_ticket_of_a_data_connection_is_good_once_that_has_resumed_a_session",
             "server/tests/it/tls/data.rs a_session_that_is_not_resumed_is_refused",
             "server/tests/it/tls/data.rs a_ticket_of_another_control_connection_is_none",
             "server/tests/it/tls/data.rs what_is_preferred_or_nothing_lets_a_new_session_in",

@@ -7,8 +7,8 @@
 //!
 //! It does so only as long as nobody else can get such a session. Whoever connects to a data port and does a full
 //! handshake is refused, but is given tickets, as TLS has it, before that can be. So each ticket has the number of its
-//! connection sealed in too, and is good for nothing unless that connection was let in for a session that it resumed. And
-//! a data connection never adds to the store.
+//! connection sealed in too, and is good for nothing unless that connection has itself resumed a session. And a data
+//! connection never adds to the store.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -31,7 +31,7 @@ use super::settings::SessionReuse;
 const MAX_SESSIONS: usize = 4;
 
 /// The tickets of so many data connections are good, of the last ones: clients use the newest, or one of the last few.
-const MAX_ADMITTED: usize = 64;
+const MAX_RESUMED: usize = 64;
 
 /// What a control connection and its data connections have in common.
 #[derive(Debug)]
@@ -108,15 +108,25 @@ impl Binding {
         TlsPeer { server_name: self.resolver.server_name.get().cloned(), certificate }
     }
 
+    /// A handshake goes on. Where it resumes a session, the tickets of this connection are good from now on: they hold that
+    /// same session, so whoever cannot use it gains nothing by them.
+    ///
+    /// It must not wait for the end of the handshake. Under TLS 1.2 the client has its ticket before it sends its last
+    /// message, and uses it the next time, even where its command was refused and the connection given up in between.
+    pub(super) fn honour(&self, DataEngine { engine, connection }: &DataEngine) {
+        if engine.handshake_kind() == Some(HandshakeKind::Resumed) {
+            self.tickets.honour(*connection);
+        }
+    }
+
     /// A data connection stands: is it the client's?
-    pub(super) fn admit(&self, DataEngine { engine, connection }: &DataEngine) -> Result<(), TlsError> {
+    pub(super) fn admit(&self, DataEngine { engine, .. }: &DataEngine) -> Result<(), TlsError> {
         // A session that is resumed brings its certificate with it. One that is not must bring the same.
         let client = self.client.get().and_then(Option::as_ref);
         if client.is_some() && client != engine.client_certificate() {
             return Err(TlsError::OtherClient);
         }
         if engine.handshake_kind() == Some(HandshakeKind::Resumed) {
-            self.tickets.admit(*connection);
             return Ok(());
         }
         match self.reuse {
@@ -180,8 +190,8 @@ struct Tickets {
 #[derive(Debug, Default)]
 struct Known {
     last: u64,
-    /// The last ones that were let in for a session that they resumed.
-    admitted: VecDeque<u64>,
+    /// The last ones that resumed a session.
+    resumed: VecDeque<u64>,
 }
 
 /// The tickets that one connection gives and takes.
@@ -202,16 +212,19 @@ impl Tickets {
         known.last
     }
 
-    fn admit(&self, connection: u64) {
+    fn honour(&self, connection: u64) {
         let mut known = lock(&self.known);
-        if known.admitted.len() >= MAX_ADMITTED {
-            known.admitted.pop_front();
+        if known.resumed.contains(&connection) {
+            return;
         }
-        known.admitted.push_back(connection);
+        if known.resumed.len() >= MAX_RESUMED {
+            known.resumed.pop_front();
+        }
+        known.resumed.push_back(connection);
     }
 
-    fn is_admitted(&self, connection: u64) -> bool {
-        connection == CONTROL || lock(&self.known).admitted.contains(&connection)
+    fn is_honoured(&self, connection: u64) -> bool {
+        connection == CONTROL || lock(&self.known).resumed.contains(&connection)
     }
 }
 
@@ -232,7 +245,7 @@ impl ProducesTickets for Ticketer {
         let plain = self.of.tickets.decrypt(cipher)?;
         // What was decrypted was made by this server: nothing is learnt from how long the comparison takes.
         let (connection, plain) = plain.strip_prefix(&self.of.number.to_be_bytes())?.split_first_chunk()?;
-        self.of.is_admitted(u64::from_be_bytes(*connection)).then(|| plain.to_vec())
+        self.of.is_honoured(u64::from_be_bytes(*connection)).then(|| plain.to_vec())
     }
 }
 
@@ -328,15 +341,15 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_a_data_connection_is_good_once_that_was_let_in() {
+    fn a_ticket_of_a_data_connection_is_good_once_that_has_resumed_a_session() {
         let tickets = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
         let tickets = Tickets { tickets, number: 1, known: Arc::default() };
         let (first, second) = (tickets.next(), tickets.next());
         let ticket = tickets.of(first).encrypt(b"session").unwrap();
         assert_eq!(tickets.of(second).decrypt(&ticket), None);
-        tickets.admit(second);
+        tickets.honour(second);
         assert_eq!(tickets.of(second).decrypt(&ticket), None);
-        tickets.admit(first);
+        tickets.honour(first);
         assert!(tickets.of(second).decrypt(&ticket).is_some());
     }
 

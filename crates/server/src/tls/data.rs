@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::binding::Binding;
+use super::binding::{Binding, DataEngine};
 use super::engine::Engine;
 
 /// How much ciphertext is read at a time during the handshake: a client's part of it is rarely more.
@@ -37,7 +37,7 @@ impl DataTls {
     pub(crate) async fn accept(stream: &TcpStream, binding: &Binding, patience: Duration) -> Result<DataTls, TlsError> {
         let mut data = binding.data()?;
         let mut early = Vec::new();
-        let shaken = timeout(patience, shake(stream, &mut data.engine, &mut early)).await;
+        let shaken = timeout(patience, shake(stream, binding, &mut data, &mut early)).await;
         if let Err(error) = shaken.unwrap_or(Err(TlsError::TimedOut(patience))) {
             // The alert, where there is one.
             flush_now(stream, &mut data.engine);
@@ -154,14 +154,22 @@ impl DataTls {
     }
 }
 
-async fn shake(stream: &TcpStream, engine: &mut Engine, early: &mut Vec<u8>) -> Result<(), TlsError> {
+async fn shake(
+    stream: &TcpStream,
+    binding: &Binding,
+    data: &mut DataEngine,
+    early: &mut Vec<u8>,
+) -> Result<(), TlsError> {
     let broken = |error: io::Error| TlsError::Handshake(error.to_string());
-    while engine.is_handshaking() {
+    while data.engine.is_handshaking() {
+        let engine = &mut data.engine;
         let read = stream.async_io(Interest::READABLE, || receive_some(stream, engine, HANDSHAKE_READ));
         match read.await.map_err(broken)? {
             0 => return Err(TlsError::Handshake("the client ended the connection".into())),
             read => engine.received(read, early)?,
         }
+        binding.honour(data);
+        let engine = &mut data.engine;
         // Behind a handshake of TLS 1.3 there are only tickets left to be sent. They wait for what is sent next: a
         // client that uploads and closes without ever reading (those in Go are such) would be answered by its own system
         // with a RST, which throws away what of the file is still on its way.
