@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use port21_proto::client::DataMode;
 
-use crate::Form;
+use crate::Representation;
 use crate::client::Client;
 use crate::connect::{Connector, Proxy, Resolve};
 use crate::credentials::Credentials;
@@ -22,7 +22,7 @@ pub struct Builder {
     pub(crate) port: u16,
     pub(crate) credentials: Credentials,
     pub(crate) mode: DataMode,
-    pub(crate) form: Form,
+    pub(crate) representation: Representation,
     pub(crate) bind_ip: Option<IpAddr>,
     pub(crate) control_port: u16,
     pub(crate) active_ports: Arc<[u16]>,
@@ -104,7 +104,7 @@ impl Builder {
             port: 21,
             credentials: Credentials::anonymous(),
             mode: DataMode::default(),
-            form: Form::Image,
+            representation: Representation::Image,
             bind_ip: None,
             control_port: 0,
             active_ports: Arc::from([]),
@@ -124,7 +124,7 @@ impl Builder {
         }
     }
 
-    /// Takes host, port, credentials, form (`;type=a`) and TLS (`ftps://`) from a URL's target, each where it has it. Its
+    /// Takes host, port, credentials, type (`;type=a`) and TLS (`ftps://`) from a URL's target, each where it has it. Its
     /// path is the caller's.
     #[must_use]
     pub fn target(mut self, target: &Target) -> Builder {
@@ -133,8 +133,8 @@ impl Builder {
         if let Some(credentials) = &target.credentials {
             self.credentials = credentials.clone();
         }
-        if let Some(form) = target.form {
-            self.form = form;
+        if let Some(representation) = target.representation {
+            self.representation = representation;
         }
         if target.tls != TlsMode::Off {
             self.tls_mode = target.tls;
@@ -215,12 +215,12 @@ impl Builder {
         self
     }
 
-    /// How files are represented on the wire. Default [`Form::Image`]: the bytes as they are, which costs one TYPE I
-    /// before the first transfer. [`Form::Ascii`] is the protocol's own default and costs none, but changes every file
-    /// that is not text.
+    /// How files are represented on the wire. Default [`Representation::Image`]: the bytes as they are, which costs one
+    /// TYPE I before the first transfer. [`Representation::Ascii`] is the protocol's own default and costs none, but changes
+    /// every file that is not text.
     #[must_use]
-    pub fn form(mut self, form: Form) -> Builder {
-        self.form = form;
+    pub fn representation(mut self, representation: Representation) -> Builder {
+        self.representation = representation;
         self
     }
 

@@ -11,7 +11,7 @@ use port21_proto::path::{FtpPath, PathArg};
 use port21_proto::reply::Reply;
 use port21_proto::{Verb, stamp};
 
-use crate::Form;
+use crate::Representation;
 use crate::builder::Builder;
 use crate::error::Error;
 use crate::link::{Known, Link};
@@ -163,14 +163,14 @@ impl Client {
         reply(self.run(Request::Rename(from, to)).await?)
     }
 
-    /// How many bytes a transfer of the file would have, in the current form (SIZE, RFC 3659 section 4). The form is
+    /// How many bytes a transfer of the file would have, in the current type (SIZE, RFC 3659 section 4). The type is
     /// made the server's first.
     ///
     /// # Errors
     /// See [`Client`].
     pub async fn size(&mut self, path: impl AsRef<[u8]>) -> Result<u64, Error> {
         let path = self.path(path.as_ref()).await?;
-        let reply = reply(self.run(Request::Command(Command::Size(path), Some(self.settings.form))).await?)?;
+        let reply = reply(self.run(Request::Command(Command::Size(path), Some(self.settings.representation))).await?)?;
         let digits = std::str::from_utf8(reply.text().trim_ascii()).ok();
         digits.and_then(|d| d.parse().ok()).ok_or_else(|| unreadable("size", &reply))
     }
@@ -245,24 +245,24 @@ impl Client {
         self.link.session().features().ok_or(Error::Closed { phase: Phase::Command })
     }
 
-    /// Sets the form of the transfers that follow. TYPE is sent where the server does not have that form yet, and its
-    /// reply given.
+    /// Sets the representation type of the transfers that follow. TYPE is sent where the server does not have that type
+    /// yet, and its reply given.
     ///
     /// # Errors
     /// See [`Client`].
-    pub async fn set_form(&mut self, form: Form) -> Result<Option<Reply>, Error> {
-        match self.run(Request::Form(form)).await? {
-            Answer::Form(reply) => {
-                self.settings.form = form;
+    pub async fn set_representation(&mut self, representation: Representation) -> Result<Option<Reply>, Error> {
+        match self.run(Request::Representation(representation)).await? {
+            Answer::Representation(reply) => {
+                self.settings.representation = representation;
                 Ok(reply)
             }
             other => reply(other).map(Some),
         }
     }
 
-    /// The form of transfers.
-    pub fn form(&self) -> Form {
-        self.settings.form
+    /// The representation type of transfers.
+    pub fn representation(&self) -> Representation {
+        self.settings.representation
     }
 
     /// Sets who opens the data connections that follow. Nothing is sent.

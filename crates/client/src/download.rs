@@ -9,7 +9,7 @@ use port21_proto::Reply;
 use port21_proto::ascii::FromWire;
 use port21_proto::client::{Phase, Transfer, TransferRequest};
 use port21_proto::command::Command;
-use port21_proto::parameters::{Direction, Form};
+use port21_proto::parameters::{Direction, Representation};
 use port21_proto::path::PathArg;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::stream::Flow;
 use crate::tls::TlsError;
 
-/// The bytes of a file as they come. In the ASCII form line ends are those of this system already.
+/// The bytes of a file as they come. In the ASCII type line ends are those of this system already.
 ///
 /// The end of the bytes alone does not say that the file is whole: [`DownloadStream::finish`] does. Dropping it early
 /// aborts the download at the session's next call. An [`Error`] is carried in the [`io::Error`] of a failed read.
@@ -40,7 +40,7 @@ struct Text {
 }
 
 impl Client {
-    /// Begins a download (RETR) at byte `offset` (REST, where it is not 0). In the ASCII form an offset counts bytes on
+    /// Begins a download (RETR) at byte `offset` (REST, where it is not 0). In the ASCII type an offset counts bytes on
     /// the wire, and few servers can do it.
     ///
     /// # Errors
@@ -48,12 +48,12 @@ impl Client {
     pub async fn download(&mut self, path: impl AsRef<[u8]>, offset: u64) -> Result<DownloadStream<'_>, Error> {
         let path = self.path(path.as_ref()).await?;
         self.ready().await?;
-        let (form, mode) = (self.form(), self.mode());
+        let (representation, mode) = (self.representation(), self.mode());
         let what = Transfer::Command(Command::Retr(path.clone()));
-        let request = TransferRequest { what, mode, form: Some(form), from: offset };
+        let request = TransferRequest { what, mode, representation: Some(representation), from: offset };
         let flow = Flow::begin(self, request, Direction::Down).await?;
         let size = flow.started.as_ref().and_then(|s| size_in(s.mark.as_ref()?.text()));
-        Ok(DownloadStream { flow, path, offset, size, text: (form == Form::Ascii).then(Text::new) })
+        Ok(DownloadStream { flow, path, offset, size, text: (representation == Representation::Ascii).then(Text::new) })
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) const PART: &str = ".port21-part";
 pub struct Progress {
     /// Bytes of the file that are there, with those that were there before a resumption.
     pub done: u64,
-    /// Bytes of the whole file, where known. In the ASCII form not exact: line ends count differently on both sides.
+    /// Bytes of the whole file, where known. In the ASCII type not exact: line ends count differently on both sides.
     pub total: Option<u64>,
 }
 

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use port21_proto::client::Phase;
-use port21_proto::parameters::Form;
+use port21_proto::parameters::Representation;
 use tokio::io::ReadBuf;
 
 use crate::client::Client;
@@ -25,7 +25,7 @@ const OVERLAP: u64 = 16 * 1024;
 pub struct GetOptions {
     /// Go on from what an earlier attempt has left aside (`NAME.port21-part`), or, where nothing was left aside and
     /// the file itself is there and no longer than the server's, from the file's end. The last 16 KiB are fetched again
-    /// and compared; where they differ the server's file is another one, and is fetched from its beginning. Image form
+    /// and compared; where they differ the server's file is another one, and is fetched from its beginning. Image type
     /// only. One command more (SIZE).
     pub resume: bool,
     /// Give the file the server's modification time (MDTM). One command more.
@@ -50,8 +50,8 @@ impl Client {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
         let remote = remote.as_ref();
-        if options.resume && self.form() == Form::Ascii {
-            return Err(Error::Usage("a transfer in the ASCII form cannot be resumed: use the image form"));
+        if options.resume && self.representation() == Representation::Ascii {
+            return Err(Error::Usage("a transfer in the ASCII type cannot be resumed: use the image type"));
         }
         let size = if options.resume { self.size_if_told(remote).await? } else { None };
         let mut part = Part::open(to, size, options.resume)?;

@@ -69,7 +69,7 @@ pub use get::GetOptions;
 pub use listing::{Entries, Lines, Listed};
 pub use port21_proto::client::{Blame, DataMode, Features, LoginStep, Phase};
 pub use port21_proto::listing::ListOptions;
-pub use port21_proto::parameters::Form;
+pub use port21_proto::parameters::Representation;
 pub use port21_proto::{Reply, Secret};
 pub use put::PutOptions;
 pub use sink::{Clock, EventSink};

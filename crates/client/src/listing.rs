@@ -96,7 +96,7 @@ impl Client {
 
     async fn listing(&mut self, what: Transfer) -> Result<Chunks<'_>, Error> {
         self.ready().await?;
-        let request = TransferRequest { what, mode: self.mode(), form: None, from: 0 };
+        let request = TransferRequest { what, mode: self.mode(), representation: None, from: 0 };
         let flow = Flow::begin(self, request, Direction::Down).await?;
         Ok(Chunks { flow, chunk: vec![0; CHUNK].into_boxed_slice(), state: State::Flowing })
     }

@@ -6,7 +6,7 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::path::Path;
 
 use jiff::Timestamp;
-use port21_proto::parameters::Form;
+use port21_proto::parameters::Representation;
 
 use crate::client::Client;
 use crate::disk::Reader;
@@ -18,7 +18,7 @@ use crate::upload::Upload;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PutOptions {
     /// Go on behind what the server has of it already (SIZE, then REST and STOR, or APPE where it has no REST). That
-    /// those bytes are the file's own is not checked. Image form only.
+    /// those bytes are the file's own is not checked. Image type only.
     pub resume: bool,
     /// Give the server's file the local modification time (MFMT). One command more.
     pub keep_time: bool,
@@ -53,8 +53,8 @@ impl Client {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
         let remote = remote.as_ref();
-        if options.resume && self.form() == Form::Ascii {
-            return Err(Error::Usage("a transfer in the ASCII form cannot be resumed: use the image form"));
+        if options.resume && self.representation() == Representation::Ascii {
+            return Err(Error::Usage("a transfer in the ASCII type cannot be resumed: use the image type"));
         }
         if options.aside && options.how != Upload::Whole {
             return Err(Error::Usage("only a whole file can be sent aside and renamed"));

@@ -9,7 +9,7 @@ use port21_proto::Reply;
 use port21_proto::ascii::ToWire;
 use port21_proto::client::{Transfer, TransferRequest};
 use port21_proto::command::Command;
-use port21_proto::parameters::{Direction, Form};
+use port21_proto::parameters::{Direction, Representation};
 use tokio::io::AsyncWrite;
 
 use crate::client::Client;
@@ -33,7 +33,7 @@ pub enum Upload {
     Unique,
 }
 
-/// The bytes of a file as they go. In the ASCII form they are given with this system's line ends.
+/// The bytes of a file as they go. In the ASCII type they are given with this system's line ends.
 ///
 /// Nothing is uploaded before [`UploadStream::finish`] has succeeded: shutting the writer down ends the bytes and no
 /// more. Dropping it early aborts the upload at the session's next call, and the data connection is reset, so that no
@@ -67,10 +67,11 @@ impl Client {
         };
         let from = if let Upload::From(from) = how { from } else { 0 };
         self.ready().await?;
-        let (form, mode) = (self.form(), self.mode());
-        let request = TransferRequest { what: Transfer::Command(command), mode, form: Some(form), from };
+        let (representation, mode) = (self.representation(), self.mode());
+        let request =
+            TransferRequest { what: Transfer::Command(command), mode, representation: Some(representation), from };
         let flow = Flow::begin(self, request, Direction::Up).await?;
-        let text = (form == Form::Ascii).then(Text::default);
+        let text = (representation == Representation::Ascii).then(Text::default);
         Ok(UploadStream { flow, unique: how == Upload::Unique, text })
     }
 }

@@ -3,7 +3,7 @@
 use port21_proto::Secret;
 use url::{Host, Url};
 
-use crate::Form;
+use crate::Representation;
 use crate::credentials::Credentials;
 use crate::tls::TlsMode;
 
@@ -21,8 +21,8 @@ pub struct Target {
     /// The path, percent-decoded, relative to the directory that a login leads to: `ftp://host/a/b` is `a/b` and
     /// `ftp://host/%2Fa/b` is `/a/b` (RFC 1738 section 3.2.2). Empty for that directory itself.
     pub path: Vec<u8>,
-    /// The form that `;type=a` or `;type=i` asks for.
-    pub form: Option<Form>,
+    /// The type that `;type=a` or `;type=i` asks for.
+    pub representation: Option<Representation>,
     /// Whether `;type=d` asks for a listing, or the path ends with `/`.
     pub directory: bool,
 }
@@ -76,17 +76,17 @@ impl Target {
             }),
         };
         let (path, kind) = split_type(url.path());
-        let (form, listing) = match kind.map(str::to_ascii_lowercase).as_deref() {
+        let (representation, listing) = match kind.map(str::to_ascii_lowercase).as_deref() {
             None => (None, false),
-            Some("a") => (Some(Form::Ascii), false),
-            Some("i") => (Some(Form::Image), false),
+            Some("a") => (Some(Representation::Ascii), false),
+            Some("i") => (Some(Representation::Image), false),
             Some("d") => (None, true),
             Some(other) => return Err(UrlError::Type(other.to_owned())),
         };
         // The `/` behind the host is no part of the path.
         let path = decode(path.strip_prefix('/').unwrap_or(path))?;
         let directory = listing || path.is_empty() || path.ends_with(b"/");
-        Ok(Target { host, port: url.port().unwrap_or(port), tls, credentials, path, form, directory })
+        Ok(Target { host, port: url.port().unwrap_or(port), tls, credentials, path, representation, directory })
     }
 }
 
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn types() {
-        assert_eq!(target("ftp://h/a;type=a").form, Some(Form::Ascii));
-        assert_eq!(target("ftp://h/a;TYPE=I").form, Some(Form::Image));
+        assert_eq!(target("ftp://h/a;type=a").representation, Some(Representation::Ascii));
+        assert_eq!(target("ftp://h/a;TYPE=I").representation, Some(Representation::Image));
         assert!(target("ftp://h/a;type=d").directory);
         assert_eq!(target("ftp://h/a;type=a").path, b"a");
         assert_eq!(Target::parse("ftp://h/a;type=x"), Err(UrlError::Type("x".into())));

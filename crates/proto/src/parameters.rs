@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-/// The representation type of a transfer (RFC 959 section 3.1.1).
+/// The representation type of a transfer (TYPE, RFC 959 section 3.1.1). Of the format controls that TYPE A may have (N,
+/// T, C) there is N alone, so it is no part of this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum Representation {
     /// TYPE A: line ends are converted.
     #[default]
     Ascii,

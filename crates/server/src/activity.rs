@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use port21_proto::server::{Form, LoginError};
+use port21_proto::server::{LoginError, Representation};
 use port21_proto::{FtpPath, Time};
 
 /// Takes the activities of all sessions, in the order in which they are final. It is called by the sessions' tasks and must
@@ -69,7 +69,7 @@ pub enum Deed {
         /// From the opening of the data connection to its end.
         took: Duration,
         /// TYPE A or I.
-        form: Form,
+        representation: Representation,
         /// Of a download: all bytes were taken. Of an upload: the file has its name, with all bytes.
         whole: bool,
     },

@@ -15,7 +15,7 @@ use crate::limits::{Connections, Refused};
 use crate::listen::Accepted;
 use crate::proxy::{Ends, ProxyError};
 use crate::session::Session;
-use crate::shared::{Phase, Shared};
+use crate::shared::{Notice, Shared};
 use crate::status::Refusal;
 
 /// While those who were asked to go have not gone, newcomers by way of a proxy look again after this.
@@ -28,7 +28,7 @@ pub(crate) fn let_in(
     shared: &Arc<Shared>,
     connections: &Connections,
     (stream, from, place): Accepted,
-    told: &watch::Receiver<Phase>,
+    told: &watch::Receiver<Notice>,
 ) {
     if !shared.proxies.contains(from) {
         // The connection may be gone already: then there is nobody to serve.
@@ -69,7 +69,7 @@ fn admit(
     shared: &Arc<Shared>,
     connections: &Connections,
     (stream, ends, tls): (TcpStream, Ends, TlsMode),
-    told: &watch::Receiver<Phase>,
+    told: &watch::Receiver<Notice>,
 ) -> Option<Session> {
     let peer = ends.peer;
     if shared.guard.is_banned(peer.ip()) {

@@ -18,7 +18,7 @@ use crate::handle::{Order, ReloadError, ServerHandle};
 use crate::limits::Connections;
 use crate::listen::{Listen, ListenError, Listener, accept, drain, is_of_one_connection, relisten};
 use crate::settings::Settings;
-use crate::shared::{Lasting, Phase, Shared};
+use crate::shared::{Lasting, Notice, Shared};
 use crate::sites::Site;
 use crate::tls::{Tls, TlsSettings};
 
@@ -189,7 +189,7 @@ impl Server {
         let Server { mut shared, mut listeners, handle: _handle, mut orders } = self;
         let settings = &shared.settings;
         let mut connections = Connections::new(settings.max_connections, settings.max_connections_per_address);
-        let (tell, told) = watch::channel(Phase::Serving);
+        let (tell, told) = watch::channel(Notice::Serving);
         let mut sessions = JoinSet::new();
         let mut turn = 0;
         tokio::pin!(shutdown);
@@ -239,10 +239,10 @@ impl Server {
         drop(listeners);
         info!(sessions = sessions.len(), "shutting down");
         // No session is left to hear it: all have ended.
-        let _ = tell.send(Phase::Ending);
+        let _ = tell.send(Notice::Ending);
         if !all_end(&mut sessions, shared.settings.shutdown_grace).await {
             warn!(sessions = sessions.len(), "cutting off the sessions that are left");
-            let _ = tell.send(Phase::Over);
+            let _ = tell.send(Notice::Over);
             if !all_end(&mut sessions, CUT_OFF).await {
                 sessions.shutdown().await;
             }

@@ -151,9 +151,9 @@ impl Advertised {
     }
 }
 
-/// What is told to all sessions.
+/// What all sessions are told of the server's own life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum Notice {
     /// All is well.
     Serving,
     /// Running transfers may end, nothing else is begun.

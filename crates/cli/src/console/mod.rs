@@ -27,7 +27,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use port21_client::{Client, DataMode, Error, Form};
+use port21_client::{Client, DataMode, Error, Representation};
 use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::text::Shown;
 use port21_trace::recording::Recorder;
@@ -67,8 +67,8 @@ pub(crate) struct Console {
     interactive: bool,
     /// The local directory. Not the process's: a test's console must not move another's.
     local: PathBuf,
-    /// The form of transfers, once the user has chosen one.
-    form: Option<Form>,
+    /// The representation type of transfers, once the user has chosen one.
+    representation: Option<Representation>,
     mode: DataMode,
     hash: bool,
     prompting: bool,
@@ -102,7 +102,7 @@ impl Console {
         Console {
             replies: Replies::new(out.clone(), interactive),
             session: None,
-            form: None,
+            representation: None,
             hash: false,
             prompting: interactive,
             connect,

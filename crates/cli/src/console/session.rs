@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use port21_client::{Client, Credentials, Form, LoginStep, Secret};
+use port21_client::{Client, Credentials, LoginStep, Representation, Secret};
 use port21_proto::Reply;
 use port21_proto::text::Shown;
 
@@ -27,11 +27,13 @@ pub(super) async fn open(console: &mut Console, words: &Words) -> anyhow::Result
         replies.take(&host, &event);
     });
     // The protocol begins in ASCII. Who asks for no command of ours keeps that, until `binary`.
-    let form = console.form.or(place.target.form);
-    let form = form.unwrap_or(if console.connect.no_probe { Form::Ascii } else { Form::Image });
-    let builder = builder(&console.connect, &place)?.mode(console.mode).form(form).sink(sink, log.clock());
+    let representation = console.representation.or(place.target.representation);
+    let representation =
+        representation.unwrap_or(if console.connect.no_probe { Representation::Ascii } else { Representation::Image });
+    let builder =
+        builder(&console.connect, &place)?.mode(console.mode).representation(representation).sink(sink, log.clock());
     let client = builder.connect().await.with_context(|| format!("open {}", place.target.host))?;
-    console.form = Some(form);
+    console.representation = Some(representation);
     console.session = Some(Session { client, log, host: place.target.host.clone() });
     let logged_in = first_login(console, &place, is_url).await?;
     if logged_in && !place.path().is_empty() {

@@ -1,10 +1,10 @@
-//! Commands about this side: the form and mode of transfers, the local directory, help, and commands of the shell.
+//! Commands about this side: the type and mode of transfers, the local directory, help, and commands of the shell.
 
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context as _, bail};
-use port21_client::{DataMode, Form};
+use port21_client::{DataMode, Representation};
 use port21_proto::text::Shown;
 
 use super::table::{COMMANDS, find};
@@ -14,38 +14,38 @@ use super::{Console, Flow};
 use crate::exit::{Exit, Fault};
 
 pub(super) async fn ascii(console: &mut Console, _: &Words) -> anyhow::Result<Flow> {
-    set_form(console, Form::Ascii).await
+    set_representation(console, Representation::Ascii).await
 }
 
 pub(super) async fn binary(console: &mut Console, _: &Words) -> anyhow::Result<Flow> {
-    set_form(console, Form::Image).await
+    set_representation(console, Representation::Image).await
 }
 
-pub(super) async fn form(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+pub(super) async fn representation(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
     let Some(word) = words.list.first() else {
-        console.out.line(format_args!("Using {} mode to transfer files.", form_name(console.form)));
+        console.out.line(format_args!("Using {} mode to transfer files.", representation_name(console.representation)));
         return Ok(Flow::Continue);
     };
     match word.to_ascii_lowercase().as_str() {
-        "a" | "ascii" => set_form(console, Form::Ascii).await,
-        "i" | "image" | "b" | "binary" => set_form(console, Form::Image).await,
-        _ => bail!(Fault::usage(format!("{word} is no form of transfers: ascii or binary"))),
+        "a" | "ascii" => set_representation(console, Representation::Ascii).await,
+        "i" | "image" | "b" | "binary" => set_representation(console, Representation::Image).await,
+        _ => bail!(Fault::usage(format!("{word} is no type of transfers: ascii or binary"))),
     }
 }
 
-async fn set_form(console: &mut Console, form: Form) -> anyhow::Result<Flow> {
+async fn set_representation(console: &mut Console, representation: Representation) -> anyhow::Result<Flow> {
     if let Some(session) = &mut console.session {
-        session.client.set_form(form).await?;
+        session.client.set_representation(representation).await?;
     }
-    console.form = Some(form);
+    console.representation = Some(representation);
     Ok(Flow::Continue)
 }
 
-/// The form that transfers have; before a session begins none is chosen.
-fn form_name(form: Option<Form>) -> &'static str {
-    match form {
-        Some(Form::Ascii) => "ascii",
-        Some(Form::Image) => "binary",
+/// The type that transfers have; before a session begins none is chosen.
+fn representation_name(representation: Option<Representation>) -> &'static str {
+    match representation {
+        Some(Representation::Ascii) => "ascii",
+        Some(Representation::Image) => "binary",
         None => "the default",
     }
 }
@@ -97,7 +97,7 @@ pub(super) async fn status(console: &mut Console, _: &Words) -> anyhow::Result<F
     }
     out.line(format_args!(
         "Form: {}. Passive mode: {}.",
-        form_name(console.form),
+        representation_name(console.representation),
         on_off(console.mode == DataMode::Passive)
     ));
     out.line(format_args!(

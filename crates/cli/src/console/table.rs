@@ -132,7 +132,7 @@ commands! {
     "modtime" [], "PATH" 1..=1, Session, [Remote], files::modtime, "tell when a file of the server was changed";
     "ascii" [], "" 0..=0, Either, [], settings::ascii, "transfer text: line ends become those of this system";
     "binary" ["image"], "" 0..=0, Either, [], settings::binary, "transfer bytes as they are";
-    "type" [], "[ascii|binary]" 0..=1, Either, [Other], settings::form, "show or choose the form of transfers";
+    "type" [], "[ascii|binary]" 0..=1, Either, [Other], settings::representation, "show or choose the type of transfers";
     "passive" [], "[on|off]" 0..=1, Nothing, [Other], settings::passive,
         "who opens data connections: we do (on), or the server does (off)";
     "hash" [], "" 0..=0, Nothing, [], settings::hash, "print # for each 1024 bytes transferred, or do not";

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use port21_proto::Time;
-use port21_proto::server::Form;
+use port21_proto::server::Representation;
 use port21_server::{Activity, Deed, Direction};
 
 use super::lines::Lines;
@@ -47,24 +47,24 @@ impl Drop for Xferlog {
 /// `current-time transfer-time remote-host file-size filename transfer-type special-action-flag direction access-mode
 /// username service-name authentication-method authenticated-user-id completion-status`.
 fn line(activity: &Activity, zone: &TimeZone) -> Option<Vec<u8>> {
-    let (path, file, bytes, seconds, form, direction, whole) = match &activity.deed {
-        Deed::Transferred { direction, path, file, bytes, took, form, whole } => {
+    let (path, file, bytes, seconds, representation, direction, whole) = match &activity.deed {
+        Deed::Transferred { direction, path, file, bytes, took, representation, whole } => {
             let direction = match direction {
                 Direction::Down => 'o',
                 Direction::Up => 'i',
                 Direction::List => return None,
             };
-            (path, file, *bytes, took.as_secs_f64().round() as u64, *form, direction, *whole)
+            (path, file, *bytes, took.as_secs_f64().round() as u64, *representation, direction, *whole)
         }
-        Deed::Removed { path, file } => (path, file, 0, 0, Form::Image, 'd', true),
+        Deed::Removed { path, file } => (path, file, 0, 0, Representation::Image, 'd', true),
         _ => return None,
     };
     let file = file.as_ref().map_or(path.as_bytes(), |file| file.as_os_str().as_encoded_bytes());
     let mut line = format!("{} {seconds} {} {bytes} ", when(activity.at, zone), activity.peer.ip()).into_bytes();
     line.extend(word(file));
-    let form = if form == Form::Ascii { 'a' } else { 'b' };
+    let representation = if representation == Representation::Ascii { 'a' } else { 'b' };
     let mode = if activity.anonymous { 'a' } else { 'r' };
-    line.extend_from_slice(format!(" {form} _ {direction} {mode} ").as_bytes());
+    line.extend_from_slice(format!(" {representation} _ {direction} {mode} ").as_bytes());
     // Of a guest what they said who they are, as wu-ftpd has it.
     line.extend(word(activity.guest.as_ref().unwrap_or(&activity.account).as_bytes()));
     line.push(b' ');
@@ -112,9 +112,17 @@ mod tests {
         Activity::new(Time::from_unix_secs(1_115_072_825), 1, peer, account.into(), anonymous, deed)
     }
 
-    fn moved(direction: Direction, name: &[u8], form: Form, whole: bool) -> Deed {
+    fn moved(direction: Direction, name: &[u8], representation: Representation, whole: bool) -> Deed {
         let path = FtpPath::new([b"/", name].concat()).unwrap();
-        Deed::Transferred { direction, path, file: None, bytes: 1715, took: Duration::from_millis(2600), form, whole }
+        Deed::Transferred {
+            direction,
+            path,
+            file: None,
+            bytes: 1715,
+            took: Duration::from_millis(2600),
+            representation,
+            whole,
+        }
     }
 
     fn words(activity: &Activity) -> Vec<String> {
@@ -123,17 +131,17 @@ mod tests {
 
     #[test]
     fn the_fields_are_those_of_wu_ftpd() {
-        let all = words(&activity(moved(Direction::Down, b"pub/readme.txt", Form::Image, true)));
+        let all = words(&activity(moved(Direction::Down, b"pub/readme.txt", Representation::Image, true)));
         let want = "Mon May 2 22:27:05 2005 3 192.0.2.7 1715 /pub/readme.txt b _ o r alice ftp 0 * c";
         assert_eq!(all.join(" "), want);
         // The day has two columns.
-        let text = line(&activity(moved(Direction::Down, b"x", Form::Image, true)), &TimeZone::UTC).unwrap();
+        let text = line(&activity(moved(Direction::Down, b"x", Representation::Image, true)), &TimeZone::UTC).unwrap();
         assert!(text.starts_with(b"Mon May  2 22:27:05 2005 "));
-        let all = words(&activity(moved(Direction::Up, b"x", Form::Ascii, false)));
+        let all = words(&activity(moved(Direction::Up, b"x", Representation::Ascii, false)));
         assert_eq!(all[9..].join(" "), "a _ i r alice ftp 0 * i");
         let removed = Deed::Removed { path: FtpPath::root(), file: Some(PathBuf::from("/srv/ftp/x")) };
         assert_eq!(words(&activity(removed))[8..].join(" "), "/srv/ftp/x b _ d r alice ftp 0 * c");
-        let guest = by("anonymous", true, moved(Direction::Down, b"x", Form::Image, true));
+        let guest = by("anonymous", true, moved(Direction::Down, b"x", Representation::Image, true));
         assert_eq!(words(&guest)[12..14].join(" "), "a anonymous");
         let mut named = guest;
         (named.guest, named.site) = (Some("ann@example.com".into()), Some("a.example".into()));
@@ -142,7 +150,7 @@ mod tests {
 
     #[test]
     fn names_are_one_word_each() {
-        let hostile = moved(Direction::Up, b"a b\tc\x1b[2J\x7f", Form::Image, true);
+        let hostile = moved(Direction::Up, b"a b\tc\x1b[2J\x7f", Representation::Image, true);
         let all = words(&by("x y\nroot", false, hostile.clone()));
         assert_eq!((all[8].as_str(), all[13].as_str()), ("/a_b_c_[2J_", "x_y_root"));
         assert_eq!(words(&by("", false, hostile))[13], "_");
@@ -150,7 +158,7 @@ mod tests {
 
     #[test]
     fn listings_and_logins_are_not_in_it() {
-        assert!(line(&activity(moved(Direction::List, b"x", Form::Ascii, true)), &TimeZone::UTC).is_none());
+        assert!(line(&activity(moved(Direction::List, b"x", Representation::Ascii, true)), &TimeZone::UTC).is_none());
         let login = Deed::Login { user: b"x".to_vec(), result: Ok(()) };
         assert!(line(&activity(login), &TimeZone::UTC).is_none());
     }

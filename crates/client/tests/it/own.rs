@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use port21_client::{Client, DataMode, Form, GetOptions, Listed, PutOptions, Upload};
+use port21_client::{Client, DataMode, GetOptions, Listed, PutOptions, Representation, Upload};
 use port21_proto::Secret;
 use port21_proto::verb::Permissions;
 use port21_server::{Account, LocalSettings, Server, Settings, Users};
@@ -123,7 +123,7 @@ async fn what_else_an_upload_can_be() {
     stream.finish().await.unwrap();
     assert_eq!(std::fs::read(root.path().join(name.trim_start_matches('/'))).unwrap(), b"x");
 
-    client.set_form(Form::Ascii).await.unwrap();
+    client.set_representation(Representation::Ascii).await.unwrap();
     let mut stream = client.upload("text", Upload::Whole).await.unwrap();
     stream.write_all(b"a\nb\n").await.unwrap();
     stream.finish().await.unwrap();

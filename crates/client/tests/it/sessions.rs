@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port21_client::{Blame, Client, DataMode, Error, Form, Phase, Timeouts, Upload};
+use port21_client::{Blame, Client, DataMode, Error, Phase, Representation, Timeouts, Upload};
 use port21_proto::event::EventKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -23,7 +23,7 @@ async fn the_reference_session() {
     let wanted = active.clone();
     let addr = server.addr;
     let log = Log::default();
-    let builder = log.attach(server.client()).mode(DataMode::Active).form(Form::Ascii);
+    let builder = log.attach(server.client()).mode(DataMode::Active).representation(Representation::Ascii);
     let builder = builder.bind_ip(addr.ip()).control_port(control).active_ports(active);
 
     let serve = async {
@@ -56,7 +56,7 @@ async fn the_reference_session() {
         assert!(lines.next().await.unwrap().unwrap().ends_with(b" pub"));
         assert!(lines.next().await.is_none());
         client.cwd("pub").await.unwrap();
-        assert!(client.set_form(Form::Ascii).await.unwrap().is_none());
+        assert!(client.set_representation(Representation::Ascii).await.unwrap().is_none());
         let mut text = String::new();
         let mut stream = client.download("readme.txt", 0).await.unwrap();
         stream.read_to_string(&mut text).await.unwrap();

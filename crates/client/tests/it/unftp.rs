@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use libunftp::ServerBuilder;
 use libunftp::options::ActivePassiveMode;
-use port21_client::{Client, Clock, DataMode, Error, Form, GetOptions, Listed, Phase, Progress, PutOptions, Upload};
+use port21_client::{
+    Client, Clock, DataMode, Error, GetOptions, Listed, Phase, Progress, PutOptions, Representation, Upload,
+};
 use port21_proto::SessionEvent;
 use port21_proto::event::{End, EventKind};
 use port21_proto::listing::EntryKind;
@@ -259,7 +261,7 @@ async fn text_is_converted_on_its_way() {
     std::fs::write(site.remote("crlf"), "a\r\nb\r\n").unwrap();
     let mut client = site.client(DataMode::Passive).await;
     // libunftp takes TYPE A and sends files as they are: what is stored with CR LF comes as text would.
-    client.set_form(Form::Ascii).await.unwrap();
+    client.set_representation(Representation::Ascii).await.unwrap();
     let mut text = String::new();
     let mut stream = client.download("crlf", 0).await.unwrap();
     stream.read_to_string(&mut text).await.unwrap();

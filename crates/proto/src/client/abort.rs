@@ -53,7 +53,7 @@ impl Abort {
         let limit = if transfer { limits.abort } else { limits.reply };
         let mut abort = Abort { data: None, since: now, limit, marked: false };
         if core.pending.iter().any(|p| p.verb == Verb::Type.name()) {
-            core.form = None;
+            core.representation = None;
         }
         if let Some(Job::Transfer(mut moving)) = stopped {
             abort.data = moving.take_op();

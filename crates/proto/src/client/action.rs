@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::command::{Command, Text};
 use crate::event::{ConnectionId, SessionEvent};
 use crate::op::OpId;
-use crate::parameters::{Form, Protection};
+use crate::parameters::{Protection, Representation};
 use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::secret::Secret;
@@ -84,8 +84,8 @@ pub enum Request {
     Pass(Secret),
     /// ACCT, as PASS -> [`Answer::Login`]
     Acct(Secret),
-    /// A command that moves no data -> [`Answer::Reply`], a 2yz. For SIZE the form matters, and is set first.
-    Command(Command, Option<Form>),
+    /// A command that moves no data -> [`Answer::Reply`], a 2yz. For SIZE the type matters, and is set first.
+    Command(Command, Option<Representation>),
     /// RNFR and RNTO -> [`Answer::Reply`]
     Rename(PathArg, PathArg),
     /// AUTH TLS, and TLS on the control connection -> [`Answer::Reply`], the server's 234
@@ -94,8 +94,8 @@ pub enum Request {
     StopTls,
     /// A line as it is -> [`Answer::Reply`], whatever it says.
     Raw(Text),
-    /// TYPE, where the server has not that form yet -> [`Answer::Form`]
-    Form(Form),
+    /// TYPE, where the server has not that type yet -> [`Answer::Representation`]
+    Representation(Representation),
     /// FEAT, and OPTS for what it shows: names in UTF-8, the facts that a listing wants -> [`Answer::Probed`]
     Probe,
     /// A transfer -> [`Output::Started`] and [`Answer::Transferred`]
@@ -111,8 +111,8 @@ pub struct TransferRequest {
     pub what: Transfer,
     /// Who opens the data connection.
     pub mode: DataMode,
-    /// The form to be set first; nothing for listings, whose lines are read in any form.
-    pub form: Option<Form>,
+    /// The type to be set first; nothing for listings, whose lines are read in any type.
+    pub representation: Option<Representation>,
     /// The byte to begin at (REST), if it is not the first.
     pub from: u64,
 }
@@ -234,7 +234,7 @@ pub enum Answer {
     /// How the login goes on.
     Login(LoginStep),
     /// The reply to TYPE, where it was sent.
-    Form(Option<Reply>),
+    Representation(Option<Reply>),
     /// FEAT was answered or refused: see [`features`](super::ClientSession::features).
     Probed,
     /// The final reply, a 2yz. Without an [`Output::Started`] before it nothing flowed, and nothing was to flow.

@@ -7,7 +7,7 @@ use crate::command::Command;
 use crate::event::{ConnectionId, End, EventKind, SessionEvent};
 use crate::line::{Line, LineDecoder, write_line};
 use crate::op::OpId;
-use crate::parameters::Form;
+use crate::parameters::Representation;
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::verb::Verb;
@@ -30,8 +30,8 @@ pub(super) struct Core {
     /// When something is to happen of itself.
     pub(super) deadline: Option<Deadline>,
     next_op: u64,
-    /// The form that the server has now; nothing where that is not known.
-    pub(super) form: Option<Form>,
+    /// The type that the server has now; nothing where that is not known.
+    pub(super) representation: Option<Representation>,
     pub(super) features: Option<Features>,
     pub(super) learned: Learned,
     pub(super) tls: Tls,
@@ -87,7 +87,7 @@ impl Core {
             pending: VecDeque::from([Pending { verb: "greeting", transfer: false, owner: JobId::GREETING }]),
             deadline: None,
             next_op: 0,
-            form: Some(Form::Ascii),
+            representation: Some(Representation::Ascii),
             features: None,
             learned: settings.learned,
             tls: Tls::default(),
@@ -204,7 +204,7 @@ impl Core {
 
     /// Another login: RFC 959 section 4.1.1 leaves TYPE as it is, but some servers go back to ASCII.
     pub(super) fn doubt_form(&mut self) {
-        self.form = self.form.filter(|form| *form == Form::Ascii);
+        self.representation = self.representation.filter(|representation| *representation == Representation::Ascii);
     }
 
     pub(super) fn note(&mut self, now: Time, text: impl FnOnce() -> String) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::command::{Command, CommandError, Opts, Text};
-use crate::parameters::Form;
+use crate::parameters::Representation;
 use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::time::Time;
@@ -27,13 +27,13 @@ pub(super) enum Job {
     /// USER, PASS or ACCT was sent.
     Login,
     /// A command was sent; or TYPE for it, and this command follows.
-    Command(Option<(Form, Box<Command>)>),
+    Command(Option<(Representation, Box<Command>)>),
     /// RNFR was sent, and RNTO with this name follows; or RNTO was sent.
     Rename(Option<PathArg>),
-    /// A line was sent; the form that the server then has, if it is a TYPE that it takes.
-    Raw(Option<Form>),
+    /// A line was sent; the type that the server then has, if it is a TYPE that it takes.
+    Raw(Option<Representation>),
     /// TYPE was sent.
-    Form(Form),
+    Representation(Representation),
     /// FEAT was sent, then these.
     Probe(VecDeque<Command>),
     /// A transfer.
@@ -62,10 +62,12 @@ impl Job {
                 line.fill(0);
                 Job::Login
             }
-            Request::Command(command, form) => {
-                if let Some(form) = form.filter(|form| core.form != Some(*form)) {
-                    core.send(now, Phase::Command, &Command::Type(form));
-                    Job::Command(Some((form, Box::new(command))))
+            Request::Command(command, representation) => {
+                if let Some(representation) =
+                    representation.filter(|representation| core.representation != Some(*representation))
+                {
+                    core.send(now, Phase::Command, &Command::Type(representation));
+                    Job::Command(Some((representation, Box::new(command))))
                 } else {
                     core.send(now, Phase::Command, &command);
                     Job::Command(None)
@@ -81,12 +83,12 @@ impl Job {
                 core.send_line(now, Phase::Command, line.as_bytes());
                 Job::raw(core, &line)
             }
-            Request::Form(form) if core.form == Some(form) => {
-                return (Job::Form(form), Flow::Done(Ok(Answer::Form(None))));
+            Request::Representation(representation) if core.representation == Some(representation) => {
+                return (Job::Representation(representation), Flow::Done(Ok(Answer::Representation(None))));
             }
-            Request::Form(form) => {
-                core.send(now, Phase::Command, &Command::Type(form));
-                Job::Form(form)
+            Request::Representation(representation) => {
+                core.send(now, Phase::Command, &Command::Type(representation));
+                Job::Representation(representation)
             }
             Request::Probe => {
                 core.send(now, Phase::Command, &Command::Feat);
@@ -149,8 +151,8 @@ impl Job {
                 Err(reply) => refused(Phase::Login, reply),
             },
             Job::Command(next) if ok => match next.take() {
-                Some((form, command)) => {
-                    core.form = Some(form);
+                Some((representation, command)) => {
+                    core.representation = Some(representation);
                     core.send(now, Phase::Command, &command);
                     Flow::Wait
                 }
@@ -166,15 +168,15 @@ impl Job {
                 None if ok => Flow::Done(Ok(Answer::Reply(reply))),
                 None => refused(Phase::Command, reply),
             },
-            Job::Raw(form) => {
-                if let Some(form) = form.filter(|_| ok) {
-                    core.form = Some(form);
+            Job::Raw(representation) => {
+                if let Some(representation) = representation.filter(|_| ok) {
+                    core.representation = Some(representation);
                 }
                 Flow::Done(Ok(Answer::Reply(reply)))
             }
-            Job::Form(form) if ok => {
-                core.form = Some(*form);
-                Flow::Done(Ok(Answer::Form(Some(reply))))
+            Job::Representation(representation) if ok => {
+                core.representation = Some(*representation);
+                Flow::Done(Ok(Answer::Representation(Some(reply))))
             }
             Job::Probe(rest) => {
                 if front.verb == Verb::Feat.name() {
@@ -195,7 +197,7 @@ impl Job {
                 *farewell = Some(reply);
                 Flow::Wait
             }
-            Job::Command(_) | Job::Form(_) => refused(Phase::Command, reply),
+            Job::Command(_) | Job::Representation(_) => refused(Phase::Command, reply),
             Job::Transfer(_) | Job::Abort(_) | Job::Securing(_) => Flow::Wait,
         }
     }
@@ -222,11 +224,11 @@ impl Job {
         }
         let verb = command.as_ref().map_or_else(CommandError::verb, |command| Some(command.verb()));
         if matches!(verb, Some(Verb::Type | Verb::Rein)) {
-            core.form = None;
+            core.representation = None;
         }
         match command {
-            Ok(Command::Type(form)) => Job::Raw(Some(form)),
-            Ok(Command::Rein) => Job::Raw(Some(Form::Ascii)),
+            Ok(Command::Type(representation)) => Job::Raw(Some(representation)),
+            Ok(Command::Rein) => Job::Raw(Some(Representation::Ascii)),
             _ => Job::Raw(None),
         }
     }

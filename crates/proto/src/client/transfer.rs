@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::command::{Command, Listing};
 use crate::op::OpId;
-use crate::parameters::{Direction, Form, Protection};
+use crate::parameters::{Direction, Protection, Representation};
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::verb::Verb;
@@ -55,7 +55,7 @@ pub(super) enum Step {
     /// PROT was sent.
     Prot(Protection),
     /// TYPE was sent.
-    Form(Form),
+    Representation(Representation),
     /// EPSV was sent.
     Epsv,
     /// PASV was sent.
@@ -119,8 +119,10 @@ impl Moving {
                 false => (Step::Pbsz, Phase::Tls, Command::Pbsz(0)),
                 true => (Step::Prot(level), Phase::Tls, Command::Prot(level)),
             }
-        } else if let Some(form) = self.request.form.filter(|form| core.form != Some(*form)) {
-            (Step::Form(form), Phase::Command, Command::Type(form))
+        } else if let Some(representation) =
+            self.request.representation.filter(|representation| core.representation != Some(*representation))
+        {
+            (Step::Representation(representation), Phase::Command, Command::Type(representation))
         } else {
             return self.open(core, now);
         };
@@ -142,7 +144,7 @@ impl Moving {
     pub(super) fn phase(&self) -> Phase {
         match (&self.step, &self.data) {
             (Step::Pbsz | Step::Prot(_), _) => Phase::Tls,
-            (Step::Form(_), _) => Phase::Command,
+            (Step::Representation(_), _) => Phase::Command,
             (Step::Running, _) if !self.started && self.mark.is_none() => Phase::Command,
             (Step::Running, Data::Ended) => Phase::FinalReply,
             (Step::Running, _) if self.insecure => Phase::DataOpen,
@@ -181,11 +183,11 @@ impl Moving {
                 self.prepare(core, now)
             }
             Step::Prot(_) => self.done(core, refused(Phase::Tls, reply)),
-            Step::Form(form) if ok => {
-                core.form = Some(form);
+            Step::Representation(representation) if ok => {
+                core.representation = Some(representation);
                 self.prepare(core, now)
             }
-            Step::Form(_) => self.done(core, refused(Phase::Command, reply)),
+            Step::Representation(_) => self.done(core, refused(Phase::Command, reply)),
             // RFC 959 has 350 here; some servers send a 2yz.
             Step::Rest if !reply.code().is_error() || self.request.from == 0 => self.run(core, now),
             Step::Rest => {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 pub use argument::{Digest, Epsv, Listing, Mechanism, Opts, Site, Text, Timed};
 
 use crate::listing::Changes;
-use crate::parameters::{Form, Mode, Protection};
+use crate::parameters::{Mode, Protection, Representation};
 use crate::path::{PathArg, PathError};
 use crate::secret::Secret;
 use crate::verb::Verb;
@@ -41,7 +41,7 @@ pub enum Command {
     /// `PWD`.
     Pwd,
     /// `TYPE A`, `TYPE A N`, `TYPE I`, `TYPE L 8`.
-    Type(Form),
+    Type(Representation),
     /// `STRU F`: the only structure there is.
     Stru,
     /// `MODE S`, `MODE Z`.

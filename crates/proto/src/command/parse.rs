@@ -4,7 +4,7 @@ use super::words;
 use super::{Command, CommandError, Epsv, Listing, Mechanism, Text};
 use crate::addr::{self, AddrError};
 use crate::listing::ListOptions;
-use crate::parameters::{Form, Mode, Protection};
+use crate::parameters::{Mode, Protection, Representation};
 use crate::path::PathArg;
 use crate::secret::Secret;
 use crate::stamp;
@@ -147,12 +147,14 @@ fn parse_argument(verb: Verb, arg: &[u8]) -> Result<Command, CommandError> {
 
 /// RFC 959 section 3.1.1; `A T` and `A C` (vertical format), `E` (EBCDIC) and byte sizes other than 8 are known, but
 /// are not done by any server in use.
-fn parse_type(word: &[u8]) -> Result<Form, CommandError> {
+fn parse_type(word: &[u8]) -> Result<Representation, CommandError> {
     let word = word.to_ascii_uppercase();
     let mut words = word.split(|&b| b == b' ').filter(|w| !w.is_empty());
     match (words.next(), words.next(), words.next()) {
-        (Some(b"A"), None | Some(b"N"), None) => Ok(Form::Ascii),
-        (Some(b"I"), None, None) | (Some(b"L"), Some(b"8"), None) | (Some(b"L8"), None, None) => Ok(Form::Image),
+        (Some(b"A"), None | Some(b"N"), None) => Ok(Representation::Ascii),
+        (Some(b"I"), None, None) | (Some(b"L"), Some(b"8"), None) | (Some(b"L8"), None, None) => {
+            Ok(Representation::Image)
+        }
         (Some(b"A" | b"E"), None | Some(b"T" | b"C" | b"N"), None) => Err(CommandError::Parameter(Verb::Type)),
         (Some(b"L"), Some(size), None) if number(size).is_some() => Err(CommandError::Parameter(Verb::Type)),
         _ => Err(CommandError::Argument(Verb::Type)),

@@ -3,7 +3,7 @@
 use super::{Command, Digest, Epsv, Listing, Mechanism, Opts, Site};
 use crate::addr;
 use crate::line::write_line;
-use crate::parameters::{Form, Mode, Protection};
+use crate::parameters::{Mode, Protection, Representation};
 use crate::path::PathArg;
 use crate::stamp;
 use crate::verb::Verb;
@@ -31,8 +31,8 @@ impl Command {
             Command::Help(t) | Command::Lang(t) | Command::Csid(t) => {
                 t.as_ref().map(|t| t.as_bytes().to_vec()).unwrap_or_default()
             }
-            Command::Type(Form::Ascii) => b"A".to_vec(),
-            Command::Type(Form::Image) => b"I".to_vec(),
+            Command::Type(Representation::Ascii) => b"A".to_vec(),
+            Command::Type(Representation::Image) => b"I".to_vec(),
             Command::Stru => b"F".to_vec(),
             Command::Mode(Mode::Stream) => b"S".to_vec(),
             Command::Mode(Mode::Deflate) => b"Z".to_vec(),
@@ -201,7 +201,7 @@ mod tests {
             word().prop_map(Command::User),
             proptest::collection::vec(1u8..10, 0..9)
                 .prop_map(|s| Command::Pass(Secret::new(s.iter().map(|b| b + b'a').collect::<Vec<u8>>()))),
-            prop_oneof![Just(Form::Ascii), Just(Form::Image)].prop_map(Command::Type),
+            prop_oneof![Just(Representation::Ascii), Just(Representation::Image)].prop_map(Command::Type),
             addr.prop_map(Command::Port),
             addr6.prop_map(Command::Eprt),
             prop_oneof![Just(Epsv::Same), Just(Epsv::V4), Just(Epsv::V6), Just(Epsv::All)].prop_map(Command::Epsv),

@@ -6,7 +6,7 @@ use super::session::{DEFAULT_LEVEL, ServerSession};
 use super::wording::{self, say};
 use crate::command::Opts;
 use crate::listing::FactSet;
-use crate::parameters::{Form, Mode};
+use crate::parameters::{Mode, Representation};
 use crate::reply::Reply;
 
 impl ServerSession {
@@ -21,7 +21,7 @@ impl ServerSession {
             format!("Logged in as {user}"),
             format!(
                 "TYPE {}, STRU F, MODE {}",
-                if self.form == Form::Ascii { "A" } else { "I" },
+                if self.representation == Representation::Ascii { "A" } else { "I" },
                 if self.mode == Mode::Stream { "S" } else { "Z" },
             ),
             self.tls_status(),

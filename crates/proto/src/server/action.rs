@@ -8,7 +8,7 @@ use super::settings::SessionSettings;
 use crate::event::SessionEvent;
 use crate::listing::{Changes, Entry, FactSet, ListOptions};
 use crate::op::OpId;
-use crate::parameters::{Algorithm, Direction, Form, Mode, Protection};
+use crate::parameters::{Algorithm, Direction, Mode, Protection, Representation};
 use crate::path::FtpPath;
 use crate::reply::Text;
 use crate::secret::Secret;
@@ -81,7 +81,7 @@ pub enum Action {
         /// The first byte not wanted any more (RANG); nothing, or beyond the file's end: all to its end.
         to: Option<u64>,
         /// How it will be sent; `Ascii` makes the outcome's size that on the wire, where it is cheap to know.
-        form: Form,
+        representation: Representation,
     },
     /// Open a file to be written; held, and not there for anybody else before [`Action::Commit`], but for
     /// [`Placement::At`] and [`Placement::End`], which write in place. -> [`Outcome::Created`]
@@ -98,7 +98,7 @@ pub enum Action {
         told: Option<Told>,
         /// How the bytes will come. What is left of a text that breaks off is not worth keeping: nobody can tell where in
         /// its own file the client would have to go on.
-        form: Form,
+        representation: Representation,
     },
     /// Open a listing to be read; held. -> [`Outcome::Opened`] without a size
     List(ListRequest),
@@ -112,7 +112,7 @@ pub enum Action {
         /// The connection.
         data: DataChannel,
         /// The representation type.
-        form: Form,
+        representation: Representation,
         /// Whether TLS is spoken on the connection, in which the server is the TLS server whoever connects.
         protection: Protection,
         /// The transfer mode: how the bytes go over the connection.
@@ -157,7 +157,7 @@ pub enum Action {
         /// Which file.
         path: FtpPath,
         /// How it would be sent; `Ascii` may be [`StorageError::TooCostly`].
-        form: Form,
+        representation: Representation,
     },
     /// May this be the working directory? -> [`Outcome::Done`]
     Enter(FtpPath),

@@ -8,7 +8,7 @@ use super::transfer::Plan;
 use super::wording::{self, say};
 use crate::command::{Command, Listing};
 use crate::listing::{Changes, ListOptions};
-use crate::parameters::{Form, Mode};
+use crate::parameters::{Mode, Representation};
 use crate::path::{FtpPath, PathArg, PathError};
 use crate::reply::Reply;
 use crate::time::Time;
@@ -88,9 +88,12 @@ impl ServerSession {
                 self.single(Action::Enter(path.clone()), Pending::Enter { verb, path, name: Vec::new() })
             }
 
-            Command::Type(form) => {
-                self.form = form;
-                Some(say(200, if form == Form::Ascii { "Type set to A." } else { "Type set to I." }))
+            Command::Type(representation) => {
+                self.representation = representation;
+                Some(say(
+                    200,
+                    if representation == Representation::Ascii { "Type set to A." } else { "Type set to I." },
+                ))
             }
             Command::Stru => Some(say(200, "Structure set to F.")),
             Command::Mode(mode) => {
@@ -148,7 +151,7 @@ impl ServerSession {
             }
             Command::Size(arg) => {
                 let path = self.cwd.resolve(&arg)?;
-                let action = Action::Size { path: path.clone(), form: self.form };
+                let action = Action::Size { path: path.clone(), representation: self.representation };
                 self.single(action, Pending::Size { path, verb, name: written(&arg) })
             }
             Command::Mdtm(arg) => {

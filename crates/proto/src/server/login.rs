@@ -9,7 +9,7 @@ use super::session::{DEFAULT_LEVEL, ServerSession};
 use super::settings::SessionSettings;
 use super::wording::{self, say};
 use crate::listing::FactSet;
-use crate::parameters::{Algorithm, Form, Mode};
+use crate::parameters::{Algorithm, Mode, Representation};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::secret::Secret;
@@ -118,7 +118,7 @@ impl ServerSession {
     /// Forgets all that the client has said, but for the site.
     pub(super) fn reinitialise(&mut self, now: Time) {
         self.log_out(now, None);
-        (self.form, self.mode, self.level) = (Form::default(), Mode::default(), DEFAULT_LEVEL);
+        (self.representation, self.mode, self.level) = (Representation::default(), Mode::default(), DEFAULT_LEVEL);
         (self.facts, self.algorithm) = (FactSet::default(), Algorithm::Sha256);
         self.epsv_all = false;
     }

@@ -45,4 +45,4 @@ pub use settings::{Receipt, SessionSettings, TlsMode, TlsSettings};
 // The terms that the actions speak in, and which a driver needs with them.
 pub use crate::listing::{Changes, FactSet, ListOptions};
 pub use crate::op::OpId;
-pub use crate::parameters::{Algorithm, Direction, Form, Mode, Protection};
+pub use crate::parameters::{Algorithm, Direction, Mode, Protection, Representation};

@@ -19,7 +19,7 @@ use crate::event::{ConnectionId, End, EventKind, SessionEvent};
 use crate::line::{Line, LineDecoder};
 use crate::listing::FactSet;
 use crate::op::OpId;
-use crate::parameters::{Algorithm, Direction, Form, Mode};
+use crate::parameters::{Algorithm, Direction, Mode, Representation};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::time::Time;
@@ -51,7 +51,7 @@ pub struct ServerSession {
     pub(super) login: Login,
     pub(super) failed_logins: u32,
     pub(super) cwd: FtpPath,
-    pub(super) form: Form,
+    pub(super) representation: Representation,
     pub(super) mode: Mode,
     /// How hard MODE Z compresses.
     pub(super) level: u8,
@@ -82,7 +82,7 @@ pub struct ServerSession {
 pub(super) enum Running {
     /// A single operation whose outcome makes the reply.
     Single { op: OpId, pending: Pending },
-    /// A transfer, in one of its phases.
+    /// A transfer, in one of its stages.
     Transfer(Box<Transfer>),
 }
 
@@ -114,7 +114,7 @@ impl ServerSession {
             login: Login::Out { user: None, since: now },
             failed_logins: 0,
             cwd: FtpPath::root(),
-            form: Form::default(),
+            representation: Representation::default(),
             mode: Mode::default(),
             level: DEFAULT_LEVEL,
             facts: FactSet::default(),

@@ -16,7 +16,7 @@ use super::session::{Running, ServerSession};
 use super::settings::SessionSettings;
 use super::wording::{self, say};
 use crate::op::OpId;
-use crate::parameters::{Direction, Form, Protection};
+use crate::parameters::{Direction, Protection, Representation};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::text::Shown;
@@ -37,10 +37,10 @@ pub(super) struct Transfer {
     /// What the client wrote, for replies.
     name: Vec<u8>,
     kind: Kind,
-    form: Form,
+    representation: Representation,
     data: DataChannel,
     protection: Protection,
-    phase: Phase,
+    stage: Stage,
     /// The operation that is waited for.
     op: OpId,
     /// The operation that holds the file or listing.
@@ -67,7 +67,7 @@ enum Kind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum Stage {
     Opening,
     Moving,
     Syncing,
@@ -123,13 +123,13 @@ impl ServerSession {
         }
         let listing = matches!(plan.what, What::Listing(_));
         // Line ends make an offset in a text mean different things at both ends; nobody's files are worth the guess.
-        if (from > 0 || range.is_some()) && self.form == Form::Ascii && !listing {
+        if (from > 0 || range.is_some()) && self.representation == Representation::Ascii && !listing {
             let verb = if range.is_some() { Verb::Rang } else { Verb::Rest };
             return Some(say(504, format!("{verb} beyond 0 needs TYPE I.")));
         }
-        let form = if listing { Form::Ascii } else { self.form };
+        let representation = if listing { Representation::Ascii } else { self.representation };
         let (kind, action) = match plan.what {
-            What::File(path) => (Kind::Download, Action::Open { path, from, to, form }),
+            What::File(path) => (Kind::Download, Action::Open { path, from, to, representation }),
             What::Listing(request) => (Kind::Listing, Action::List(request)),
             // A range of a file would have to be written without a change to what is behind it, and so without a way back.
             What::Upload(..) if range.is_some() => {
@@ -141,7 +141,10 @@ impl ServerSession {
             What::Upload(path, placement) => {
                 let overwrite = self.may(Permission::Overwrite);
                 let told = self.sizes_told.take(&path);
-                (Kind::Upload(placement), Action::Create { path, placement, overwrite, announced, told, form })
+                (
+                    Kind::Upload(placement),
+                    Action::Create { path, placement, overwrite, announced, told, representation },
+                )
             }
         };
         // From here on the channel belongs to the transfer: a second one needs a new channel.
@@ -151,10 +154,10 @@ impl ServerSession {
             verb: plan.verb,
             name: plan.name,
             kind,
-            form,
+            representation,
             data,
             protection: self.tls.protection,
-            phase: Phase::Opening,
+            stage: Stage::Opening,
             op,
             job: op,
             cancelled: None,
@@ -195,25 +198,25 @@ impl ServerSession {
         Some(format!("{verb} {} running, {bytes} bytes transferred", Shown(name)))
     }
 
-    /// The outcome that a transfer waited for: on to its next phase, or to its reply.
+    /// The outcome that a transfer waited for: on to its next stage, or to its reply.
     pub(super) fn transfer_outcome(&mut self, now: Time, transfer: Transfer, outcome: Outcome) {
-        match (transfer.phase, outcome) {
-            (Phase::Opening, Outcome::Opened(Ok(opened))) => self.opened(now, transfer, opened),
-            (Phase::Opening, Outcome::Created(Ok(path))) => self.created(now, transfer, &path),
-            (Phase::Moving, Outcome::Transferred(end)) => self.moved(now, transfer, end),
-            (Phase::Syncing, Outcome::Done(Ok(()))) if transfer.cancelled.is_none() => {
+        match (transfer.stage, outcome) {
+            (Stage::Opening, Outcome::Opened(Ok(opened))) => self.opened(now, transfer, opened),
+            (Stage::Opening, Outcome::Created(Ok(path))) => self.created(now, transfer, &path),
+            (Stage::Moving, Outcome::Transferred(end)) => self.moved(now, transfer, end),
+            (Stage::Syncing, Outcome::Done(Ok(()))) if transfer.cancelled.is_none() => {
                 let commit = Action::Commit(transfer.job);
-                self.next_phase(transfer, Phase::Committing, commit);
+                self.next_stage(transfer, Stage::Committing, commit);
             }
-            (Phase::Committing, Outcome::Done(Ok(()))) => {
+            (Stage::Committing, Outcome::Done(Ok(()))) => {
                 let reply = transfer.complete_reply(&self.settings);
                 self.reply(now, reply);
             }
-            (phase, outcome) => {
+            (stage, outcome) => {
                 self.let_go(&transfer);
                 let reply = match outcome {
                     // Aborted while it was made to last: the bytes are dropped all the same.
-                    Outcome::Done(Ok(())) if phase == Phase::Syncing => transfer.cancelled_reply(&self.settings),
+                    Outcome::Done(Ok(())) if stage == Stage::Syncing => transfer.cancelled_reply(&self.settings),
                     Outcome::Opened(Err(e)) | Outcome::Created(Err(e)) | Outcome::Done(Err(e)) => {
                         wording::storage_error(&e, &transfer.name)
                     }
@@ -227,9 +230,9 @@ impl ServerSession {
     fn opened(&mut self, now: Time, transfer: Transfer, opened: Opened) {
         let reply = match transfer.kind {
             // The name that BSD's server gave every listing; clients show it.
-            Kind::Listing if transfer.verb == Verb::List => wording::opening(Form::Ascii, b"/bin/ls", None),
-            Kind::Listing => wording::opening(Form::Ascii, b"file list", None),
-            _ => wording::opening(transfer.form, &transfer.name, opened.size),
+            Kind::Listing if transfer.verb == Verb::List => wording::opening(Representation::Ascii, b"/bin/ls", None),
+            Kind::Listing => wording::opening(Representation::Ascii, b"file list", None),
+            _ => wording::opening(transfer.representation, &transfer.name, opened.size),
         };
         self.move_bytes(now, transfer, reply);
     }
@@ -237,7 +240,7 @@ impl ServerSession {
     fn created(&mut self, now: Time, transfer: Transfer, path: &FtpPath) {
         let reply = match transfer.kind {
             Kind::Upload(Placement::Unique) => wording::opening_unique(path),
-            _ => wording::opening(transfer.form, &transfer.name, None),
+            _ => wording::opening(transfer.representation, &transfer.name, None),
         };
         self.move_bytes(now, transfer, reply);
     }
@@ -249,12 +252,12 @@ impl ServerSession {
             return self.reply(now, reply);
         }
         self.reply(now, opening);
-        let Transfer { job, data, form, protection, .. } = transfer;
-        transfer.phase = Phase::Moving;
+        let Transfer { job, data, representation, protection, .. } = transfer;
+        transfer.stage = Stage::Moving;
         transfer.began = now;
         transfer.last_progress = now;
         let (direction, mode, level) = (transfer.direction(), self.mode, self.level);
-        transfer.op = self.start(Action::Transfer { job, direction, data, form, protection, mode, level });
+        transfer.op = self.start(Action::Transfer { job, direction, data, representation, protection, mode, level });
         self.running = Some(Running::Transfer(Box::new(transfer)));
     }
 
@@ -266,7 +269,7 @@ impl ServerSession {
             // Who sends ABOR often ends the data connection in order just before: for an upload that is no success.
             Ok(()) if is_upload && transfer.cancelled.is_none() => {
                 let sync = Action::Sync { job: transfer.job, until: now + transfer.grace(now, &self.settings) };
-                return self.next_phase(transfer, Phase::Syncing, sync);
+                return self.next_stage(transfer, Stage::Syncing, sync);
             }
             Ok(()) if !is_upload => transfer.complete_reply(&self.settings),
             Ok(()) | Err(TransferError::Cancelled) => transfer.cancelled_reply(&self.settings),
@@ -278,8 +281,8 @@ impl ServerSession {
         self.reply(now, reply);
     }
 
-    fn next_phase(&mut self, mut transfer: Transfer, phase: Phase, action: Action) {
-        transfer.phase = phase;
+    fn next_stage(&mut self, mut transfer: Transfer, stage: Stage, action: Action) {
+        transfer.stage = stage;
         transfer.op = self.start(action);
         self.running = Some(Running::Transfer(Box::new(transfer)));
     }
@@ -287,7 +290,7 @@ impl ServerSession {
     /// Lets go of what a transfer that ends early holds: its file, and a port that nobody will connect to.
     fn let_go(&mut self, transfer: &Transfer) {
         self.release(transfer.job);
-        if let (DataChannel::Passive(op), Phase::Opening) = (transfer.data, transfer.phase) {
+        if let (DataChannel::Passive(op), Stage::Opening) = (transfer.data, transfer.stage) {
             self.release(op);
         }
     }
@@ -311,7 +314,7 @@ impl Transfer {
 
     /// Whether the client has been told that it begins.
     pub(super) fn has_begun(&self) -> bool {
-        self.phase != Phase::Opening
+        self.stage != Stage::Opening
     }
 
     pub(super) fn connected(&mut self, now: Time) {
@@ -329,11 +332,11 @@ impl Transfer {
     }
 
     pub(super) fn deadline(&self, settings: &SessionSettings) -> Time {
-        match self.phase {
-            Phase::Moving if self.cancelled.is_none() && self.stands => {
+        match self.stage {
+            Stage::Moving if self.cancelled.is_none() && self.stands => {
                 (self.last_progress + settings.stall_timeout).min(self.crawl.deadline(settings))
             }
-            Phase::Moving if self.cancelled.is_none() => self.last_progress + settings.data_open_timeout,
+            Stage::Moving if self.cancelled.is_none() => self.last_progress + settings.data_open_timeout,
             _ => Time::MAX,
         }
     }
@@ -356,11 +359,11 @@ impl Transfer {
     /// It is to end: the operation to cancel. An upload that is being made to last is dropped when that is done; one
     /// that is being given its name is past aborting.
     pub(super) fn abort(&mut self) -> Option<OpId> {
-        if self.phase == Phase::Committing || self.cancelled.is_some() {
+        if self.stage == Stage::Committing || self.cancelled.is_some() {
             return None;
         }
         self.cancelled = Some(Why::Abort);
-        (self.phase != Phase::Syncing).then_some(self.op)
+        (self.stage != Stage::Syncing).then_some(self.op)
     }
 
     /// How long an upload whose data connection has ended in order waits for its name.

@@ -10,7 +10,7 @@ use super::settings::{Receipt, SessionSettings, TlsMode};
 use crate::addr;
 use crate::command::CommandError;
 use crate::listing::FactSet;
-use crate::parameters::{Algorithm, Form};
+use crate::parameters::{Algorithm, Representation};
 use crate::path::FtpPath;
 use crate::reply::{Code, Reply, Text};
 use crate::verb::{Takes, VERBS, Verb};
@@ -103,12 +103,12 @@ pub(super) fn command_error(error: &CommandError) -> Reply {
 /// RFC 959 section 4.2.1 gives `150 File status okay; about to open data connection`. The wording here is that of BSD's
 /// server, from which clients read the size: curl, tnftp and others look for `(N bytes)`. The ASCII form without the
 /// blank is that of the reference session.
-pub(super) fn opening(form: Form, name: &[u8], size: Option<u64>) -> Reply {
-    let mut text = format!("Opening {} mode data connection for ", mode(form)).into_bytes();
+pub(super) fn opening(representation: Representation, name: &[u8], size: Option<u64>) -> Reply {
+    let mut text = format!("Opening {} mode data connection for ", mode(representation)).into_bytes();
     text.extend_from_slice(name);
-    match (size, form) {
-        (Some(size), Form::Image) => text.extend_from_slice(format!(" ({size} bytes)").as_bytes()),
-        (Some(size), Form::Ascii) => text.extend_from_slice(format!("({size} bytes)").as_bytes()),
+    match (size, representation) {
+        (Some(size), Representation::Image) => text.extend_from_slice(format!(" ({size} bytes)").as_bytes()),
+        (Some(size), Representation::Ascii) => text.extend_from_slice(format!("({size} bytes)").as_bytes()),
         (None, _) => {}
     }
     text.push(b'.');
@@ -364,10 +364,10 @@ pub(super) fn who(sessions: Vec<Text>) -> Reply {
     Reply::with_lines(Code::known(200), all)
 }
 
-pub(super) fn mode(form: Form) -> &'static str {
-    match form {
-        Form::Ascii => "ASCII",
-        Form::Image => "BINARY",
+pub(super) fn mode(representation: Representation) -> &'static str {
+    match representation {
+        Representation::Ascii => "ASCII",
+        Representation::Image => "BINARY",
     }
 }
 

@@ -38,7 +38,7 @@ fn the_reference_session() {
         S: 250 CWD command successful.
         done reply 250 CWD command successful.
         ? type a
-        done form nothing
+        done representation nothing
         ? get readme.txt active ascii
         do #2 listen
         > listening #2 192.0.2.9:5002
@@ -199,7 +199,7 @@ fn a_new_login_may_have_another_form() {
     transcript(&format!("{type_i}\n {again}\n ? size a\n C: TYPE I\n S: 200 ok\n C: SIZE a"));
     transcript(&format!("{type_i}\n ? raw USER x\n C: USER x\n S: 230 in\n done reply 230 in\n ? size a\n C: TYPE I"));
     transcript(&format!("{type_i}\n ? raw TYPE E\n C: TYPE E\n S: 200 ok\n done reply 200 ok\n ? size a\n C: TYPE I"));
-    transcript(&format!("{again}\n ? type a\n done form nothing"));
+    transcript(&format!("{again}\n ? type a\n done representation nothing"));
 }
 
 #[test]

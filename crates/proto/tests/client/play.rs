@@ -13,7 +13,7 @@ use port21_proto::client::{
 use port21_proto::command::{Command, Listing, Text};
 use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::op::OpId;
-use port21_proto::parameters::{Form, Protection};
+use port21_proto::parameters::{Protection, Representation};
 use port21_proto::{PathArg, Reply, Secret, Time};
 
 pub(crate) fn settings() -> Settings {
@@ -69,13 +69,13 @@ impl Play {
         let text = |s: &str| Text::new(s).unwrap();
         let words: Vec<&str> = line.split(' ').collect();
         let mode = if words.contains(&"active") { DataMode::Active } else { DataMode::Passive };
-        let form = match () {
-            () if words.contains(&"image") => Some(Form::Image),
-            () if words.contains(&"ascii") => Some(Form::Ascii),
+        let representation = match () {
+            () if words.contains(&"image") => Some(Representation::Image),
+            () if words.contains(&"ascii") => Some(Representation::Ascii),
             () => None,
         };
         let from = words.iter().find_map(|w| w.strip_prefix('@')).map_or(0, |n| n.parse().unwrap());
-        let transfer = |what| Request::Transfer(TransferRequest { what, mode, form, from });
+        let transfer = |what| Request::Transfer(TransferRequest { what, mode, representation, from });
         let request = match words.as_slice() {
             ["abort"] => {
                 self.session.abort(self.now);
@@ -85,9 +85,9 @@ impl Play {
             ["pass", word] => Request::Pass(Secret::new(*word)),
             ["acct", word] => Request::Acct(Secret::new(*word)),
             ["cwd", to] => Request::Command(Command::Cwd(path(to)), None),
-            ["size", of] => Request::Command(Command::Size(path(of)), Some(Form::Image)),
+            ["size", of] => Request::Command(Command::Size(path(of)), Some(Representation::Image)),
             ["rename", from, to] => Request::Rename(path(from), path(to)),
-            ["type", "a"] => Request::Form(Form::Ascii),
+            ["type", "a"] => Request::Representation(Representation::Ascii),
             ["raw", ..] => Request::Raw(text(&line[4..])),
             ["tls"] => Request::StartTls,
             ["ccc"] => Request::StopTls,
@@ -167,7 +167,7 @@ fn shown(answer: &Answer) -> String {
         Answer::Login(LoginStep::Done(reply)) => format!("logged in {reply}"),
         Answer::Login(LoginStep::Password(reply)) => format!("password {reply}"),
         Answer::Login(LoginStep::Account(reply)) => format!("account {reply}"),
-        Answer::Form(reply) => format!("form {}", maybe(reply)),
+        Answer::Representation(reply) => format!("representation {}", maybe(reply)),
         Answer::Probed => "probed".to_owned(),
         Answer::Transferred(reply) => format!("transferred {reply}"),
         Answer::Aborted => "aborted".to_owned(),

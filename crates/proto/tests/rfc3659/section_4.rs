@@ -18,9 +18,9 @@ fn replies() {
 #[test]
 fn depends_on_the_type() {
     let mut b = Bench::logged_in("ftp");
-    assert!(asked(&mut b, "SIZE readme.txt")[0].ends_with("form: Ascii }"));
+    assert!(asked(&mut b, "SIZE readme.txt")[0].ends_with("representation: Ascii }"));
     let mut b = Bench::logged_in("ftp");
     expect(&mut b, &[("TYPE I", &[200])]);
-    assert!(asked(&mut b, "SIZE readme.txt")[0].ends_with("form: Image }"));
+    assert!(asked(&mut b, "SIZE readme.txt")[0].ends_with("representation: Image }"));
     assert_eq!(refused(&mut Bench::logged_in("ftp"), "SIZE x", StorageError::TooCostly), [550]);
 }

@@ -8,7 +8,10 @@ use crate::play::{asked, expect};
 fn case_and_blanks() {
     let mut b = Bench::logged_in("ftp");
     expect(&mut b, &[("nOoP", &[200]), ("  NOOP", &[200]), ("NOOP  ", &[200]), ("cwd pub", &[250])]);
-    assert_eq!(asked(&mut b, "SIZE  two blanks"), ["Size { path: FtpPath(\"/pub/ two blanks\"), form: Ascii }"]);
+    assert_eq!(
+        asked(&mut b, "SIZE  two blanks"),
+        ["Size { path: FtpPath(\"/pub/ two blanks\"), representation: Ascii }"]
+    );
 }
 
 /// A command line ends with CR LF; a bare LF is taken as well.

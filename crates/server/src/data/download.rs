@@ -212,17 +212,17 @@ mod zero_copy {
 mod tests {
     use std::io::{Seek, SeekFrom, Write};
 
-    use port21_proto::server::{Form, Mode};
+    use port21_proto::server::{Mode, Representation};
 
     use super::*;
     use crate::data::connection::loopback;
 
     /// What a client gets, and how it ended.
-    async fn fetch(source: Source, form: Form) -> (Vec<u8>, Result<(), TransferError>) {
+    async fn fetch(source: Source, representation: Representation) -> (Vec<u8>, Result<(), TransferError>) {
         let (data, mut client) = loopback().await;
         let mut bytes = Vec::new();
         let (result, read) =
-            tokio::join!(download(data, source, Encoding { form, mode: Mode::Stream, level: 6 }), async {
+            tokio::join!(download(data, source, Encoding { representation, mode: Mode::Stream, level: 6 }), async {
                 let read = client.read_to_end(&mut bytes).await;
                 drop(client);
                 read
@@ -253,18 +253,18 @@ mod tests {
             let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
         }
         let len = bytes.len() as u64 - 10;
-        let (got, result) = fetch(Source::File { file, len }, Form::Image).await;
+        let (got, result) = fetch(Source::File { file, len }, Representation::Image).await;
         result.unwrap();
         assert!(got == bytes[5..bytes.len() - 5]);
     }
 
     #[tokio::test]
     async fn fewer_than_were_promised_are_an_error() {
-        for form in [Form::Image, Form::Ascii] {
-            let (got, result) = fetch(Source::File { file: file(b"short", 0), len: 6 }, form).await;
+        for representation in [Representation::Image, Representation::Ascii] {
+            let (got, result) = fetch(Source::File { file: file(b"short", 0), len: 6 }, representation).await;
             assert_eq!(got, b"short");
             assert!(matches!(result, Err(TransferError::Storage(_))), "{result:?}");
-            let (got, result) = fetch(reader(b"short", Some(6)), form).await;
+            let (got, result) = fetch(reader(b"short", Some(6)), representation).await;
             assert_eq!(got, b"short");
             assert!(matches!(result, Err(TransferError::Storage(_))), "{result:?}");
         }
@@ -272,9 +272,10 @@ mod tests {
 
     #[tokio::test]
     async fn from_a_reader_in_both_forms() {
-        for (form, want) in [(Form::Image, &b"a\nb\n"[..]), (Form::Ascii, b"a\r\nb\r\n")] {
+        for (representation, want) in [(Representation::Image, &b"a\nb\n"[..]), (Representation::Ascii, b"a\r\nb\r\n")]
+        {
             for len in [None, Some(4)] {
-                let (got, result) = fetch(reader(b"a\nb\n", len), form).await;
+                let (got, result) = fetch(reader(b"a\nb\n", len), representation).await;
                 result.unwrap();
                 assert_eq!(got, want);
             }
@@ -283,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_a_whole_file_too() {
-        let (got, result) = fetch(Source::File { file: file(b"", 0), len: 0 }, Form::Image).await;
+        let (got, result) = fetch(Source::File { file: file(b"", 0), len: 0 }, Representation::Image).await;
         result.unwrap();
         assert!(got.is_empty());
     }

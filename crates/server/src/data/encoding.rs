@@ -2,14 +2,14 @@
 
 use aws_lc_rs::digest::{Context as Digest, SHA256};
 use port21_proto::ascii::{FromWire, ToWire};
-use port21_proto::server::{Form, Mode, TransferError};
+use port21_proto::server::{Mode, Representation, TransferError};
 
 use crate::data::deflate::{Deflater, Inflater};
 
 /// How bytes go over a data connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoding {
-    pub(crate) form: Form,
+    pub(crate) representation: Representation,
     pub(crate) mode: Mode,
     /// How hard MODE Z compresses, 1 to 9.
     pub(crate) level: u8,
@@ -18,12 +18,12 @@ pub(crate) struct Encoding {
 impl Encoding {
     /// Whether the bytes are on the wire as they are in the file.
     pub(crate) fn is_plain(self) -> bool {
-        self.form == Form::Image && self.mode == Mode::Stream
+        self.representation == Representation::Image && self.mode == Mode::Stream
     }
 
     /// The same, of bytes that have the line ends of the wire already.
     pub(crate) fn of_text(self) -> Encoding {
-        Encoding { form: Form::Image, ..self }
+        Encoding { representation: Representation::Image, ..self }
     }
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Encoder {
 impl Encoder {
     pub(crate) fn new(encoding: Encoding) -> Encoder {
         Encoder {
-            ascii: (encoding.form == Form::Ascii).then(Default::default),
+            ascii: (encoding.representation == Representation::Ascii).then(Default::default),
             deflate: (encoding.mode == Mode::Deflate).then(|| Deflater::new(encoding.level)),
             out: Vec::new(),
         }
@@ -89,7 +89,7 @@ impl Decoder {
     pub(crate) fn new(encoding: Encoding, digests: bool) -> Decoder {
         Decoder {
             digest: digests.then(|| Digest::new(&SHA256)),
-            ascii: (encoding.form == Form::Ascii).then(Default::default),
+            ascii: (encoding.representation == Representation::Ascii).then(Default::default),
             inflate: (encoding.mode == Mode::Deflate).then(Inflater::new),
         }
     }

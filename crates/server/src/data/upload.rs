@@ -306,7 +306,7 @@ mod tests {
     use std::io::{Read, Seek};
 
     use port21_proto::FtpPath;
-    use port21_proto::server::{Form, Mode};
+    use port21_proto::server::{Mode, Representation};
     use tokio::net::TcpStream;
 
     use super::*;
@@ -341,14 +341,14 @@ mod tests {
         }
     }
 
-    fn plain(form: Form) -> Terms {
-        let encoding = Encoding { form, mode: Mode::Stream, level: 6 };
+    fn plain(representation: Representation) -> Terms {
+        let encoding = Encoding { representation, mode: Mode::Stream, level: 6 };
         Terms { encoding, eof: UploadEof::Strict, digests: false }
     }
 
     /// What is written to a file, and how it ends, when the client does this. It is cancelled unless that is given back.
     async fn receive(
-        form: Form,
+        representation: Representation,
         client: impl AsyncFnOnce(TcpStream, oneshot::Sender<()>) -> Option<oneshot::Sender<()>>,
     ) -> (Vec<u8>, Result<(), TransferError>) {
         let mut file = tempfile::tempfile().unwrap();
@@ -356,8 +356,10 @@ mod tests {
         let target = Plain { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
         let (data, stream) = loopback().await;
         let (cancel, cancelled) = oneshot::channel();
-        let (received, _kept) =
-            tokio::join!(upload(data, Box::new(target), plain(form), Cancel::new(cancelled)), client(stream, cancel));
+        let (received, _kept) = tokio::join!(
+            upload(data, Box::new(target), plain(representation), Cancel::new(cancelled)),
+            client(stream, cancel)
+        );
         let mut bytes = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
@@ -367,7 +369,7 @@ mod tests {
     #[tokio::test]
     async fn every_byte_until_the_end() {
         let bytes: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
-        let (got, result) = receive(Form::Image, async |mut client, cancel| {
+        let (got, result) = receive(Representation::Image, async |mut client, cancel| {
             client.write_all(&bytes).await.unwrap();
             Some(cancel)
         })
@@ -378,7 +380,7 @@ mod tests {
 
     #[tokio::test]
     async fn text_that_ends_with_half_a_line_end() {
-        let (got, result) = receive(Form::Ascii, async |mut client, cancel| {
+        let (got, result) = receive(Representation::Ascii, async |mut client, cancel| {
             client.write_all(b"a\r\nb\rc\r").await.unwrap();
             Some(cancel)
         })
@@ -403,7 +405,7 @@ mod tests {
             drop(cancel);
             assert_eq!(tokio::io::AsyncReadExt::read(&mut client, &mut [0]).await.unwrap_or(0), 0);
         };
-        let upload = upload(data, Box::new(target), plain(Form::Image), Cancel::new(cancelled));
+        let upload = upload(data, Box::new(target), plain(Representation::Image), Cancel::new(cancelled));
         let (received, ()) = tokio::join!(upload, client);
         let result = received.unwrap().result;
         assert!(matches!(result, Err(TransferError::Cancelled)), "{result:?}");
@@ -424,14 +426,14 @@ mod tests {
 
     #[tokio::test]
     async fn to_a_writer_in_both_forms() {
-        for (form, want) in [(Form::Image, &b"a\r\nb\r"[..]), (Form::Ascii, b"a\nb\r")] {
+        for (representation, want) in [(Representation::Image, &b"a\r\nb\r"[..]), (Representation::Ascii, b"a\nb\r")] {
             let (writer, mut read) = tokio::io::duplex(64);
             let target = Plain { path: FtpPath::root(), writer, file: None };
             let (data, mut client) = loopback().await;
             let (_cancel, cancelled) = oneshot::channel();
             client.write_all(b"a\r\nb\r").await.unwrap();
             drop(client);
-            let received = upload(data, Box::new(target), plain(form), Cancel::new(cancelled)).await.unwrap();
+            let received = upload(data, Box::new(target), plain(representation), Cancel::new(cancelled)).await.unwrap();
             received.result.unwrap();
             drop(received.upload);
             let mut got = Vec::new();

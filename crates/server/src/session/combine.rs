@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use port21_proto::FtpPath;
 use port21_proto::listing::Entry;
-use port21_proto::server::{Form, Placement, StorageError};
+use port21_proto::server::{Placement, Representation, StorageError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
@@ -64,7 +64,7 @@ impl Combination<'_> {
                 Err(error) => return Err(refused(storage, error, part, &held).await),
             }
         }
-        let old = match storage.size(self.target, Form::Image).await {
+        let old = match storage.size(self.target, Representation::Image).await {
             Ok(size) => Some(size),
             Err(StorageError::NotFound) => None,
             Err(error) => return Err(error),
@@ -78,7 +78,7 @@ impl Combination<'_> {
             // Written under its own name, the target would lose what it had before that was read.
             commit: if self.commit == CommitMode::Direct { CommitMode::Atomic } else { self.commit },
             told: None,
-            form: Form::Image,
+            representation: Representation::Image,
         };
         let mut upload = match storage.create(request).await {
             Ok(upload) => upload,

@@ -41,13 +41,13 @@ pub(crate) struct Control {
 /// TLS on the connection.
 struct Tls {
     engine: Engine,
-    phase: Phase,
+    state: TlsState,
     /// The operation that changes it, while one does.
     op: Option<OpId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum TlsState {
     Handshake,
     Standing,
     /// close_notify was sent, and the client's is waited for.
@@ -94,14 +94,14 @@ impl Control {
 
     /// Begins TLS: the client speaks next. All that is to be sent in clear was sent.
     pub(crate) fn start_tls(&mut self, op: OpId, engine: Engine) {
-        self.tls = Some(Box::new(Tls { engine, phase: Phase::Handshake, op: Some(op) }));
+        self.tls = Some(Box::new(Tls { engine, state: TlsState::Handshake, op: Some(op) }));
     }
 
     /// Ends TLS behind all that was sent. Where the client has ended its side already: what came behind that in clear.
     pub(crate) fn stop_tls(&mut self, op: OpId) -> Option<Vec<u8>> {
         let tls = self.tls.as_mut()?;
         tls.op = Some(op);
-        tls.phase = if tls.engine.send_end().is_ok() { Phase::Ending } else { Phase::Broken };
+        tls.state = if tls.engine.send_end().is_ok() { TlsState::Ending } else { TlsState::Broken };
         if !tls.engine.is_ended() {
             return None;
         }
@@ -117,7 +117,7 @@ impl Control {
 
     /// Whether the client has ended its side of TLS: nothing more is to be read, unless it is in clear from there on.
     pub(crate) fn is_ended_under_tls(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.phase == Phase::Standing && tls.engine.is_ended())
+        self.tls.as_ref().is_some_and(|tls| tls.state == TlsState::Standing && tls.engine.is_ended())
     }
 
     /// From here on in clear: behind the close_notify that may still have to be sent.
@@ -159,7 +159,7 @@ impl Control {
             }
             return Ok(());
         };
-        if tls.phase == Phase::Standing && !out.is_empty() {
+        if tls.state == TlsState::Standing && !out.is_empty() {
             tls.engine.send(&out).map_err(io::Error::other)?;
         }
         let patience = Patience::new(self.write_timeout, tls.engine.outgoing().len());
@@ -243,7 +243,7 @@ impl Control {
         // It fits, or the client has left so much unread that it will not read this either.
         match &mut self.tls {
             None => drop(rustix::net::send(&self.stream, line.as_bytes(), SendFlags::DONTWAIT)),
-            Some(tls) if tls.phase == Phase::Standing => {
+            Some(tls) if tls.state == TlsState::Standing => {
                 if tls.engine.send(line.as_bytes()).is_ok() {
                     tls.end_now(&self.stream);
                 }
@@ -258,7 +258,7 @@ impl Control {
     /// has ended its side, if it has.
     pub(crate) async fn close(&mut self) -> Option<Closing> {
         if let Some(tls) = &mut self.tls
-            && tls.phase == Phase::Standing
+            && tls.state == TlsState::Standing
         {
             tls.end_now(&self.stream);
         }
@@ -287,28 +287,28 @@ impl Tls {
     /// So many bytes of ciphertext have come.
     fn received(&mut self, bytes: usize, plain: &mut Vec<u8>) -> (Read, Option<(OpId, Switched)>) {
         let result = self.engine.received(bytes, plain);
-        let was = self.phase;
+        let was = self.state;
         let (read, switched) = match (result, was) {
             // The alert is still to be sent.
-            (Err(error), Phase::Handshake) => (Read::Some(bytes), Some(Switched::Failed(error))),
+            (Err(error), TlsState::Handshake) => (Read::Some(bytes), Some(Switched::Failed(error))),
             (Err(error), _) => (Read::Broken, Some(Switched::Failed(error))),
-            (Ok(()), Phase::Handshake) if !self.engine.is_handshaking() => {
+            (Ok(()), TlsState::Handshake) if !self.engine.is_handshaking() => {
                 (Read::Some(bytes), Some(Switched::Secured(self.engine.description())))
             }
-            (Ok(()), Phase::Ending) if self.engine.is_ended() => {
+            (Ok(()), TlsState::Ending) if self.engine.is_ended() => {
                 // RFC 4217 section 12: what follows came in clear, and goes on from there.
                 plain.extend_from_slice(self.engine.behind_the_end());
                 (Read::Some(bytes), Some(Switched::Cleared))
             }
             (Ok(()), _) => return (Read::Some(bytes), None),
         };
-        self.phase = if matches!(switched, Some(Switched::Secured(_))) { Phase::Standing } else { Phase::Broken };
+        self.state = if matches!(switched, Some(Switched::Secured(_))) { TlsState::Standing } else { TlsState::Broken };
         (read, self.op.take().zip(switched))
     }
 
     /// The connection has ended, or is broken.
     fn lost(&mut self) -> Option<(OpId, Switched)> {
-        self.phase = Phase::Broken;
+        self.state = TlsState::Broken;
         Some((self.op.take()?, Switched::Failed(TlsError::Truncated)))
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use port21_proto::server::{Action, Form, LoginError, StorageError, TlsError, TransferError};
+use port21_proto::server::{Action, LoginError, Representation, StorageError, TlsError, TransferError};
 use port21_proto::text::Shown;
 use port21_proto::{FtpPath, Secret};
 use tracing::{debug, info, warn};
@@ -49,7 +49,7 @@ pub(super) struct Carried {
     pub(super) path: FtpPath,
     pub(super) bytes: u64,
     pub(super) took: Duration,
-    pub(super) form: Form,
+    pub(super) representation: Representation,
 }
 
 impl Log {
@@ -235,8 +235,8 @@ impl Log {
     }
 
     fn deed(&self, carried: Carried, whole: bool) -> Deed {
-        let Carried { direction, path, bytes, took, form } = carried;
-        Deed::Transferred { direction, file: self.file(&path), path, bytes, took, form, whole }
+        let Carried { direction, path, bytes, took, representation } = carried;
+        Deed::Transferred { direction, file: self.file(&path), path, bytes, took, representation, whole }
     }
 
     /// The file of this machine that a path of the account names.

@@ -36,7 +36,7 @@ use crate::events::Events;
 use crate::limits::Place;
 use crate::proxy::Ends;
 use crate::registry::Seat;
-use crate::shared::{Phase, Shared};
+use crate::shared::{Notice, Shared};
 use control::{Control, Read, Switched};
 use kind::Kind;
 use log::Log;
@@ -60,7 +60,7 @@ pub(crate) struct Session {
     events: Option<Arc<Events>>,
     place: Arc<Place>,
     seat: Seat,
-    shutdown: watch::Receiver<Phase>,
+    shutdown: watch::Receiver<Notice>,
 }
 
 impl Session {
@@ -74,7 +74,7 @@ impl Session {
         ends: Ends,
         tls: TlsMode,
         place: Place,
-        shutdown: watch::Receiver<Phase>,
+        shutdown: watch::Receiver<Notice>,
     ) -> std::io::Result<Session> {
         let Ends { peer, server, .. } = ends;
         let control = Control::new(stream, shared.settings.write_timeout)?;
@@ -130,7 +130,7 @@ impl Session {
                     self.read();
                 }
                 Ok(()) = self.shutdown.changed() => {
-                    if *self.shutdown.borrow_and_update() == Phase::Over {
+                    if *self.shutdown.borrow_and_update() == Notice::Over {
                         return Box::pin(self.cut_off("421 The server has shut down.")).await;
                     }
                     self.machine.handle_shutdown(self.shared.clock.now());

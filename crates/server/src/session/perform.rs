@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use port21_proto::listing::Entry;
 use port21_proto::server::{
-    Action, Changes, DataError, Form, LoginError, Opened, Outcome, SiteId, StorageError, TransferError, Transferred,
+    Action, Changes, DataError, LoginError, Opened, Outcome, Representation, SiteId, StorageError, TransferError,
+    Transferred,
 };
 use port21_proto::{FtpPath, Secret, Time};
 use tokio::sync::oneshot;
@@ -219,7 +220,8 @@ impl Performer {
         }
         drop(moving);
         let (bytes, took) = (meter.bytes(), self.shared.clock.now().since(began));
-        self.log.transfer(Carried { direction, path, bytes, took, form: terms.encoding.form }, &result);
+        self.log
+            .transfer(Carried { direction, path, bytes, took, representation: terms.encoding.representation }, &result);
         let outcome = Outcome::Transferred(Transferred { bytes, result, digest });
         Done { held: held.filter(|held| matches!(held, Held::Upload(_))), ..outcome.into() }
     }
@@ -256,16 +258,17 @@ impl Performer {
     pub(super) async fn on_account(&self, account: &Account, action: Action, cancel: &mut Cancel) -> Done {
         let (storage, uploads) = (&*account.storage, &account.uploads);
         match action {
-            Action::Open { path, from, to, form } => match self
-                .open(storage, &path, from..to.unwrap_or(u64::MAX), form)
+            Action::Open { path, from, to, representation } => match self
+                .open(storage, &path, from..to.unwrap_or(u64::MAX), representation)
                 .await
             {
                 Ok((source, size)) => Done::holding(Outcome::Opened(Ok(Opened { size })), Held::Source(source, path)),
                 Err(error) => Outcome::Opened(Err(error)).into(),
             },
-            Action::Create { path, placement, overwrite, announced, told, form } => {
+            Action::Create { path, placement, overwrite, announced, told, representation } => {
                 let commit = uploads.commit_of(&path).unwrap_or(self.shared.settings.commit);
-                let request = UploadRequest { path: &path, placement, overwrite, announced, commit, told, form };
+                let request =
+                    UploadRequest { path: &path, placement, overwrite, announced, commit, told, representation };
                 match storage.create(request).await {
                     Ok(upload) => Done::holding(Outcome::Created(Ok(upload.path().clone())), Held::Upload(upload)),
                     Err(error) => Outcome::Created(Err(error)).into(),
@@ -296,10 +299,12 @@ impl Performer {
                 }
                 entry => Outcome::Entry(entry.map(Box::new)).into(),
             },
-            Action::Size { path, form } => match storage.size(&path, form).await {
+            Action::Size { path, representation } => match storage.size(&path, representation).await {
                 Err(StorageError::NotFound) => match part(storage, &path).await {
                     // Where in a text its bytes end on the wire, nobody can tell.
-                    Ok(_) if form == Form::Ascii => Outcome::Size(Err(StorageError::TooCostly)).into(),
+                    Ok(_) if representation == Representation::Ascii => {
+                        Outcome::Size(Err(StorageError::TooCostly)).into()
+                    }
                     outcome => outcome.unwrap_or_else(|e| Outcome::Size(Err(e))).into(),
                 },
                 size => Outcome::Size(size).into(),
@@ -330,14 +335,14 @@ impl Performer {
         storage: &dyn Storage,
         path: &FtpPath,
         bytes: Range<u64>,
-        form: Form,
+        representation: Representation,
     ) -> Result<(Source, Option<u64>), StorageError> {
         let source = match storage.open_read(path, bytes.start).await {
             // draft-bryan-ftp-range-08 section 4.3: a range behind the end of the file is no bytes, and no error.
             Err(StorageError::BadOffset) if bytes.end < u64::MAX => Source::empty(),
             source => source?.at_most(bytes.end.saturating_sub(bytes.start)),
         };
-        let size = source.wire_size(form).await;
+        let size = source.wire_size(representation).await;
         Ok((source, size))
     }
 

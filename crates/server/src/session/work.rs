@@ -153,8 +153,8 @@ impl Work {
                 Ok(guard) => self.spawn(operation, async move { performer.listen(ipv4, guard) }),
                 Err(why) => self.refuse(operation, why),
             },
-            Action::Transfer { job, data, form, mode, level, direction: _, protection } => {
-                self.transfer(operation, job, data, Encoding { form, mode, level }, protection);
+            Action::Transfer { job, data, representation, mode, level, direction: _, protection } => {
+                self.transfer(operation, job, data, Encoding { representation, mode, level }, protection);
             }
             Action::Sync { job, until } => match self.take(job) {
                 Some(Held::Upload(upload)) => {

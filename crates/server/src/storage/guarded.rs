@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::listing::{Entry, EntryKind};
-use port21_proto::server::{Form, ListRequest, StorageError};
+use port21_proto::server::{ListRequest, Representation, StorageError};
 use port21_proto::verb::Permission;
 
 use super::rules::Rules;
@@ -126,8 +126,8 @@ impl Storage for Guarded {
         })
     }
 
-    fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64> {
-        self.guard(path, Permission::List, || self.inner.size(path, form))
+    fn size<'a>(&'a self, path: &'a FtpPath, representation: Representation) -> Answer<'a, u64> {
+        self.guard(path, Permission::List, || self.inner.size(path, representation))
     }
 
     fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
@@ -321,8 +321,9 @@ mod tests {
 
     async fn upload(files: &dyn Storage, name: &str, placement: Placement) -> Result<FtpPath, StorageError> {
         let (path, commit) = (path(name), CommitMode::Atomic);
-        let (announced, told, form) = (None, None, Form::Image);
-        let request = UploadRequest { path: &path, placement, overwrite: true, announced, commit, told, form };
+        let (announced, told, representation) = (None, None, Representation::Image);
+        let request =
+            UploadRequest { path: &path, placement, overwrite: true, announced, commit, told, representation };
         let upload = files.create(request).await?;
         let path = upload.path().clone();
         upload.commit().await?;
@@ -365,7 +366,7 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("in/there")).unwrap(), b"text");
         files.enter(&path("/in")).await.unwrap();
         assert_eq!(files.open_read(&path("/in/there"), 0).await.err(), Some(StorageError::Denied));
-        assert_eq!(files.size(&path("/in/there"), Form::Image).await, Err(StorageError::Denied));
+        assert_eq!(files.size(&path("/in/there"), Representation::Image).await, Err(StorageError::Denied));
         assert_eq!(listed(&*files, facts("/in")).await, Err(StorageError::Denied));
         // Whether a name is there is not told either.
         for name in ["/in/there", "/in/nothing"] {

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::ascii::ToWire;
 use port21_proto::listing::Entry;
-use port21_proto::server::{Form, ListRequest, Placement, StorageError, Told};
+use port21_proto::server::{ListRequest, Placement, Representation, StorageError, Told};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use guarded::Guarded;
@@ -100,9 +100,9 @@ pub trait Storage: Send + Sync {
     /// How many bytes a transfer of the file would have.
     ///
     /// # Errors
-    /// [`StorageError::TooCostly`] where [`Form::Ascii`] would mean reading more than [`COUNTED`] bytes; as for
-    /// [`Storage::open_read`].
-    fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64>;
+    /// [`StorageError::TooCostly`] where [`Representation::Ascii`] would mean reading more than [`COUNTED`] bytes; as
+    /// for [`Storage::open_read`].
+    fn size<'a>(&'a self, path: &'a FtpPath, representation: Representation) -> Answer<'a, u64>;
 
     /// Whether this may be the working directory.
     ///
@@ -229,14 +229,16 @@ impl Source {
 
     /// How many bytes a transfer of this source has on the wire, where that is known without reading more than
     /// [`COUNTED`] bytes.
-    pub fn wire_size(&self, form: Form) -> impl Future<Output = Option<u64>> + Send + use<> {
-        let known = match (self, form) {
-            (Source::File { len, .. }, Form::Image) => Some(*len),
-            (Source::Reader { len, .. }, Form::Image) => *len,
-            (_, Form::Ascii) => None,
+    pub fn wire_size(&self, representation: Representation) -> impl Future<Output = Option<u64>> + Send + use<> {
+        let known = match (self, representation) {
+            (Source::File { len, .. }, Representation::Image) => Some(*len),
+            (Source::Reader { len, .. }, Representation::Image) => *len,
+            (_, Representation::Ascii) => None,
         };
-        let text = match (self, form) {
-            (Source::File { file, len }, Form::Ascii) if *len <= COUNTED => file.try_clone().ok().map(|f| (f, *len)),
+        let text = match (self, representation) {
+            (Source::File { file, len }, Representation::Ascii) if *len <= COUNTED => {
+                file.try_clone().ok().map(|f| (f, *len))
+            }
             _ => None,
         };
         async move {
@@ -285,7 +287,7 @@ pub struct UploadRequest<'a> {
     /// mean to go on from there.
     pub told: Option<Told>,
     /// How the bytes come: of a text that breaks off nothing is kept to go on with.
-    pub form: Form,
+    pub representation: Representation,
 }
 
 /// An upload that was begun. Dropped before it was committed, it was interrupted: no file has changed, but what was

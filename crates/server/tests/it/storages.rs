@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::listing::Entry;
-use port21_proto::server::{Form, ListRequest, StorageError};
+use port21_proto::server::{ListRequest, Representation, StorageError};
 use port21_server::Storage;
 use port21_server::storage::{Answer, Hold, Listing, Sink, Source, Upload, UploadRequest};
 
@@ -27,8 +27,8 @@ macro_rules! the_others {
         fn stat<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Entry> {
             self.$files.stat(path)
         }
-        fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64> {
-            self.$files.size(path, form)
+        fn size<'a>(&'a self, path: &'a FtpPath, representation: Representation) -> Answer<'a, u64> {
+            self.$files.size(path, representation)
         }
         fn enter<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
             self.$files.enter(path)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::listing::Entry;
-use port21_proto::server::{Form, ListRequest};
+use port21_proto::server::{ListRequest, Representation};
 use port21_server::Storage;
 use port21_server::storage::{Answer, Listing, Sink, Source, Upload, UploadRequest};
 
@@ -166,8 +166,8 @@ macro_rules! all_but_create {
         fn stat<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Entry> {
             self.$files.stat(path)
         }
-        fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64> {
-            self.$files.size(path, form)
+        fn size<'a>(&'a self, path: &'a FtpPath, representation: Representation) -> Answer<'a, u64> {
+            self.$files.size(path, representation)
         }
         fn enter<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
             self.$files.enter(path)

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
-use port21_proto::parameters::Form;
+use port21_proto::parameters::Representation;
 use port21_proto::reply::{CodeClass, Text};
 use port21_proto::{Code, SessionEvent, Time, Verb, addr};
 
@@ -42,7 +42,7 @@ struct Run {
     since: Time,
     bytes: u64,
     segments: Option<u64>,
-    form: Form,
+    representation: Representation,
 }
 
 pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
@@ -122,8 +122,10 @@ impl Builder<'_> {
                 );
             }
             EventKind::Data { connection, from, since, bytes, segments } => {
-                let form = self.session.transfer_of(*connection).map_or(Form::Image, |t| t.form);
-                let run = Run { from: *from, since: (*since).min(at), bytes: *bytes, segments: *segments, form };
+                let representation =
+                    self.session.transfer_of(*connection).map_or(Representation::Image, |t| t.representation);
+                let run =
+                    Run { from: *from, since: (*since).min(at), bytes: *bytes, segments: *segments, representation };
                 self.data(at, *connection, run);
             }
             EventKind::Note { text, .. } => {
@@ -354,8 +356,8 @@ impl Run {
         let segments = self.segments.map(|n| format!("{}, ", words::counted(n, "segment", "segments")));
         let within = (!took.is_zero()).then(|| format!(" in {}", words::duration(took)));
         let rate = words::rate(self.bytes, took).map(|rate| format!(", {rate}"));
-        let form = if self.form == Form::Ascii { " · ASCII" } else { "" };
-        [segments, Some(words::bytes(self.bytes)), within, rate, Some(form.to_owned())].into_iter().flatten().collect()
+        let text = if self.representation == Representation::Ascii { " · ASCII" } else { "" };
+        [segments, Some(words::bytes(self.bytes)), within, rate, Some(text.to_owned())].into_iter().flatten().collect()
     }
 }
 

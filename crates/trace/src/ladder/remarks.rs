@@ -1,7 +1,7 @@
 //! What is said beside the rows: what each step is for, and what a refusal means.
 
 use port21_proto::event::{Connection, End, EventKind, Purpose};
-use port21_proto::parameters::Form;
+use port21_proto::parameters::Representation;
 use port21_proto::{Code, Verb};
 
 use super::codes::meaning;
@@ -181,10 +181,10 @@ pub(super) fn reply(
 
 pub(super) fn data(t: &Transfer) -> Remark {
     let what = if t.is_listing() { "The listing".to_owned() } else { t.name.clone() };
-    let form = if t.form == Form::Ascii { ", as text" } else { "" };
+    let text = if t.representation == Representation::Ascii { ", as text" } else { "" };
     match t.ending {
-        Ending::Failed(_) => notice(format!("{what}{form}: only a part of it came across")),
-        _ => narration(format!("{what}{form}")),
+        Ending::Failed(_) => notice(format!("{what}{text}: only a part of it came across")),
+        _ => narration(format!("{what}{text}")),
     }
 }
 

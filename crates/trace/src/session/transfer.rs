@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use port21_proto::event::{ConnectionId, End, EventKind, Purpose};
-use port21_proto::parameters::Form;
+use port21_proto::parameters::Representation;
 use port21_proto::{Code, Verb, addr};
 
 use super::{Exchange, Session};
@@ -56,7 +56,7 @@ pub struct Transfer {
     /// The address that was announced; EPSV announces a port of the control connection's server.
     pub announced: Option<SocketAddr>,
     /// How the data is represented.
-    pub form: Form,
+    pub representation: Representation,
     /// The byte that it starts at (REST).
     pub from: u64,
     /// The data connection, where one was seen.
@@ -82,7 +82,7 @@ impl Transfer {
 #[derive(Clone, Copy, Default)]
 struct Pending {
     announcement: Option<usize>,
-    form: Form,
+    representation: Representation,
     rest: u64,
 }
 
@@ -99,14 +99,14 @@ pub(super) fn link(session: &mut Session) {
             Verb::Port | Verb::Eprt | Verb::Pasv | Verb::Epsv if accepted => pending.announcement = Some(i),
             Verb::Type if accepted => {
                 let ascii = argument.trim_ascii_start().first().is_none_or(|b| b.eq_ignore_ascii_case(&b'A'));
-                pending.form = if ascii { Form::Ascii } else { Form::Image };
+                pending.representation = if ascii { Representation::Ascii } else { Representation::Image };
             }
             Verb::Rest if accepted => {
                 pending.rest = std::str::from_utf8(argument).ok().and_then(|n| n.trim().parse().ok()).unwrap_or(0);
             }
             Verb::Rein => *pending = Pending::default(),
             Verb::Retr | Verb::Stor | Verb::Stou | Verb::Appe | Verb::List | Verb::Nlst | Verb::Mlsd => {
-                let Pending { announcement, form, rest } = *pending;
+                let Pending { announcement, representation, rest } = *pending;
                 (pending.announcement, pending.rest) = (None, 0);
                 let setup = announcement.and_then(|a| session.exchanges.get(a));
                 let (mode, announced) = setup.map_or((None, None), |setup| announced(session, setup));
@@ -118,7 +118,7 @@ pub(super) fn link(session: &mut Session) {
                     mode,
                     setup: setup.and_then(|s| s.verb),
                     announced,
-                    form: form_of_reply(session, exchange).unwrap_or(form),
+                    representation: representation_of_reply(session, exchange).unwrap_or(representation),
                     from: rest,
                     connection: None,
                     bytes: 0,
@@ -172,14 +172,14 @@ fn announced(session: &Session, setup: &Exchange) -> (Option<Mode>, Option<Socke
 }
 
 /// ASCII or BINARY, as the 150 reply has it.
-fn form_of_reply(session: &Session, exchange: &Exchange) -> Option<Form> {
+fn representation_of_reply(session: &Session, exchange: &Exchange) -> Option<Representation> {
     let first = session.events.get(*exchange.replies.first()?)?;
     let EventKind::Reply { code, lines, .. } = &first.kind else { return None };
     let text = lines.last().filter(|_| code.is_preliminary())?.to_ascii_uppercase();
     let has = |word: &[u8]| text.windows(word.len()).any(|w| w == word);
     match (has(b"ASCII MODE"), has(b"BINARY MODE")) {
-        (true, false) => Some(Form::Ascii),
-        (false, true) => Some(Form::Image),
+        (true, false) => Some(Representation::Ascii),
+        (false, true) => Some(Representation::Image),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What a hook is told: one JSON object.
 
-use port21_proto::server::Form;
+use port21_proto::server::Representation;
 use port21_server::{Activity, Deed, Direction};
 use serde_json::{Map, Value};
 
@@ -62,10 +62,10 @@ impl Message {
                 put_bytes(&mut put, "file", file.as_os_str().as_encoded_bytes());
             }
         }
-        if let Deed::Transferred { bytes, took, form, .. } = &activity.deed {
+        if let Deed::Transferred { bytes, took, representation, .. } = &activity.deed {
             put("bytes", (*bytes).into());
             put("seconds", took.as_secs_f64().into());
-            put("type", if *form == Form::Ascii { "ascii" } else { "image" }.into());
+            put("type", if *representation == Representation::Ascii { "ascii" } else { "image" }.into());
         }
         let mut json = Value::Object(fields).to_string().into_bytes();
         json.push(b'\n');

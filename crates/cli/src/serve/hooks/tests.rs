@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::AtomicU32;
 
-use port21_proto::server::{Form, LoginError};
+use port21_proto::server::{LoginError, Representation};
 use port21_proto::{FtpPath, Time};
 use port21_server::{Deed, Direction};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,7 +29,15 @@ fn activity(deed: Deed) -> Activity {
 fn upload(name: &[u8], whole: bool) -> Activity {
     let path = FtpPath::new([b"/", name].concat()).unwrap();
     let took = Duration::from_millis(1500);
-    activity(Deed::Transferred { direction: Direction::Up, path, file: None, bytes: 5, took, form: Form::Image, whole })
+    activity(Deed::Transferred {
+        direction: Direction::Up,
+        path,
+        file: None,
+        bytes: 5,
+        took,
+        representation: Representation::Image,
+        whole,
+    })
 }
 
 fn count(of: &AtomicU64) -> u64 {

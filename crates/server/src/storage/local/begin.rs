@@ -6,7 +6,7 @@ use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use port21_proto::FtpPath;
-use port21_proto::server::{Form, Placement, StorageError, Told};
+use port21_proto::server::{Placement, Representation, StorageError, Told};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 use rustix::fs::{accessat, fstat, ftruncate, openat};
 use rustix::io::{Errno, dup};
@@ -34,7 +34,7 @@ pub(super) struct Begin {
     pub(super) announced: Option<u64>,
     pub(super) commit: CommitMode,
     pub(super) told: Option<Told>,
-    pub(super) form: Form,
+    pub(super) representation: Representation,
     /// The permissions of a new file.
     pub(super) mode: Mode,
     /// Whose upload it is, where one client at a time uses the account.
@@ -66,7 +66,7 @@ impl Begin {
             accessat(&place.dir, place.name.as_slice(), Access::WRITE_OK, AtFlags::EACCESS)?;
         }
         let opened = self.open(place, there, &mut claim)?;
-        let spoilt = self.form == Form::Ascii;
+        let spoilt = self.representation == Representation::Ascii;
         let mut upload = LocalUpload::new(self.path, self.commit, opened, spoilt, claim);
         if let Some(bytes) = self.announced.filter(|bytes| *bytes > 0) {
             // Guests, and who shares an account with others, would take room from them without sending a byte.
@@ -96,7 +96,9 @@ impl Begin {
             (Placement::At(1..), None, _) => Err(StorageError::BadOffset.into()),
             (_, there, _) => {
                 // What is left of a text nobody could go on with: it is not to be found again.
-                let part_to_be = there.is_none() && self.commit != CommitMode::Direct && self.form == Form::Image;
+                let part_to_be = there.is_none()
+                    && self.commit != CommitMode::Direct
+                    && self.representation == Representation::Image;
                 if let Some(part) = part.as_ref().filter(|_| !part_to_be) {
                     // Of an upload that has nothing to do with the file that is there, or that will be.
                     self.forget_part(&place, part)?;
@@ -142,7 +144,7 @@ impl Begin {
 
     /// Behind what an interrupted upload has left.
     fn go_on(&self, place: Place, part: Option<Vec<u8>>, size: u64) -> Result<Opened, Failure> {
-        let Some(part) = part.filter(|_| self.form == Form::Image) else {
+        let Some(part) = part.filter(|_| self.representation == Representation::Image) else {
             return Err(StorageError::NoResume.into());
         };
         let (aside, file) = Aside::take_up(place.dir, part, size)?;

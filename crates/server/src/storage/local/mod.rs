@@ -50,7 +50,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::listing::Entry;
-use port21_proto::server::{Form, ListRequest, StorageError};
+use port21_proto::server::{ListRequest, Representation, StorageError};
 use port21_proto::verb::Permissions;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
@@ -247,10 +247,11 @@ impl Storage for LocalFs {
     }
 
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>> {
-        let UploadRequest { path, placement, overwrite, announced, commit, told, form } = request;
+        let UploadRequest { path, placement, overwrite, announced, commit, told, representation } = request;
         let (owner, quota) = (self.settings.owner.clone(), self.settings.quota.clone());
         let (path, mode, parts_of) = (path.clone(), self.mode(0o666), self.settings.parts_of());
-        let begin = Begin { path, placement, overwrite, announced, commit, told, form, mode, owner, parts_of, quota };
+        let begin =
+            Begin { path, placement, overwrite, announced, commit, told, representation, mode, owner, parts_of, quota };
         Box::pin(self.begin(begin))
     }
 
@@ -293,13 +294,15 @@ impl Storage for LocalFs {
         }))
     }
 
-    fn size<'a>(&'a self, path: &'a FtpPath, form: Form) -> Answer<'a, u64> {
+    fn size<'a>(&'a self, path: &'a FtpPath, representation: Representation) -> Answer<'a, u64> {
         Box::pin(async move {
-            match form {
-                Form::Image => {
+            match representation {
+                Representation::Image => {
                     self.look(path, |tree, path, lookup| regular_size(&tree.open(path, LOOK, lookup)?)).await
                 }
-                Form::Ascii => self.open_read(path, 0).await?.wire_size(form).await.ok_or(StorageError::TooCostly),
+                Representation::Ascii => {
+                    self.open_read(path, 0).await?.wire_size(representation).await.ok_or(StorageError::TooCostly)
+                }
             }
         })
     }

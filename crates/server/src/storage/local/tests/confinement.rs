@@ -159,7 +159,7 @@ async fn only_regular_files_are_transferred_and_nothing_hangs() {
     for fs in [&place.fs, &place.walking()] {
         for special in ["fifo", "socket", "link"] {
             assert_eq!(get(fs, special, 0).await, Err(StorageError::NotARegularFile), "{special}");
-            assert_eq!(fs.size(&path(special), Form::Image).await, Err(StorageError::NotARegularFile));
+            assert_eq!(fs.size(&path(special), Representation::Image).await, Err(StorageError::NotARegularFile));
             for placement in [Placement::Whole, Placement::End, Placement::At(1)] {
                 for commit in [CommitMode::Atomic, CommitMode::Direct] {
                     let put = Put { placement, commit, ..Put::new(fs, special) };

@@ -107,7 +107,7 @@ struct Put<'a> {
     announced: Option<u64>,
     commit: CommitMode,
     told: Option<Told>,
-    form: Form,
+    representation: Representation,
 }
 
 impl Put<'_> {
@@ -120,14 +120,14 @@ impl Put<'_> {
             announced: None,
             commit: CommitMode::Atomic,
             told: None,
-            form: Form::Image,
+            representation: Representation::Image,
         }
     }
 
     /// Begins the upload and writes its bytes.
     async fn write(&self, text: &str) -> Result<Box<dyn Upload>, StorageError> {
-        let Put { placement, overwrite, announced, commit, told, form, .. } = *self;
-        let request = UploadRequest { path: &self.path, placement, overwrite, announced, commit, told, form };
+        let Put { placement, overwrite, announced, commit, told, representation, .. } = *self;
+        let request = UploadRequest { path: &self.path, placement, overwrite, announced, commit, told, representation };
         let mut upload = self.fs.create(request).await?;
         match upload.sink() {
             Sink::File(file) => (&*file).write_all(text.as_bytes()).unwrap(),

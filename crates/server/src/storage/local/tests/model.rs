@@ -25,7 +25,7 @@ enum Deed {
         len: usize,
         announced: Option<u64>,
         commit: CommitMode,
-        form: Form,
+        representation: Representation,
         then: Then,
     },
     /// Goes on with what broke off, by APPE or by REST + STOR: from where the account was told, or a listing shows.
@@ -71,17 +71,17 @@ fn deed() -> impl Strategy<Value = (usize, Deed)> {
         1 => Just(CommitMode::Durable),
         1 => Just(CommitMode::Direct)
     ];
-    let form = prop_oneof![5 => Just(Form::Image), 1 => Just(Form::Ascii)];
+    let representation = prop_oneof![5 => Just(Representation::Image), 1 => Just(Representation::Ascii)];
     let announced = prop_oneof![3 => Just(None), 1 => (0..80_u64).prop_map(Some)];
     let then = || prop_oneof![1 => Just(Then::Waits), 1 => (0..10_usize).prop_map(Then::IsCut), 2 => Just(Then::Ends)];
-    let begin = (name(), how, 1..20_usize, announced, commit, form, then());
-    let begin = begin.prop_map(|(name, how, len, announced, commit, form, then)| Deed::Begin {
+    let begin = (name(), how, 1..20_usize, announced, commit, representation, then());
+    let begin = begin.prop_map(|(name, how, len, announced, commit, representation, then)| Deed::Begin {
         name,
         how,
         len,
         announced,
         commit,
-        form,
+        representation,
         then,
     });
     let deed = prop_oneof![
@@ -148,7 +148,7 @@ struct Running {
     effect: Effect,
     /// What the file is to be in the end, where it goes on with an upload that broke off.
     goes_on: Option<Vec<u8>>,
-    form: Form,
+    representation: Representation,
 }
 
 #[derive(Clone, PartialEq)]
@@ -181,11 +181,11 @@ impl World {
     async fn happens(&mut self, who: usize, deed: &Deed) {
         let at = |name: usize| path(NAMES[name]);
         match *deed {
-            Deed::Begin { name, how, len, announced, commit, form, then } => {
+            Deed::Begin { name, how, len, announced, commit, representation, then } => {
                 if self.accounts[who].upload.is_none() {
                     self.fresh += 1;
                     let bytes = vec![self.fresh; len];
-                    self.begins(who, name, how, (bytes, None), (announced, commit, form)).await;
+                    self.begins(who, name, how, (bytes, None), (announced, commit, representation)).await;
                     self.goes_on(who, then).await;
                 }
             }
@@ -200,7 +200,7 @@ impl World {
             Deed::Cut => self.is_cut(who, false).await,
             Deed::Size(name) => {
                 let account = &mut self.accounts[who];
-                let size = account.fs.size(&at(name), Form::Image).await.ok();
+                let size = account.fs.size(&at(name), Representation::Image).await.ok();
                 assert_eq!(size, self.files.get(&name).map(|bytes| bytes.len() as u64));
                 account.told.remove(&name);
                 match (size, account.fs.part(&at(name)).await) {
@@ -287,7 +287,7 @@ impl World {
             (_, false) => How::End,
         };
         let bytes = rest_of_it.to_vec();
-        self.begins(who, name, how, (bytes, Some(want)), (None, CommitMode::Atomic, Form::Image)).await;
+        self.begins(who, name, how, (bytes, Some(want)), (None, CommitMode::Atomic, Representation::Image)).await;
     }
 
     async fn begins(
@@ -296,7 +296,7 @@ impl World {
         name: usize,
         how: How,
         (bytes, goes_on): (Vec<u8>, Option<Vec<u8>>),
-        (announced, commit, form): (Option<u64>, CommitMode, Form),
+        (announced, commit, representation): (Option<u64>, CommitMode, Representation),
     ) {
         let is_busy = self.is_busy(name);
         let there = self.files.get(&name).map(Vec::len);
@@ -314,7 +314,9 @@ impl World {
         };
         let part = account.parts.get(&name);
         let broke_off = account.marks.contains(&name) || there.is_some() && part.is_some();
-        let goes_on_with = |size: u64| match part.filter(|part| part.len() as u64 == size && form == Form::Image) {
+        let goes_on_with = |size: u64| match part
+            .filter(|part| part.len() as u64 == size && representation == Representation::Image)
+        {
             Some(part) => Ok(Effect::Aside { base: part.clone(), over: false }),
             None => Err(StorageError::NoResume),
         };
@@ -331,8 +333,15 @@ impl World {
             (How::At(_), None, _) => Err(StorageError::BadOffset),
             (How::End, None, _) => Ok(afresh()),
         };
-        let request =
-            UploadRequest { path: &path(NAMES[name]), placement, overwrite: true, announced, commit, told, form };
+        let request = UploadRequest {
+            path: &path(NAMES[name]),
+            placement,
+            overwrite: true,
+            announced,
+            commit,
+            told,
+            representation,
+        };
         let begun = account.fs.create(request).await;
         let is_afresh = want.as_ref().is_ok_and(|effect| *effect == afresh() && !matches!(how, How::At(_)));
         let is_afresh = is_afresh && !(there.is_some() && matches!(how, How::End));
@@ -351,7 +360,7 @@ impl World {
                 {
                     self.files.insert(name, Vec::new());
                 }
-                account.upload = Some(Running { upload, name, bytes, sent: 0, effect, goes_on, form });
+                account.upload = Some(Running { upload, name, bytes, sent: 0, effect, goes_on, representation });
             }
             (Err(StorageError::OverQuota), Ok(_)) => {
                 if direct && is_afresh {
@@ -429,7 +438,8 @@ impl World {
             }
             Effect::Aside { base, .. } => {
                 let part = [&base, sent].concat();
-                if part.is_empty() || spoilt || running.form == Form::Ascii || OWNERS[who].is_none() {
+                if part.is_empty() || spoilt || running.representation == Representation::Ascii || OWNERS[who].is_none()
+                {
                     account.parts.remove(&name);
                     account.wants.remove(&name);
                 } else {

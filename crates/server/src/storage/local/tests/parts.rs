@@ -44,7 +44,11 @@ async fn an_interrupted_upload_is_kept_and_goes_on() {
         let place = Place::with(ann());
         broken(&Put { commit, ..Put::new(&place.fs, "a") }, "12345").await;
         assert_eq!(place.part("a").await, Ok(5));
-        assert_eq!(place.fs.size(&path("a"), Form::Image).await, Err(StorageError::NotFound), "it is no file");
+        assert_eq!(
+            place.fs.size(&path("a"), Representation::Image).await,
+            Err(StorageError::NotFound),
+            "it is no file"
+        );
         // Broken off once more, by an account that has it from the disk: the server was started again.
         broken(&Put { commit, ..at(&place.other(Some("ann")), 5, Some(5)) }, "67").await;
         assert_eq!(place.part("a").await, Ok(7));
@@ -81,7 +85,7 @@ async fn no_upload_goes_on_from_anywhere_else() {
         at(&other, 5, Some(5)),
         end(&other, Some(5)),
         end(&place.other(None), Some(5)),
-        Put { form: Form::Ascii, ..end(&place.fs, Some(5)) },
+        Put { representation: Representation::Ascii, ..end(&place.fs, Some(5)) },
     ] {
         assert_eq!(put.all("x").await, Err(StorageError::NoResume));
         assert_eq!(place.part("a").await, Ok(5));
@@ -123,7 +127,7 @@ async fn nothing_is_kept_that_could_not_be_gone_on_with() {
     broken(&Put::new(&place.fs, "there"), "new").await;
     broken(&Put::new(&place.other(None), "shared"), "new").await;
     broken(&Put::new(&place.fs, "empty"), "").await;
-    broken(&Put { form: Form::Ascii, ..Put::new(&place.fs, "text") }, "new").await;
+    broken(&Put { representation: Representation::Ascii, ..Put::new(&place.fs, "text") }, "new").await;
     let none = LocalFs::open(place.root(), LocalSettings { parts_kept: Duration::ZERO, ..ann() }).unwrap();
     broken(&Put::new(&none, "off"), "new").await;
     broken(&Put { placement: Placement::Unique, ..Put::new(&place.fs, "unique") }, "new").await;
@@ -142,7 +146,7 @@ async fn nothing_is_kept_that_could_not_be_gone_on_with() {
 async fn a_text_is_not_to_be_found_again_even_if_the_server_is_killed() {
     let place = Place::with(ann());
     broken(&Put::new(&place.fs, "a"), "12345").await;
-    let upload = Put { form: Form::Ascii, ..Put::new(&place.fs, "a") }.write("text").await.unwrap();
+    let upload = Put { representation: Representation::Ascii, ..Put::new(&place.fs, "a") }.write("text").await.unwrap();
     assert_eq!(place.part("a").await, Err(StorageError::NotFound));
     upload.commit().await.unwrap();
     assert_eq!(place.names().len(), 1);

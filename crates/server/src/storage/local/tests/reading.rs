@@ -17,16 +17,16 @@ async fn sizes_are_those_of_a_transfer() {
     place.write("text", "a\nb\r\nc\n");
     place.write("large", &"\n".repeat(1 << 20));
     fs::write(place.at("larger"), vec![b'x'; (1 << 20) + 1]).unwrap();
-    let size = async |name: &str, form| place.fs.size(&path(name), form).await;
-    assert_eq!(size("text", Form::Image).await, Ok(7));
-    assert_eq!(size("text", Form::Ascii).await, Ok(9));
-    assert_eq!(size("large", Form::Ascii).await, Ok(2 << 20));
-    assert_eq!(size("larger", Form::Ascii).await, Err(StorageError::TooCostly));
-    assert_eq!(size("/", Form::Image).await, Err(StorageError::IsADirectory));
+    let size = async |name: &str, representation| place.fs.size(&path(name), representation).await;
+    assert_eq!(size("text", Representation::Image).await, Ok(7));
+    assert_eq!(size("text", Representation::Ascii).await, Ok(9));
+    assert_eq!(size("large", Representation::Ascii).await, Ok(2 << 20));
+    assert_eq!(size("larger", Representation::Ascii).await, Err(StorageError::TooCostly));
+    assert_eq!(size("/", Representation::Image).await, Err(StorageError::IsADirectory));
 
     let source = place.fs.open_read(&path("text"), 2).await.unwrap();
-    assert_eq!(source.wire_size(Form::Ascii).await, Some(6));
-    assert_eq!(source.wire_size(Form::Image).await, Some(5));
+    assert_eq!(source.wire_size(Representation::Ascii).await, Some(6));
+    assert_eq!(source.wire_size(Representation::Image).await, Some(5));
     let Source::File { mut file, .. } = source else { unreachable!("local files are files") };
     let mut rest = String::new();
     file.read_to_string(&mut rest).unwrap();
