@@ -76,9 +76,9 @@ pub(crate) struct ServeArgs {
     /// The name that the server calls itself by.
     #[arg(long, value_name = "NAME")]
     pub(crate) host_name: Option<String>,
-    /// Let `port21 status`, `reload` and `kick` speak to the server by this local socket.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) control: Option<PathBuf>,
+    /// Let `port21 status`, `reload`, `kick` and `unban` speak to the server by this local socket.
+    #[arg(long, value_name = "PATH", alias = "control")]
+    pub(crate) socket: Option<PathBuf>,
     /// Serve nothing: say what would be exposed and with which safeguards, and whether the server would start.
     #[arg(long)]
     pub(crate) check: bool,

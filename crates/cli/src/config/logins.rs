@@ -80,12 +80,13 @@ impl Logins {
     }
 
     /// The file that bans are kept in: the one that is named, or one in the service's own directory, where systemd has
-    /// made one.
+    /// made one. There it has a directory for itself, as the server may write in it, and the key of the self-signed
+    /// certificate is beside that.
     pub(crate) fn bans_file(&self) -> Option<PathBuf> {
         let own = || {
             let dirs = std::env::var_os("STATE_DIRECTORY")?;
             let dir = std::env::split_paths(&dirs).next().filter(|dir| dir.is_absolute())?;
-            Some(dir.join("bans.json"))
+            Some(dir.join("bans/bans.json"))
         };
         self.keep_bans.clone().or_else(own)
     }

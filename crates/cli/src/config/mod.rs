@@ -131,6 +131,9 @@ pub(crate) struct Config {
     pub(crate) metrics: Metrics,
     #[serde(rename = "hook")]
     pub(crate) hooks: Vec<Hook>,
+    /// The file that it was read from.
+    #[serde(skip)]
+    pub(crate) path: Option<PathBuf>,
     /// Whether it is that of a `[[host]]`, of those that [`Config::sites`] gives.
     #[serde(skip)]
     pub(crate) is_host: bool,
@@ -160,6 +163,7 @@ impl Default for Config {
             control: Control::default(),
             metrics: Metrics::default(),
             hooks: Vec::new(),
+            path: None,
             is_host: false,
         }
     }
@@ -198,7 +202,7 @@ impl Config {
         let wrong = |mistakes: Vec<Mistake>| {
             Fault::each(Exit::Usage, mistakes.iter().map(|mistake| mistake.in_file(&file)).collect())
         };
-        let mut config = Config::parse(text).map_err(wrong)?;
+        let mut config = Config { path: Some(path.to_owned()), ..Config::parse(text).map_err(wrong)? };
         config.accounts.beside(path);
         config.hosts.iter_mut().for_each(|host| host.beside(path));
         Ok(config)
@@ -257,7 +261,7 @@ impl Config {
         config.passive.advertise = args.advertise.clone().or(config.passive.advertise);
         config.sandbox.mode = args.sandbox.unwrap_or(config.sandbox.mode);
         config.record.directory = args.record.clone().or(config.record.directory);
-        config.control.socket = args.control.clone().or(config.control.socket);
+        config.control.socket = args.socket.clone().or(config.control.socket);
         config.site.host_name = args.host_name.clone().or(config.site.host_name);
         for user in &args.user {
             config.users.push(User::from_flag(user)?);

@@ -108,7 +108,7 @@ fn path(args: &SocketArgs) -> PathBuf {
 fn explain(path: &Path, error: &std::io::Error) -> Fault {
     let what = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-            "no server listens there: is it running, and does it have this `socket` in [control] (or --control)?"
+            "no server listens there: is it running, and does it have this `socket` in [control] (or --socket)?"
         }
         std::io::ErrorKind::PermissionDenied => "only the user that the server runs as, and root, may ask it",
         _ => "cannot ask the server",

@@ -98,6 +98,12 @@ impl Rules {
 fn rights(access: Access) -> BitFlags<AccessFs> {
     match access {
         Access::Read => AccessFs::ReadFile | AccessFs::ReadDir,
+        Access::Append => AccessFs::WriteFile | AccessFs::MakeReg,
+        Access::State => {
+            let change = AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+            AccessFs::ReadFile | AccessFs::WriteFile | change
+        }
+        Access::Socket => AccessFs::MakeSock | AccessFs::RemoveFile,
         Access::Write => {
             let never = AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev;
             AccessFs::from_all(KNOWN) & !never

@@ -111,8 +111,12 @@ fn check_alone() -> anyhow::Result<()> {
 /// A server that cannot read what it serves says so at once, not to its clients.
 fn check_readable(identity: &Identity, grants: &[Grant]) -> anyhow::Result<()> {
     use rustix::fs::{Access as Mode, AtFlags, CWD, accessat};
-    for Grant { path, .. } in grants {
-        let wanted = if path.is_dir() { Mode::READ_OK | Mode::EXEC_OK } else { Mode::READ_OK };
+    for Grant { path, access } in grants {
+        let wanted = match access {
+            Access::Append | Access::Socket => Mode::EXEC_OK,
+            _ if path.is_dir() => Mode::READ_OK | Mode::EXEC_OK,
+            _ => Mode::READ_OK,
+        };
         accessat(CWD, path, wanted, AtFlags::EACCESS).with_context(|| {
             format!(
                 "the user {} cannot read {}: give it the rights, or name another by `user` in [sandbox]",
@@ -152,7 +156,14 @@ fn say_files(done: &mut Safeguards, grants: &[Grant], confined: Confined) {
         let places = grants.iter().filter(|grant| grant.access == access);
         places.map(|grant| grant.path.display().to_string()).collect::<Vec<_>>().join(", ")
     };
-    for (what, places) in [("writes below", of(Access::Write)), ("reads below", of(Access::Read))] {
+    for (what, access) in [
+        ("writes below", Access::Write),
+        ("reads below", Access::Read),
+        ("keeps files in", Access::State),
+        ("makes files and writes to them in", Access::Append),
+        ("makes sockets in", Access::Socket),
+    ] {
+        let places = of(access);
         if !places.is_empty() {
             done.has(format!("{what} {places}"));
         }

@@ -10,6 +10,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`places`] | which files and directories the server needs |
+//! | [`steering`] | which of its own settings, keys and programs it could change there, and must not |
 //! | [`linux`] | the steps, in their order |
 //! | [`identity`] | user, groups, capabilities |
 //! | [`files`] | Landlock |
@@ -27,6 +28,7 @@ mod linux;
 #[path = "elsewhere.rs"]
 mod linux;
 mod places;
+mod steering;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -48,6 +50,8 @@ pub(crate) struct Sandbox {
     mode: Mode,
     steps: Option<Steps>,
     grants: Vec<Grant>,
+    /// What steers the server and is within its own reach.
+    steering: Vec<String>,
     passive_ports: Option<RangeInclusive<u16>>,
 }
 
@@ -56,6 +60,7 @@ pub(crate) struct Sandbox {
 pub(crate) struct Confined {
     /// Nothing where there is no sandbox.
     grants: Option<Vec<Grant>>,
+    mode: Mode,
     /// The only ones that there can be, where that is so.
     passive_ports: Option<RangeInclusive<u16>>,
 }
@@ -100,6 +105,11 @@ impl Confined {
         if self.passive_ports.as_ref().is_some_and(|may| !may.contains(wanted.start()) || !may.contains(wanted.end())) {
             forbidden.push("`passive.ports` has ports that are outside of the sandbox: restart needed".to_owned());
         }
+        let steering = steering::within_reach(config, grants);
+        match self.mode {
+            Mode::Require => forbidden.extend(steering.into_iter().map(required)),
+            _ => steering.iter().for_each(|told| tracing::warn!("sandbox: {told}")),
+        }
         forbidden
     }
 }
@@ -113,14 +123,15 @@ impl Sandbox {
     pub(crate) fn new(config: &Config, bound: &[SocketAddr]) -> anyhow::Result<Sandbox> {
         let mode = config.sandbox.mode;
         if mode == Mode::Off {
-            return Ok(Sandbox { mode, steps: None, grants: Vec::new(), passive_ports: None });
+            return Ok(Sandbox { mode, steps: None, grants: Vec::new(), steering: Vec::new(), passive_ports: None });
         }
         let identity = Identity::wanted(&config.sandbox)?;
         places::make_own(config, identity.as_ref())?;
         let grants = places::needed(config)?;
         let steps = Steps::new(config, identity, bound, &grants);
         let passive_ports = steps.keep_low_ports().then(|| config.passive.ports.clone());
-        Ok(Sandbox { mode, steps: Some(steps), grants, passive_ports })
+        let steering = steering::within_reach(config, &grants);
+        Ok(Sandbox { mode, steps: Some(steps), grants, steering, passive_ports })
     }
 
     /// What [`Sandbox::close`] would bring about for a server that listens there. Nothing is made.
@@ -134,7 +145,10 @@ impl Sandbox {
             return Ok(off);
         }
         let identity = Identity::wanted(&config.sandbox)?;
-        Ok(Steps::new(config, identity, bound, &places::needed(config)?).expect())
+        let grants = places::needed(config)?;
+        let mut safeguards = Steps::new(config, identity, bound, &grants).expect();
+        safeguards.lacks.extend(steering::within_reach(config, &grants));
+        Ok(safeguards)
     }
 
     /// Gives everything else up, for good, and logs what was given up. To be called while there is one thread.
@@ -144,12 +158,12 @@ impl Sandbox {
     pub(crate) fn close(self) -> anyhow::Result<Confined> {
         let Some(steps) = self.steps else {
             tracing::warn!("no sandbox: the server keeps all rights that it was started with");
-            return Ok(Confined { grants: None, passive_ports: None });
+            return Ok(Confined { grants: None, mode: self.mode, passive_ports: None });
         };
-        let safeguards = steps.enforce()?;
+        let mut safeguards = steps.enforce()?;
+        safeguards.lacks.extend(self.steering);
         if self.mode == Mode::Require && !safeguards.lacks.is_empty() {
-            let told = safeguards.lacks.iter().map(|lack| format!("`sandbox.mode` is \"require\": {lack}"));
-            bail!(Fault::each(Exit::Local, told.collect()));
+            bail!(Fault::each(Exit::Local, safeguards.lacks.into_iter().map(required).collect()));
         }
         tracing::info!("sandbox: {safeguards}");
         for lack in &safeguards.lacks {
@@ -157,8 +171,13 @@ impl Sandbox {
         }
         // It is closed once in a process.
         let _ = CLOSED.set(self.grants.clone());
-        Ok(Confined { grants: Some(self.grants), passive_ports: self.passive_ports })
+        Ok(Confined { grants: Some(self.grants), mode: self.mode, passive_ports: self.passive_ports })
     }
+}
+
+/// What stands against a start where all of the sandbox is asked for.
+pub(crate) fn required(lack: String) -> String {
+    format!("`sandbox.mode` is \"require\": {lack}")
 }
 
 /// Whom a server of this configuration becomes, by numbers; nobody where it stays who it is.

@@ -17,12 +17,25 @@ pub(crate) struct Grant {
 }
 
 /// What may be done in a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Reading files and listing directories.
     Read,
+    /// Making files and writing to them: logs and recordings.
+    Append,
+    /// As that, and reading files and giving them other names: what is written aside first.
+    State,
+    /// Making sockets, and removing what stands in their way.
+    Socket,
     /// Everything but executing, and making devices.
     Write,
+}
+
+impl Access {
+    /// Whether it allows all that another one does.
+    fn includes(self, other: Access) -> bool {
+        self == other || self == Access::Write || (self, other) == (Access::State, Access::Append)
+    }
 }
 
 /// What is served, and what the server keeps for itself. Links are followed now: where they lead later is not asked.
@@ -34,7 +47,7 @@ pub(super) fn needed(config: &Config) -> anyhow::Result<Vec<Grant>> {
     for (path, access) in named(config) {
         let path = path.canonicalize().with_context(|| format!("cannot serve {}", path.display()))?;
         if !covers(&grants, &path, access) {
-            grants.retain(|grant| grant.access > access || !grant.path.starts_with(&path));
+            grants.retain(|grant| !access.includes(grant.access) || !grant.path.starts_with(&path));
             grants.push(Grant { path, access });
         }
     }
@@ -47,7 +60,7 @@ pub(super) fn needed(config: &Config) -> anyhow::Result<Vec<Grant>> {
 /// # Errors
 /// Where one cannot be made.
 pub(super) fn make_own(config: &Config, owner: Option<&Identity>) -> anyhow::Result<()> {
-    for dir in &own(config) {
+    for (dir, _) in &own(config) {
         if dir.exists() {
             continue;
         }
@@ -62,18 +75,29 @@ pub(super) fn make_own(config: &Config, owner: Option<&Identity>) -> anyhow::Res
 }
 
 /// The directories that the server makes for itself.
-fn own(config: &Config) -> Vec<PathBuf> {
-    // What is written anew when a log was renamed, where the socket gets its name, and what is written aside.
+fn own(config: &Config) -> Vec<(PathBuf, Access)> {
     let bans = config.logins.bans_file();
-    let files = [&config.control.socket, &config.log.file, &config.log.xferlog, &bans].into_iter().flatten();
-    let of_files = files.filter_map(|file| file.parent()).filter(|dir| !dir.as_os_str().is_empty());
-    config.record.directory.as_deref().into_iter().chain(of_files).map(Path::to_owned).collect()
+    // A log is written anew when it was renamed, the socket gets its name, and bans are written aside.
+    let files = [
+        (&config.control.socket, Access::Socket),
+        (&config.log.file, Access::Append),
+        (&config.log.xferlog, Access::Append),
+        (&bans, Access::State),
+    ];
+    let of_files = files.into_iter().filter_map(|(file, access)| Some((directory_of(file.as_ref()?)?, access)));
+    let recordings = config.record.directory.as_deref().map(|dir| (dir, Access::Append));
+    recordings.into_iter().chain(of_files).map(|(dir, access)| (dir.to_owned(), access)).collect()
+}
+
+/// A name alone is one in the directory that the server is started in.
+fn directory_of(file: &Path) -> Option<&Path> {
+    file.parent().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir })
 }
 
 /// As the configuration names them: a further setting that names a place has a line here, or in [`served`].
 fn named(config: &Config) -> Vec<(PathBuf, Access)> {
     // They were made before, but where it is only asked what would be.
-    let own = own(config).into_iter().filter(|dir| dir.exists()).map(|dir| (dir, Access::Write));
+    let own = own(config).into_iter().filter(|(dir, _)| dir.exists());
     config.sites().flat_map(|site| served(&site)).chain(own).collect()
 }
 
@@ -112,7 +136,7 @@ fn served(config: &Config) -> Vec<(PathBuf, Access)> {
 
 /// Whether a path lies in one of these places with this access.
 pub(super) fn covers(grants: &[Grant], path: &Path, access: Access) -> bool {
-    grants.iter().any(|grant| grant.access >= access && path.starts_with(&grant.path))
+    grants.iter().any(|grant| grant.access.includes(access) && path.starts_with(&grant.path))
 }
 
 #[cfg(test)]
@@ -159,6 +183,16 @@ mod tests {
         std::fs::write(root.join("etc/users.toml"), "[[user]]\nname = \"dora\"\nhome = \"/carol\"\n").unwrap();
         let want = [grant("srv", Access::Write), grant("disk/carol", Access::Write)];
         assert_eq!(needed(&kept("etc/users.toml")).unwrap(), want);
+        // What is the server's own, with no more than it takes.
+        let logs = format!("[log]\nfile = {:?}\nxferlog = {:?}\n", root.join("var/log/a"), root.join("var/log/b"));
+        let control = format!("[control]\nsocket = {:?}\n", root.join("var/log/socket"));
+        let state = format!("[logins]\nkeep-bans = {:?}\n", root.join("var/log/bans"));
+        std::fs::create_dir_all(root.join("var/log")).unwrap();
+        let var = |access| grant("var/log", access);
+        let own = |more: &str| needed(&config(more)).unwrap()[1..].to_vec();
+        assert_eq!(own(&logs), [var(Access::Append)]);
+        assert_eq!(own(&(control + &logs)), [var(Access::Socket), var(Access::Append)]);
+        assert_eq!(own(&(logs + &state)), [var(Access::State)]);
         // Further sites, each by what its own people may.
         let host = |who: &str| config(&format!("[[host]]\nnames = [\"a\"]\nroot = {:?}\n{who}", root.join("disk")));
         let users = |file: &str| format!("accounts.file = {:?}\n", root.join(file));

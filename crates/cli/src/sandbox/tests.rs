@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,11 +22,13 @@ fn what_is_left_and_what_is_gone() {
         return inside(&PathBuf::from(dir));
     }
     let dir = tempfile::tempdir().unwrap();
-    for name in ["read", "write/a", "write/b", "else"] {
+    for name in ["read", "write/a", "write/b", "else", "log", "run", "state"] {
         std::fs::create_dir_all(dir.path().join(name)).unwrap();
     }
     std::fs::write(dir.path().join("read/file"), "x").unwrap();
-    std::fs::write(dir.path().join("else/file"), "x").unwrap();
+    for name in ["else/file", "log/old", "run/old", "state/old"] {
+        std::fs::write(dir.path().join(name), "x").unwrap();
+    }
     std::os::unix::fs::symlink(dir.path().join("else/file"), dir.path().join("read/link")).unwrap();
     let mut again = Command::new(std::env::current_exe().unwrap());
     again.args(["--exact", "sandbox::tests::what_is_left_and_what_is_gone", "--test-threads=1", "--nocapture"]);
@@ -46,6 +49,9 @@ fn inside(dir: &Path) {
     let grants = [
         Grant { path: dir.join("write"), access: Access::Write },
         Grant { path: dir.join("read"), access: Access::Read },
+        Grant { path: dir.join("log"), access: Access::Append },
+        Grant { path: dir.join("run"), access: Access::Socket },
+        Grant { path: dir.join("state"), access: Access::State },
     ];
     let steps = Steps::new(&config, None, &[], &grants);
     // The tests have a thread of their own, beside this one.
@@ -82,6 +88,25 @@ fn tries(dir: &Path) {
     denied(std::fs::File::open("/etc/passwd").map(drop));
     denied(std::fs::read_dir("/").map(drop));
     denied(std::fs::File::open("/proc/self/environ").map(drop));
+    // What is the server's own.
+    let append = |name: &str| std::fs::File::options().create(true).append(true).open(dir.join(name)).map(drop);
+    append("log/old").unwrap();
+    append("log/new").unwrap();
+    denied(opened("log/old"));
+    denied(std::fs::remove_file(dir.join("log/old")));
+    denied(std::fs::rename(dir.join("log/old"), dir.join("log/renamed")));
+    let control = UnixListener::bind(dir.join("run/socket")).unwrap();
+    drop(UnixStream::connect(dir.join("run/socket")).unwrap());
+    control.accept().unwrap();
+    std::fs::remove_file(dir.join("run/socket")).unwrap();
+    denied(append("run/old"));
+    denied(append("run/new"));
+    denied(opened("run/old"));
+    std::fs::write(dir.join("state/new"), "y").unwrap();
+    std::fs::rename(dir.join("state/new"), dir.join("state/old")).unwrap();
+    opened("state/old").unwrap();
+    denied(std::fs::create_dir(dir.join("state/dir")));
+    denied(std::os::unix::fs::symlink("/", dir.join("state/link")));
     // Programs, other processes, other kinds of sockets.
     let gone = |what: Result<(), Errno>| assert_eq!(what, Err(Errno::NOSYS));
     assert_eq!(Command::new("/bin/true").status().unwrap_err().raw_os_error(), Some(Errno::NOSYS.raw_os_error()));

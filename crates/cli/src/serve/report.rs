@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault, sentences};
 use crate::helper::Helper;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, required};
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.
 pub(super) fn announce(
@@ -101,8 +101,7 @@ fn safeguards(config: &Config) -> anyhow::Result<String> {
     safeguards.has.iter().for_each(|what| out.push_str(&format!("{:<15} {what}\n", "sandbox")));
     safeguards.lacks.iter().for_each(|what| out.push_str(&format!("{:<15} not: {what}\n", "sandbox")));
     if config.sandbox.mode == Mode::Require && !safeguards.lacks.is_empty() {
-        let told = safeguards.lacks.iter().map(|lack| format!("`sandbox.mode` is \"require\": {lack}"));
-        return Err(Fault::each(Exit::Local, told.collect()).into());
+        return Err(Fault::each(Exit::Local, safeguards.lacks.into_iter().map(required).collect()).into());
     }
     Ok(out)
 }

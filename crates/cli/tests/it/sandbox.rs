@@ -179,8 +179,9 @@ fn without_root_it_is_as_tight() {
 fn what_it_cannot_have_it_says() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("port21.toml");
+    std::fs::create_dir(dir.path().join("srv")).unwrap();
     let serve = |sandbox: &str| {
-        let root = format!("site.root = {:?}\nanonymous.enabled = true\n", dir.path());
+        let root = format!("site.root = {:?}\nanonymous.enabled = true\n", dir.path().join("srv"));
         std::fs::write(&file, format!("{root}[[listen]]\naddress = \"127.0.0.1:0\"\n[sandbox]\n{sandbox}")).unwrap();
         Ran::new(port21(dir.path()).args(["-q", "serve", "--config"]).arg(&file).output().unwrap())
     };
@@ -194,6 +195,45 @@ fn what_it_cannot_have_it_says() {
         // Root is not given up where there is nobody to become.
         assert!(serve("mode = \"require\"\nuser = \"root\"\n").fails(1).contains("the server stays root"));
     }
+}
+
+/// Were its configuration, accounts or keys where it may write, whoever takes it over could have the helper read theirs.
+#[test]
+fn what_steers_the_server_must_be_out_of_its_reach() {
+    let dir = open_dir();
+    std::fs::create_dir(dir.path().join("srv")).unwrap();
+    let file = dir.path().join("port21.toml");
+    let check = |more: &str| {
+        let text = format!("site.root = {:?}\nanonymous.enabled = true\n{more}", dir.path().join("srv"));
+        std::fs::write(&file, text.replace("DIR", dir.path().to_str().unwrap())).unwrap();
+        let mut command = port21(dir.path());
+        command.args(["serve", "--check", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+        Ran::new(command.output().unwrap())
+    };
+    let told = check("[log]\nfile = \"DIR/log/log\"\n[control]\nsocket = \"DIR/run/control\"\n").ok();
+    assert!(!told.contains("move one of the two"), "{told}");
+    for reached in ["[log]\nfile = \"DIR/log\"\n", "[control]\nsocket = \"DIR/control\"\n"] {
+        let told = check(reached).ok();
+        let what =
+            format!("not: the configuration, {}, can be changed by whoever takes the server over", file.display());
+        assert!(told.contains(&what) && told.contains("the file of accounts"), "{told}");
+        let refused = check(&format!("{reached}[sandbox]\nmode = \"require\"\n"));
+        let why = "`sandbox.mode` is \"require\": the configuration";
+        assert!(refused.code == Some(1) && refused.err.contains(why), "{refused:?}");
+    }
+    // The server itself says the same, and with \"require\" does not start.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut serve = port21(dir.path());
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+    let refused = Ran::new(serve.output().unwrap());
+    assert!(refused.code == Some(1) && refused.err.contains("move one of the two"), "{refused:?}");
+    let log = Server::start(
+        dir.path(),
+        &text.replace("require", "try").replace("[sandbox]", "[[listen]]\naddress = \"127.0.0.1:0\"\n[sandbox]"),
+        None,
+    )
+    .end();
+    assert!(log.contains("move one of the two"), "{log}");
 }
 
 /// The key is out of reach for the user that the server becomes, and the configuration too: the helper reads both again.
