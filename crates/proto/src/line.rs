@@ -32,14 +32,17 @@ pub enum Line<'a> {
 /// Takes the lines out of a control connection's bytes (RFC 959 section 5.3 on Telnet, RFC 854).
 ///
 /// A line ends with CR LF; a bare LF is taken as well. CR NUL is a CR. Telnet commands (IAC IP, IAC DM, options, sub-
-/// negotiations) vanish, each option is refused (see [`LineDecoder::take_answers`]), and IAC IAC is the byte 0xFF. An
-/// 0xFF before a byte that is no Telnet command is kept: some clients send names in other charsets unescaped.
+/// negotiations) vanish wherever they stand, between CR and LF too; each option is refused (see
+/// [`LineDecoder::take_answers`]), and IAC IAC is the byte 0xFF. An 0xFF before a byte that is no Telnet command is kept:
+/// some clients send names in other charsets unescaped.
 ///
 /// The same bytes give the same lines however they are cut into segments. Memory is bounded by the cap.
 pub struct LineDecoder {
     line: Vec<u8>,
     limit: usize,
     state: State,
+    /// A CR came, and what it is depends on the next byte that is no part of a Telnet command.
+    cr: bool,
     overlong: bool,
     /// The line in `line` was given out: the next call starts a new one.
     given: bool,
@@ -49,7 +52,6 @@ pub struct LineDecoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Text,
-    Cr,
     Iac,
     Option(u8),
     Sub,
@@ -69,7 +71,15 @@ impl fmt::Debug for LineDecoder {
 impl LineDecoder {
     /// A decoder whose lines have at most `limit` bytes.
     pub fn new(limit: usize) -> LineDecoder {
-        LineDecoder { line: Vec::new(), limit, state: State::Text, overlong: false, given: false, answers: Vec::new() }
+        LineDecoder {
+            line: Vec::new(),
+            limit,
+            state: State::Text,
+            cr: false,
+            overlong: false,
+            given: false,
+            answers: Vec::new(),
+        }
     }
 
     /// Reads `input` up to the end of the first line: how many bytes were read, and the line. Without a line all of
@@ -81,7 +91,7 @@ impl LineDecoder {
         }
         let mut read = 0;
         while let Some(&byte) = input.get(read) {
-            if self.state == State::Text {
+            if self.state == State::Text && !self.cr {
                 let rest = input.get(read..).unwrap_or_default();
                 let plain = rest.iter().position(|b| matches!(b, b'\n' | b'\r' | &IAC)).unwrap_or(rest.len());
                 self.push(rest.get(..plain).unwrap_or_default());
@@ -89,7 +99,7 @@ impl LineDecoder {
                 match input.get(read) {
                     None => break,
                     Some(b'\n') => return (read + 1, Some(self.give())),
-                    Some(b'\r') => self.state = State::Cr,
+                    Some(b'\r') => self.cr = true,
                     Some(_) => self.state = State::Iac,
                 }
                 read += 1;
@@ -117,20 +127,19 @@ impl LineDecoder {
         mem::take(&mut self.answers)
     }
 
-    /// Handles a byte in any state but `Text`: whether it was taken.
+    /// Handles a byte behind a CR or in any state but `Text`: whether it was taken.
     fn special(&mut self, byte: u8) -> bool {
         match (self.state, byte) {
-            (State::Cr, b'\n') => self.state = State::Text,
-            (State::Cr, 0) => {
-                self.push(b"\r");
-                self.state = State::Text;
-            }
-            (State::Cr, _) => {
-                self.push(b"\r");
-                self.state = State::Text;
+            // Behind a CR; in other states that waits (RFC 854: commands may stand anywhere in the stream).
+            (State::Text, b'\n') => {}
+            (State::Text, 0) => self.push_cr(),
+            (State::Text, IAC) => self.state = State::Iac,
+            (State::Text, _) => {
+                self.push_cr();
                 return false;
             }
             (State::Iac, IAC) => {
+                self.push_cr();
                 self.push(&[IAC]);
                 self.state = State::Text;
             }
@@ -138,6 +147,7 @@ impl LineDecoder {
             (State::Iac, SB) => self.state = State::Sub,
             (State::Iac, SE..=249) => self.state = State::Text,
             (State::Iac, _) => {
+                self.push_cr();
                 self.push(&[IAC]);
                 self.state = State::Text;
                 return false;
@@ -152,7 +162,6 @@ impl LineDecoder {
             (State::Sub, _) => {}
             (State::SubIac, SE) => self.state = State::Text,
             (State::SubIac, _) => self.state = State::Sub,
-            (State::Text, _) => return false,
         }
         true
     }
@@ -165,6 +174,13 @@ impl LineDecoder {
         };
         if self.answers.len() < MAX_ANSWERS {
             self.answers.extend([IAC, answer, option]);
+        }
+    }
+
+    /// The CR that was kept, if there is one, is a byte of the line.
+    fn push_cr(&mut self) {
+        if mem::take(&mut self.cr) {
+            self.push(b"\r");
         }
     }
 
@@ -181,6 +197,7 @@ impl LineDecoder {
 
     fn give(&mut self) -> Line<'_> {
         self.given = true;
+        self.cr = false;
         if self.overlong { Line::Overlong(&self.line) } else { Line::Whole(&self.line) }
     }
 }
@@ -243,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn telnet_between_cr_and_lf_leaves_the_end_of_the_line() {
+        for command in [&b"\xff\xf1"[..], b"\xff\xf4\xff\xf2", b"\xff\xfd\x01", b"\xff\xfa\x18\x01\xff\xf0"] {
+            let bytes = [b"NOOP\r", command, b"\nPWD\r", command, b"\0\r\n"].concat();
+            assert_eq!(lines(99, &[&bytes]), [&b"NOOP"[..], b"PWD\r"].map(|l| Ok(l.to_vec())), "{command:02x?}");
+        }
+        assert_eq!(lines(99, &[b"A\r\xff\xff\r\r\n"]), [Ok(b"A\r\xff\r".to_vec())], "what is text keeps its CR");
+    }
+
+    #[test]
     fn an_open_subnegotiation_ends_with_the_line() {
         assert_eq!(lines(99, &[b"\xff\xfajunk\r\nNOOP\r\n"]), [&b""[..], b"NOOP"].map(|l| Ok(l.to_vec())));
     }
@@ -297,6 +323,30 @@ mod tests {
             }
             segments.push(&bytes[from..]);
             prop_assert_eq!(lines(limit, &segments), whole);
+        }
+
+        /// Between any two bytes of a stream, those of IAC IAC aside, which are one.
+        #[test]
+        fn telnet_commands_anywhere_change_no_line(
+            text in proptest::collection::vec(prop_oneof![
+                Just(&b"\r"[..]), Just(&b"\n"[..]), Just(&b"\r\n"[..]), Just(&b"\0"[..]), Just(&b"\xff\xff"[..]), Just(&b"a"[..])
+            ], 0..60),
+            command in prop_oneof![
+                Just(&b"\xff\xf1"[..]), Just(&b"\xff\xf4\xff\xf2"[..]), Just(&b"\xff\xfb\r"[..]),
+                Just(&b"\xff\xfa\x18\r\xff\xff\xff\xf0"[..])
+            ],
+            limit in 0usize..64,
+        ) {
+            let mut units: Vec<&[u8]> = Vec::new();
+            for part in text {
+                if part == b"\r\n" { units.extend([&b"\r"[..], b"\n"]) } else { units.push(part) }
+            }
+            let whole = lines(limit, &[&units.concat()]);
+            for at in 0..=units.len() {
+                let (before, behind) = units.split_at(at);
+                let bytes = [&before.concat(), command, &behind.concat()].concat();
+                prop_assert_eq!(lines(limit, &[&bytes]), whole.clone(), "at {}", at);
+            }
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::site::SiteVerb;
 use crate::listing::ListOptions;
 use crate::parameters::Algorithm;
 use crate::path::{PathArg, PathError};
@@ -99,7 +100,7 @@ impl Digest {
     }
 }
 
-/// The commands behind SITE.
+/// The commands behind SITE, with their arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Site {
@@ -119,6 +120,19 @@ pub enum Site {
     Who,
     /// `SITE HELP`.
     Help,
+}
+
+impl Site {
+    /// Which command it is.
+    pub fn verb(&self) -> SiteVerb {
+        match self {
+            Site::Chmod(..) => SiteVerb::Chmod,
+            Site::Utime(..) => SiteVerb::Utime,
+            Site::Symlink { .. } => SiteVerb::Symlink,
+            Site::Who => SiteVerb::Who,
+            Site::Help => SiteVerb::Help,
+        }
+    }
 }
 
 /// The options of OPTS.

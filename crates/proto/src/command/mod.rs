@@ -1,8 +1,9 @@
 //! Commands, both ways: parsed by the server (`parse`, and `words` for what has a grammar of its own), written by the
-//! client (RFC 959 section 5.3).
+//! client (RFC 959 section 5.3). `site` is the table of the commands behind SITE.
 
 mod argument;
 mod parse;
+mod site;
 mod words;
 mod write;
 
@@ -11,6 +12,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use jiff::Timestamp;
 
 pub use argument::{Digest, Epsv, Listing, Mechanism, Opts, Site, Text, Timed};
+pub use site::{SiteFacts, SiteVerb};
 
 use crate::listing::Changes;
 use crate::parameters::{Mode, Protection, Representation};
@@ -158,6 +160,9 @@ pub enum CommandError {
     /// The argument has not the form that it must have.
     #[error("Bad argument: {0} {syntax}", syntax = .0.facts().syntax)]
     Argument(Verb),
+    /// The same of a command behind SITE.
+    #[error("Bad argument: SITE {usage}", usage = .0.facts().usage())]
+    SiteArgument(SiteVerb),
     /// The argument is right, but nothing that is done here.
     #[error("{0} has no such parameter here: {0} {syntax}", syntax = .0.facts().syntax)]
     Parameter(Verb),
@@ -177,6 +182,7 @@ impl CommandError {
     pub fn verb(&self) -> Option<Verb> {
         match self {
             CommandError::TooLong | CommandError::Unknown => None,
+            CommandError::SiteArgument(_) => Some(Verb::Site),
             CommandError::Missing(verb)
             | CommandError::Argument(verb)
             | CommandError::Parameter(verb)

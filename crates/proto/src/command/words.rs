@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use jiff::Timestamp;
 
 use super::parse::{first_word, name, number};
-use super::{Command, CommandError, Digest, Opts, Site, Text, Timed};
+use super::{Command, CommandError, Digest, Opts, Site, SiteVerb, Text, Timed};
 use crate::listing::Changes;
 use crate::parameters::Algorithm;
 use crate::path::PathArg;
@@ -19,30 +19,30 @@ const MAX_PARTS: usize = 100;
 const MAX_HOST: usize = 255;
 
 pub(super) fn parse_site(arg: &[u8]) -> Result<Site, CommandError> {
-    let bad = || CommandError::Argument(Verb::Site);
-    let (sub, rest) = first_word(arg).unwrap_or((arg.trim_ascii(), b""));
-    match sub.to_ascii_uppercase().as_slice() {
-        b"HELP" => Ok(Site::Help),
-        b"WHO" => Ok(Site::Who),
-        b"CHMOD" => {
+    let (word, rest) = first_word(arg).unwrap_or((arg.trim_ascii(), b""));
+    let verb = SiteVerb::from_name(word).ok_or(CommandError::Parameter(Verb::Site))?;
+    let bad = || CommandError::SiteArgument(verb);
+    match verb {
+        SiteVerb::Help => Ok(Site::Help),
+        SiteVerb::Who => Ok(Site::Who),
+        SiteVerb::Chmod => {
             let (mode, file) = first_word(rest).ok_or_else(bad)?;
             Ok(Site::Chmod(octal(mode).ok_or_else(bad)?, name(Verb::Site, file)?))
         }
-        b"UTIME" => parse_utime(rest),
-        b"SYMLINK" => match names(rest).as_deref() {
+        SiteVerb::Utime => parse_utime(rest),
+        SiteVerb::Symlink => match names(rest).as_deref() {
             Some([target, link]) => {
                 Ok(Site::Symlink { target: name(Verb::Site, target)?, link: name(Verb::Site, link)? })
             }
             _ => Err(bad()),
         },
-        _ => Err(CommandError::Parameter(Verb::Site)),
     }
 }
 
 /// `YYYYMMDDhhmm[ss] PATH`, or `PATH ACCESSED CHANGED MADE UTC`: the first is of proftpd, the second of ncftp and of
 /// Pure-FTPd.
 fn parse_utime(arg: &[u8]) -> Result<Site, CommandError> {
-    let bad = || CommandError::Argument(Verb::Site);
+    let bad = || CommandError::SiteArgument(SiteVerb::Utime);
     let mut words = arg.trim_ascii_end().rsplitn(5, |&b| b == b' ');
     if let (Some(zone), Some(made), Some(changed), Some(accessed), Some(file)) =
         (words.next(), words.next(), words.next(), words.next(), words.next())
@@ -237,7 +237,7 @@ mod tests {
             assert_eq!(command(line), Ok(Command::Site(Site::Utime(at, arg("a b.txt")))), "{line}");
         }
         for line in ["SITE UTIME", "SITE UTIME x", "SITE UTIME x y", "SITE UTIME a 2004 2005 2006 UTC"] {
-            assert_eq!(command(line), Err(CommandError::Argument(Verb::Site)), "{line}");
+            assert_eq!(command(line), Err(CommandError::SiteArgument(SiteVerb::Utime)), "{line}");
         }
     }
 
@@ -249,7 +249,7 @@ mod tests {
         for line in
             ["SITE SYMLINK a", "SITE SYMLINK a b c", r#"SITE SYMLINK "a b"#, r#"SITE SYMLINK "a"b c"#, "SITE SYMLINK"]
         {
-            assert_eq!(command(line), Err(CommandError::Argument(Verb::Site)), "{line}");
+            assert_eq!(command(line), Err(CommandError::SiteArgument(SiteVerb::Symlink)), "{line}");
         }
         assert_eq!(command(r#"COMB "t" a "b c""#), Ok(Command::Comb(arg("t"), vec![arg("a"), arg("b c")])));
         assert_eq!(command("COMB t"), Err(CommandError::Argument(Verb::Comb)));
@@ -325,7 +325,8 @@ mod tests {
         let chmod = |mode| Ok(Command::Site(Site::Chmod(mode, arg("x"))));
         assert_eq!((command("SITE CHMOD 0640 x"), command("SITE CHMOD 7 x")), (chmod(0o640), chmod(7)));
         for mode in ["00640", "1000", "8", "+640", "-1", "u+x"] {
-            assert_eq!(command(&format!("SITE CHMOD {mode} x")), Err(CommandError::Argument(Verb::Site)), "{mode}");
+            let refused = Err(CommandError::SiteArgument(SiteVerb::Chmod));
+            assert_eq!(command(&format!("SITE CHMOD {mode} x")), refused, "{mode}");
         }
     }
 

@@ -37,7 +37,7 @@ impl ServerSession {
     }
 
     pub(super) fn features(&self) -> Reply {
-        wording::features(self.facts, self.algorithm, self.tls.mode, self.settings.tls.allow_ccc)
+        wording::features(self.facts, self.algorithm, |verb| self.offers(verb))
     }
 
     /// RFC 2389 section 4: 200, or 501 for what cannot be.

@@ -216,8 +216,8 @@ impl ServerSession {
                 let request = self.list_request(listing, ListFormat::Long)?;
                 self.single(Action::Describe(request), Pending::Describe { name })
             }
-            Command::Help(None) => Some(wording::help()),
-            Command::Help(Some(name)) => Some(wording::help_on(name.as_bytes())),
+            Command::Help(None) => Some(wording::help(|verb| self.offers(verb))),
+            Command::Help(Some(words)) => Some(wording::help_on(words.as_bytes(), |verb| self.offers(verb))),
             Command::Noop => Some(say(200, "NOOP command successful.")),
             Command::Feat => Some(self.features()),
             Command::Opts(opts) => Some(self.opts(opts)),

@@ -7,11 +7,11 @@ use super::login::Login;
 use super::outcome::Pending;
 use super::session::ServerSession;
 use super::wording::{self, say};
-use crate::command::{Digest, Site, Timed};
+use crate::command::{Digest, Site, SiteFacts, Timed};
 use crate::listing::Changes;
 use crate::path::{FtpPath, PathArg, PathError};
 use crate::reply::Reply;
-use crate::verb::{Permission, Verb};
+use crate::verb::{Needs, Permission, Verb};
 
 /// `Ok(None)`: an operation was started whose outcome makes the reply.
 type Begun = Result<Option<Reply>, PathError>;
@@ -80,15 +80,13 @@ impl ServerSession {
     /// The commands behind SITE. None of them runs a program.
     pub(super) fn site(&mut self, site: Site) -> Begun {
         let verb = Verb::Site;
-        let needed = match &site {
-            Site::Help | Site::Who => None,
-            Site::Chmod(..) | Site::Utime(..) => Some(Permission::Attributes),
-            Site::Symlink { .. } => Some(Permission::Link),
-        };
-        if needed.is_some_and(|permission| !self.may(permission)) {
+        let SiteFacts { name, needs, .. } = site.verb().facts();
+        if let Needs::May(permission) = needs
+            && !self.may(permission)
+        {
             return Ok(Some(wording::denied()));
         }
-        let done = |name| say(200, format!("SITE {name} command successful."));
+        let done = || say(200, format!("SITE {name} command successful."));
         Ok(match site {
             Site::Help => Some(wording::site_help()),
             Site::Who if self.is_guest() => Some(wording::denied()),
@@ -96,18 +94,18 @@ impl ServerSession {
             Site::Chmod(mode, arg) => {
                 let changes = Changes { mode: Some(mode), modified: None };
                 let action = Action::SetFacts(self.cwd.resolve(&arg)?, changes);
-                self.single(action, Pending::done(verb, done("CHMOD"), &arg))
+                self.single(action, Pending::done(verb, done(), &arg))
             }
             Site::Utime(at, arg) => {
                 let changes = Changes { modified: Some(at), mode: None };
                 let action = Action::SetFacts(self.cwd.resolve(&arg)?, changes);
-                self.single(action, Pending::done(verb, done("UTIME"), &arg))
+                self.single(action, Pending::done(verb, done(), &arg))
             }
             Site::Symlink { target, link } => {
-                let name = self.cwd.resolve(&link)?;
+                let path = self.cwd.resolve(&link)?;
                 // What the target says is meant from where the link is, as with ln(1).
-                let target = name.parent().resolve(&target)?;
-                self.single(Action::Link { target, link: name }, Pending::done(verb, done("SYMLINK"), &link))
+                let target = path.parent().resolve(&target)?;
+                self.single(Action::Link { target, link: path }, Pending::done(verb, done(), &link))
             }
         })
     }

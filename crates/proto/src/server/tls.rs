@@ -49,6 +49,16 @@ impl ServerSession {
         self.tls.mode == TlsMode::Off && verb.is_about_tls()
     }
 
+    /// Whether the verb is offered, in FEAT and HELP (RFC 4217 section 6: of TLS only what there is). Behind implicit TLS
+    /// there is nothing left to be asked for by AUTH.
+    pub(super) fn offers(&self, verb: Verb) -> bool {
+        match verb {
+            Verb::Auth => matches!(self.tls.mode, TlsMode::Offer | TlsMode::Require),
+            Verb::Ccc => self.settings.tls.allow_ccc && !self.hides(verb),
+            verb => !self.hides(verb),
+        }
+    }
+
     /// Whether the client has shown a certificate, and this connection is still protected by it.
     pub(super) fn has_certificate(&self) -> bool {
         self.tls.control.as_ref().is_some_and(|secured| secured.certificate)

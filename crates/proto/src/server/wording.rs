@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::action::Digested;
 use super::error::{DataError, StorageError, TlsError, TransferError};
-use super::settings::{Receipt, SessionSettings, TlsMode};
+use super::settings::{Receipt, SessionSettings};
 use crate::addr;
-use crate::command::CommandError;
+use crate::command::{CommandError, SiteVerb};
 use crate::listing::FactSet;
 use crate::parameters::{Algorithm, Representation};
 use crate::path::FtpPath;
@@ -91,7 +91,7 @@ pub(super) fn command_error(error: &CommandError) -> Reply {
     let code = match error {
         CommandError::TooLong => 500,
         CommandError::Unknown => 502,
-        CommandError::Missing(_) | CommandError::Argument(_) => 501,
+        CommandError::Missing(_) | CommandError::Argument(_) | CommandError::SiteArgument(_) => 501,
         CommandError::Name(..) => 501,
         CommandError::Parameter(_) => 504,
         CommandError::Level(_) => 536,
@@ -274,14 +274,8 @@ pub(super) fn complete(receipt: Receipt, bytes: u64, digest: Option<&[u8; 32]>) 
 }
 
 /// RFC 2389 section 3.2: each feature on a line of its own, after one space; which [`Reply::encode`] puts there.
-///
-/// RFC 4217 section 6: of TLS only what is offered. Behind implicit TLS there is nothing left to be asked for by AUTH.
-pub(super) fn features(facts: FactSet, current: Algorithm, tls: TlsMode, ccc: bool) -> Reply {
-    let is_offered = |verb: Verb| match verb {
-        Verb::Auth => matches!(tls, TlsMode::Offer | TlsMode::Require),
-        Verb::Ccc => tls != TlsMode::Off && ccc,
-        verb => tls != TlsMode::Off || !verb.is_about_tls(),
-    };
+/// Of the verbs only those that are offered.
+pub(super) fn features(facts: FactSet, current: Algorithm, is_offered: impl Fn(Verb) -> bool) -> Reply {
     let own = VERBS.iter().filter(|f| is_offered(f.verb)).filter_map(|f| f.feature).map(str::to_owned);
     // draft-bryan-ftpext-hash-02 section 3.1: all algorithms, the one that HASH uses now with an asterisk.
     let mark = |a: Algorithm| if a == current { format!("{a}*") } else { a.to_string() };
@@ -294,21 +288,28 @@ pub(super) fn features(facts: FactSet, current: Algorithm, tls: TlsMode, ccc: bo
     lines(211, all)
 }
 
-pub(super) fn help() -> Reply {
-    let names: Vec<String> = VERBS.iter().map(|f| format!("{:<7}", f.name)).collect();
+pub(super) fn help(is_offered: impl Fn(Verb) -> bool) -> Reply {
+    let names: Vec<String> = VERBS.iter().filter(|f| is_offered(f.verb)).map(|f| format!("{:<7}", f.name)).collect();
     let rows = names.chunks(10).map(|row| row.join(" ").trim_end().to_owned());
     let all = std::iter::once("The commands of this server (HELP VERB tells more):".to_owned());
     lines(214, all.chain(rows).chain(["End of help.".to_owned()]))
 }
 
-/// HELP with a word behind it: a verb, or SITE, which has commands of its own.
-pub(super) fn help_on(name: &[u8]) -> Reply {
-    let Some(verb) = Verb::from_name(name) else {
-        return say(501, "No help on that: not a command of this server.");
+/// HELP with words behind it: a verb, SITE, which has commands of its own, or one of those.
+pub(super) fn help_on(words: &[u8], is_offered: impl Fn(Verb) -> bool) -> Reply {
+    let mut words = words.split(|&b| b == b' ').filter(|word| !word.is_empty());
+    let verb = words.next().and_then(Verb::from_name).filter(|verb| is_offered(*verb));
+    let unknown = || say(501, "No help on that: not a command of this server.");
+    let verb = match (verb, words.next()) {
+        (None, _) => return unknown(),
+        (Some(Verb::Site), None) => return site_help(),
+        (Some(Verb::Site), Some(name)) => {
+            return SiteVerb::from_name(name).map_or_else(unknown, |verb| {
+                say(214, format!("SITE {}: {}", verb.facts().usage(), verb.facts().help))
+            });
+        }
+        (Some(verb), _) => verb,
     };
-    if verb == Verb::Site {
-        return site_help();
-    }
     let facts = verb.facts();
     let syntax = match facts.takes {
         Takes::Nothing => String::new(),
@@ -318,16 +319,9 @@ pub(super) fn help_on(name: &[u8]) -> Reply {
 }
 
 pub(super) fn site_help() -> Reply {
-    let all = [
-        "Commands behind SITE:",
-        "CHMOD MODE PATH: set the permission bits of a file",
-        "HELP: this help",
-        "SYMLINK TARGET LINK: make a symbolic link",
-        "UTIME YYYYMMDDhhmmss PATH: set when a file was last changed",
-        "WHO: who is logged in",
-        "End of help.",
-    ];
-    lines(214, all.map(str::to_owned))
+    let each = SiteVerb::ALL.map(|verb| format!("{}: {}", verb.facts().usage(), verb.facts().help));
+    let all = std::iter::once("Commands behind SITE:".to_owned());
+    lines(214, all.chain(each).chain(["End of help.".to_owned()]))
 }
 
 pub(super) fn denied() -> Reply {

@@ -115,6 +115,13 @@ pub(crate) const REPLIES: &[Promise] = &[
         ],
     ),
     promise(
+        "HELP lists what FEAT offers and what is answered, and no other; a bad argument of SITE is told that command's syntax.",
+        &[
+            "proto/tests/rfc959/section_4_1_3.rs help",
+            "proto/tests/rfc959/section_4_1_3.rs site_commands_tell_their_syntax",
+        ],
+    ),
+    promise(
         "426, 450, 451, 452, 552, 553 and 554 each for what they say, and no detail of the machine with them.",
         &[
             "proto/tests/server/files.rs an_upload_that_breaks_is_dropped",
@@ -435,6 +442,7 @@ pub(crate) const SECURITY: &[Promise] = &[
         "Telnet commands at every offset of a line; 0xFF in names comes through both ways.",
         &[
             "proto/tests/rfc959/section_5_3.rs telnet_at_every_place",
+            "proto/src/line.rs telnet_commands_anywhere_change_no_line",
             "proto/src/line.rs any_segmentation_gives_the_same_lines",
             "proto/src/line.rs written_lines_read_back",
             "proto/tests/rfc2640/section_2.rs names_are_bytes",

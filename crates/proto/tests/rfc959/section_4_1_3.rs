@@ -1,9 +1,10 @@
 //! Service commands.
 
-use port21_proto::server::{Action, TransferError};
+use port21_proto::server::{Action, TlsMode, TlsSettings, TransferError};
+use port21_proto::verb::VERBS;
 
 use crate::bench::Bench;
-use crate::play::{asked, expect, ready, reply, stored};
+use crate::play::{asked, expect, ready, reply, shake, stored, with_tls};
 
 /// RETR sends a copy of the file.
 #[test]
@@ -131,7 +132,27 @@ fn list_and_nlst() {
 fn site() {
     let mut b = Bench::logged_in("root");
     expect(&mut b, &[("SITE HELP", &[214]), ("SITE CHMOD 644 readme.txt", &[200]), ("SITE", &[501])]);
-    assert_eq!(reply(&mut b, "HELP SITE"), reply(&mut b, "SITE HELP"));
+    let listed = reply(&mut b, "SITE HELP");
+    assert_eq!(reply(&mut b, "HELP SITE"), listed);
+    assert_eq!(listed[1], " CHMOD MODE PATH: set the permission bits of a file");
+    assert_eq!(reply(&mut b, "HELP site chmod"), ["214 SITE CHMOD MODE PATH: set the permission bits of a file"]);
+    expect(&mut b, &[("HELP SITE EXEC", &[501])]);
+}
+
+/// An argument of a command behind SITE that is none is 501, with the syntax of that very command.
+#[test]
+fn site_commands_tell_their_syntax() {
+    let mut b = Bench::logged_in("admin");
+    for (lines, usage) in [
+        (&["SITE CHMOD 9 t", "site chmod", "SITE CHMOD 644"][..], "CHMOD MODE PATH"),
+        (&["SITE UTIME", "SITE UTIME x y"], "UTIME YYYYMMDDhhmm[ss] PATH"),
+        (&["SITE SYMLINK a", "SITE SYMLINK a b c"], "SYMLINK TARGET LINK"),
+    ] {
+        for line in lines {
+            assert_eq!(reply(&mut b, line), [format!("501 Bad argument: SITE {usage}")], "{line}");
+        }
+    }
+    assert_eq!(reply(&mut b, "SITE EXEC ls"), ["504 SITE has no such parameter here: SITE COMMAND|HELP"]);
 }
 
 /// SYST names the system by a word of the list of assigned numbers.
@@ -159,16 +180,33 @@ fn stat_of_a_path() {
     expect(&mut b, &[("STAT readme.txt", &[213]), ("STAT -l pub", &[213]), ("STAT nosuch", &[550])]);
 }
 
-/// HELP lists the commands, with an argument it tells more of one; it may be asked before USER.
+/// HELP lists the commands, with an argument it tells more of one; it may be asked before USER. Of those about TLS there are
+/// the ones that FEAT offers.
 #[test]
 fn help() {
-    let mut b = Bench::new();
-    let all = reply(&mut b, "HELP").join(" ");
-    for facts in port21_proto::verb::VERBS.iter().filter(|facts| !facts.verb.is_about_tls()) {
-        assert!(all.contains(facts.name), "{}", facts.name);
-        assert_eq!(b.codes(&format!("HELP {}", facts.name.to_lowercase())), [214], "{}", facts.name);
-    }
-    expect(&mut b, &[("HELP NOSUCH", &[501])]);
+    let about_tls = |mode, allow_ccc| {
+        let mut b = with_tls(mode, TlsSettings { allow_ccc, ..TlsSettings::default() });
+        if mode == TlsMode::Implicit {
+            shake(&mut b);
+        }
+        let all = reply(&mut b, "HELP").join(" ");
+        let mut offered = Vec::new();
+        for facts in VERBS {
+            let listed = all.split_ascii_whitespace().any(|word| word == facts.name);
+            let told = b.codes(&format!("HELP {}", facts.name.to_lowercase())) == [214];
+            assert_eq!(listed, told, "{}", facts.name);
+            if facts.verb.is_about_tls() && listed {
+                offered.push(facts.name);
+            }
+            assert!(listed || facts.verb.is_about_tls(), "{}", facts.name);
+        }
+        expect(&mut b, &[("HELP NOSUCH", &[501])]);
+        offered.join(" ")
+    };
+    assert_eq!(about_tls(TlsMode::Off, true), "");
+    assert_eq!(about_tls(TlsMode::Offer, false), "AUTH PBSZ PROT");
+    assert_eq!(about_tls(TlsMode::Require, true), "AUTH PBSZ PROT CCC");
+    assert_eq!(about_tls(TlsMode::Implicit, true), "PBSZ PROT CCC");
 }
 
 /// NOOP does nothing but to be answered with 200.

@@ -22,8 +22,7 @@ fn ends_of_lines() {
     assert_eq!(b.reply_codes(), [200, 200]);
 }
 
-/// Telnet commands in a line vanish at every place, and 0xFF doubled is a byte of the name. (In the middle of a line's end
-/// they leave a CR behind, which no name may have.)
+/// Telnet commands in a line vanish at every place, its end too, and 0xFF doubled is a byte of the name.
 #[test]
 fn telnet_at_every_place() {
     let line = b"SIZE a\xff\xffb\r\n";
@@ -34,7 +33,7 @@ fn telnet_at_every_place() {
             b.take();
             b.feed(&[&line[..at], interrupt, &line[at..]].concat());
             let got = b.take();
-            let want = if at == 10 { "S: 501 " } else { r"* Size { path: FtpPath(/a\xffb)" };
+            let want = r"* Size { path: FtpPath(/a\xffb)";
             assert!(got.iter().any(|l| l.replace('"', "").starts_with(want)), "{at}: {got:?}");
         }
     }
