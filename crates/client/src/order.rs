@@ -74,8 +74,8 @@ impl Client {
         if request.mode == DataMode::Active && self.link.proxy().is_some() {
             return Err(Error::Usage("active mode cannot go through a proxy: the server could not connect back"));
         }
-        if self.link.is_out_of_sessions() {
-            self.reconnect().await?;
+        if let Some(known) = self.link.out_of_sessions(self.settings.tls.only) {
+            self.renew(known).await?;
         }
         let mut attempts = 0;
         loop {

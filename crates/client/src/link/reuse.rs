@@ -1,15 +1,16 @@
 //! Servers that demand that a data connection resumes the TLS session of its control connection, and what is done where that
 //! does not work out.
 //!
-//! A session of TLS 1.3 is good once; each handshake brings one or two more, where the server's tickets are read. What can go
-//! wrong: a server gives none on data connections, and those of the control connection are used up; or it cannot resume TLS
-//! 1.3 at all, as some of the time when 1.3 was new. Against the first a new control connection helps, against the second TLS
-//! 1.2.
+//! A session of TLS 1.3 is good once (RFC 8446 appendix C.4, and rustls keeps to it); each handshake brings one or two more,
+//! where the server gives them. proftpd gives none on data connections, and counts on clients that resume one session again and
+//! again; some servers cannot resume TLS 1.3 at all, as many could not when it was new. Against both TLS 1.2 helps, in a new
+//! session: there a session can be resumed as often as the server likes.
 
 use std::future::poll_fn;
+use std::task::Context;
 use std::time::Duration;
 
-use port21_proto::client::JobId;
+use port21_proto::client::{DataState, JobId};
 use port21_proto::parameters::Direction;
 
 use super::{Data, Known, Link, Use};
@@ -51,15 +52,16 @@ impl Reuse {
 }
 
 impl Link {
-    /// Whether the server demands what cannot be done any more: no session is left to be resumed.
-    pub(crate) fn is_out_of_sessions(&self) -> bool {
+    /// The server demands what cannot be done any more, as no session is left to be resumed: what to go by in a new one.
+    pub(crate) fn out_of_sessions(&self, only: Option<TlsVersion>) -> Option<Known> {
         let none_left = self.tls.as_ref().is_some_and(|tls| !tls.has_session());
-        none_left && self.known.demand == Demand::Reuse && self.session.is_secure()
+        let demanded = none_left && self.known.demand == Demand::Reuse && self.session.is_secure();
+        demanded.then(|| self.with_reuse(only))
     }
 
     /// A transfer has begun. Where its data connection has resumed no session, and it is not known what the server thinks of
     /// that, it is given a moment to say so, as long as nothing of the transfer is given out.
-    pub(crate) async fn hear_verdict(&mut self, job: JobId) {
+    pub(super) async fn hear_verdict(&mut self, job: JobId) {
         if self.reuse.last != Some(false) || self.known.demand == Demand::Nothing {
             return;
         }
@@ -69,16 +71,34 @@ impl Link {
             *usage = Use::Awaiting;
         }
         let heard = poll_fn(|cx| {
-            self.poll(cx, |link| {
-                let over = matches!(&link.done, Some((id, _)) if *id == job);
-                over || down && !matches!(link.data, Data::Open(_, _, Use::Awaiting))
-            })
+            loop {
+                let over = self.poll(cx, |link| {
+                    let over = matches!(&link.done, Some((id, _)) if *id == job);
+                    over || down && !matches!(link.data, Data::Open(_, _, Use::Awaiting))
+                });
+                if over.is_ready() || down || !self.poll_cut_off(cx) {
+                    return over;
+                }
+            }
         });
         // In vain: then it is admitted.
         let _ = tokio::time::timeout(VERDICT, heard).await;
         if let Data::Open(_, _, usage @ Use::Awaiting) = &mut self.data {
             *usage = Use::Stream;
         }
+    }
+
+    /// Whether the server has ended the data connection of an upload, and waits for this side to do so too before it says why.
+    fn poll_cut_off(&mut self, cx: &mut Context<'_>) -> bool {
+        let Data::Open(op, connection, usage @ Use::Stream) = &mut self.data else { return false };
+        if connection.poll_discard(cx).is_pending() {
+            return false;
+        }
+        // It is told once.
+        *usage = Use::Discard;
+        let (op, why) = (*op, "the server ended the data connection".to_owned());
+        self.session.handle_data(self.recorder.now(), op, DataState::Broken(why));
+        true
     }
 
     /// The transfer was refused. Where that may be because its data connection has resumed no session: what to go by in a
@@ -89,12 +109,17 @@ impl Link {
         if self.reuse.last != Some(false) || !matches!(code, 425 | 426 | 431 | 522 | 534 | 535) {
             return None;
         }
+        let known = self.with_reuse(only);
+        // Nothing else to try is left where nothing was ever resumed.
+        (self.reuse.ever || known.at_most != self.known.at_most).then_some(known)
+    }
+
+    fn with_reuse(&self, only: Option<TlsVersion>) -> Known {
         let known = Known { demand: Demand::Reuse, ..self.known() };
-        if self.reuse.ever {
-            return Some(known);
+        match self.control.is_tls13() && only.is_none() {
+            true => Known { at_most: Some(TlsVersion::Tls12), ..known },
+            false => known,
         }
-        let newer = self.control.is_tls13() && only.is_none() && known.at_most.is_none();
-        newer.then_some(Known { at_most: Some(TlsVersion::Tls12), ..known })
     }
 
     /// A transfer went well.
