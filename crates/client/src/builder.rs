@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use port21_proto::client::DataMode;
+use port21_proto::event::ConnectionId;
 
 use crate::Representation;
 use crate::client::Client;
 use crate::connect::{Connector, Proxy, Resolve};
 use crate::credentials::Credentials;
 use crate::error::Error;
-use crate::sink::{Clock, EventSink};
+use crate::link::Known;
+use crate::sink::{Clock, EventSink, Recorder};
 use crate::tls::{TlsMode, TlsSettings};
 use crate::url::Target;
 
@@ -297,7 +299,8 @@ impl Builder {
     /// # Errors
     /// In the phases resolve, connect and greeting. Dropping the future ends all of it.
     pub async fn connect(&self) -> Result<Client, Error> {
-        Client::begin(self.clone()).await
+        let recorder = Recorder::new(self.sink.clone(), self.clock);
+        Client::begin(self.clone(), recorder, ConnectionId::CONTROL, Known::default()).await
     }
 
     /// As [`Builder::connect`], and logs in with the builder's credentials.

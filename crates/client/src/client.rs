@@ -35,6 +35,8 @@ pub struct Client {
     pub(crate) greeting: Reply,
     pub(crate) login: Login,
     pub(crate) trail: Trail,
+    /// It may not be any more what its settings make of a session: another login, TLS ended, anything sent by hand.
+    pub(crate) altered: bool,
     /// The session could not be brought in order: the next call begins it anew.
     pub(crate) lost: bool,
 }
@@ -54,13 +56,16 @@ impl Client {
         Client::builder().target(&Target::parse(url)?).open().await
     }
 
-    pub(crate) async fn begin(settings: Builder) -> Result<Client, Error> {
-        let recorder = Recorder::new(settings.sink.clone(), settings.clock);
-        let known = Known::default();
-        let (link, greeting) = Link::open(&settings, recorder, ConnectionId::CONTROL, known).await?;
+    pub(crate) async fn begin(
+        settings: Builder,
+        recorder: Recorder,
+        id: ConnectionId,
+        known: Known,
+    ) -> Result<Client, Error> {
+        let (link, greeting) = Link::open(&settings, recorder, id, known).await?;
         let greeting = reply(greeting)?;
         let (login, trail) = (Login::default(), Trail::default());
-        Ok(Client { settings, link, greeting, login, trail, lost: false })
+        Ok(Client { settings, link, greeting, login, trail, altered: false, lost: false })
     }
 
     /// The settings that the session was begun with, as they are now.
@@ -297,6 +302,7 @@ impl Client {
             return Err(Error::Usage("a command that moves data cannot be sent by hand: use get, put or ls"));
         }
         let command = Command::parse(line.as_bytes());
+        self.altered = true;
         let reply = reply(self.run(Request::Raw(line)).await?)?;
         match command {
             _ if reply.code().is_error() => {}

@@ -18,6 +18,7 @@
 //! | `client`, `login`, `credentials` | [`Client`]: a session and its commands; who logs in |
 //! | `order` | a session that is repaired, or begun anew |
 //! | `security`, `idle` | TLS in a session that stands; a session that nobody uses for a while |
+//! | `pool` | [`Pool`]: several sessions with one server |
 //! | `listing` | [`Entries`], [`Lines`]: directories as streams |
 //! | `download`, `upload` | [`DownloadStream`], [`UploadStream`]: files as byte streams |
 //! | `stream` | what both are made of: bytes in one direction, the control connection watched meanwhile |
@@ -47,6 +48,7 @@ mod listing;
 mod login;
 mod order;
 mod part;
+mod pool;
 mod put;
 mod security;
 mod sink;
@@ -67,6 +69,7 @@ pub use error::Error;
 pub use file::{Progress, Transferred};
 pub use get::GetOptions;
 pub use listing::{Entries, Lines, Listed};
+pub use pool::{Pool, Pooled};
 pub use port21_proto::client::{Blame, DataMode, Features, LoginStep, Phase};
 pub use port21_proto::listing::ListOptions;
 pub use port21_proto::parameters::Representation;

@@ -3,14 +3,17 @@
 use port21_proto::Secret;
 use port21_proto::client::{Answer, LoginStep, Request};
 use port21_proto::command::Text;
+use port21_proto::event::ConnectionId;
 use port21_proto::path::PathError;
 use port21_proto::reply::Reply;
 
+use crate::builder::Builder;
 use crate::client::Client;
 use crate::credentials::Credentials;
 use crate::error::Error;
-use crate::link::Link;
+use crate::link::{Known, Link};
 use crate::order::Trail;
+use crate::sink::Recorder;
 
 /// How the user has logged in: it is done again where the session is begun anew.
 #[derive(Default)]
@@ -22,6 +25,19 @@ pub(crate) struct Login {
 }
 
 impl Client {
+    /// Connects, and logs in with the credentials of the settings.
+    pub(crate) async fn log_in_at_once(
+        settings: Builder,
+        recorder: Recorder,
+        id: ConnectionId,
+        known: Known,
+    ) -> Result<Client, Error> {
+        let credentials = settings.credentials.clone();
+        let mut client = Client::begin(settings, recorder, id, known).await?;
+        client.login(&credentials).await?;
+        Ok(client)
+    }
+
     /// Logs in: USER, and PASS and ACCT where the server asks for them.
     ///
     /// # Errors
@@ -48,6 +64,7 @@ impl Client {
     /// As [`Client::login`].
     pub async fn user(&mut self, name: impl AsRef<[u8]>) -> Result<LoginStep, Error> {
         let name = Text::new(name.as_ref())?;
+        self.altered |= self.login.done;
         self.login = Login { user: Some(name.clone()), ..Login::default() };
         self.trail = Trail::default();
         self.log_in(Request::User(name)).await

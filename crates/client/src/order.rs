@@ -58,10 +58,25 @@ impl Client {
     /// # Errors
     /// Those of [`Client::reconnect`].
     pub async fn ready(&mut self) -> Result<(), Error> {
+        self.tidy_up().await;
+        if self.lost { self.reconnect().await } else { Ok(()) }
+    }
+
+    /// As [`Client::ready`], on the connection that there is; whether it still stands.
+    pub(crate) async fn is_usable(&mut self) -> bool {
+        self.tidy_up().await;
+        self.is_connected()
+    }
+
+    /// Whether the session is what its settings make of one, in the directory that its login has led to.
+    pub(crate) fn is_as_begun(&self) -> bool {
+        self.login.done && !self.altered && self.trail.is_empty()
+    }
+
+    async fn tidy_up(&mut self) {
         if !self.lost && !self.link.is_in_order().await {
             self.lost = self.link.abort().await.is_err();
         }
-        if self.lost { self.reconnect().await } else { Ok(()) }
     }
 
     /// Begins a transfer. Where the server refuses it because its data connection has not resumed the TLS session, and that
@@ -106,6 +121,10 @@ impl Default for Trail {
 }
 
 impl Trail {
+    fn is_empty(&self) -> bool {
+        matches!(self, Trail::Steps(steps) if steps.is_empty())
+    }
+
     pub(crate) fn step(&mut self, command: Command) {
         let Trail::Steps(steps) = self else { return };
         if matches!(&command, Command::Cwd(path) if path.as_bytes().starts_with(b"/")) {

@@ -31,6 +31,7 @@ impl Client {
         if !self.is_secure() {
             return Err(Error::Usage("the control connection is in clear text already"));
         }
+        self.altered = true;
         match self.run(Request::StopTls).await? {
             Answer::Reply(reply) => Ok(reply),
             _ => Err(Error::Usage("the call was answered by another")),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::{SessionEvent, Time};
+use tokio::time::Instant;
 
 /// Takes the events of a session, in the order in which they happened. Any `Fn(SessionEvent)` is one.
 ///
@@ -23,7 +24,7 @@ impl<F: Fn(SessionEvent) + Send + Sync> EventSink for F {
 }
 
 /// The clock of a session: the wall clock's time when it was started and what has passed since, so that it never goes
-/// back. Two sources of events of one recording share one.
+/// back. Two sources of events of one recording share one. It is tokio's: in a test whose time is paused it stands still too.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     at_start: Time,

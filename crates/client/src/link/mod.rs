@@ -356,7 +356,7 @@ impl Link {
             Some((at, timer)) if *at == until => timer,
             slot => {
                 let Some(instant) = self.recorder.clock().instant(until) else { return false };
-                let sleep = Box::pin(tokio::time::sleep_until(instant.into()));
+                let sleep = Box::pin(tokio::time::sleep_until(instant));
                 &mut slot.insert((until, sleep)).1
             }
         };

@@ -105,6 +105,14 @@ impl Peer {
         listener.accept().await.unwrap().0
     }
 
+    /// As [`Peer::passive`], by PASV.
+    pub(crate) async fn pasv(&mut self) -> TcpStream {
+        let listener = TcpListener::bind((self.ip, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        self.answer("PASV", &format!("227 ok (127,0,0,1,{},{})", port >> 8, port & 255)).await;
+        listener.accept().await.unwrap().0
+    }
+
     /// Takes PORT; where it leads to.
     pub(crate) async fn port(&mut self) -> SocketAddr {
         let line = self.line().await;

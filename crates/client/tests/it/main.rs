@@ -5,6 +5,7 @@ mod eyeballs;
 mod files;
 mod names;
 mod own;
+mod pool;
 mod proxies;
 mod secure;
 mod sessions;
