@@ -116,6 +116,15 @@ impl Place {
         }
     }
 
+    /// Whoever had logged in has not any more: a newcomer may have the place again, as long as nobody logs in.
+    pub(crate) fn logged_out(&self) {
+        let mut counts = lock(&self.counts);
+        if self.keeps.swap(false, Ordering::Relaxed) {
+            let stranger = Stranger { address: self.address, make_room: self.make_room.clone() };
+            counts.strangers.insert(self.number, stranger);
+        }
+    }
+
     /// Waits until another connection needs this place.
     pub(crate) async fn wanted(&self) {
         self.make_room.notified().await;
@@ -271,6 +280,23 @@ mod tests {
         drop(second);
         assert!(connections.admit(ip("10.0.0.1")).is_ok());
         assert_eq!(lock(&connections.counts).leaving, 0);
+    }
+
+    #[tokio::test]
+    async fn who_logs_out_is_a_stranger_again() {
+        let connections = Connections::new(1, 1);
+        let place = connections.admit(ip("10.0.0.1")).unwrap();
+        place.logged_out();
+        place.logged_in();
+        assert!(connections.admit(ip("10.0.0.1")).is_err());
+        place.logged_out();
+        let second = connections.admit(ip("10.0.0.1")).unwrap();
+        place.wanted().await;
+        place.logged_in();
+        place.logged_out();
+        drop((place, second));
+        let counts = lock(&connections.counts);
+        assert_eq!((counts.total, counts.strangers.len(), counts.leaving), (0, 0, 0));
     }
 
     #[test]

@@ -119,7 +119,14 @@ impl Registry {
         }
     }
 
-    /// Somebody could not, or has logged out to try another name.
+    /// Whoever had is not logged in any more.
+    pub(crate) fn logged_out(&self, number: u64) {
+        if let Some(entry) = self.lock().sessions.get_mut(&number) {
+            (entry.login, entry.site) = (None, None);
+        }
+    }
+
+    /// Somebody could not.
     pub(crate) fn login_failed(&self, number: u64) {
         self.failed_logins.fetch_add(1, Ordering::Relaxed);
         if let Some(entry) = self.lock().sessions.get_mut(&number) {

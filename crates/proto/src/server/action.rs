@@ -30,6 +30,10 @@ pub enum Output {
     /// Let go of what an operation holds: an opened file, an unfinished upload (which then never happened), a
     /// listening port. It has no outcome. A thing that is not held any more is no error.
     Release(OpId),
+    /// Who was logged in no longer is: USER, REIN or AUTH has ended it. What the login has taken (a place among the sessions of
+    /// its account, for one) is given back now, and not when somebody logs in next, which may be never. The session's end
+    /// is a logout too, and is told by [`Output::Close`] alone.
+    LoggedOut,
     /// Send all that was given out, then close the control connection, and end every operation and connection of the
     /// session. Nothing follows.
     Close,

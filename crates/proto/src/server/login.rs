@@ -130,7 +130,9 @@ impl ServerSession {
             Login::Out { since, .. } => since,
             Login::In { .. } => now,
         };
-        self.login = Login::Out { user, since };
+        if matches!(std::mem::replace(&mut self.login, Login::Out { user, since }), Login::In { .. }) {
+            self.tell_logout();
+        }
         self.drop_data_channel();
         self.cwd = FtpPath::root();
         (self.restart, self.range, self.announced) = (0, None, None);

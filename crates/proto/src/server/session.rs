@@ -419,6 +419,10 @@ impl ServerSession {
         self.outputs.push(Output::Release(op));
     }
 
+    pub(super) fn tell_logout(&mut self) {
+        self.outputs.push(Output::LoggedOut);
+    }
+
     /// Forgets the offered data channel; a listening port is let go of.
     pub(super) fn drop_data_channel(&mut self) {
         if let Some(DataChannel::Passive(op)) = self.data.take() {

@@ -172,7 +172,15 @@ pub(crate) const REPLIES: &[Promise] = &[
             "proto/tests/rfc4217/section_9.rs prot_holds_for_data_connections",
         ],
     ),
-    promise("USER in a session begins a new login.", &["proto/tests/server/login.rs user_and_rein_begin_anew"]),
+    promise(
+        "USER in a session begins a new login. USER, REIN and AUTH end the old one at once: its place is free, and nobody is told of it.",
+        &[
+            "proto/tests/server/login.rs user_and_rein_begin_anew",
+            "proto/tests/server/login.rs whoever_logs_out_is_logged_out_at_once",
+            "server/tests/it/running.rs whoever_has_logged_out_is_on_no_list_and_takes_no_place",
+            "server/tests/it/tls/control.rs a_login_in_clear_is_forgotten",
+        ],
+    ),
     promise(
         "An HTTP request as the first line is dropped, and nothing of it is run.",
         &[

@@ -254,6 +254,7 @@ impl Bench {
                     self.kept.remove(&op);
                     self.log.push("* release".into());
                 }
+                Output::LoggedOut => self.log.push("* logged out".into()),
                 Output::Close => {
                     assert!(!self.closed, "closed twice");
                     self.closed = true;

@@ -87,6 +87,24 @@ fn user_and_rein_begin_anew() {
     assert!(b.take().contains(&"* release".to_owned()), "the passive port of the old user is let go of");
 }
 
+/// The driver hears of it before the client does, and once.
+#[test]
+fn whoever_logs_out_is_logged_out_at_once() {
+    let told = |lines: &str| {
+        let mut b = Bench::logged_in("root");
+        b.say(&format!("{lines}\r\n"));
+        b.take().into_iter().filter(|line| !line.starts_with("C:")).collect::<Vec<_>>()
+    };
+    assert_eq!(told("USER ftp")[0], "* logged out");
+    assert_eq!(told("REIN")[0], "* logged out");
+    let times = |lines: &str| told(lines).iter().filter(|line| *line == "* logged out").count();
+    assert_eq!(times("USER ftp\r\nUSER root\r\nREIN\r\nREIN"), 1);
+    assert_eq!(times("USER ftp\r\nPASS x\r\nREIN"), 2);
+    assert_eq!((times("PASS x"), times("HOST x"), times("QUIT")), (0, 0, 0));
+    // Nothing that a new login could stand in the way of is left of the old one.
+    assert_eq!(told("EPSV\r\nUSER ftp")[1..], ["* logged out", "* release", told("USER ftp")[1].as_str()]);
+}
+
 #[test]
 fn a_guest_may_only_read() {
     let mut b = Bench::logged_in("ftp");

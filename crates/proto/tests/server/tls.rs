@@ -204,7 +204,7 @@ fn what_was_said_before_tls_is_forgotten() {
     b.say("TYPE I\r\nCWD pub\r\nEPSV\r\nAUTH TLS\r\n");
     b.take();
     shake(&mut b);
-    assert!(b.take().contains(&"* release".to_owned()), "the port that was offered in clear");
+    assert_eq!(b.take(), ["* logged out", "* release"], "the login, and the port that was offered in clear");
     assert_eq!(b.codes("PWD"), [530]);
     assert_eq!(b.codes("USER root\r\nPASS secret\r\nEPSV"), [331, 230, 229]);
     b.say("RETR readme.txt\r\n");
@@ -325,7 +325,7 @@ fn rein_ends_tls_behind_its_reply() {
     b.say("PBSZ 0\r\nPROT P\r\n");
     b.take();
     b.say("REIN\r\n");
-    assert_eq!(b.take()[1..], ["S: 220 ANY-DOMAIN.COM FTP Service", "* stop TLS"]);
+    assert_eq!(b.take()[1..], ["* logged out", "S: 220 ANY-DOMAIN.COM FTP Service", "* stop TLS"]);
     let op = b.only();
     b.answer(op, Outcome::Cleared(Ok(())));
     assert_eq!(b.codes("USER root\r\nPROT P\r\nAUTH TLS"), [530, 503, 234]);

@@ -136,6 +136,15 @@ impl Log {
         self.did(|| Deed::Login { user: user.to_vec(), result });
     }
 
+    /// Who was logged in is not any more, and the client is still there.
+    pub(super) fn logged_out(&self) {
+        // What was not stored by now will not be, and was its user's.
+        self.upload_ends(false);
+        info!(session = self.session, peer = %self.peer, user = %self.user(), "logout");
+        self.shared.registry.logged_out(self.session);
+        *self.lock() = State::default();
+    }
+
     /// A transfer has ended, one way or the other. A file that was received is there only once it was stored.
     pub(super) fn transfer(&self, carried: Carried, result: &Result<(), TransferError>) {
         let (session, peer, user, seconds) = (self.session, self.peer, self.user(), carried.took.as_secs_f64());

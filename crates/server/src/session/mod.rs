@@ -157,6 +157,10 @@ impl Session {
                 Output::Cancel(op) => self.work.cancel(op),
                 // On the heap, as the session mostly waits.
                 Output::Release(op) => Box::pin(self.work.release(op)).await,
+                Output::LoggedOut => {
+                    self.work.log_out();
+                    self.place.logged_out();
+                }
                 Output::Do(op, action) => {
                     // The client reads 150 before it sees the data connection, and 234 before TLS.
                     self.flush().await;

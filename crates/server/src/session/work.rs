@@ -135,8 +135,6 @@ impl Work {
         let performer = self.performer.clone();
         match action {
             Action::Authenticate { site, user, password } => {
-                // The account that USER or REIN has left.
-                self.login = None;
                 let tls = self.tls_peer.clone();
                 self.spawn(
                     operation,
@@ -144,7 +142,6 @@ impl Work {
                 );
             }
             Action::Recognise { site, user } => {
-                self.login = None;
                 let tls = self.tls_peer.clone();
                 self.spawn(operation, async move { performer.recognise(site, &user, tls.as_deref()).await });
             }
@@ -201,6 +198,12 @@ impl Work {
                 None => self.refuse(operation, "nobody is logged in"),
             },
         }
+    }
+
+    /// Gives back what the login has taken: its place among the sessions of the account, and its share of the rates.
+    pub(crate) fn log_out(&mut self) {
+        self.performer.log.logged_out();
+        self.login = None;
     }
 
     /// Stops an operation, where that leaves no doubt about its outcome, which still comes.

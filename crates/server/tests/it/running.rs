@@ -123,6 +123,29 @@ fn new_settings_are_for_new_sessions_and_drop_nobody() {
 }
 
 #[test]
+fn whoever_has_logged_out_is_on_no_list_and_takes_no_place() {
+    for logout in ["USER anonymous", "REIN"] {
+        let site = Site::new();
+        let (mut raw, mut other, mut admin) = (site.connect(), site.connect(), site.connect());
+        raw.log_in_as("single");
+        admin.log_in_as("admin");
+        other.command("USER single", 331);
+        other.command("PASS secret", 421);
+        raw.send(format!("{logout}\r\n"));
+        raw.reply();
+        let accounts: Vec<_> = site.handle.sessions().into_iter().filter_map(|session| session.account).collect();
+        assert_eq!(accounts, ["admin".into()], "{logout}");
+        assert!(!admin.command("SITE WHO", 200).contains("single"), "{logout}");
+        assert_eq!(site.handle.kick(&Whom::Account { name: "single".into(), at: At::Every }), 0);
+        // The one session that the account may have.
+        let mut other = site.connect();
+        other.log_in_as("single");
+        raw.command("NOOP", 200);
+        raw.command("PWD", 530);
+    }
+}
+
+#[test]
 fn listeners_are_opened_and_closed() {
     let site = Site::new();
     let mut raw = site.login();

@@ -48,6 +48,7 @@ fn a_login_in_clear_is_forgotten() {
     raw.command("AUTH TLS", 234);
     let mut client = TlsClient::over(raw, Arc::new(secure.client_config(&TLS13)));
     client.command("PWD", 530);
+    assert!(secure.site.handle.sessions().iter().all(|session| session.account.is_none()));
     client.log_in();
     client.command("PWD", 257);
     assert!(client.command("STAT", 211).contains("TLS 1.3"));
