@@ -19,7 +19,7 @@ use crate::status::{Counts, SessionStatus, Whom};
 pub struct ServerHandle {
     pub(crate) registry: Arc<Registry>,
     pub(crate) advertised: Arc<Advertised>,
-    pub(crate) passive: crate::data::passive::InUse,
+    pub(crate) passive: crate::data::ports::InUse,
     pub(crate) guard: Arc<Guard>,
     pub(crate) clock: Clock,
     pub(crate) orders: mpsc::Sender<Order>,

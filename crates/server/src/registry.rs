@@ -30,6 +30,7 @@ pub(crate) struct Registry {
     logins: AtomicU64,
     failed_logins: AtomicU64,
     refusals: [AtomicU64; Refusal::ALL.len()],
+    not_resumed: AtomicU64,
     /// Of the log's lines on refusals.
     pub(crate) throttles: Throttles,
 }
@@ -141,6 +142,11 @@ impl Registry {
         }
     }
 
+    /// A data connection was let in that does not resume the TLS session of its control connection.
+    pub(crate) fn not_resumed(&self) {
+        self.not_resumed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A transfer of this session begins.
     pub(crate) fn moves(
         self: &Arc<Registry>,
@@ -219,6 +225,7 @@ impl Registry {
             logins: of(&self.logins),
             failed_logins: of(&self.failed_logins),
             refusals,
+            not_resumed: of(&self.not_resumed),
             by_direction,
             ..Counts::default()
         }

@@ -32,9 +32,11 @@ pub struct Settings {
     /// host can fill the server with logged-in sessions.
     pub max_connections_per_address: usize,
     /// The ports of passive data connections. Default 61000 to 61999: above those that Linux gives to outgoing
-    /// connections, so that the two never meet. A firewall in front of the server must let them in. A port serves one
-    /// transfer at a time and rests afterwards; with fewer ports than transfers at a time, clients are answered 425, and
-    /// in a small range ports are easier to guess. None: any port that the system has free.
+    /// connections, so that the two never meet. A firewall in front of the server must let them in. A port is taken from
+    /// PASV or EPSV until its client has connected, for no longer than twice
+    /// [`data_open_timeout`](SessionSettings::data_open_timeout), and rests afterwards; one address takes at most three
+    /// quarters of them. Where none is left, clients are answered 425, and in a small range ports are easier to guess.
+    /// None: any port that the system has free.
     pub passive_ports: Option<RangeInclusive<u16>>,
     /// The IPv4 address given in PASV to peers outside `local_networks`, for servers behind NAT. Default none: the
     /// address that the client has connected to. A wrong one makes every such PASV transfer fail, or work only with

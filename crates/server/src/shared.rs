@@ -12,7 +12,7 @@ use crate::account::guard::Guard;
 use crate::activity::ActivitySink;
 use crate::clock::Clock;
 use crate::data::active::Active;
-use crate::data::passive::PassivePorts;
+use crate::data::ports::PassivePorts;
 use crate::events::{EventSinks, Events, NewSession};
 use crate::limits::Accounts;
 use crate::listen::{Listen, ListenError};

@@ -61,6 +61,9 @@ pub struct Counts {
     pub failed_logins: u64,
     /// What was turned away, by reason; as many as [`Refusal::ALL`], in its order.
     pub refusals: [u64; Refusal::ALL.len()],
+    /// Data connections that were let in though they do not resume the TLS session of their control connection: see
+    /// [`SessionReuse::Prefer`](crate::tls::SessionReuse::Prefer).
+    pub not_resumed: u64,
     /// Transfers, in the order of [`Direction::ALL`].
     pub by_direction: [TransferCounts; Direction::ALL.len()],
     /// Ports for passive data connections that are in use; none where the system gives any.
@@ -95,6 +98,8 @@ pub enum Refusal {
     Banned,
     /// No passive port was free.
     NoPort,
+    /// An address that holds its share of the passive ports wanted a further one.
+    PortsOfAddress,
     /// A stranger at a data port.
     Stranger,
     /// Ended by the operator.
@@ -103,13 +108,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::Connections,
         Refusal::Address,
         Refusal::MadeRoom,
         Refusal::Account,
         Refusal::Banned,
         Refusal::NoPort,
+        Refusal::PortsOfAddress,
         Refusal::Stranger,
         Refusal::Kicked,
     ];
@@ -123,6 +129,7 @@ impl Refusal {
             Refusal::Account => "sessions_per_account",
             Refusal::Banned => "banned",
             Refusal::NoPort => "no_passive_port",
+            Refusal::PortsOfAddress => "passive_ports_per_address",
             Refusal::Stranger => "stranger_at_data_port",
             Refusal::Kicked => "kicked",
         }

@@ -22,6 +22,10 @@ pub(crate) struct Throttles {
     pub(crate) stranger: Throttle,
     /// No passive port is free.
     pub(crate) no_port: Throttle,
+    /// An address holds its share of the passive ports.
+    pub(crate) ports_of_address: Throttle,
+    /// Data connections that do not resume the TLS session of their control connection, where that is let pass.
+    pub(crate) not_resumed: Throttle,
     /// Connections that were closed before their login to make room for another.
     pub(crate) turned_out: Throttle,
     /// Handshakes of control connections that failed.

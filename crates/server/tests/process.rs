@@ -15,7 +15,7 @@ use port21_proto::server::LoginError;
 use port21_proto::verb::Permissions;
 use port21_server::storage::{BoxFuture, CommitMode, LocalSettings};
 use port21_server::tls::TlsSettings;
-use port21_server::{Account, Attempt, Authenticator, Listen, Server, ServerHandle, Settings, TlsMode};
+use port21_server::{Account, Attempt, Authenticator, Listen, Refusal, Server, ServerHandle, Settings, TlsMode};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tracing::field::{Field, Visit};
@@ -81,13 +81,24 @@ impl Site {
     }
 
     fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.addr).unwrap();
+        self.connect_from(Ipv4Addr::LOCALHOST)
+    }
+
+    fn connect_from(&self, client: Ipv4Addr) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
+        socket.connect(&self.addr.into()).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Client(BufReader::new(stream))
     }
 
     fn login(&self) -> Client {
-        let mut client = self.connect();
+        self.login_from(Ipv4Addr::LOCALHOST)
+    }
+
+    fn login_from(&self, client: Ipv4Addr) -> Client {
+        let mut client = self.connect_from(client);
         client.reply(220);
         client.command("USER user", 331);
         client.command("PASS x", 230);
@@ -319,8 +330,12 @@ fn connections_beyond_a_limit_are_told_so_and_the_log_does_not_grow() {
 #[test]
 fn where_no_passive_port_is_left_a_session_is_told_so_and_the_operator_too() {
     let log = Log::of_this_process();
-    let site = Site::new(|settings| settings.passive_ports = Some(61464..=61465));
-    let (mut first, mut second, mut third) = (site.login(), site.login(), site.login());
+    let site = Site::new(|settings| {
+        settings.passive_ports = Some(61464..=61465);
+        settings.session.data_open_timeout = PATIENCE;
+    });
+    let from = |n| site.login_from(Ipv4Addr::new(127, 0, 78, n));
+    let (mut first, mut second, mut third) = (from(1), from(2), from(3));
     log.take();
     assert_ne!(first.passive(), second.passive());
     for _ in 0..50 {
@@ -336,6 +351,37 @@ fn where_no_passive_port_is_left_a_session_is_told_so_and_the_operator_too() {
         std::thread::yield_now();
     }
     third.passive();
+}
+
+#[test]
+fn one_address_does_not_take_all_passive_ports_and_none_for_as_long_as_it_likes() {
+    let log = Log::of_this_process();
+    let site = Site::new(|settings| settings.passive_ports = Some(61464..=61467));
+    let mut hoarders = [(); 4].map(|()| site.login());
+    let mut other = site.login_from(Ipv4Addr::new(127, 0, 78, 1));
+    log.take();
+    let [last, hoarders @ ..] = &mut hoarders;
+    for hoarder in hoarders.iter_mut() {
+        hoarder.passive();
+    }
+    last.command("EPSV", 425);
+    let lines = log.take().into_iter().filter(|line| line.text.contains("holds its share")).count();
+    assert_eq!((lines, site.handle.counts().refusals[Refusal::PortsOfAddress as usize]), (1, 1));
+    other.passive();
+    // They say that they are still there, and the ports are given up all the same.
+    let until = Instant::now() + PATIENCE;
+    while site.handle.counts().passive_in_use > 0 {
+        assert!(Instant::now() < until);
+        for hoarder in hoarders.iter_mut() {
+            hoarder.command("NOOP", 200);
+        }
+    }
+    last.passive();
+    for hoarder in hoarders {
+        hoarder.command("LIST", 150);
+        let text = hoarder.reply(425);
+        assert!(text.contains("given up"), "{text}");
+    }
 }
 
 /// Without descriptors nobody can be let in, until somebody goes. Meanwhile the server does not run in circles, and who is

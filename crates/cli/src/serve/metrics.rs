@@ -165,6 +165,13 @@ fn figures(running: &Running) -> String {
     page.each("port21_bytes_total", "counter", "Bytes over data connections.", "direction", &bytes);
     let refusals: Vec<_> = Refusal::ALL.iter().map(|why| why.name()).zip(counts.refusals).collect();
     page.each("port21_refusals_total", "counter", "Who was turned away, and why.", "reason", &refusals);
+    page.one(
+        "port21_data_not_resumed_total",
+        "counter",
+        "Data connections let in by session-reuse = \"prefer\" though they resume no TLS session.",
+        &[],
+        counts.not_resumed,
+    );
     let bans = running.handle.guard().bans().len() as u64;
     page.one("port21_bans", "gauge", "Bans that stand at this moment.", &[], bans);
     page.one("port21_passive_ports_in_use", "gauge", "Ports for data connections.", &[], counts.passive_in_use as u64);

@@ -67,6 +67,9 @@ pub enum DataError {
     /// No passive port is free.
     #[error("no passive port is free")]
     NoPort,
+    /// The passive port was given up: nobody had used it for so long after it was offered.
+    #[error("the passive port was given up after {} s", .0.as_secs_f64())]
+    Unused(Duration),
     /// PASV where the client has come by IPv6, or the other way round.
     #[error("this needs a control connection over IPv4")]
     Family,

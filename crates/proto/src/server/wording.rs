@@ -227,6 +227,15 @@ pub(super) fn data_error(error: &DataError) -> Reply {
     match error {
         DataError::Family => say(425, "PASV needs IPv4 and you have come by IPv6; use EPSV."),
         DataError::NoPort => say(425, "No data connection: no passive port is free, try again."),
+        DataError::Unused(after) => {
+            let within = seconds(*after);
+            say(
+                425,
+                format!(
+                    "No data connection: the port was given up, as nobody used it within {within}; ask for a new one."
+                ),
+            )
+        }
         DataError::Refused(addr) => say(425, format!("No data connection: {addr} refused it.")),
         DataError::Unreachable(addr, why) => say(425, format!("No data connection: {addr} cannot be reached ({why}).")),
     }

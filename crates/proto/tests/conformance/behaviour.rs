@@ -302,9 +302,28 @@ pub(crate) const SECURITY: &[Promise] = &[
     promise(
         "Passive ports come in no order, and one that was used rests; where none is left, 425 and a line of the log say so.",
         &[
-            "server/src/data/passive.rs ports_are_not_in_order",
-            "server/src/data/passive.rs a_port_rests_while_others_are_free",
+            "server/src/data/ports.rs ports_are_not_in_order",
+            "server/src/data/ports.rs a_port_rests_while_others_are_free",
             "server/tests/process.rs where_no_passive_port_is_left_a_session_is_told_so_and_the_operator_too",
+        ],
+    ),
+    promise(
+        "Nobody holds all passive ports: no address more than three times as many as it leaves, and none that is not used.",
+        &[
+            "server/src/data/ports.rs no_address_holds_all_ports",
+            "server/src/data/passive.rs a_port_that_nobody_uses_is_given_up",
+            "server/src/data/passive.rs a_port_that_a_transfer_waits_at_is_not_given_up",
+            "server/tests/process.rs one_address_does_not_take_all_passive_ports_and_none_for_as_long_as_it_likes",
+        ],
+    ),
+    promise(
+        "Who is refused, or whose upload is ended, can read why: the data connection is not closed before that, nor broken.",
+        &[
+            "server/src/data/lingering.rs for_a_moment_and_no_longer",
+            "server/tests/it/transfers.rs the_connection_for_a_command_that_was_refused_is_closed_with_the_next",
+            "server/tests/it/transfers.rs an_upload_over_quota_can_be_sent_to_its_end",
+            "server/tests/it/tls/data.rs the_connection_for_a_command_that_was_refused_is_there_until_the_reply_was_read",
+            "server/tests/it/tls/data.rs an_upload_over_quota_can_be_sent_to_its_end",
         ],
     ),
     promise(

@@ -135,6 +135,7 @@ fn retr() {
     assert_eq!(b.reply_codes(), [226]);
     for (error, code) in [
         (TransferError::Data(DataError::NoPort), 425),
+        (TransferError::Data(DataError::Unused(std::time::Duration::from_secs(60))), 425),
         (TransferError::Broken("reset".into()), 426),
         (TransferError::Storage(StorageError::Io("disk".into())), 451),
     ] {

@@ -22,6 +22,9 @@ use crate::tls::data::DataTls;
 /// At most this many stray bytes of a peer that should only read are thrown away while the end is waited for.
 const MAX_STRAY: usize = 64 * 1024;
 
+/// How much of an upload that was ended is read at a time.
+const DISCARD: usize = 64 * 1024;
+
 /// A data connection and what is told of it. Dropped, it is closed.
 pub(crate) struct DataConnection {
     stream: Arc<TcpStream>,
@@ -167,6 +170,41 @@ impl DataConnection {
         }
     }
 
+    /// Tells a client that may still be sending that no more is wanted: close_notify, and FIN. What it has sent and still
+    /// sends is left to [`DataConnection::discard`]. Nothing is waited for.
+    pub(crate) fn end_early(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_end_now(&self.stream);
+        }
+        // A connection that broke meanwhile says so when it is read.
+        let _ = self.shut_down();
+    }
+
+    /// Reads what still comes, at the transfer's pace, and throws it away until the client has ended its side.
+    pub(crate) async fn discard(mut self: Box<Self>) {
+        let mut buffer = vec![0; DISCARD];
+        loop {
+            let most = self.may_move(DISCARD).await;
+            if self.stream.readable().await.is_err() {
+                return;
+            }
+            match self.stream.try_read(buffer.get_mut(..most).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(read) => self.meter.pace().spend(read as u64),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.closed(End::Client, Closing::Fin);
+        }
+    }
+
+    /// Whether it was let in though nothing shows that it is the client's.
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_unproven())
+    }
+
     /// Ends this side in order, once all was sent, and waits until the client has it all.
     ///
     /// The client has it all when it has answered with its own FIN, and most do so within one round trip. Some close only
@@ -260,7 +298,7 @@ fn longer(pause: Duration) -> Duration {
 }
 
 /// Reads until the peer's FIN. What comes before is not looked at, but for its amount: it could go on for ever.
-async fn until_peer_ends(stream: &TcpStream) -> io::Result<()> {
+pub(super) async fn until_peer_ends(stream: &TcpStream) -> io::Result<()> {
     let mut stray = 0;
     loop {
         stream.readable().await?;
@@ -316,7 +354,7 @@ impl Tap {
         }
     }
 
-    fn closed(&mut self, by: End, how: Closing) {
+    pub(super) fn closed(&mut self, by: End, how: Closing) {
         self.tell_data();
         self.server_closed |= by == End::Server;
         self.events.tell(EventKind::Closed { connection: self.id, by, how });

@@ -2,9 +2,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`passive`] | a listening port for one data connection, and which port |
+//! | [`ports`] | which ports passive data connections have, and who holds them |
+//! | [`passive`] | a listening port for one data connection |
 //! | [`active`] | connecting to the client |
 //! | [`standing`] | a data connection that stands and waits for its transfer, and for TLS |
+//! | [`lingering`] | a data connection that nobody needs any more, until its client knows why |
 //! | [`connection`] | a data connection of a transfer: sending, its end in order, what is told of it |
 //! | [`meter`] | how far a transfer has come, for whoever watches it from outside |
 //! | [`encoding`], [`deflate`] | the bytes as the connection has them: TYPE A, MODE Z |
@@ -20,9 +22,11 @@ pub(crate) mod connection;
 mod deflate;
 pub(crate) mod download;
 pub(crate) mod encoding;
+pub(crate) mod lingering;
 pub(crate) mod listing;
 pub(crate) mod meter;
 pub(crate) mod pace;
 pub(crate) mod passive;
+pub(crate) mod ports;
 pub(crate) mod standing;
 pub(crate) mod upload;

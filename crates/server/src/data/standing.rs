@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use port21_proto::event::{Closing, End};
 use port21_proto::server::{TlsError, TransferError};
 use rustix::net::RecvFlags;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::data::connection::{DataConnection, Tap};
+use crate::data::connection::{DataConnection, Tap, until_peer_ends};
 use crate::data::meter::Meter;
 use crate::tls::data::DataTls;
 use crate::tls::handshake::{Guard, Handshake};
@@ -54,6 +55,23 @@ impl Standing {
         }
         if let Tls::Done(Ok(tls)) = &mut self.tls {
             tls.send_tickets(&self.stream);
+        }
+    }
+
+    /// No transfer will have it: waits until the client has ended it. May be dropped at any time.
+    pub(crate) async fn until_client_ends(&mut self) {
+        if let Tls::Expected(handshake) = &mut self.tls {
+            self.tls = Tls::Done(handshake.done().await.map(Box::new));
+        }
+        // A client that has used one ticket for nothing may need it for the next transfer, and sends nothing on this one
+        // that could be lost.
+        if let Tls::Done(Ok(tls)) = &mut self.tls {
+            tls.send_tickets(&self.stream);
+        }
+        if until_peer_ends(&self.stream).await.is_ok()
+            && let Some(tap) = &mut self.tap
+        {
+            tap.closed(End::Client, Closing::Fin);
         }
     }
 

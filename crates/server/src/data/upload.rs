@@ -87,6 +87,20 @@ pub(crate) struct Received {
     pub(crate) digest: Option<[u8; 32]>,
 }
 
+/// An upload that could not be written.
+pub(crate) struct Failed {
+    pub(crate) error: TransferError,
+    /// Its client may still be sending, and was told that no more is wanted.
+    pub(crate) data: Option<Box<DataConnection>>,
+}
+
+impl Failed {
+    fn new(error: TransferError, mut data: DataConnection) -> Failed {
+        data.end_early();
+        Failed { error, data: Some(Box::new(data)) }
+    }
+}
+
 /// Receives all that the client sends, unless it is cancelled. What came before an error or that is written too: where
 /// the upload is in place, it is what the client resumes from.
 ///
@@ -96,7 +110,7 @@ pub(crate) async fn upload(
     upload: Box<dyn Upload>,
     Terms { encoding, eof, digests }: Terms,
     cancel: Cancel,
-) -> Result<Received, TransferError> {
+) -> Result<Received, Failed> {
     data.receives();
     let mut target = Target { upload, decoder: Decoder::new(encoding, digests), eof };
     match target.upload.sink() {
@@ -117,7 +131,7 @@ enum End {
 /// A write can wait for the disk, so no worker of the runtime may do it. To hand over each buffer costs more than to
 /// copy it; so while the client is fast one thread receives and writes, as in a server with a process for each client,
 /// and a client that pauses costs no thread.
-async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Result<Received, TransferError> {
+async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Result<Received, Failed> {
     let stop = Stop::default();
     let buffer = Vec::with_capacity(data.slice(BUFFER));
     let mut pump = Pump { data, target, buffer, stop: stop.0.clone() };
@@ -137,7 +151,10 @@ async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Re
             }
         };
         let mut end;
-        (pump, end) = moved.map_err(|error| StorageError::Io(error.to_string()))??;
+        (pump, end) = match moved {
+            Ok(moved) => moved?,
+            Err(error) => return Err(Failed { error: StorageError::Io(error.to_string()).into(), data: None }),
+        };
         if let (Some(End::Stopped(_)), Some(why)) = (&end, stopped) {
             end = Some(End::Stopped(why));
         }
@@ -157,7 +174,15 @@ struct Pump {
 
 impl Pump {
     /// Writes what is in the buffer and all that follows, until the end, a pause of the client, or the end of its turn.
-    fn run(mut self, mut end: Option<End>) -> Result<(Pump, Option<End>), TransferError> {
+    fn run(mut self, end: Option<End>) -> Result<(Pump, Option<End>), Failed> {
+        match self.write_all(end) {
+            Ok(end) => Ok((self, end)),
+            // The upload is let go of here, where that may take its time.
+            Err(error) => Err(Failed::new(error, self.data)),
+        }
+    }
+
+    fn write_all(&mut self, mut end: Option<End>) -> Result<Option<End>, TransferError> {
         let until = Instant::now() + TURN;
         loop {
             self.target.write(&self.buffer)?;
@@ -167,17 +192,17 @@ impl Pump {
                 // The end of a killed client's data connection may have taken the processor from it, before it could end
                 // its control connection: it goes first. Where nobody waits this costs nothing.
                 (0..YIELDS).for_each(|_| yield_now());
-                return Ok((self, end));
+                return Ok(end);
             }
             end = match self.data.receive_now(&mut self.buffer, IDLE) {
                 _ if self.stop.load(Ordering::Relaxed) => Some(End::Stopped(TransferError::Cancelled)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((self, None)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 received => end_of(received),
             };
             if end.is_none() && Instant::now() >= until {
                 self.target.write(&self.buffer)?;
                 self.buffer.clear();
-                return Ok((self, None));
+                return Ok(None);
             }
         }
     }
@@ -199,16 +224,19 @@ impl Drop for Stop {
     }
 }
 
-async fn to_writer(
-    mut data: DataConnection,
-    mut target: Target,
-    mut cancel: Cancel,
-) -> Result<Received, TransferError> {
+async fn to_writer(mut data: DataConnection, mut target: Target, mut cancel: Cancel) -> Result<Received, Failed> {
+    match write_all(&mut data, &mut target, &mut cancel).await {
+        Ok(end) => Ok(received(data, target, end)),
+        Err(error) => Err(Failed::new(error, data)),
+    }
+}
+
+async fn write_all(data: &mut DataConnection, target: &mut Target, cancel: &mut Cancel) -> Result<End, TransferError> {
     let mut buffer = Vec::with_capacity(data.slice(BUFFER));
     loop {
         let end = tokio::select! {
             biased;
-            why = &mut cancel => Some(End::Stopped(why)),
+            why = &mut *cancel => Some(End::Stopped(why)),
             received = data.receive(&mut buffer) => end_of(received),
         };
         let mut bytes = buffer.as_slice();
@@ -223,7 +251,7 @@ async fn to_writer(
             }
         }
         if let Some(end) = end {
-            return Ok(received(data, target, end));
+            return Ok(end);
         }
     }
 }
@@ -363,7 +391,7 @@ mod tests {
         let mut bytes = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
-        (bytes, received.unwrap().result)
+        (bytes, received.unwrap_or_else(|failed| panic!("{}", failed.error)).result)
     }
 
     #[tokio::test]
@@ -407,7 +435,7 @@ mod tests {
         };
         let upload = upload(data, Box::new(target), plain(Representation::Image), Cancel::new(cancelled));
         let (received, ()) = tokio::join!(upload, client);
-        let result = received.unwrap().result;
+        let result = received.unwrap_or_else(|failed| panic!("{}", failed.error)).result;
         assert!(matches!(result, Err(TransferError::Cancelled)), "{result:?}");
         let mut bytes = Vec::new();
         file.rewind().unwrap();
@@ -433,7 +461,8 @@ mod tests {
             let (_cancel, cancelled) = oneshot::channel();
             client.write_all(b"a\r\nb\r").await.unwrap();
             drop(client);
-            let received = upload(data, Box::new(target), plain(representation), Cancel::new(cancelled)).await.unwrap();
+            let received = upload(data, Box::new(target), plain(representation), Cancel::new(cancelled)).await;
+            let received = received.unwrap_or_else(|failed| panic!("{}", failed.error));
             received.result.unwrap();
             drop(received.upload);
             let mut got = Vec::new();

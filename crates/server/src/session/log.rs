@@ -74,6 +74,17 @@ impl Log {
         }
     }
 
+    /// A data connection was let in of which nothing shows that it is the client's.
+    pub(super) fn not_resumed(&self) {
+        self.shared.registry.not_resumed();
+        let (session, peer, user) = (self.session, self.peer, self.user());
+        let what = "a data connection was let in that does not resume the TLS session of its control connection";
+        match self.shared.registry.throttles.not_resumed.pass() {
+            Some(unwritten) => info!(session, %peer, %user, unwritten, "{what}"),
+            None => debug!(session, %peer, %user, "{what}"),
+        }
+    }
+
     pub(crate) fn disconnected(&self) {
         self.upload_ends(false);
         debug!(session = self.session, peer = %self.peer, "disconnected");

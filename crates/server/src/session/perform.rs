@@ -23,7 +23,7 @@ use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::pace::Pace;
 use crate::data::passive::Passive;
-use crate::data::upload::{Cancel, Received, Terms, upload};
+use crate::data::upload::{Cancel, Failed, Received, Terms, upload};
 use crate::events::Events;
 use crate::limits::AccountPlace;
 use crate::proxy::Ends;
@@ -173,7 +173,10 @@ impl Performer {
             return Err(DataError::Family);
         }
         let shared = &self.shared;
-        let passive = Passive::listen(&shared.passive_ports, &shared.proxies, self.ends, self.events.clone(), guard)?;
+        // A client that connects late has its time from its command on; one that asks for a port ahead of that, twice as long.
+        let patience = shared.settings.session.data_open_timeout.saturating_mul(2);
+        let (ports, proxies) = (&shared.passive_ports, &shared.proxies);
+        let passive = Passive::listen(ports, proxies, self.ends, self.events.clone(), guard, patience)?;
         let mut told = passive.addr();
         // The client's side of a proxy, where there is one.
         told.set_ip(server.ip());
@@ -210,10 +213,10 @@ impl Performer {
             cancel.or_when(upload.displaced());
         }
         let connected = unless(&mut cancel, self.connect((channel, guard), &meter, stands)).await;
-        let Moved { result, held, digest } = match connected {
+        let Moved { result, held, digest, left } = match connected {
             Ok(data) => carry(held, data, terms, cancel).await,
             // An upload is let go of by the session, as after any other end.
-            Err(error) => Moved { result: Err(error), held: Some(held), digest: None },
+            Err(error) => Moved { result: Err(error), held: Some(held), digest: None, left: None },
         };
         if result.is_ok() {
             moving.is_whole();
@@ -223,7 +226,7 @@ impl Performer {
         self.log
             .transfer(Carried { direction, path, bytes, took, representation: terms.encoding.representation }, &result);
         let outcome = Outcome::Transferred(Transferred { bytes, result, digest });
-        Done { held: held.filter(|held| matches!(held, Held::Upload(_))), ..outcome.into() }
+        Done { held: held.filter(|held| matches!(held, Held::Upload(_))), left, ..outcome.into() }
     }
 
     async fn connect(
@@ -238,7 +241,11 @@ impl Performer {
         };
         // Nobody hears it where the session has ended meanwhile.
         let _ = stands.send(());
-        standing.for_transfer(guard, meter.clone()).await
+        let data = standing.for_transfer(guard, meter.clone()).await?;
+        if data.is_unproven() {
+            self.log.not_resumed();
+        }
+        Ok(data)
     }
 
     pub(super) async fn sync(&self, mut upload: Box<dyn Upload>, until: Time) -> Done {
@@ -393,17 +400,21 @@ struct Moved {
     /// What is held on: an upload.
     held: Option<Held>,
     digest: Option<[u8; 32]>,
+    /// The connection of an upload that was ended.
+    left: Option<Box<DataConnection>>,
 }
 
 /// Carries what is held over a data connection. An upload is given back, and its digest where one is wanted.
 async fn carry(held: Held, data: DataConnection, terms: Terms, mut cancel: Cancel) -> Moved {
-    let done = |result| Moved { result, held: None, digest: None };
+    let done = |result| Moved { result, held: None, digest: None, left: None };
     match held {
         Held::Source(source, _) => done(unless(&mut cancel, download(data, source, terms.encoding)).await),
         Held::Listing(listing, _) => done(unless(&mut cancel, listing.send(data, terms.encoding)).await),
         Held::Upload(target) => match upload(data, target, terms, cancel).await {
-            Ok(Received { upload, result, digest }) => Moved { result, held: Some(Held::Upload(upload)), digest },
-            Err(error) => done(Err(error)),
+            Ok(Received { upload, result, digest }) => {
+                Moved { held: Some(Held::Upload(upload)), digest, ..done(result) }
+            }
+            Err(Failed { error, data }) => Moved { left: data, ..done(Err(error)) },
         },
         Held::Passive(_) => done(Err(StorageError::Io("a port is no file".into()).into())),
     }

@@ -15,7 +15,9 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::error;
 
+use crate::data::connection::DataConnection;
 use crate::data::encoding::Encoding;
+use crate::data::lingering::Lingering;
 use crate::data::listing::OpenListing;
 use crate::data::meter::Meter;
 use crate::data::passive::Passive;
@@ -40,6 +42,8 @@ pub(crate) struct Work {
     tls_peer: Option<Arc<TlsPeer>>,
     login: Option<Login>,
     held: Vec<(OpId, Held)>,
+    /// What is still open of the operation before, for its client to read the reply.
+    lingering: Option<Lingering>,
     running: Vec<Running>,
     tasks: JoinSet<Done>,
     /// What ended at once.
@@ -60,6 +64,8 @@ pub(super) struct Done {
     pub(super) held: Option<Held>,
     /// What it has used of another operation's.
     pub(super) returned: Option<(OpId, Held)>,
+    /// The data connection of an upload that was ended.
+    pub(super) left: Option<Box<DataConnection>>,
     pub(super) login: Option<Login>,
 }
 
@@ -71,7 +77,7 @@ impl Done {
 
 impl From<Outcome> for Done {
     fn from(outcome: Outcome) -> Done {
-        Done { outcome, held: None, returned: None, login: None }
+        Done { outcome, held: None, returned: None, left: None, login: None }
     }
 }
 
@@ -105,6 +111,7 @@ impl Work {
             tls_peer: None,
             login: None,
             held: Vec::new(),
+            lingering: None,
             running: Vec::new(),
             tasks: JoinSet::new(),
             ended: VecDeque::new(),
@@ -131,6 +138,7 @@ impl Work {
 
     /// Begins an operation.
     pub(crate) fn start(&mut self, op: OpId, action: Action) {
+        self.lingering = None;
         let operation = Operation { op, kind: Kind::of(&action), holder: op, transfer: None };
         let performer = self.performer.clone();
         match action {
@@ -212,10 +220,13 @@ impl Work {
     }
 
     /// Lets go of what an operation holds. An upload is cleared away when this ends, so that what the client is told next
-    /// is true; a disk that does not answer is not waited for without end.
+    /// is true; a disk that does not answer is not waited for without end. A data connection that has come is closed a little
+    /// later.
     pub(crate) async fn release(&mut self, op: OpId) {
-        if let Some(Held::Upload(upload)) = self.take(op) {
-            let _ = timeout(PATIENCE, upload.let_go()).await;
+        match self.take(op) {
+            Some(Held::Upload(upload)) => drop(timeout(PATIENCE, upload.let_go()).await),
+            Some(Held::Passive(passive)) => self.lingering = Some(Lingering::refused(passive)),
+            Some(Held::Source(..) | Held::Listing(..)) | None => {}
         }
     }
 
@@ -243,6 +254,7 @@ impl Work {
 
     /// Ends every operation and lets go of all that is held. What cannot be stopped is waited for, a little.
     pub(crate) async fn end(&mut self) {
+        self.lingering = None;
         self.running.iter_mut().for_each(Running::stop);
         let held = std::mem::take(&mut self.held).into_iter().map(|(_, held)| held);
         let all_ended = async {
@@ -397,6 +409,9 @@ impl Work {
             self.held.push((operation.holder, held));
         }
         self.held.extend(done.returned);
+        if let Some(data) = done.left {
+            self.lingering = Some(Lingering::ended(data));
+        }
         if let Some(login) = done.login {
             self.login = Some(login);
         }

@@ -20,7 +20,6 @@ use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, ServerConfig, SignatureScheme};
 
 use port21_proto::server::TlsError;
-use tracing::info;
 
 use super::certificates::Certificates;
 use super::engine::Engine;
@@ -120,24 +119,29 @@ impl Binding {
     }
 
     /// A data connection stands: is it the client's?
-    pub(super) fn admit(&self, DataEngine { engine, .. }: &DataEngine) -> Result<(), TlsError> {
+    pub(super) fn admit(&self, DataEngine { engine, .. }: &DataEngine) -> Result<Proof, TlsError> {
         // A session that is resumed brings its certificate with it. One that is not must bring the same.
         let client = self.client.get().and_then(Option::as_ref);
         if client.is_some() && client != engine.client_certificate() {
             return Err(TlsError::OtherClient);
         }
         if engine.handshake_kind() == Some(HandshakeKind::Resumed) {
-            return Ok(());
+            return Ok(Proof::Shown);
         }
         match self.reuse {
             SessionReuse::Require => Err(TlsError::NotResumed),
-            SessionReuse::Prefer => {
-                info!("a data connection was let in that does not resume the control connection's TLS session");
-                Ok(())
-            }
-            SessionReuse::Off => Ok(()),
+            SessionReuse::Prefer => Ok(Proof::Missed),
+            SessionReuse::Off => Ok(Proof::NotWanted),
         }
     }
+}
+
+/// Whether a data connection that was let in has shown that it is the client's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    Shown,
+    Missed,
+    NotWanted,
 }
 
 /// A data connection whose handshake is still to come, and its number.

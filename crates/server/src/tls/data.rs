@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::binding::{Binding, DataEngine};
+use super::binding::{Binding, DataEngine, Proof};
 use super::engine::Engine;
 
 /// How much ciphertext is read at a time during the handshake: a client's part of it is rarely more.
@@ -29,6 +29,7 @@ pub(crate) struct DataTls {
     engine: Engine,
     /// Plaintext that came and was not asked for yet.
     early: Vec<u8>,
+    proof: Proof,
 }
 
 impl DataTls {
@@ -50,7 +51,12 @@ impl DataTls {
         if admitted.is_err() && engine.send_end().is_ok() {
             flush_now(stream, &mut engine);
         }
-        admitted.map(|()| DataTls { engine, early })
+        admitted.map(|proof| DataTls { engine, early, proof })
+    }
+
+    /// Whether it was let in though it does not resume the session of its control connection, and that is to be told.
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.proof == Proof::Missed
     }
 
     /// Sends the tickets now. The client must not have been told yet that it may send: what it has read by then, or has at

@@ -60,9 +60,14 @@ impl Site {
     }
 
     /// With TLS at its one address.
-    pub(crate) fn secure(mode: TlsMode, tls: TlsSettings, settings: Settings) -> Site {
+    pub(crate) fn secure(
+        mode: TlsMode,
+        tls: TlsSettings,
+        settings: Settings,
+        wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
+    ) -> Site {
         let place = Listen::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).with_tls(mode);
-        Site::build(place, settings, Some(tls), |files| files)
+        Site::build(place, settings, Some(tls), wrap)
     }
 
     /// At the address of IPv6; nothing where there is none.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use port21_proto::event::EventKind;
@@ -250,6 +251,47 @@ fn a_data_connection_that_nobody_opens_is_given_up() {
     raw.command("RETR file", 150);
     raw.expect(425);
     assert_eq!(raw.fetch("RETR file"), b"x");
+}
+
+/// Who has connected ahead of a command that is refused finds the connection open until then, and closed with the next one.
+#[test]
+fn the_connection_for_a_command_that_was_refused_is_closed_with_the_next() {
+    let site = Site::new();
+    let mut raw = site.login();
+    for _ in 0..20 {
+        let mut data = raw.passive();
+        raw.command("RETR missing", 550);
+        data.set_nonblocking(true).unwrap();
+        assert_eq!(data.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        data.set_nonblocking(false).unwrap();
+        raw.command("STAT /", 213);
+        assert_eq!(data.read(&mut [0]).unwrap_or(0), 0);
+    }
+}
+
+#[test]
+fn an_upload_over_quota_can_be_sent_to_its_end() {
+    let site = Site::over(Site::settings(), |files| {
+        Arc::new(crate::storages::Capped { files, most: 100_000 }) as Arc<dyn port21_server::Storage>
+    });
+    let mut raw = site.login();
+    for how in ["TYPE I", "TYPE A"] {
+        raw.command(how, 200);
+        let mut data = raw.passive();
+        raw.command("STOR file", 150);
+        data.write_all(&noise(5_000_000)).unwrap();
+        data.shutdown(std::net::Shutdown::Write).unwrap();
+        // The server has ended its side in order.
+        assert_eq!(data.read(&mut [0]).unwrap(), 0);
+        raw.expect(552);
+        // Nothing that is sent to the old connection is for the next.
+        assert_eq!(site.names(), [""; 0]);
+    }
+    // The reply does not wait for that end.
+    let mut data = raw.passive();
+    raw.command("STOR file", 150);
+    data.write_all(&noise(200_000)).unwrap();
+    raw.expect(552);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use port21_server::tls::{Certificates, Pair, TlsSettings};
-use port21_server::{Settings, TlsMode};
+use port21_server::{Settings, Storage, TlsMode};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -31,12 +31,22 @@ impl Secure {
     }
 
     pub(crate) fn with(mode: TlsMode, settings: Settings, change: impl FnOnce(&mut TlsSettings)) -> Secure {
+        Secure::over(mode, settings, change, |files| files)
+    }
+
+    /// `wrap` may put something between the sessions and the files.
+    pub(crate) fn over(
+        mode: TlsMode,
+        settings: Settings,
+        change: impl FnOnce(&mut TlsSettings),
+        wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
+    ) -> Secure {
         let dir = tempfile::tempdir().unwrap();
         let (pair, certificate) = make_pair(dir.path(), &["localhost"]);
         let certificates = Arc::new(Certificates::read(vec![pair.clone()]).unwrap());
         let mut tls = TlsSettings::new(certificates.clone());
         change(&mut tls);
-        Secure { site: Site::secure(mode, tls, settings), certificate, certificates, pair, _dir: dir }
+        Secure { site: Site::secure(mode, tls, settings, wrap), certificate, certificates, pair, _dir: dir }
     }
 
     pub(crate) fn trust(&self) -> RootCertStore {

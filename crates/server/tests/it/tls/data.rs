@@ -4,13 +4,14 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use port21_server::TlsMode;
 use port21_server::tls::SessionReuse;
+use port21_server::{Storage, TlsMode};
 use rustls::client::{Resumption, Tls12Resumption};
 use rustls::version::{TLS12, TLS13};
 
 use super::client::{Secure, VERSIONS, begin, finish, forgetful, shake};
 use crate::site::{Site, noise};
+use crate::storages::Capped;
 
 #[test]
 fn a_session_that_is_not_resumed_is_refused() {
@@ -69,6 +70,8 @@ fn what_is_preferred_or_nothing_lets_a_new_session_in() {
             let mut client = secure.login(forgetful(secure.client_config(supported)));
             client.store("STOR file", b"bytes");
             assert_eq!(client.fetch("RETR file"), b"bytes");
+            let want = if reuse == SessionReuse::Prefer { 2 } else { 0 };
+            assert_eq!(secure.site.handle.counts().not_resumed, want);
         }
     }
 }
@@ -277,6 +280,53 @@ fn abor_ends_a_transfer_under_tls() {
         client.send("ABOR\r\n");
         client.expect(426);
         client.expect(226);
+    }
+}
+
+/// curl looks at its data connection first, and has no word for a command that was refused where that is closed.
+#[test]
+fn the_connection_for_a_command_that_was_refused_is_there_until_the_reply_was_read() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::new(TlsMode::Require);
+        secure.site.write("file", "bytes");
+        let mut client = secure.login(secure.client_config(supported));
+        for _ in 0..3 {
+            let socket = client.passive();
+            client.command("RETR missing", 550);
+            let mut data = begin(&client.config, "localhost", socket);
+            shake(&mut data).unwrap_or_else(|error| panic!("{version}: {error}"));
+            finish(data);
+        }
+        // And no longer than until the next one: nothing is sent on it, nor is it waited for.
+        let mut socket = client.passive();
+        client.command("RETR missing", 550);
+        client.command("EPSV", 229);
+        assert_eq!(socket.read(&mut [0]).unwrap_or(0), 0);
+        assert_eq!(client.fetch("RETR file"), b"bytes");
+    }
+}
+
+/// A client that does not look at the control connection before it has sent all of its file: it can, and then it reads why
+/// the file was refused.
+#[test]
+fn an_upload_over_quota_can_be_sent_to_its_end() {
+    for (version, supported) in VERSIONS {
+        let secure = Secure::over(
+            TlsMode::Require,
+            Site::settings(),
+            |_| {},
+            |files| Arc::new(Capped { files, most: 100_000 }) as Arc<dyn Storage>,
+        );
+        let mut client = secure.login(secure.client_config(supported));
+        for _ in 0..3 {
+            let mut data = client.data("STOR file");
+            data.write_all(&noise(5_000_000)).unwrap_or_else(|error| panic!("{version}: {error}"));
+            data.conn.send_close_notify();
+            data.flush().unwrap();
+            assert_eq!(data.read_to_end(&mut Vec::new()).unwrap(), 0, "{version}: close_notify");
+            client.expect(552);
+        }
+        assert!(secure.site.names().is_empty());
     }
 }
 
