@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use port21_proto::addr::canonical;
@@ -14,6 +14,7 @@ use port21_proto::text::Shown;
 use port21_proto::{FtpPath, Time};
 use tokio::sync::Notify;
 
+use crate::account::standing::{Call, Why};
 use crate::activity::Direction;
 use crate::data::meter::Meter;
 use crate::status::{Counts, Refusal, SessionStatus, TransferCounts, TransferStatus, Whom};
@@ -52,6 +53,7 @@ struct Entry {
     site: Option<Arc<str>>,
     transfer: Option<Running>,
     pulse: Arc<Pulse>,
+    call: Arc<Call>,
 }
 
 #[derive(Debug)]
@@ -65,9 +67,6 @@ struct Running {
 /// What a session and its entry share.
 #[derive(Debug)]
 struct Pulse {
-    /// Also tells a session to make room: see [`Place`](crate::limits::Place).
-    wanted: Arc<Notify>,
-    kicked: AtomicBool,
     /// When the client was last heard of, in nanoseconds.
     heard: AtomicU64,
 }
@@ -78,6 +77,7 @@ pub(crate) struct Seat {
     registry: Arc<Registry>,
     number: u64,
     pulse: Arc<Pulse>,
+    call: Arc<Call>,
 }
 
 /// A transfer's entry; given back when dropped.
@@ -99,10 +99,24 @@ impl Registry {
     ) -> Seat {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let heard = AtomicU64::new(since.unix_nanos());
-        let pulse = Arc::new(Pulse { wanted, kicked: AtomicBool::new(false), heard });
-        let entry = Entry { peer, local, since, login: None, site: None, transfer: None, pulse: pulse.clone() };
+        let (pulse, call) = (Arc::new(Pulse { heard }), Arc::new(Call::new(wanted)));
+        let entry = Entry {
+            peer,
+            local,
+            since,
+            login: None,
+            site: None,
+            transfer: None,
+            pulse: pulse.clone(),
+            call: call.clone(),
+        };
         self.lock().sessions.insert(number, entry);
-        Seat { registry: self.clone(), number, pulse }
+        Seat { registry: self.clone(), number, pulse, call }
+    }
+
+    /// How this session is called to its end.
+    pub(crate) fn call(&self, number: u64) -> Option<Arc<Call>> {
+        self.lock().sessions.get(&number).map(|entry| entry.call.clone())
     }
 
     /// This session logs in at this site.
@@ -204,8 +218,7 @@ impl Registry {
             Whom::Address(ip) => canonical(entry.peer).ip() == ip.to_canonical(),
         };
         let kicked = state.sessions.iter().filter(|(number, entry)| meant(**number, entry));
-        let fresh = kicked.filter(|(_, entry)| !entry.pulse.kicked.swap(true, Ordering::AcqRel));
-        fresh.inspect(|(_, entry)| entry.pulse.wanted.notify_one()).count()
+        kicked.filter(|(_, entry)| entry.call.call(Why::Kicked)).count()
     }
 
     /// What was counted, but for the ports.
@@ -265,9 +278,14 @@ impl Seat {
         self.pulse.heard.store(now.unix_nanos(), Ordering::Relaxed);
     }
 
-    /// Whether the operator has ended the session.
-    pub(crate) fn is_kicked(&self) -> bool {
-        self.pulse.kicked.load(Ordering::Acquire)
+    /// How the session is called to its end.
+    pub(crate) fn call(&self) -> Arc<Call> {
+        self.call.clone()
+    }
+
+    /// Why the session ought to end; nothing where another connection needs its place.
+    pub(crate) fn called(&self) -> Option<Why> {
+        self.call.why()
     }
 }
 
@@ -400,6 +418,6 @@ mod tests {
         woken.notified().await;
         assert_eq!(registry.kick(&Whom::Address("10.0.0.1".parse().unwrap())), 1);
         assert_eq!(registry.kick(&account("alice", At::Named("there.example".into()))), 1);
-        assert!(a.is_kicked() && b.is_kicked() && c.is_kicked());
+        assert!([a, b, c].iter().all(|seat| seat.called() == Some(Why::Kicked)));
     }
 }

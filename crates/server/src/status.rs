@@ -104,6 +104,8 @@ pub enum Refusal {
     Stranger,
     /// Ended by the operator.
     Kicked,
+    /// Ended as the account was removed or changed.
+    Withdrawn,
 }
 
 impl Refusal {
@@ -118,6 +120,7 @@ impl Refusal {
         Refusal::PortsOfAddress,
         Refusal::Stranger,
         Refusal::Kicked,
+        Refusal::Withdrawn,
     ];
 
     /// The word for it in a metric: `connections`.
@@ -132,6 +135,7 @@ impl Refusal {
             Refusal::PortsOfAddress => "passive_ports_per_address",
             Refusal::Stranger => "stranger_at_data_port",
             Refusal::Kicked => "kicked",
+            Refusal::Withdrawn => "account_changed",
         }
     }
 }

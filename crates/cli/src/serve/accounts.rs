@@ -15,14 +15,19 @@ use crate::config::Config;
 use crate::helper::Helper;
 use crate::users::account::{Common, Files, rates};
 use crate::users::external::External;
-use crate::users::watched::{Shared, Watched};
+use crate::users::watched::{Shared, Watched, Watches};
 
 /// Opens the directories of all accounts of a site. It waits for files: it is not for tasks. `passwords` are checked for all
-/// sites together, as what that takes is bounded.
+/// sites together, as what that takes is bounded; `watches` looks at files of accounts.
 ///
 /// # Errors
 /// Where one cannot be opened.
-pub(super) fn open(config: &Config, helper: &Helper, passwords: &Arc<Passwords>) -> anyhow::Result<FirstOf> {
+pub(super) fn open(
+    config: &Config,
+    helper: &Helper,
+    passwords: &Arc<Passwords>,
+    watches: &Watches,
+) -> anyhow::Result<FirstOf> {
     let common = Common::new(config);
     let uploads = Arc::new(config.uploads.policy());
     let mut all: Vec<Arc<dyn Authenticator>> = Vec::new();
@@ -56,7 +61,7 @@ pub(super) fn open(config: &Config, helper: &Helper, passwords: &Arc<Passwords>)
     }
     if let Some(file) = &config.accounts.file {
         let watched = Watched::open(file.clone(), helper.clone(), common)?;
-        all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched)), passwords.clone())));
+        all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched, watches)), passwords.clone())));
     }
     // Last: it is told the password of whoever nobody else knows.
     if let Some(authenticator) = &config.authenticator {
@@ -99,7 +104,8 @@ mod tests {
             users: vec![user("alice", Some("/alice"), None), user("bob", None, Some(false))],
             ..Config::default()
         };
-        let accounts = open(&config, &Helper::default(), &Arc::new(config.logins.passwords())).unwrap();
+        let accounts =
+            open(&config, &Helper::default(), &Arc::new(config.logins.passwords()), &Watches::default()).unwrap();
         assert_eq!(login(&accounts, "alice", "secret").await.map(|a| a.permissions), Ok(Permissions::ALL));
         assert_eq!(login(&accounts, "bob", "secret").await.map(|a| a.permissions), Ok(Permissions::READ_ONLY));
         // Writing is never for guests.

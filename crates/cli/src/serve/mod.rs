@@ -60,6 +60,7 @@ use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
 use crate::helper::{self, Helper};
 use crate::sandbox::{Confined, Sandbox};
+use crate::users::watched::Watches;
 
 /// How long hooks may go on when the server has ended.
 const HOOKS_END: Duration = Duration::from_secs(10);
@@ -130,7 +131,16 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
     let xferlog = config.log.xferlog.as_deref().map(|file| Xferlog::begin(file, zone)).transpose()?;
     let hooks = Arc::new(Hooks::start(&config.hooks, &helper));
-    let beside = Beside { recorder, xferlog: xferlog.map(Arc::new), log, notifier, confined, helper, reach };
+    let beside = Beside {
+        recorder,
+        xferlog: xferlog.map(Arc::new),
+        log,
+        notifier,
+        confined,
+        helper,
+        reach,
+        watches: Watches::default(),
+    };
     let mut server = running::builder(&config, tls.clone(), &beside, &hooks, None).await?.build();
     let mut bound = Vec::new();
     for (place, socket) in sockets {
@@ -148,10 +158,12 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     if let Some(addr) = metrics.as_ref().and_then(Metrics::addr) {
         tracing::info!("metrics at http://{addr}/metrics");
     }
+    let watches = beside.watches.clone();
     let running = Arc::new(Running::new(args, config, tls, &server, hooks, beside));
     let ending = Arc::new(AtomicBool::new(false));
     // All that ends with the server.
     let mut beside = JoinSet::new();
+    beside.spawn(watches.keep());
     beside.spawn(leftovers::collect(running.clone()));
     beside.spawn(advertise::keep_looking_up(running.clone()));
     beside.spawn(tls::renew(running.clone()));
@@ -227,7 +239,7 @@ async fn tell_systemd(running: Arc<Running>) {
 
 /// A server with these settings that listens nowhere yet, and that nobody watches.
 pub(crate) async fn server(config: &Config) -> anyhow::Result<Server> {
-    Ok(running::plain_builder(config, None, &Helper::default(), None).await?.build())
+    Ok(running::plain_builder(config, None, (&Helper::default(), &Watches::default()), None).await?.build())
 }
 
 /// Ends with the first SIGTERM or ^C, and with the second.

@@ -20,6 +20,7 @@ use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault, sentences};
 use crate::helper::Helper;
 use crate::sandbox::{Sandbox, required};
+use crate::users::watched::Watches;
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.
 pub(super) fn announce(
@@ -77,7 +78,7 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
             if let Some(tls) = &tls {
                 print(&tls::fingerprints(config, &tls.certificates))?;
             }
-            plain_builder(config, tls, &Helper::default(), None).await
+            plain_builder(config, tls, (&Helper::default(), &Watches::default()), None).await
         }
         Err(error) => Err(error),
     };

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use port21_proto::text::Shown;
 use port21_server::tls::TlsSettings;
-use port21_server::{Activity, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, Site, TlsMode};
+use port21_server::{Activity, At, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, Site, TlsMode, Whom};
 
 use super::hooks::Hooks;
 use super::log::Log;
@@ -15,10 +16,11 @@ use super::systemd::Notifier;
 use super::xferlog::Xferlog;
 use super::{accounts, advertise, tls};
 use crate::args::serve::ServeArgs;
-use crate::config::Config;
+use crate::config::{Config, User};
 use crate::exit::{Exit, Fault};
 use crate::helper::Helper;
 use crate::sandbox::Confined;
+use crate::users::watched::Watches;
 
 /// A server and all that belongs to it.
 pub(super) struct Running {
@@ -41,6 +43,8 @@ pub(super) struct Beside {
     pub(super) helper: Helper,
     /// How certificates are read again.
     pub(super) reach: tls::Reach,
+    /// What looks at files of accounts for the sake of those who are logged in.
+    pub(super) watches: Watches,
 }
 
 struct State {
@@ -164,6 +168,7 @@ impl Running {
         if let Err(error) = self.helper().adopt().await {
             tracing::warn!(%error, "the helper process does not know of the new configuration");
         }
+        self.end_sessions_of_users_that_are_gone(&config, &before);
         let mut state = self.lock();
         (state.config, state.tls, state.hooks) = (config, tls, hooks);
         state.listening.retain(|addr| !reloaded.closed.contains(addr));
@@ -177,6 +182,24 @@ impl Running {
             changed.push(format!("no more at {}", list(&reloaded.closed)));
         }
         Ok(changed.join(", "))
+    }
+
+    /// Ends sessions of each `[[user]]` that is not there any more, or has another password.
+    fn end_sessions_of_users_that_are_gone(&self, config: &Config, before: &Config) {
+        for old in before.sites() {
+            let new = config.sites().find(|new| new.host() == old.host());
+            let stays = |user: &User| {
+                let mut users = new.iter().flat_map(|new| &new.users);
+                users.any(|other| (&other.name, &other.password) == (&user.name, &user.password))
+            };
+            for user in old.users.iter().filter(|user| !stays(user)) {
+                let at = old.host().map_or(At::First, |host| At::Named(host.to_owned()));
+                let sessions = self.handle.kick(&Whom::Account { name: user.name.clone(), at });
+                if sessions > 0 {
+                    tracing::info!(user = %Shown(user.name.as_bytes()), sessions, "ending sessions of a user who was removed");
+                }
+            }
+        }
     }
 
     /// The configuration as its file and the flags are now. The file may be out of reach of the server itself.
@@ -238,7 +261,7 @@ pub(super) async fn builder(
     hooks: &Arc<Hooks>,
     known: Option<Ipv4Addr>,
 ) -> anyhow::Result<ServerBuilder> {
-    let mut builder = plain_builder(config, tls, &beside.helper, known).await?;
+    let mut builder = plain_builder(config, tls, (&beside.helper, &beside.watches), known).await?;
     if let Some(recorder) = &beside.recorder {
         builder = builder.events(recorder.sinks());
     }
@@ -261,15 +284,17 @@ pub(super) async fn builder(
 pub(super) async fn plain_builder(
     config: &Config,
     tls: Option<TlsSettings>,
-    helper: &Helper,
+    (helper, watches): (&Helper, &Watches),
     known: Option<Ipv4Addr>,
 ) -> anyhow::Result<ServerBuilder> {
     if let Some(tls) = &tls {
         tls::check_hosts(config, &tls.certificates)?;
     }
     let sites = {
-        let (config, helper) = (config.clone(), helper.clone());
-        tokio::task::spawn_blocking(move || open_sites(&config, &helper)).await.context("opening the accounts")??
+        let (config, helper, watches) = (config.clone(), helper.clone(), watches.clone());
+        tokio::task::spawn_blocking(move || open_sites(&config, &helper, &watches))
+            .await
+            .context("opening the accounts")??
     };
     let advertise = match (&config.passive.advertise, known) {
         (Some(_), Some(known)) => Some(known),
@@ -287,10 +312,10 @@ pub(super) async fn plain_builder(
 }
 
 /// The site to begin with, and those of each `[[host]]`.
-fn open_sites(config: &Config, helper: &Helper) -> anyhow::Result<Vec<Site>> {
+fn open_sites(config: &Config, helper: &Helper, watches: &Watches) -> anyhow::Result<Vec<Site>> {
     let passwords = Arc::new(config.logins.passwords());
     let open = |site: Config| {
-        let authenticator = Arc::new(accounts::open(&site, helper, &passwords)?);
+        let authenticator = Arc::new(accounts::open(&site, helper, &passwords, watches)?);
         let session = site.settings().session;
         Ok(Site { names: site.site.names, session, authenticator })
     };

@@ -96,6 +96,13 @@ impl Entry {
         rates.into_iter().find(|(_, rate)| rate.is_some_and(|rate| rate.0.0 < least)).map(|(key, _)| key)
     }
 
+    /// What a login takes, and from where: all that decides about whether it holds.
+    pub(crate) fn proof(&self) -> impl PartialEq + use<'_> {
+        let password = self.password.as_ref().map(PasswordHash::as_str);
+        let certificates = (&self.certificates, self.certificate_alone);
+        (password, &self.networks, self.tls_required, certificates, self.disabled)
+    }
+
     /// The quota.
     pub(crate) fn limits(&self) -> QuotaLimits {
         QuotaLimits { bytes: self.quota.map(|size| size.0.0), files: self.quota_files }

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Fault};
 /// What the file says of itself.
 const HEAD: &str = "\
 # Accounts of port21. `port21 user` writes this file anew as a whole: comments do not stay. It may be edited by hand; a
-# running server takes changes up at the next login. It holds hashes of passwords: chmod 600.
+# running server takes changes up at once. It holds hashes of passwords: chmod 600.
 
 ";
 

@@ -1,7 +1,7 @@
 //! Accounts that `port21 user` keeps: `users.toml`, beside the configuration.
 //!
 //! The administrator's own file is never rewritten; this one is, as a whole: comments in it do not stay. It may be edited
-//! by hand as well. A server takes changes up at the next login.
+//! by hand as well. A server takes changes up at the next login, and within seconds for those who are logged in.
 //!
 //! | module | what it is |
 //! |---|---|

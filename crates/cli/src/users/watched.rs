@@ -1,14 +1,17 @@
-//! The file of accounts as a server uses it: looked at on each login, read when it has changed.
+//! The file of accounts as a server uses it: looked at on each login and every second, read when it has changed. Sessions of
+//! accounts that have gone or changed are ended.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use port21_proto::server::LoginError;
 use port21_server::Account;
 use port21_server::account::password::{Cost, PasswordHash};
 use port21_server::account::records::{Found, Record, Records};
+use port21_server::account::standing::{Standing, Withdrawn};
 use port21_server::storage::BoxFuture;
 
 use super::account::Common;
@@ -16,6 +19,10 @@ use super::entry::Entry;
 use super::file::UserFile;
 use crate::exit::sentence;
 use crate::helper::{Helper, Stamp};
+
+/// How often the file is looked at for the sake of those who are logged in. A change counts for them once it was seen twice: a
+/// file that is being written by an editor is half there for a moment.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The accounts of a file that may change at any time.
 ///
@@ -35,6 +42,12 @@ struct State {
     stamp: Option<Stamp>,
     users: HashMap<String, User>,
     decoy: Option<Arc<PasswordHash>>,
+    /// The accounts that sessions may have, each as the file had it.
+    given: Vec<(Entry, Standing)>,
+    /// Of the file, when it was last looked at for the sake of sessions.
+    seen: Option<Stamp>,
+    /// Whether the sessions that there are were compared with the accounts as they are now.
+    compared: bool,
 }
 
 struct User {
@@ -75,7 +88,22 @@ impl Watched {
             tracing::error!(account = %user.entry.name, "{}", sentence(&error));
             LoginError::Unavailable
         })?;
-        Ok(user.account.insert(account).clone())
+        let account = user.account.insert(account).clone();
+        let given = (user.entry.clone(), account.standing.clone());
+        state.given.push(given);
+        Ok(account)
+    }
+
+    /// Takes the file up where it has changed, and ends sessions of accounts that are not what they were.
+    fn look_at_sessions(&self) {
+        self.look();
+        let stamp = self.stamp();
+        let mut state = self.lock();
+        let Ok(stamp) = stamp else { return };
+        let still = std::mem::replace(&mut state.seen, stamp) == stamp && state.stamp == stamp;
+        if still && !std::mem::replace(&mut state.compared, true) {
+            state.compare();
+        }
     }
 
     /// Takes the file up where it has changed.
@@ -148,6 +176,21 @@ impl State {
             self.users.insert(user.entry.name.clone(), user);
         }
         self.stamp = stamp;
+        self.compared = false;
+    }
+
+    /// Withdraws what was given of accounts that are not there any more, or not as they were.
+    fn compare(&mut self) {
+        let users = &self.users;
+        self.given.retain(|(entry, standing)| {
+            let now = users.get(&entry.name).map(|user| &user.entry);
+            if now == Some(entry) {
+                return standing.is_held();
+            }
+            let same_proof = now.is_some_and(|now| !now.disabled && now.proof() == entry.proof());
+            standing.withdraw(if same_proof { Withdrawn::Changed } else { Withdrawn::Revoked });
+            false
+        });
     }
 
     fn user(&mut self, name: &[u8]) -> Option<&mut User> {
@@ -159,8 +202,41 @@ impl State {
 pub(crate) struct Shared(Arc<Watched>);
 
 impl Shared {
-    pub(crate) fn new(watched: Watched) -> Shared {
-        Shared(Arc::new(watched))
+    /// From now on it is looked at by `watches`.
+    pub(crate) fn new(watched: Watched, watches: &Watches) -> Shared {
+        let watched = Arc::new(watched);
+        watches.lock().push(Arc::downgrade(&watched));
+        Shared(watched)
+    }
+}
+
+/// All files of accounts that sessions may have come by: also those of configurations that are not in force any more.
+#[derive(Clone, Default)]
+pub(crate) struct Watches(Arc<Mutex<Vec<Weak<Watched>>>>);
+
+impl Watches {
+    /// Looks at them every second, for as long as it is not dropped.
+    pub(crate) async fn keep(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let watches = self.clone();
+            // It waits for the helper. Where it has panicked, that was told.
+            let _ = tokio::task::spawn_blocking(move || watches.look()).await;
+        }
+    }
+
+    fn look(&self) {
+        let all: Vec<Arc<Watched>> = {
+            let mut all = self.lock();
+            // A configuration goes with its last session.
+            all.retain(|watched| watched.strong_count() > 0);
+            all.iter().filter_map(Weak::upgrade).collect()
+        };
+        all.iter().for_each(|watched| watched.look_at_sessions());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Watched>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -239,6 +315,33 @@ mod tests {
         assert!(place.find("bob").is_some());
         assert!(place.watched.find_now(b"\xff").record.is_none());
         assert_eq!(place.watched.open_now(b"eve").err(), Some(LoginError::Refused));
+    }
+
+    #[test]
+    fn sessions_end_with_what_they_have_logged_in_to() {
+        let file = |ann: &str, bob: &str| format!("[[user]]\nname = \"ann\"\n{ann}[[user]]\nname = \"bob\"\n{bob}");
+        let place = Place::new(&file("", ""));
+        let given = || place.watched.lock().given.iter().map(|(entry, _)| entry.name.clone()).collect::<Vec<_>>();
+        let (ann, _bob) = (place.open("ann"), place.open("bob"));
+        assert!(Arc::ptr_eq(&ann.storage, &place.open("ann").storage));
+        assert_eq!(given(), ["ann", "bob"]);
+        place.watched.look_at_sessions();
+        // Whoever looks while the file is being written would find nobody in it.
+        place.write("");
+        place.watched.look_at_sessions();
+        place.write(&file("", "quota = \"1MiB\"\n"));
+        place.watched.look_at_sessions();
+        assert_eq!(given(), ["ann", "bob"]);
+        place.watched.look_at_sessions();
+        assert_eq!(given(), ["ann"]);
+        place.write(&file("quota = nothing\n", ""));
+        place.watched.look_at_sessions();
+        place.watched.look_at_sessions();
+        assert_eq!(given(), ["ann"], "a broken file ends nobody");
+        place.write(&file("disabled = true\n", ""));
+        place.watched.look_at_sessions();
+        place.watched.look_at_sessions();
+        assert!(given().is_empty());
     }
 
     #[test]

@@ -117,20 +117,34 @@ fn knock(service: &Service, from: [u8; 4], user: &str, password: &str) -> String
 }
 
 /// A session that is logged in, by its raw lines.
-struct Session(BufReader<TcpStream>);
+pub(crate) struct Session(BufReader<TcpStream>);
 
 impl Session {
     fn open(address: &str) -> Session {
+        Session::open_as(address, "bob")
+    }
+
+    /// By the password `secret`.
+    pub(crate) fn open_as(address: &str, user: &str) -> Session {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut session = Session(BufReader::new(stream));
         session.line();
-        session.say("USER bob");
+        session.say(&format!("USER {user}"));
         assert!(session.say("PASS secret").starts_with("230"));
         session
     }
 
-    fn line(&mut self) -> String {
+    /// An upload whose data connection stands.
+    pub(crate) fn upload(&mut self, name: &str) -> TcpStream {
+        let reply = self.say("EPSV");
+        let port: u16 = reply.split('|').nth(3).unwrap().parse().unwrap();
+        let data = TcpStream::connect((self.0.get_ref().peer_addr().unwrap().ip(), port)).unwrap();
+        assert!(self.say(&format!("STOR {name}")).starts_with("150"));
+        data
+    }
+
+    pub(crate) fn line(&mut self) -> String {
         loop {
             let mut line = String::new();
             self.0.read_line(&mut line).unwrap();
@@ -140,7 +154,7 @@ impl Session {
         }
     }
 
-    fn say(&mut self, line: &str) -> String {
+    pub(crate) fn say(&mut self, line: &str) -> String {
         self.0.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
         self.line()
     }

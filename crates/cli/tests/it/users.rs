@@ -1,9 +1,10 @@
 //! `port21 user`, and a server with the accounts that it keeps.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::operations::{PATIENCE, Service};
+use super::operations::{PATIENCE, Service, Session};
 use super::support::{Ran, Site, feed, port21};
 
 /// A command on a file of accounts, with this password on standard input.
@@ -135,6 +136,46 @@ fn a_server_takes_changes_up_at_once() {
     site.run(&["ls", &url("ann", "")]).fails(4);
     // Those of the command line are there too.
     site.run(&["ls", &site.bob("")]).ok();
+}
+
+#[test]
+fn sessions_end_with_their_account() {
+    let (_dir, file) = accounts();
+    let names = ["ann", "ben", "cat", "dan", "eve"];
+    for name in names {
+        user(&file, &["add", name, "--password-stdin", "--permissions", "all"], "secret\n").ok();
+    }
+    let service = Service::start_with(&format!("[accounts]\nfile = \"{}\"\n", file.display()), |_| ());
+    let [mut ann, mut ben, mut cat, mut dan, mut eve] = names.map(|name| Session::open_as(&service.address, name));
+    let (mut cut, mut last) = (ann.upload("of-ann"), dan.upload("of-dan"));
+    cut.write_all(b"half").unwrap();
+    last.write_all(b"half").unwrap();
+    user(&file, &["change", "dan", "--permissions", "read-only"], "").ok();
+    user(&file, &["passwd", "cat", "--password-stdin"], "another\n").ok();
+    user(&file, &["change", "ben", "--disabled"], "").ok();
+    user(&file, &["remove", "ann"], "").ok();
+    for gone in [&mut ann, &mut ben, &mut cat] {
+        assert_eq!(gone.line(), "421 This login is not valid any more.\r\n");
+    }
+    assert!(!service.path("root/of-ann").exists(), "an upload that was cut never happened");
+    // What runs may end, and is the last thing that does under the old permissions.
+    last.write_all(b" and half").unwrap();
+    drop(last);
+    assert!(dan.line().starts_with("226"));
+    assert_eq!(dan.line(), "421 This account was changed; log in again.\r\n");
+    assert_eq!(std::fs::read(service.path("root/of-dan")).unwrap(), b"half and half");
+    assert!(Session::open_as(&service.address, "dan").say("DELE of-dan").starts_with("550"));
+    assert!(eve.say("NOOP").starts_with("200"), "who did not change goes on");
+    assert_eq!(service.status()["refusals"]["account_changed"].as_u64(), Some(4));
+
+    // Those of before a reload too, and the users of the configuration at a reload.
+    let mut bob = Session::open_as(&service.address, "bob");
+    let text = std::fs::read_to_string(service.path("port21.toml")).unwrap();
+    std::fs::write(service.path("port21.toml"), text.replace("\"secret\"", "\"changed\"")).unwrap();
+    service.run(&["reload"]).ok();
+    assert!(bob.line().starts_with("421"));
+    user(&file, &["remove", "eve"], "").ok();
+    assert!(eve.line().starts_with("421"));
 }
 
 #[test]

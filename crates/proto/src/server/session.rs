@@ -91,12 +91,19 @@ pub(super) enum Running {
 enum Ending {
     /// Not near.
     No,
-    /// The server goes down: the running transfer is the last thing that is done.
-    Shutdown,
+    /// The server goes down, or the account is another one: the running transfer is the last thing that is done.
+    Shutdown(Farewell),
     /// The client has said all that it will say: what is in the queue is the rest.
     PeerDone,
     /// [`Output::Close`] was given out.
     Closed,
+}
+
+/// What the client is told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Farewell {
+    ServerEnds,
+    AccountChanged,
 }
 
 impl ServerSession {
@@ -190,7 +197,7 @@ impl ServerSession {
     /// Whether more input would be taken now. Nothing is behind a command that changes how the control connection is
     /// protected, until that is done: what follows it comes, or should come, under the new protection.
     pub fn takes_input(&self) -> bool {
-        let open = matches!(self.ending, Ending::No | Ending::Shutdown);
+        let open = matches!(self.ending, Ending::No | Ending::Shutdown(_));
         let barred = self.tls_changes() || self.queue.last_verb().is_some_and(|verb| self.bars(verb));
         open && !barred
             && !self.pace.is_paused()
@@ -204,7 +211,7 @@ impl ServerSession {
     /// So do downloads, but for a client that has sent QUIT and only has nothing more to say. Other commands that were
     /// sent are still done.
     pub fn handle_eof(&mut self, now: Time) {
-        if !matches!(self.ending, Ending::No | Ending::Shutdown) {
+        if !matches!(self.ending, Ending::No | Ending::Shutdown(_)) {
             return;
         }
         let quits = self.queue.has(Verb::Quit);
@@ -226,8 +233,18 @@ impl ServerSession {
     /// The server is going down: a running transfer may end (the driver sets the limit) or be aborted, nothing else is
     /// begun.
     pub fn handle_shutdown(&mut self, now: Time) {
+        self.end_behind_what_runs(now, Farewell::ServerEnds);
+    }
+
+    /// The account of this session is another one now: a running transfer may end or be aborted, nothing else is begun, and
+    /// the client is told to log in again.
+    pub fn handle_account_changed(&mut self, now: Time) {
+        self.end_behind_what_runs(now, Farewell::AccountChanged);
+    }
+
+    fn end_behind_what_runs(&mut self, now: Time, farewell: Farewell) {
         if self.ending != Ending::Closed {
-            self.ending = Ending::Shutdown;
+            self.ending = Ending::Shutdown(farewell);
             self.advance(now);
         }
     }
@@ -319,8 +336,13 @@ impl ServerSession {
     /// NOOP and STAT are answered, and only from the head.
     fn advance(&mut self, now: Time) {
         while self.ending != Ending::Closed {
-            if self.ending == Ending::Shutdown && self.running.is_none() {
-                let reply = wording::shutting_down();
+            if let Ending::Shutdown(farewell) = self.ending
+                && self.running.is_none()
+            {
+                let reply = match farewell {
+                    Farewell::ServerEnds => wording::shutting_down(),
+                    Farewell::AccountChanged => wording::account_changed(),
+                };
                 self.reply(now, reply);
                 return self.close();
             }

@@ -85,6 +85,10 @@ pub(super) fn shutting_down() -> Reply {
     say(421, "The server is shutting down.")
 }
 
+pub(super) fn account_changed() -> Reply {
+    say(421, "This account was changed; log in again.")
+}
+
 /// 500 would say that the line is no command, 502 that it is one which is not there: an unknown verb is the latter, and
 /// clients that probe for extensions expect it.
 pub(super) fn command_error(error: &CommandError) -> Reply {

@@ -149,6 +149,18 @@ fn going_down_lets_a_transfer_end() {
 }
 
 #[test]
+fn an_account_that_was_changed_lets_a_transfer_end_and_nothing_else_begin() {
+    let mut b = Bench::logged_in("ftp");
+    b.codes("EPSV\r\nRETR readme.txt\r\nDELE readme.txt");
+    b.session.handle_account_changed(b.now);
+    b.say("");
+    assert!(!b.closed);
+    b.complete(1715);
+    assert_eq!(b.reply_codes(), [226, 421]);
+    assert!(b.closed);
+}
+
+#[test]
 fn a_new_login_has_its_own_time() {
     let mut b = Bench::logged_in("ftp");
     b.pass(2 * MINUTE);

@@ -5,10 +5,12 @@
 //! | [`password`] | hashes of passwords, and how many are checked at a time |
 //! | [`records`] | accounts that are kept somewhere, and what a login to them needs |
 //! | [`guard`] | what failed logins lead to |
+//! | [`standing`] | whether what a login has given still holds |
 
 pub mod guard;
 pub mod password;
 pub mod records;
+pub mod standing;
 
 use std::io;
 use std::net::IpAddr;
@@ -20,6 +22,7 @@ use port21_proto::server::{Grant, LoginError};
 use port21_proto::verb::Permissions;
 use port21_proto::{FtpPath, Secret};
 
+use self::standing::Standing;
 use crate::storage::{BoxFuture, LocalFs, LocalSettings, Storage, UploadPolicy};
 use crate::tls::TlsPeer;
 
@@ -45,6 +48,8 @@ pub struct Account {
     /// How uploads become files. What is kept of interrupted ones is the storage's matter
     /// ([`LocalSettings::owner`]).
     pub uploads: Arc<UploadPolicy>,
+    /// Whether it still holds: withdrawn, it ends the sessions that have it. Default: nobody withdraws it.
+    pub standing: Standing,
 }
 
 impl Account {
@@ -75,6 +80,7 @@ impl Account {
             rates: Rates::default(),
             session_rates: Rates::default(),
             uploads: Arc::default(),
+            standing: Standing::default(),
         }
     }
 

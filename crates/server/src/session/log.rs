@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::account::Account;
 use crate::account::guard::Tried;
+use crate::account::standing::Why;
 use crate::activity::{Activity, Deed, Direction};
 use crate::shared::Shared;
 use crate::status::Refusal;
@@ -101,10 +102,16 @@ impl Log {
         }
     }
 
-    /// The operator has ended the session.
-    pub(crate) fn kicked(&self) {
-        self.shared.registry.refused(Refusal::Kicked);
-        warn!(session = self.session, peer = %self.peer, user = %self.user(), "ended by the operator");
+    /// The session ends for this reason: in words.
+    pub(crate) fn called(&self, why: Why) -> &'static str {
+        let (counted, text) = match why {
+            Why::Kicked => (Refusal::Kicked, "ended by the operator"),
+            Why::Revoked => (Refusal::Withdrawn, "ended: the account was removed or disabled, or takes another proof"),
+            Why::Changed => (Refusal::Withdrawn, "ending behind what runs: the account was changed"),
+        };
+        self.shared.registry.refused(counted);
+        warn!(session = self.session, peer = %self.peer, user = %self.user(), "{text}");
+        text
     }
 
     /// The name and kind of the account that the login gave, or why it gave none. `password` is looked at for a guest's

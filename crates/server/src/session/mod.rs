@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
+use crate::account::standing::Why;
 use crate::events::Events;
 use crate::limits::Place;
 use crate::proxy::Ends;
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     pending: Vec<u8>,
     /// The client sends nothing more.
     ended: bool,
+    /// The account is another one now, and the machine knows.
+    changed: bool,
     work: Work,
     shared: Arc<Shared>,
     events: Option<Arc<Events>>,
@@ -90,13 +93,25 @@ impl Session {
         let log = Log::new(number, peer, shared.clone());
         let work = Work::new(Performer { shared: shared.clone(), number, ends, events: events.clone(), log });
         let place = Arc::new(place);
-        Ok(Session { machine, control, pending: Vec::new(), ended: false, work, shared, events, place, seat, shutdown })
+        Ok(Session {
+            machine,
+            control,
+            pending: Vec::new(),
+            ended: false,
+            changed: false,
+            work,
+            shared,
+            events,
+            place,
+            seat,
+            shutdown,
+        })
     }
 
     /// Serves the client to the end. (Were it to take `self`, its future would have room for that twice.)
     pub(crate) async fn run(&mut self) {
         self.work.log().connected();
-        let place = self.place.clone();
+        let call = self.seat.call();
         // The deadline mostly moves away, command by command: the timer is only set where it comes nearer, and looks
         // again when it has run out.
         let timer = sleep_until(Instant::now());
@@ -105,12 +120,12 @@ impl Session {
         loop {
             let deadline = tokio::select! {
                 biased;
-                () = place.wanted() => return Box::pin(self.leave()).await,
+                () = call.wanted_at_once() => return Box::pin(self.leave()).await,
                 deadline = self.perform() => deadline,
             };
             // The end is on the heap, as all that is rare: the task of a session that waits stays small.
             let Some(deadline) = deadline else { return Box::pin(self.close()).await };
-            if self.hand_in_pending() || self.end_without_asking() {
+            if self.hand_in_pending() || self.end_without_asking() || self.end_as_changed() {
                 continue;
             }
             // Neither a client that never stops sending nor a storage that is always ready keeps a thread for itself.
@@ -124,7 +139,11 @@ impl Session {
             let reads = self.reads();
             tokio::select! {
                 biased;
-                () = place.wanted() => return Box::pin(self.leave()).await,
+                () = call.wanted() => {
+                    if call.why() != Some(Why::Changed) {
+                        return Box::pin(self.leave()).await;
+                    }
+                }
                 happened = self.work.next(), if self.work.is_busy() => self.happened(happened),
                 () = self.control.readable(), if reads => {
                     self.read();
@@ -367,16 +386,35 @@ impl Session {
         }
     }
 
-    /// Is wanted to leave: by the operator, or by another connection.
-    async fn leave(&mut self) {
-        if self.seat.is_kicked() {
-            self.work.log().kicked();
-            if let Some(events) = &self.events {
-                events.note(Some(ConnectionId::CONTROL), "ended by the operator".into());
-            }
-            return self.cut_off("421 The operator has ended this session.").await;
+    /// An account that is another one now is to be logged in to again, once what runs has ended.
+    fn end_as_changed(&mut self) -> bool {
+        let changed = !self.changed && self.seat.called() == Some(Why::Changed);
+        if changed {
+            self.changed = true;
+            self.tell_why(Why::Changed);
+            let now = self.hand_in_progress();
+            self.machine.handle_account_changed(now);
         }
-        self.turn_out();
+        changed
+    }
+
+    /// Is wanted to leave at once: by the operator, by the loss of its account, or by another connection.
+    async fn leave(&mut self) {
+        let why = self.seat.called();
+        why.into_iter().for_each(|why| self.tell_why(why));
+        match why {
+            Some(Why::Kicked) => self.cut_off("421 The operator has ended this session.").await,
+            Some(Why::Revoked) => self.cut_off("421 This login is not valid any more.").await,
+            // A place is given away by those alone who have no account yet.
+            Some(Why::Changed) | None => self.turn_out(),
+        }
+    }
+
+    fn tell_why(&self, why: Why) {
+        let note = self.work.log().called(why);
+        if let Some(events) = &self.events {
+            events.note(Some(ConnectionId::CONTROL), note.into());
+        }
     }
 
     /// Gives its place to another connection.

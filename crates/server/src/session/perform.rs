@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::account::guard::Tried;
+use crate::account::standing::Joined;
 use crate::account::{Account, Attempt};
 use crate::activity::Direction;
 use crate::data::connection::DataConnection;
@@ -50,6 +51,8 @@ pub(super) struct Login {
     /// On the heap, as the session mostly waits.
     pub(super) account: Box<Account>,
     _place: AccountPlace,
+    /// It is called when the account is withdrawn.
+    _joined: Option<Joined>,
     /// Down and up.
     paces: Box<(Pace, Pace)>,
 }
@@ -116,7 +119,8 @@ impl Performer {
         };
         let place = self.shared.accounts.admit(&counted, account.max_sessions).ok_or(LoginError::TooMany)?;
         let paces = self.shared.accounts.paces(&counted, account.rates, account.session_rates);
-        Ok(Login { account: Box::new(account), _place: place, paces: Box::new(paces) })
+        let joined = self.shared.registry.call(self.number).map(|session| account.standing.join(&session));
+        Ok(Login { account: Box::new(account), _place: place, _joined: joined, paces: Box::new(paces) })
     }
 
     fn logged_in(&self, tried: Tried<'_>, password: Option<&Secret>, result: Result<Login, LoginError>) -> Done {
