@@ -110,7 +110,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::Connections,
         Refusal::Address,
         Refusal::MadeRoom,
