@@ -88,7 +88,7 @@ pub enum Action {
         representation: Representation,
     },
     /// Open a file to be written; held, and not there for anybody else before [`Action::Commit`], but for
-    /// [`Placement::At`] and [`Placement::End`], which write in place. -> [`Outcome::Created`]
+    /// [`Placement::At`], [`Placement::Within`] and [`Placement::End`], which write in place. -> [`Outcome::Created`]
     Create {
         /// Which file; for [`Placement::Unique`] the directory and the prefix of the name.
         path: FtpPath,
@@ -145,7 +145,7 @@ pub enum Action {
     },
     /// Give a held upload its name. It is let go of. -> [`Outcome::Done`]
     Commit(OpId),
-    /// A listing as text, for STAT with a path; bounded. -> [`Outcome::Text`]
+    /// A listing as text, for STAT with a path; bounded. -> [`Outcome::Described`]
     Describe(ListRequest),
     /// The facts of one file, a symbolic link followed. -> [`Outcome::Entry`]
     Stat(FtpPath),
@@ -251,6 +251,16 @@ pub enum Placement {
     /// From this byte on, in the file that is there (REST + STOR); or behind what an interrupted upload has left, where
     /// the client was told that it is so long.
     At(u64),
+    /// They are these bytes of the file that is there, and no others of it change: it is never cut, and grows where it was
+    /// shorter (RANG + STOR, draft-bryan-ftp-range-08 section 4.3). Where there is no file, and the range begins at its
+    /// first byte, they are the file; or they go behind what an interrupted upload has left, as with `At`. More or fewer
+    /// bytes than the range has are [`StorageError::WrongLength`].
+    Within {
+        /// The first byte: beyond the file's end is [`StorageError::BadOffset`].
+        from: u64,
+        /// The first byte that is not written any more; greater than `from`.
+        to: u64,
+    },
     /// Behind the file's last byte (APPE), or behind what an interrupted upload has left, where the client was told how
     /// much that is; else a file that is not there is made, as with `Whole`.
     End,
@@ -328,10 +338,21 @@ pub enum Outcome {
     /// Of [`Action::Size`] and [`Action::Facts`]: no file has this name, but an upload to it was interrupted, and so many
     /// bytes of it are kept.
     Part(u64),
-    /// Of [`Action::Describe`] and [`Action::Who`]: the lines, without ends.
+    /// Of [`Action::Describe`].
+    Described(Result<Described, StorageError>),
+    /// Of [`Action::Who`]: the lines, without ends.
     Text(Result<Vec<Text>, StorageError>),
     /// Of all others.
     Done(Result<(), StorageError>),
+}
+
+/// A listing as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Described {
+    /// Whether it is of what is in a directory; else of what was asked for itself: a file, or what a pattern matches.
+    pub is_directory: bool,
+    /// The lines, without ends.
+    pub lines: Vec<Text>,
 }
 
 /// A source that was opened.

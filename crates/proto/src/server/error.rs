@@ -127,6 +127,9 @@ pub enum StorageError {
     /// REST beyond the end of the file.
     #[error("Restart offset is beyond the end of the file")]
     BadOffset,
+    /// More or fewer bytes came than RANG had named.
+    #[error("Not as many bytes came as RANG has named")]
+    WrongLength,
     /// The client goes on with an upload from where that did not end, or adds to another file than it had begun to send:
     /// bytes of two files would become one.
     #[error("An upload of this file broke off and cannot go on from there: send it whole")]

@@ -35,7 +35,7 @@ impl ServerSession {
         Ok(self.single(Action::Stat(path), Pending::Modified { name: written(&timed.whole), set }))
     }
 
-    /// RANG. It holds as REST does, which it takes the place of.
+    /// RANG (draft-bryan-ftp-range-08 section 3). It holds as REST does, which it takes the place of.
     pub(super) fn set_range(&mut self, range: Option<(u64, u64)>) -> Reply {
         self.restart = 0;
         self.range = range.map(|(first, last)| (first, last + 1));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::action::{Action, DataChannel, Grant, Outcome, Told};
+use super::action::{Action, DataChannel, Described, Grant, Outcome, Told};
 use super::error::{LoginError, StorageError};
 use super::login::Login;
 use super::session::ServerSession;
@@ -125,7 +125,7 @@ impl ServerSession {
                 self.rename_from = Some(path);
                 say(350, "Ready for RNTO.")
             }
-            (Pending::Describe { name }, Outcome::Text(Ok(text))) => status_reply(&name, text),
+            (Pending::Describe { name }, Outcome::Described(Ok(described))) => status_reply(&name, described),
             (Pending::Done { reply, .. }, Outcome::Done(Ok(()))) => reply,
             (pending, outcome) => match (failure(outcome), pending.long_verb()) {
                 (StorageError::Cancelled, Some(verb)) => wording::aborted(verb),
@@ -210,17 +210,19 @@ fn modified_reply(entry: &Entry, name: &[u8]) -> Reply {
     }
 }
 
-/// RFC 959 section 4.1.3: STAT of a directory is its listing, over the control connection.
-fn status_reply(name: &[u8], text: Vec<Text>) -> Reply {
+/// RFC 959 section 4.1.3: STAT of a directory is its listing, over the control connection. Section 4.2.1 has 212 for the
+/// status of a directory and 213 for that of a file, and so does proftpd; vsftpd and Pure-FTPd say 213 to both. Clients that
+/// list by STAT (lftp, Cyberduck) take any 2yz and look for no code in it, so nothing speaks against what the RFC says.
+fn status_reply(name: &[u8], Described { is_directory, lines }: Described) -> Reply {
     let first = if name.is_empty() {
         b"Status of the current directory:".to_vec()
     } else {
         [b"Status of ", name, b":"].concat()
     };
     let mut all: Vec<Text> = vec![Cow::Owned(first)];
-    all.extend(text);
+    all.extend(lines);
     all.push(Cow::Borrowed(b"End of status."));
-    Reply::with_lines(Code::known(213), all)
+    Reply::with_lines(Code::known(if is_directory { 212 } else { 213 }), all)
 }
 
 /// The error of an outcome. A success of the wrong kind is a fault of the driver, told as a local error.
@@ -231,6 +233,7 @@ fn failure(outcome: Outcome) -> StorageError {
         | Outcome::Entry(Err(e))
         | Outcome::Digest(Err(e))
         | Outcome::Size(Err(e))
+        | Outcome::Described(Err(e))
         | Outcome::Text(Err(e))
         | Outcome::Done(Err(e)) => e,
         _ => StorageError::Io("an outcome of the wrong kind".into()),

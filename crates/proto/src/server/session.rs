@@ -367,6 +367,10 @@ impl ServerSession {
                     return self.close();
                 }
                 Err(error) => {
+                    // draft-bryan-ftp-range-08 section 3: a range that is none leaves the whole file.
+                    if next.verb == Some(Verb::Rang) {
+                        (self.restart, self.range) = (0, None);
+                    }
                     let known = !next.verb.is_some_and(|verb| self.hides(verb));
                     let reply = wording::command_error(if known { &error } else { &CommandError::Unknown });
                     self.reply(now, reply);

@@ -123,22 +123,28 @@ impl ServerSession {
         }
         let listing = matches!(plan.what, What::Listing(_));
         // Line ends make an offset in a text mean different things at both ends; nobody's files are worth the guess.
-        if (from > 0 || range.is_some()) && self.representation == Representation::Ascii && !listing {
-            let verb = if range.is_some() { Verb::Rang } else { Verb::Rest };
-            return Some(say(504, format!("{verb} beyond 0 needs TYPE I.")));
+        if self.representation == Representation::Ascii && !listing {
+            if range.is_some() {
+                // draft-bryan-ftp-range-08 section 5.
+                return Some(say(551, "RANG needs TYPE I."));
+            }
+            if from > 0 {
+                return Some(say(504, "REST beyond 0 needs TYPE I."));
+            }
         }
         let representation = if listing { Representation::Ascii } else { self.representation };
         let (kind, action) = match plan.what {
             What::File(path) => (Kind::Download, Action::Open { path, from, to, representation }),
             What::Listing(request) => (Kind::Listing, Action::List(request)),
-            // A range of a file would have to be written without a change to what is behind it, and so without a way back.
-            What::Upload(..) if range.is_some() => {
-                return Some(say(504, format!("RANG does not go with {}; REST does.", plan.verb)));
+            What::Upload(_, Placement::Unique) if range.is_some() => {
+                return Some(say(504, "RANG does not go with STOU."));
             }
-            What::Upload(_, Placement::End | Placement::Unique) if from > 0 => {
+            What::Upload(_, Placement::End | Placement::Unique) if from > 0 && range.is_none() => {
                 return Some(say(503, format!("REST does not go with {}.", plan.verb)));
             }
             What::Upload(path, placement) => {
+                // draft-bryan-ftp-range-08 section 4.3: to APPE as to STOR.
+                let placement = range.map_or(placement, |(from, to)| Placement::Within { from, to });
                 let overwrite = self.may(Permission::Overwrite);
                 let told = self.sizes_told.take(&path);
                 (

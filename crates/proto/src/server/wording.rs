@@ -173,7 +173,7 @@ pub(super) fn storage_error(error: &StorageError, name: &[u8]) -> Reply {
         | StorageError::NotEmpty
         | StorageError::TooCostly => 550,
         StorageError::BadName | StorageError::SameFile => 553,
-        StorageError::BadOffset | StorageError::NoResume => 554,
+        StorageError::BadOffset | StorageError::WrongLength | StorageError::NoResume => 554,
         // draft-bryan-ftpext-hash-02 section 3.5: by the server's policy.
         StorageError::TooLarge => 556,
         StorageError::NoSpace => 452,

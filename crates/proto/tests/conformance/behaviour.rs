@@ -240,8 +240,21 @@ pub(crate) const REPLIES: &[Promise] = &[
         ],
     ),
     promise(
-        "RANG, and REST beyond 4 GiB.",
-        &["server/tests/it/ranges.rs only_the_range_is_sent", "server/tests/it/ranges.rs beyond_four_gigabytes"],
+        "RANG both ways, and REST beyond 4 GiB: of an upload just the range is written, whatever comes, and nothing is cut off.",
+        &[
+            "server/tests/it/ranges.rs only_the_range_is_sent",
+            "server/tests/it/ranges.rs a_range_is_written_and_nothing_else",
+            "server/tests/it/ranges.rs a_range_that_does_not_fit_is_refused_and_harms_nothing_outside_it",
+            "server/src/storage/local/tests/uploads.rs a_range_leaves_all_else_as_it_is",
+            "server/tests/it/ranges.rs beyond_four_gigabytes",
+        ],
+    ),
+    promise(
+        "STAT with a path: 212 for what is in a directory, 213 for a file.",
+        &[
+            "proto/tests/rfc959/section_4_1_3.rs stat_of_a_path",
+            "server/tests/it/verbs.rs the_status_of_a_directory_and_that_of_a_file",
+        ],
     ),
     promise(
         "COMB, RMDA, DSIZ, AVBL, MFMT, MFF, MDTM with a time, SITE UTIME and SYMLINK do what they say.",

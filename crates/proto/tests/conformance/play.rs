@@ -54,7 +54,8 @@ pub(crate) fn refused(b: &mut Bench, line: &str, error: StorageError) -> Vec<u16
         Action::Create { .. } => Outcome::Created(Err(error)),
         Action::Stat(_) | Action::Named(_) | Action::Facts(_) => Outcome::Entry(Err(error)),
         Action::Size { .. } | Action::TreeSize(_) | Action::Available(_) => Outcome::Size(Err(error)),
-        Action::Describe(_) | Action::Who { .. } => Outcome::Text(Err(error)),
+        Action::Describe(_) => Outcome::Described(Err(error)),
+        Action::Who { .. } => Outcome::Text(Err(error)),
         Action::Digest(_) => Outcome::Digest(Err(error)),
         _ => Outcome::Done(Err(error)),
     };

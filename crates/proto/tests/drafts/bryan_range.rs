@@ -1,7 +1,9 @@
 //! draft-bryan-ftp-range-08: RANG.
 
+use port21_proto::server::{Outcome, StorageError, TransferError};
+
 use crate::bench::Bench;
-use crate::play::{asked, expect, ready, reply};
+use crate::play::{asked, expect, ready, refused, reply, stored};
 
 /// `RANG FIRST LAST`: 350, both bytes counted, for the next transfer (section 3).
 #[test]
@@ -39,15 +41,63 @@ fn other_commands() {
     }
 }
 
-/// In TYPE A it is refused when the transfer is asked for. So is a range of an upload, which could not be undone: REST and
-/// STOR do what it is for.
+/// With STOR only the bytes of the range are written; APPE is the same (section 4.3).
+#[test]
+fn with_stor_and_appe() {
+    for verb in ["STOR", "APPE"] {
+        let mut b = ready();
+        expect(&mut b, &[("RANG 7 9", &[350])]);
+        let line = format!("{verb} readme.txt");
+        assert_eq!(asked(&mut b, &line), ["create /readme.txt Within { from: 7, to: 10 }"]);
+        let mut b = ready();
+        expect(&mut b, &[("RANG 0 9", &[350]), (&line, &[150])]);
+        stored(&mut b, 10);
+        assert_eq!(b.reply_codes(), [226]);
+        // It holds for one transfer.
+        expect(&mut b, &[("EPSV", &[229])]);
+        assert!(!asked(&mut b, &line)[0].contains("Within"));
+    }
+}
+
+/// A beginning beyond the file's end, and more or fewer bytes than the range has, are told as an upload's errors: 554
+/// (section 4.3, and the code of RFC 3659 section 5 for REST).
+#[test]
+fn stor_that_does_not_fit() {
+    for error in [StorageError::BadOffset, StorageError::WrongLength] {
+        let mut b = ready();
+        expect(&mut b, &[("RANG 5000 5009", &[350])]);
+        assert_eq!(refused(&mut b, "STOR readme.txt", error), [554]);
+    }
+    let mut b = ready();
+    expect(&mut b, &[("RANG 0 9", &[350]), ("STOR readme.txt", &[150])]);
+    b.fail(TransferError::Storage(StorageError::WrongLength));
+    assert_eq!(b.reply_codes(), [554]);
+    let mut b = ready();
+    expect(&mut b, &[("RANG 0 9", &[350]), ("STOR readme.txt", &[150])]);
+    b.complete(9);
+    let sync = b.only();
+    b.answer(sync, Outcome::Done(Err(StorageError::WrongLength)));
+    assert_eq!(b.reply_codes(), [554]);
+}
+
+/// A range that is none takes back the one before it (section 3).
+#[test]
+fn an_invalid_one_leaves_the_whole_file() {
+    for before in ["RANG 7 9", "REST 7"] {
+        let mut b = ready();
+        expect(&mut b, &[(before, &[350]), ("RANG 9 7", &[501])]);
+        assert_eq!(asked(&mut b, "RETR readme.txt"), ["open /readme.txt from 0"]);
+    }
+}
+
+/// In TYPE A it is refused when the transfer is asked for: 551 (section 5). STOU has no file that a range could be of.
 #[test]
 fn where_it_does_not_go() {
-    let mut b = Bench::logged_in("ftp");
-    expect(&mut b, &[("EPSV", &[229]), ("RANG 0 9", &[350]), ("RETR readme.txt", &[504])]);
-    for line in ["STOR readme.txt", "APPE readme.txt", "STOU"] {
-        expect(&mut ready(), &[("RANG 0 9", &[350]), (line, &[504])]);
+    for line in ["RETR readme.txt", "STOR readme.txt", "APPE readme.txt"] {
+        let mut b = Bench::logged_in("root");
+        expect(&mut b, &[("EPSV", &[229]), ("RANG 0 9", &[350]), (line, &[551])]);
     }
+    expect(&mut ready(), &[("RANG 0 9", &[350]), ("STOU", &[504])]);
 }
 
 /// The feature is `RANG STREAM` (section 3.1).

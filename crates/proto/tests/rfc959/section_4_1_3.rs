@@ -173,11 +173,14 @@ fn stat() {
     assert!(reply(&mut b, "STAT").join("\n").contains("RETR readme.txt running, 700 bytes"));
 }
 
-/// STAT with a path is LIST over the control connection.
+/// STAT with a path is LIST over the control connection: 212 where it is of what is in a directory, 213 where it is of a file,
+/// or of the files that a pattern matches (section 4.2.1).
 #[test]
 fn stat_of_a_path() {
     let mut b = Bench::logged_in("ftp");
-    expect(&mut b, &[("STAT readme.txt", &[213]), ("STAT -l pub", &[213]), ("STAT nosuch", &[550])]);
+    expect(&mut b, &[("STAT readme.txt", &[213]), ("STAT -l pub", &[212]), ("STAT nosuch", &[550])]);
+    expect(&mut b, &[("STAT /", &[212]), ("STAT -l", &[212]), ("STAT *.txt", &[213])]);
+    assert!(reply(&mut b, "STAT pub")[0].starts_with("212-"));
 }
 
 /// HELP lists the commands, with an argument it tells more of one; it may be asked before USER. Of those about TLS there are

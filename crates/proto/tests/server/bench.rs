@@ -10,8 +10,8 @@ use port21_proto::line::{Line, LineDecoder};
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::reply::Text;
 use port21_proto::server::{
-    Action, DataChannel, DigestRequest, Digested, Direction, Grant, LoginError, OpId, Opened, Outcome, Output,
-    ServerSession, SessionSettings, SiteId, StorageError, TlsMode, TransferError, Transferred, UploadEof,
+    Action, DataChannel, Described, DigestRequest, Digested, Direction, Grant, LoginError, OpId, Opened, Outcome,
+    Output, ServerSession, SessionSettings, SiteId, StorageError, TlsMode, TransferError, Transferred, UploadEof,
 };
 use port21_proto::verb::{Permission, Permissions};
 use port21_proto::{FtpPath, Time};
@@ -301,10 +301,10 @@ impl Bench {
             Action::Enter(path) => Outcome::Done(
                 known(path).and_then(|e| if e.is_directory() { Ok(()) } else { Err(StorageError::NotADirectory) }),
             ),
-            Action::Describe(request) => Outcome::Text(
-                known(&request.path)
-                    .map(|e| vec![format!("226 {}", String::from_utf8_lossy(&e.name)).into_bytes().into()]),
-            ),
+            Action::Describe(request) => Outcome::Described(known(&request.path).map(|e| Described {
+                is_directory: e.is_directory() && request.pattern.is_none(),
+                lines: vec![format!("226 {}", String::from_utf8_lossy(&e.name)).into_bytes().into()],
+            })),
             Action::RemoveFile(path) | Action::RemoveDirectory(path) => Outcome::Done(known(path).map(|_| ())),
             Action::Rename { .. } | Action::MakeDirectory(_) | Action::Link { .. } => Outcome::Done(Ok(())),
             Action::SetFacts(path, _) | Action::RemoveTree(path) => Outcome::Done(known(path).map(|_| ())),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use port21_proto::Time;
-use port21_proto::server::{Opened, Outcome, StorageError, TransferError, Transferred};
+use port21_proto::server::{Described, Opened, Outcome, StorageError, TransferError, Transferred};
 use proptest::prelude::*;
 
 use crate::bench::Bench;
@@ -118,7 +118,7 @@ fn answer(bench: &mut Bench, how: u8) {
         (Listen { .. }, 0) => Outcome::Listening(Err(port21_proto::server::DataError::NoPort)),
         (Listen { .. }, _) => Outcome::Listening(Ok("192.0.2.21:50000".parse().unwrap())),
         (Size { .. }, 0) => Outcome::Size(Ok(1)),
-        (Describe(_), 0) => Outcome::Text(Ok(Vec::new())),
+        (Describe(_), 0) => Outcome::Described(Ok(Described::default())),
         (_, 0) => Outcome::Done(Err(StorageError::Denied)),
         (_, _) => Outcome::Done(Ok(())),
     };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use port21_proto::listing::Entry;
 use port21_proto::server::{
-    Action, Changes, DataError, LoginError, Opened, Outcome, Representation, SiteId, StorageError, TransferError,
-    Transferred,
+    Action, Changes, DataError, Described, LoginError, Opened, Outcome, Representation, SiteId, StorageError,
+    TransferError, Transferred,
 };
 use port21_proto::{FtpPath, Secret, Time};
 use tokio::sync::oneshot;
@@ -294,13 +294,15 @@ impl Performer {
                 Err(error) => Outcome::Opened(Err(error)).into(),
             },
             Action::Describe(request) => {
-                let lines = match storage.list(&request).await {
+                let described = match storage.list(&request).await {
                     Ok(listing) => {
-                        OpenListing::new(request, listing, self.shared.clock.now().timestamp()).lines().await
+                        let is_directory = listing.is_directory();
+                        let listing = OpenListing::new(request, listing, self.shared.clock.now().timestamp());
+                        listing.lines().await.map(|lines| Described { is_directory, lines })
                     }
                     Err(error) => Err(error),
                 };
-                Outcome::Text(lines).into()
+                Outcome::Described(described).into()
             }
             Action::Stat(path) => Outcome::Entry(storage.stat(&path).await.map(Box::new)).into(),
             Action::Named(path) => Outcome::Entry(named(storage, &path).await.map(Box::new)).into(),

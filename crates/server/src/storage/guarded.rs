@@ -358,7 +358,7 @@ mod tests {
     async fn a_directory_to_drop_files_into() {
         let (dir, files) = place(Permissions::READ_ONLY, &[("/in", DROP), ("/private", Permissions::NONE)]);
         upload(&*files, "/in/new", Placement::Whole).await.unwrap();
-        for placement in [Placement::Whole, Placement::End, Placement::At(1)] {
+        for placement in [Placement::Whole, Placement::End, Placement::At(1), Placement::Within { from: 0, to: 1 }] {
             assert_eq!(upload(&*files, "/in/there", placement).await, Err(StorageError::Exists));
         }
         assert!(upload(&*files, "/in/x", Placement::Unique).await.unwrap().as_bytes().starts_with(b"/in/x."));

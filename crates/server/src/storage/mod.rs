@@ -63,7 +63,8 @@ pub trait Storage: Send + Sync {
     ///
     /// # Errors
     /// [`StorageError::Busy`] where another upload to this file is under way, [`StorageError::Exists`] where the file
-    /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] beyond the end,
+    /// is there and may not be overwritten, [`StorageError::BadOffset`] for [`Placement::At`] and [`Placement::Within`]
+    /// beyond the end,
     /// [`StorageError::NoResume`] where the client goes on from somewhere else than what is there, [`StorageError::NoSpace`] and
     /// [`StorageError::OverQuota`] where the announced bytes have no room, and as the place has them.
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>>;
@@ -283,7 +284,7 @@ pub struct UploadRequest<'a> {
     pub announced: Option<u64>,
     /// When the file is to be there for others, and how surely.
     pub commit: CommitMode,
-    /// What the client was told last of the size of what is there; with [`Placement::At`] and [`Placement::End`] it may
+    /// What the client was told last of the size of what is there; with all but [`Placement::Whole`] it may
     /// mean to go on from there.
     pub told: Option<Told>,
     /// How the bytes come: of a text that breaks off nothing is kept to go on with.
@@ -291,7 +292,7 @@ pub struct UploadRequest<'a> {
 }
 
 /// An upload that was begun. Dropped before it was committed, it was interrupted: no file has changed, but what was
-/// written in place ([`CommitMode::Direct`], [`Placement::At`], [`Placement::End`]) stays, and the storage may keep what
+/// written in place ([`CommitMode::Direct`], [`Placement::At`], [`Placement::Within`], [`Placement::End`]) stays, and the storage may keep what
 /// came as a [part](Storage::part).
 ///
 /// Drop it, or call [`Upload::sync`], only when no write to its sink is under way. A commit that is not waited for may
@@ -306,7 +307,8 @@ pub trait Upload: Send {
     /// Takes room for so many bytes, which are written next.
     ///
     /// # Errors
-    /// [`StorageError::OverQuota`]: they are not to be written.
+    /// [`StorageError::OverQuota`], [`StorageError::WrongLength`] where they are more than [`Placement::Within`] has room for:
+    /// they are not to be written.
     fn take(&mut self, bytes: u64) -> Result<(), StorageError> {
         let _ = bytes;
         Ok(())
@@ -325,6 +327,7 @@ pub trait Upload: Send {
     ///
     /// # Errors
     /// [`StorageError::NoSpace`], [`StorageError::OverQuota`], [`StorageError::Io`]: they will not last.
+    /// [`StorageError::WrongLength`] where they are fewer than [`Placement::Within`] has named.
     fn sync(&mut self) -> Answer<'_, ()>;
 
     /// Gives the upload its name, and in [`CommitMode::Durable`] makes that last too (and the bytes, where

@@ -5,7 +5,7 @@ use port21_proto::server::UploadEof;
 
 use super::rules::PathPattern;
 
-/// How an upload becomes a file. [`Placement::At`](port21_proto::server::Placement::At) and
+/// How an upload becomes a file. [`Placement::At`](port21_proto::server::Placement::At), [`Placement::Within`](port21_proto::server::Placement::Within) and
 /// [`Placement::End`](port21_proto::server::Placement::End) write a file that is there in place (the client asked to
 /// change that very file); of the modes they then have only the sync of `Durable`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,6 +1,7 @@
 //! RANG, and REST beyond 4 GiB.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 
 use crate::site::Site;
@@ -25,16 +26,69 @@ fn only_the_range_is_sent() {
 }
 
 #[test]
-fn a_range_of_a_text_or_an_upload_is_refused() {
+fn a_range_is_written_and_nothing_else() {
+    let site = Site::new();
+    let mut raw = site.login();
+    raw.command("TYPE I", 200);
+    for (verb, range, bytes, want) in [
+        ("STOR", "2 4", "abc", "01abc56789"),
+        ("APPE", "2 4", "abc", "01abc56789"),
+        ("STOR", "0 0", "a", "a123456789"),
+        ("STOR", "8 11", "abcd", "01234567abcd"),
+        ("STOR", "10 11", "ab", "0123456789ab"),
+    ] {
+        site.write("file", "0123456789");
+        raw.command(&format!("RANG {range}"), 350);
+        raw.store(&format!("{verb} file"), bytes.as_bytes());
+        assert_eq!(site.read("file"), want.as_bytes(), "{verb} {range}");
+    }
+    raw.command("RANG 0 2", 350);
+    raw.store("STOR new", b"abc");
+    assert_eq!(site.read("new"), b"abc");
+    raw.store("STOR file", b"whole");
+    assert_eq!(site.read("file"), b"whole", "it holds for one transfer");
+}
+
+#[test]
+fn a_range_that_does_not_fit_is_refused_and_harms_nothing_outside_it() {
+    let site = Site::new();
+    let mut raw = site.login();
+    raw.command("TYPE I", 200);
+    for (bytes, code, rest) in [("abcd", 554, "56789"), ("ab", 554, "56789"), ("abc", 226, "56789")] {
+        site.write("file", "0123456789");
+        raw.command("RANG 2 4", 350);
+        let mut data = raw.passive();
+        raw.command("STOR file", 150);
+        data.write_all(bytes.as_bytes()).unwrap();
+        drop(data);
+        raw.expect(code);
+        let now = site.read("file");
+        assert!(now.starts_with(b"01") && now.ends_with(rest.as_bytes()) && now.len() == 10, "{now:?}");
+    }
+    for (range, file) in [("11 12", "file"), ("1 2", "nosuch")] {
+        raw.command(&format!("RANG {range}"), 350);
+        let _data = raw.passive();
+        raw.command(&format!("STOR {file}"), 554);
+    }
+    raw.command("RANG 0 2", 350);
+    let mut data = raw.passive();
+    raw.command("STOR new", 150);
+    data.write_all(b"ab").unwrap();
+    drop(data);
+    raw.expect(554);
+    assert_eq!(site.names(), ["file"], "a file that is not whole is none");
+}
+
+#[test]
+fn a_range_of_a_text_is_refused() {
     let site = Site::new();
     site.write("file", "0123456789");
     let mut raw = site.login();
     raw.command("RANG 2 4", 350);
     let _data = raw.passive();
-    raw.command("RETR file", 504);
-    raw.command("TYPE I", 200);
+    raw.command("RETR file", 551);
     raw.command("RANG 2 4", 350);
-    raw.command("STOR file", 504);
+    raw.command("STOR file", 551);
     assert_eq!(site.read("file"), b"0123456789");
 }
 

@@ -185,6 +185,18 @@ fn who_is_told_is_a_matter_of_permission() {
 }
 
 #[test]
+fn the_status_of_a_directory_and_that_of_a_file() {
+    let site = Site::new();
+    site.write("file", "x");
+    std::fs::create_dir(site.file("dir")).unwrap();
+    let mut raw = site.login();
+    for (line, code) in [("STAT /", 212), ("STAT -l", 212), ("STAT dir", 212), ("STAT file", 213), ("STAT *", 213)] {
+        raw.command(line, code);
+    }
+    raw.command("STAT nosuch", 550);
+}
+
+#[test]
 fn what_an_upload_may_have() {
     let site = Site::new();
     let mut raw = site.login();

@@ -68,6 +68,9 @@ impl Begin {
         let opened = self.open(place, there, &mut claim)?;
         let spoilt = self.representation == Representation::Ascii;
         let mut upload = LocalUpload::new(self.path, self.commit, opened, spoilt, claim);
+        if let Placement::Within { from, to } = self.placement {
+            upload.has_just(to.saturating_sub(from));
+        }
         if let Some(bytes) = self.announced.filter(|bytes| *bytes > 0) {
             // Guests, and who shares an account with others, would take room from them without sending a byte.
             if self.owner.is_some() { upload.reserve(bytes)? } else { upload.check_room(bytes)? }
@@ -79,21 +82,27 @@ impl Begin {
     /// What is written to: by what the client asked for, what is there, and what an interrupted upload has left.
     fn open(&self, place: Place, there: Option<Facts>, claim: &mut Claim) -> Result<Opened, Failure> {
         let part = self.parts_of.as_ref().map(|owner| part_name(owner, &place.name));
-        match (self.placement, there, self.told) {
+        // Whether the client means to go on from somewhere, and where: nothing is the file's end.
+        let from = match (self.placement, there) {
+            (Placement::End, _) => Some(None),
+            (Placement::At(from @ 1..), _) | (Placement::Within { from: from @ 1.., .. }, _) => Some(Some(from)),
+            (Placement::Within { from, .. }, Some(_)) => Some(Some(from)),
+            _ => None,
+        };
+        match (from, there, self.told) {
             // The client goes on with a part, and there is a file by now: they have nothing to do with each other.
-            (Placement::At(1..) | Placement::End, Some(_), Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
+            (Some(_), Some(_), Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
             // Or it goes on with, or adds to, what it may take for the beginning of what it had sent.
-            (Placement::At(1..) | Placement::End, there, _)
-                if self.was_interrupted(&place, there.and(part.as_ref())) =>
-            {
+            (Some(_), there, _) if self.was_interrupted(&place, there.and(part.as_ref())) => {
                 Err(StorageError::NoResume.into())
             }
-            (Placement::At(from @ 1..), Some(facts), _) => self.in_place(&place, &facts, from),
-            (Placement::End, Some(facts), _) => self.at_end(&place, &facts),
-            (Placement::At(from @ 1..), None, Some(Told::Part(told))) if from == told => self.go_on(place, part, told),
-            (Placement::At(1..), None, Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
-            (Placement::End, None, Some(Told::Part(told))) => self.go_on(place, part, told),
-            (Placement::At(1..), None, _) => Err(StorageError::BadOffset.into()),
+            (Some(Some(from)), Some(facts), _) => self.in_place(&place, &facts, from),
+            (Some(None), Some(facts), _) => self.at_end(&place, &facts),
+            (Some(from), None, Some(Told::Part(told))) if from.is_none_or(|from| from == told) => {
+                self.go_on(place, part, told)
+            }
+            (Some(Some(_)), None, Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
+            (Some(Some(_)), None, _) => Err(StorageError::BadOffset.into()),
             (_, there, _) => {
                 // What is left of a text nobody could go on with: it is not to be found again.
                 let part_to_be = there.is_none()
@@ -122,7 +131,7 @@ impl Begin {
         }
     }
 
-    /// Written where it is, from somewhere in it.
+    /// Written where it is, from somewhere in it. It ends where the upload does, but for a range, which leaves all else.
     fn in_place(&self, place: &Place, facts: &Facts, from: u64) -> Result<Opened, Failure> {
         let mut file = open_there(place, facts, OFlags::empty())?;
         let size = Facts::from(fstat(&file)?).size;
@@ -131,7 +140,8 @@ impl Begin {
         }
         file.seek(SeekFrom::Start(from)).map_err(|e| StorageError::Io(e.to_string()))?;
         let charge = Charge::of_file(self.quota.as_ref(), size, from);
-        Ok(Opened { file: file.into(), end: End::Cut { from }, charge })
+        let end = if matches!(self.placement, Placement::Within { .. }) { End::Stay } else { End::Cut { from } };
+        Ok(Opened { file: file.into(), end, charge })
     }
 
     /// In append mode: programs outside that write to the same end (a log) lose nothing.

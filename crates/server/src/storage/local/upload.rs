@@ -41,6 +41,8 @@ pub(super) struct LocalUpload {
     began: bool,
     /// Whether what came is worth nothing, if it is interrupted.
     spoilt: bool,
+    /// How many bytes have yet to come, where it is known how many there will be.
+    left: Option<u64>,
     charge: Charge,
     claim: Claim,
 }
@@ -68,7 +70,7 @@ pub(super) enum End {
     /// or not, but never when it broke off before a byte came: the file then is what the client sent, SIZE tells
     /// where to go on, and a transfer that failed before it began has done no harm.
     Cut { from: u64 },
-    /// It has its name, and is the file's end.
+    /// It has its name, and nothing is cut from it.
     Stay,
 }
 
@@ -83,7 +85,10 @@ impl Upload for LocalUpload {
 
     fn take(&mut self, bytes: u64) -> Result<(), StorageError> {
         self.claim.moves();
-        self.charge.take(bytes)
+        let left = self.left.map(|left| left.checked_sub(bytes).ok_or(StorageError::WrongLength)).transpose()?;
+        self.charge.take(bytes)?;
+        self.left = left;
+        Ok(())
     }
 
     fn spoil(&mut self) {
@@ -98,6 +103,7 @@ impl Upload for LocalUpload {
     fn sync(&mut self) -> Answer<'_, ()> {
         Box::pin(async {
             self.claim.is_final();
+            self.is_complete()?;
             if self.commit != CommitMode::Durable {
                 return Ok(());
             }
@@ -143,7 +149,21 @@ impl LocalUpload {
         let Opened { file, end, charge } = opened;
         let trims = matches!(end, End::Cut { .. });
         let file = Arc::new(file.into());
-        LocalUpload { end, file, trims, path, commit, synced: None, began: false, spoilt, charge, claim }
+        LocalUpload { end, file, trims, path, commit, synced: None, began: false, spoilt, left: None, charge, claim }
+    }
+
+    /// It is to have just so many bytes.
+    pub(super) fn has_just(&mut self, bytes: u64) {
+        self.left = Some(bytes);
+    }
+
+    /// Whether all has come that was to come. Of what has too few nobody knows what they are.
+    fn is_complete(&mut self) -> Result<(), StorageError> {
+        if self.left.is_none_or(|left| left == 0) {
+            return Ok(());
+        }
+        self.spoilt = true;
+        Err(StorageError::WrongLength)
     }
 
     /// Makes room for bytes that were announced.
@@ -172,6 +192,7 @@ impl LocalUpload {
 
     fn finish(mut self) -> Result<(), Failure> {
         self.claim.is_final();
+        self.is_complete()?;
         let durable = self.commit == CommitMode::Durable;
         match self.synced.take() {
             // Asked a second time the disk would say that all is well: what it lost it has forgotten.

@@ -61,11 +61,18 @@ enum How {
     Whole,
     End,
     At(u64),
+    /// From there on, and just as many bytes as there are.
+    Within(u64),
 }
 
 fn deed() -> impl Strategy<Value = (usize, Deed)> {
     let name = || 0..NAMES.len();
-    let how = prop_oneof![5 => Just(How::Whole), 2 => Just(How::End), 1 => (1..12_u64).prop_map(How::At)];
+    let how = prop_oneof![
+        5 => Just(How::Whole),
+        2 => Just(How::End),
+        1 => (1..12_u64).prop_map(How::At),
+        1 => (0..12_u64).prop_map(How::Within)
+    ];
     let commit = prop_oneof![
         4 => Just(CommitMode::Atomic),
         1 => Just(CommitMode::Durable),
@@ -146,6 +153,8 @@ struct Running {
     bytes: Vec<u8>,
     sent: usize,
     effect: Effect,
+    /// It fails unless all of it comes.
+    just: bool,
     /// What the file is to be in the end, where it goes on with an upload that broke off.
     goes_on: Option<Vec<u8>>,
     representation: Representation,
@@ -306,7 +315,9 @@ impl World {
             How::Whole => Placement::Whole,
             How::End => Placement::End,
             How::At(from) => Placement::At(from),
+            How::Within(from) => Placement::Within { from, to: from + bytes.len() as u64 },
         };
+        let just = matches!(how, How::Within(_));
         let direct = commit == CommitMode::Direct;
         let afresh = || match there {
             Some(_) | None if direct => Effect::InPlace { from: 0, cuts: true },
@@ -322,15 +333,18 @@ impl World {
         };
         let want = match (how, there, told) {
             _ if is_busy => Err(StorageError::Busy),
-            (How::Whole, ..) => Ok(afresh()),
+            (How::Whole, ..) | (How::Within(0), None, _) => Ok(afresh()),
             (_, Some(_), Some(Told::Part(_))) => Err(StorageError::NoResume),
             _ if broke_off => Err(StorageError::NoResume),
             (How::End, Some(len), _) => Ok(Effect::InPlace { from: len, cuts: false }),
-            (How::At(from), Some(len), _) if from > len as u64 => Err(StorageError::BadOffset),
+            (How::At(from) | How::Within(from), Some(len), _) if from > len as u64 => Err(StorageError::BadOffset),
+            (How::Within(from), Some(_), _) => Ok(Effect::InPlace { from: from as usize, cuts: false }),
             (How::At(from), Some(_), _) => Ok(Effect::InPlace { from: from as usize, cuts: true }),
-            (How::At(from), None, Some(Told::Part(size))) if from != size => Err(StorageError::NoResume),
+            (How::At(from) | How::Within(from), None, Some(Told::Part(size))) if from != size => {
+                Err(StorageError::NoResume)
+            }
             (_, None, Some(Told::Part(size))) => goes_on_with(size),
-            (How::At(_), None, _) => Err(StorageError::BadOffset),
+            (How::At(_) | How::Within(_), None, _) => Err(StorageError::BadOffset),
             (How::End, None, _) => Ok(afresh()),
         };
         let request = UploadRequest {
@@ -360,7 +374,7 @@ impl World {
                 {
                     self.files.insert(name, Vec::new());
                 }
-                account.upload = Some(Running { upload, name, bytes, sent: 0, effect, goes_on, representation });
+                account.upload = Some(Running { upload, name, bytes, sent: 0, effect, just, goes_on, representation });
             }
             (Err(StorageError::OverQuota), Ok(_)) => {
                 if direct && is_afresh {
@@ -405,6 +419,11 @@ impl World {
     async fn finishes(&mut self, who: usize) {
         let account = &mut self.accounts[who];
         let Some(mut running) = account.upload.take() else { return };
+        if running.just && running.sent < running.bytes.len() {
+            assert_eq!(running.upload.sync().await, Err(StorageError::WrongLength));
+            account.upload = Some(running);
+            return self.is_cut(who, true).await;
+        }
         running.upload.sync().await.unwrap();
         running.upload.commit().await.unwrap();
         let (name, sent) = (running.name, &running.bytes[..running.sent]);

@@ -48,7 +48,7 @@ async fn a_second_writer_is_refused() {
     place.write("a", "old");
     fs::hard_link(place.at("a"), place.at("same")).unwrap();
     symlink("a", place.at("link")).unwrap();
-    for first in [Placement::End, Placement::At(1), Placement::Whole] {
+    for first in [Placement::End, Placement::At(1), Placement::Within { from: 0, to: 9 }, Placement::Whole] {
         let upload = Put { placement: first, ..Put::new(&place.fs, "a") }.write("").await.unwrap();
         // Another account with the same root is no way round.
         let other = LocalFs::open(place.root(), LocalSettings::default()).unwrap();
@@ -244,6 +244,68 @@ async fn a_restart_that_breaks_off_leaves_what_came_and_harms_nothing_when_nothi
     assert_eq!(place.read("a"), "0123456789");
     drop(put.write("xy").await.unwrap());
     assert_eq!(place.read("a"), "0123xy");
+}
+
+fn within(fs: &LocalFs, from: u64, to: u64) -> Put<'_> {
+    Put { placement: Placement::Within { from, to }, ..Put::new(fs, "a") }
+}
+
+/// As a session writes: each piece is asked for first.
+async fn pieces(put: &Put<'_>, all: &[&str]) -> Result<Box<dyn Upload>, StorageError> {
+    let mut upload = put.write("").await?;
+    for text in all {
+        upload.take(text.len() as u64)?;
+        let Sink::File(file) = upload.sink() else { unreachable!("local files are files") };
+        (&*file).write_all(text.as_bytes()).unwrap();
+    }
+    Ok(upload)
+}
+
+#[tokio::test]
+async fn a_range_leaves_all_else_as_it_is() {
+    let place = Place::new();
+    for commit in MODES {
+        for (from, to, text, want) in [
+            (2, 5, ["a", "bc"], "01abc56789"),
+            (0, 2, ["ab", ""], "ab23456789"),
+            (8, 12, ["abcd", ""], "01234567abcd"),
+            (10, 12, ["ab", ""], "0123456789ab"),
+        ] {
+            place.write("a", "0123456789");
+            let put = Put { commit, ..within(&place.fs, from, to) };
+            let mut upload = pieces(&put, &text).await.unwrap();
+            upload.sync().await.unwrap();
+            upload.commit().await.unwrap();
+            assert_eq!(place.read("a"), want);
+        }
+        place.write("a", "0123456789");
+        let put = Put { commit, ..within(&place.fs, 2, 5) };
+        assert_eq!(pieces(&put, &["ab", "cd"]).await.err(), Some(StorageError::WrongLength));
+        assert_eq!(place.read("a"), "01ab456789", "what came before it");
+        let mut short = pieces(&put, &["xy"]).await.unwrap();
+        assert_eq!(short.sync().await, Err(StorageError::WrongLength));
+        assert_eq!(short.commit().await, Err(StorageError::WrongLength));
+        drop(pieces(&put, &["z"]).await.unwrap());
+        assert_eq!(place.read("a"), "01zy456789", "an upload that breaks off cuts nothing");
+    }
+    assert_eq!(pieces(&within(&place.fs, 11, 12), &[]).await.err(), Some(StorageError::BadOffset));
+    let refused = Put { overwrite: false, ..within(&place.fs, 0, 1) };
+    assert_eq!(pieces(&refused, &[]).await.err(), Some(StorageError::Exists));
+}
+
+#[tokio::test]
+async fn a_range_of_no_file_is_one_from_its_first_byte_on() {
+    let place = Place::new();
+    assert_eq!(pieces(&within(&place.fs, 1, 2), &[]).await.err(), Some(StorageError::BadOffset));
+    let upload = pieces(&within(&place.fs, 0, 3), &["ab", "c"]).await.unwrap();
+    assert!(!place.at("a").exists(), "as any other upload of a file that is not there");
+    upload.commit().await.unwrap();
+    assert_eq!(place.read("a"), "abc");
+    fs::remove_file(place.at("a")).unwrap();
+    let mut short = pieces(&within(&place.fs, 0, 3), &["ab"]).await.unwrap();
+    assert_eq!(short.sync().await, Err(StorageError::WrongLength));
+    drop(short);
+    assert!(place.names().is_empty());
 }
 
 #[tokio::test]
