@@ -6,11 +6,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use port21_proto::Secret;
 use tokio::sync::Semaphore;
 
@@ -114,8 +114,25 @@ impl PasswordHash {
         Some(PasswordHash { text: hash.to_string(), hash, cost })
     }
 
-    fn matches(&self, password: &Secret) -> bool {
-        Argon2::default().verify_password(password.expose(), &self.hash).is_ok()
+    /// Whether the password is the one, computed in `memory`, which becomes as large as it has to be.
+    fn matches(&self, password: &Secret, memory: &mut Vec<Block>) -> bool {
+        self.compute(password, memory).is_some_and(|output| Some(output) == self.hash.hash)
+    }
+
+    /// What the password gives with the salt and at the cost of this hash. (Two such are compared in constant time.)
+    fn compute(&self, password: &Secret, memory: &mut Vec<Block>) -> Option<phc::Output> {
+        let params = Params::try_from(&self.hash).ok()?;
+        let (salt, length) = (self.hash.salt?, self.hash.hash?.len());
+        let blocks = params.block_count();
+        if memory.len() < blocks {
+            memory.try_reserve_exact(blocks - memory.len()).ok()?;
+            memory.resize(blocks, Block::new());
+        }
+        let mut output = [0; phc::Output::MAX_LENGTH];
+        let output = output.get_mut(..length)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into_with_memory(password.expose(), &salt, output, memory).ok()?;
+        phc::Output::new(output).ok()
     }
 }
 
@@ -146,6 +163,7 @@ impl fmt::Debug for PasswordHash {
 #[derive(Debug)]
 pub struct Passwords {
     running: Arc<Semaphore>,
+    memories: Arc<Memories>,
     waiting: AtomicUsize,
     most_waiting: usize,
 }
@@ -160,7 +178,7 @@ impl Passwords {
     /// at most `waiting` wait for their turn.
     pub fn new(at_a_time: usize, waiting: usize) -> Passwords {
         let running = Arc::new(Semaphore::new(at_a_time.clamp(1, Semaphore::MAX_PERMITS)));
-        Passwords { running, waiting: AtomicUsize::new(0), most_waiting: waiting }
+        Passwords { running, memories: Arc::default(), waiting: AtomicUsize::new(0), most_waiting: waiting }
     }
 
     /// Whether the password is that of `hash`. Once begun it is not stopped, and counts as running to its end.
@@ -173,9 +191,11 @@ impl Passwords {
             // The semaphore is never closed.
             Arc::clone(&self.running).acquire_owned().await.map_err(|_| TooBusy)?
         };
-        let (hash, password) = (hash.clone(), password.clone());
+        let (hash, password, memories) = (hash.clone(), password.clone(), self.memories.clone());
         let checked = tokio::task::spawn_blocking(move || {
-            let matches = hash.matches(&password);
+            let mut memory = memories.take();
+            let matches = hash.matches(&password, &mut memory);
+            memories.put(memory);
             drop(permit);
             matches
         });
@@ -189,6 +209,39 @@ impl Default for Passwords {
     fn default() -> Passwords {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Passwords::new(cores.div_ceil(2), 256)
+    }
+}
+
+/// Memory to compute hashes in, for one after the other: there is never more of it than hashes are computed at a time.
+///
+/// Made anew for each hash it would be kept by the system's allocator all the same, up to twice for each thread that ever
+/// computed one: 400 MB after two minutes of guesses.
+#[derive(Default)]
+struct Memories(Mutex<Vec<Vec<Block>>>);
+
+/// What is larger than this is given back: every allocator of note leaves that to the system.
+const MAX_KEPT: usize = 32 << 20;
+
+impl Memories {
+    fn take(&self) -> Vec<Block> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    fn put(&self, memory: Vec<Block>) {
+        if memory.capacity() <= MAX_KEPT / Block::SIZE {
+            self.lock().push(memory);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Memories {
+    /// Without what is in it: that is as good as the hashes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memories")
     }
 }
 
@@ -237,6 +290,23 @@ mod tests {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let hash: PasswordHash = hash.parse().unwrap();
         assert_eq!(Passwords::default().matches(&hash, &Secret::new("password")).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn memory_is_used_again_unless_it_is_much() {
+        let passwords = Passwords::new(1, 1);
+        let (right, wrong) = (Secret::new("right"), Secret::new("wrong"));
+        // Each finds what the one before has left, which is of another size.
+        for memory in [64, 8, 256, 64] {
+            let hash = PasswordHash::new(&right, Cost { memory, passes: 2 }).unwrap();
+            assert_eq!(passwords.matches(&hash, &wrong).await, Ok(false));
+            assert_eq!(passwords.matches(&hash, &right).await, Ok(true));
+        }
+        let kept = |passwords: &Passwords| passwords.memories.lock().iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(kept(&passwords), [256]);
+        let large = PasswordHash::new(&right, Cost { memory: 40 << 10, passes: 1 }).unwrap();
+        assert_eq!(passwords.matches(&large, &right).await, Ok(true));
+        assert_eq!(kept(&passwords), [0; 0]);
     }
 
     #[test]
