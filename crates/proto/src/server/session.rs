@@ -384,6 +384,12 @@ impl ServerSession {
             if next.verb == Some(Verb::Hash) {
                 self.range = None;
             }
+            // And so is the data channel: clients in use (curl, lftp, ncftp, FileZilla, ftplib) open another for the next
+            // try, and many have connected to this one already, which they close when they have read the refusal. Kept, as
+            // vsftpd does, the port would hold a connection that is dead, and be taken until its time is over.
+            if next.verb.is_some_and(|verb| verb.moves().is_some()) {
+                self.drop_data_channel();
+            }
         }
         if self.ending == Ending::PeerDone && self.running.is_none() {
             self.close();

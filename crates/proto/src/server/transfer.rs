@@ -115,12 +115,12 @@ impl ServerSession {
     pub(super) fn begin_transfer(&mut self, plan: Plan) -> Option<Reply> {
         let (restart, range, announced) = (self.restart, self.range, self.announced);
         let (from, to) = range.map_or((restart, None), |(from, to)| (from, Some(to)));
-        let Some(data) = self.data else {
-            return Some(say(425, "No data connection: send EPSV, PASV, EPRT or PORT first."));
-        };
         if let Some(refusal) = self.refuse_clear_data() {
             return Some(refusal);
         }
+        let Some(data) = self.data else {
+            return Some(say(425, "No data connection: send EPSV, PASV, EPRT or PORT first."));
+        };
         let listing = matches!(plan.what, What::Listing(_));
         // Line ends make an offset in a text mean different things at both ends; nobody's files are worth the guess.
         if self.representation == Representation::Ascii && !listing {

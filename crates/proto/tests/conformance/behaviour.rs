@@ -46,6 +46,13 @@ pub(crate) const REPLIES: &[Promise] = &[
         ],
     ),
     promise(
+        "A transfer that is refused, for whatever reason, has used up its data channel: no port stays open for it.",
+        &[
+            "proto/tests/server/data_channels.rs a_transfer_that_is_refused_has_used_up_its_channel",
+            "server/tests/it/transfers.rs ports_are_given_back_with_the_refusal_of_a_transfer",
+        ],
+    ),
+    promise(
         "227 and 229 have exactly the form that clients look for; 257 quotes the name, quotes within it doubled.",
         &[
             "proto/tests/server/data_channels.rs replies_are_those_that_clients_parse",

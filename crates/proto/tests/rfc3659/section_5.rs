@@ -56,7 +56,7 @@ fn beyond_the_end() {
 fn not_with_appe_and_stou() {
     for line in ["APPE readme.txt", "STOU"] {
         let mut b = ready();
-        expect(&mut b, &[("REST 7", &[350]), (line, &[503]), (line, &[150])]);
+        expect(&mut b, &[("REST 7", &[350]), (line, &[503]), ("EPSV", &[229]), (line, &[150])]);
     }
 }
 
@@ -64,6 +64,6 @@ fn not_with_appe_and_stou() {
 #[test]
 fn in_a_text() {
     let mut b = Bench::logged_in("ftp");
-    expect(&mut b, &[("EPSV", &[229]), ("REST 7", &[350]), ("RETR readme.txt", &[504]), ("REST 0", &[350])]);
-    expect(&mut b, &[("RETR readme.txt", &[150])]);
+    expect(&mut b, &[("EPSV", &[229]), ("REST 7", &[350]), ("RETR readme.txt", &[504])]);
+    expect(&mut b, &[("EPSV", &[229]), ("REST 0", &[350]), ("RETR readme.txt", &[150])]);
 }

@@ -133,6 +133,23 @@ fn a_missing_file_is_550_without_a_150_and_lets_go_of_the_port() {
     assert!(!got.iter().any(|l| l.contains("150")));
 }
 
+/// Whatever it was refused for, and in active mode too: the next one asks for a channel of its own.
+#[test]
+fn a_transfer_that_is_refused_has_used_up_its_channel() {
+    for offer in ["EPSV", "PORT 192,0,2,1,19,137"] {
+        for line in
+            ["RETR nosuch", "STOR x", "LIST nosuch", "MLSD nosuch", "RETR", "APPE x", "REST 5\r\nRETR readme.txt"]
+        {
+            let mut b = Bench::logged_in("ftp");
+            let refused = b.codes(&format!("{offer}\r\n{line}"));
+            assert!(refused.last().is_some_and(|code| *code >= 500), "{line}: {refused:?}");
+            assert!(b.kept.is_empty(), "{offer}, {line}: a port stays open");
+            assert_eq!(b.codes("RETR readme.txt"), [425], "{offer}, {line}");
+            assert_eq!(b.codes(&format!("{offer}\r\nRETR readme.txt"))[1..], [150], "{offer}, {line}");
+        }
+    }
+}
+
 #[test]
 fn a_link_local_client_is_connected_to_by_its_own_link() {
     let mut b = Bench::with(settings(), "[fe80::1%7]:1175".parse().unwrap());

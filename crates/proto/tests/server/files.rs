@@ -170,7 +170,7 @@ fn rest_and_its_limits() {
     let mut b = Bench::logged_in("root");
     assert_eq!(b.codes("EPSV\r\nREST 5\r\nRETR readme.txt"), [229, 350, 504], "not in TYPE A");
     assert_eq!(b.codes("TYPE I\r\nEPSV\r\nREST 5\r\nAPPE readme.txt"), [200, 229, 350, 503]);
-    assert_eq!(b.codes("REST 9223372036854775807"), [350]);
+    assert_eq!(b.codes("EPSV\r\nREST 9223372036854775807"), [229, 350]);
     assert_eq!(b.codes("ABOR"), [225]);
     b.hold_all = true;
     b.say("STOR x\r\n");
@@ -255,6 +255,7 @@ fn rest_is_consumed_by_a_transfer_that_is_refused() {
     for refused in ["STOR x", "STOR", "RETR", "RETR a\0b"] {
         let mut b = Bench::logged_in("ftp");
         b.codes(&format!("TYPE I\r\nEPSV\r\nREST 100\r\n{refused}"));
+        b.codes("EPSV");
         b.hold_all = true;
         b.say("RETR readme.txt\r\n");
         let got = b.take();

@@ -88,6 +88,7 @@ fn a_range_of_a_text_is_refused() {
     let _data = raw.passive();
     raw.command("RETR file", 551);
     raw.command("RANG 2 4", 350);
+    let _data = raw.passive();
     raw.command("STOR file", 551);
     assert_eq!(site.read("file"), b"0123456789");
 }

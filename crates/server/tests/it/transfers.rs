@@ -264,7 +264,7 @@ fn the_connection_for_a_command_that_was_refused_is_closed_with_the_next() {
         data.set_nonblocking(true).unwrap();
         assert_eq!(data.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
         data.set_nonblocking(false).unwrap();
-        raw.command("STAT /", 213);
+        raw.command("STAT /", 212);
         assert_eq!(data.read(&mut [0]).unwrap_or(0), 0);
     }
 }
@@ -314,6 +314,30 @@ fn a_missing_file_is_told_before_150() {
     raw.command("RETR missing", 550);
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nothing was connected");
+}
+
+#[test]
+fn ports_are_given_back_with_the_refusal_of_a_transfer() {
+    let site = Site::with(Settings { passive_ports: Some(51_000..=51_099), ..Site::settings() });
+    site.write("file", "x");
+    let mut raw = site.connect();
+    raw.command("USER anonymous", 331);
+    raw.command("PASS me@", 230);
+    for (line, code) in [("RETR missing", 550), ("STOR file", 550), ("REST 1\r\nRETR file", 350), ("LIST missing", 550)]
+    {
+        let data = raw.passive();
+        assert_eq!(site.handle.counts().passive_in_use, 1);
+        raw.command(line, code);
+        if code == 350 {
+            raw.expect(504);
+        }
+        // Until then it lingers, so that the reply is read.
+        drop(data);
+        while site.handle.counts().passive_in_use > 0 {
+            std::thread::yield_now();
+        }
+        raw.command("RETR file", 425);
+    }
 }
 
 #[test]
