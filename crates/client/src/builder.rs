@@ -39,6 +39,7 @@ pub struct Builder {
     pub(crate) family: IpFamily,
     pub(crate) timeouts: Timeouts,
     pub(crate) probe: bool,
+    pub(crate) max_listing: u64,
     pub(crate) clock: Clock,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
 }
@@ -121,6 +122,7 @@ impl Builder {
             family: IpFamily::default(),
             timeouts: Timeouts::default(),
             probe: true,
+            max_listing: 1 << 30,
             clock: Clock::start(),
             sink: None,
         }
@@ -283,6 +285,14 @@ impl Builder {
     #[must_use]
     pub fn probe(mut self, probe: bool) -> Builder {
         self.probe = probe;
+        self
+    }
+
+    /// How many bytes one listing may have. Default 1 GiB, some ten million entries: more is taken for a server that means
+    /// harm, and fails with [`Error::Protocol`]. A line, and what is kept of one, has a limit of its own.
+    #[must_use]
+    pub fn max_listing(mut self, bytes: u64) -> Builder {
+        self.max_listing = bytes;
         self
     }
 

@@ -37,6 +37,8 @@ pub struct Client {
     pub(crate) trail: Trail,
     /// It may not be any more what its settings make of a session: another login, TLS ended, anything sent by hand.
     pub(crate) altered: bool,
+    /// The working directory is none that a call has led to: the next call begins the session anew.
+    pub(crate) strays: bool,
     /// The session could not be brought in order: the next call begins it anew.
     pub(crate) lost: bool,
 }
@@ -65,7 +67,7 @@ impl Client {
         let (link, greeting) = Link::open(&settings, recorder, id, known).await?;
         let greeting = reply(greeting)?;
         let (login, trail) = (Login::default(), Trail::default());
-        Ok(Client { settings, link, greeting, login, trail, altered: false, lost: false })
+        Ok(Client { settings, link, greeting, login, trail, altered: false, strays: false, lost: false })
     }
 
     /// The settings that the session was begun with, as they are now.
@@ -218,7 +220,16 @@ impl Client {
     /// See [`Client`].
     pub async fn stat(&mut self, path: impl AsRef<[u8]>) -> Result<Entry, Error> {
         let arg = self.path(path.as_ref()).await?;
-        match self.command(Command::Mlst(Some(arg))).await {
+        let mut answer = self.command(Command::Mlst(Some(arg.clone()))).await;
+        // pure-ftpd takes MLST for a transfer, and wants PROT before it (521, RFC 4217 section 13).
+        if self.is_secure()
+            && let Err(Error::Refused { reply, .. }) = &answer
+            && matches!(reply.code().number(), 521 | 522)
+        {
+            self.run(Request::Protect).await?;
+            answer = self.command(Command::Mlst(Some(arg))).await;
+        }
+        match answer {
             Ok(reply) => {
                 // RFC 3659 section 7.2: the facts stand on the reply's second line, indented by a space.
                 let line = reply.lines().get(1).map(|line| line.strip_prefix(b" ").unwrap_or(line));

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `builder` | [`Builder`]: where to, how, and with which limits |
 //! | `client`, `login`, `credentials` | [`Client`]: a session and its commands; who logs in |
+//! | `directories` | directories that may be there already |
 //! | `order` | a session that is repaired, or begun anew |
 //! | `security`, `idle` | TLS in a session that stands; a session that nobody uses for a while |
 //! | `pool` | [`Pool`]: several sessions with one server |
@@ -37,6 +38,7 @@ mod connect;
 mod control;
 mod credentials;
 mod data;
+mod directories;
 mod disk;
 mod download;
 mod error;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use jiff::Timestamp;
 use port21_proto::Verb;
-use port21_proto::client::{Phase, Transfer, TransferRequest};
+use port21_proto::client::{Answer, JobId, Phase, Started, Transfer, TransferRequest};
 use port21_proto::command::{Command, Listing};
 use port21_proto::listing::{Dialect, Entry, EntryKind, ListingReader, MAX_LISTING_LINE};
 use port21_proto::parameters::Direction;
@@ -39,6 +39,8 @@ pub enum Listed {
 pub struct Entries<'a> {
     chunks: Chunks<'a>,
     reader: ListingReader,
+    /// The directory's own name, where it is known.
+    name: Vec<u8>,
 }
 
 /// The lines of a listing as they come, without their ends: a [`Stream`], or call [`Lines::next`]. Ends as [`Entries`].
@@ -56,6 +58,7 @@ impl Client {
     /// See [`Client`]; also in the phase data open.
     pub async fn list(&mut self, path: impl AsRef<[u8]>) -> Result<Entries<'_>, Error> {
         let path = self.directory(path.as_ref()).await?;
+        let name = path.as_ref().or_else(|| self.trail.directory()).map(|path| last_name(path.as_bytes()).to_vec());
         self.probe().await?;
         let chunks = self.listing(Transfer::Entries(path)).await?;
         let now = Timestamp::now();
@@ -63,17 +66,39 @@ impl Client {
             Some(Verb::Mlsd) => ListingReader::with_dialect(Dialect::Facts, now),
             _ => ListingReader::new(now),
         };
-        Ok(Entries { chunks, reader })
+        Ok(Entries { chunks, reader, name: name.unwrap_or_default() })
     }
 
     /// The lines of LIST as the server writes them, for people. They are bytes of the server's choosing: show them with
-    /// [`port21_proto::text::Shown`].
+    /// [`port21_proto::text::Shown`]. A server that takes the options for a name is asked again without them.
     ///
     /// # Errors
     /// See [`Client`]; also in the phase data open.
     pub async fn list_lines(&mut self, path: impl AsRef<[u8]>, options: ListOptions) -> Result<Lines<'_>, Error> {
         let path = self.directory(path.as_ref()).await?;
-        self.lines(Command::List(Listing { options, path })).await
+        if options != ListOptions::default() {
+            let with_options = Transfer::Command(Command::List(Listing { options, path: path.clone() }));
+            let (job, begun) = match self.begin_listing(with_options).await {
+                // `-a`: no such file, no such parameter.
+                Err(Error::Refused { reply, .. }) if matches!(reply.code().number(), 450 | 500 | 501 | 504 | 550) => {
+                    return self.lines(Command::List(Listing::of(path))).await;
+                }
+                result => result?,
+            };
+            // A directory in which there is not even `.`.
+            if options.all && begun.is_ok() {
+                let stall = self.settings.timeouts.stall;
+                self.link.await_first(job, stall).await;
+            }
+            if options.all && (begun.is_err() || self.link.came_empty()) {
+                if begun.is_ok() {
+                    self.link.finish(job).await?;
+                }
+                return self.lines(Command::List(Listing::of(path))).await;
+            }
+            return Ok(Lines { chunks: Chunks::new(Flow::begun(self, job, begun)), splitter: Splitter::default() });
+        }
+        self.lines(Command::List(Listing::of(path))).await
     }
 
     /// The names in a directory (NLST), as the server writes them.
@@ -95,10 +120,14 @@ impl Client {
     }
 
     async fn listing(&mut self, what: Transfer) -> Result<Chunks<'_>, Error> {
+        let (job, begun) = self.begin_listing(what).await?;
+        Ok(Chunks::new(Flow::begun(self, job, begun)))
+    }
+
+    async fn begin_listing(&mut self, what: Transfer) -> Result<(JobId, Result<Started, Answer>), Error> {
         self.ready().await?;
         let request = TransferRequest { what, mode: self.mode(), representation: None, from: 0 };
-        let flow = Flow::begin(self, request, Direction::Down).await?;
-        Ok(Chunks { flow, chunk: vec![0; CHUNK].into_boxed_slice(), state: State::Flowing })
+        self.begin_transfer(request, Direction::Down).await
     }
 }
 
@@ -113,11 +142,16 @@ impl Stream for Entries<'_> {
     type Item = Result<Listed, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Entries { chunks, reader } = &mut *self;
+        let Entries { chunks, reader, name } = &mut *self;
         loop {
             match reader.poll_entry() {
-                Some(Ok(entry)) if is_self_or_parent(&entry) => continue,
-                Some(Ok(entry)) => return Poll::Ready(Some(Ok(Listed::Entry(Box::new(entry))))),
+                Some(Ok(entry)) if is_self_or_parent(&entry, name) => continue,
+                Some(Ok(mut entry)) => {
+                    if entry.is_directory() {
+                        entry.kind = EntryKind::Directory;
+                    }
+                    return Poll::Ready(Some(Ok(Listed::Entry(Box::new(entry)))));
+                }
                 Some(Err(line)) => return Poll::Ready(Some(Ok(Listed::Unreadable(line.raw)))),
                 None => {}
             }
@@ -187,9 +221,23 @@ impl Splitter {
     }
 }
 
-fn is_self_or_parent(entry: &Entry) -> bool {
-    matches!(entry.kind, EntryKind::CurrentDirectory | EntryKind::ParentDirectory)
-        || matches!(entry.name.as_slice(), b"." | b"..")
+/// Whether the entry is the listed directory itself or the one above it, which RFC 3659 section 7.5.1 calls `cdir` and `pdir`, under
+/// `.` and `..` or a path. Some servers call directories so that are neither: those must not get lost.
+fn is_self_or_parent(entry: &Entry, directory: &[u8]) -> bool {
+    let name = entry.name.as_slice();
+    let is_path = name.contains(&b'/');
+    match (entry.kind, name) {
+        (_, b"." | b"..") => true,
+        (EntryKind::CurrentDirectory, name) => is_path || name == directory,
+        (EntryKind::ParentDirectory, _) => is_path,
+        _ => false,
+    }
+}
+
+/// What a path ends with.
+fn last_name(path: &[u8]) -> &[u8] {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    path.rsplit(|&b| b == b'/').next().unwrap_or(path)
 }
 
 /// A listing's bytes, and then the server's verdict.
@@ -197,6 +245,8 @@ struct Chunks<'a> {
     flow: Flow<'a>,
     chunk: Box<[u8]>,
     state: State,
+    /// So many more bytes are read, and no further.
+    left: u64,
 }
 
 enum State {
@@ -208,6 +258,13 @@ enum State {
 enum Chunk<'a> {
     Bytes(&'a [u8]),
     End,
+}
+
+impl<'a> Chunks<'a> {
+    fn new(flow: Flow<'a>) -> Chunks<'a> {
+        let left = flow.client.settings.max_listing;
+        Chunks { flow, chunk: vec![0; CHUNK].into_boxed_slice(), state: State::Flowing, left }
+    }
 }
 
 impl Chunks<'_> {
@@ -226,6 +283,14 @@ impl Chunks<'_> {
                             self.state = State::Ended;
                             return Poll::Ready(Some(Ok(Chunk::End)));
                         }
+                        self.left = match self.left.checked_sub(read as u64) {
+                            Some(left) => left,
+                            None => {
+                                self.state = State::Over;
+                                let why = "a listing that does not end: see the limit max_listing".to_owned();
+                                return Poll::Ready(Some(Err(Error::Protocol { phase: Phase::Transfer, why })));
+                            }
+                        };
                         Poll::Ready(Some(Ok(Chunk::Bytes(self.chunk.get(..read).unwrap_or_default()))))
                     }
                 }

@@ -3,6 +3,7 @@
 use port21_proto::client::{Answer, DataMode, JobId, Request, Started, TransferRequest};
 use port21_proto::command::Command;
 use port21_proto::parameters::Direction;
+use port21_proto::path::PathArg;
 
 use crate::client::{Client, reply};
 use crate::error::Error;
@@ -47,7 +48,7 @@ impl Client {
         }
         self.greeting = reply(greeting)?;
         self.link = link;
-        self.lost = false;
+        (self.lost, self.strays) = (false, false);
         Ok(())
     }
 
@@ -74,6 +75,7 @@ impl Client {
     }
 
     async fn tidy_up(&mut self) {
+        self.lost |= self.strays;
         if !self.lost && !self.link.is_in_order().await {
             self.lost = self.link.abort().await.is_err();
         }
@@ -125,6 +127,17 @@ impl Trail {
         matches!(self, Trail::Steps(steps) if steps.is_empty())
     }
 
+    /// The directory that the last step has led to, as it was named.
+    pub(crate) fn directory(&self) -> Option<&PathArg> {
+        match self {
+            Trail::Steps(steps) => match steps.last() {
+                Some(Command::Cwd(path)) => Some(path),
+                _ => None,
+            },
+            Trail::Lost => None,
+        }
+    }
+
     pub(crate) fn step(&mut self, command: Command) {
         let Trail::Steps(steps) = self else { return };
         if matches!(&command, Command::Cwd(path) if path.as_bytes().starts_with(b"/")) {
@@ -140,8 +153,6 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
-    use port21_proto::path::PathArg;
-
     use super::*;
 
     #[test]

@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::file::{PART, Progress, Transferred, local};
 use crate::upload::Upload;
 
+/// Beyond it offsets are not trusted to get anywhere.
+const LARGE_OFFSET: u64 = i32::MAX as u64;
+
 /// How a file is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PutOptions {
@@ -71,10 +74,13 @@ impl Client {
             return Err(Error::Usage("the server's file is longer than the local one: it cannot be gone on with"));
         }
         let how = match options.how {
+            // A server whose offsets have 31 or 32 bits would write over what is there; its end it knows.
+            Upload::Whole if there > LARGE_OFFSET => Upload::Append,
             Upload::Whole if there > 0 => Upload::From(there),
             how => how,
         };
         let first = if let Upload::From(first) = how { first } else { 0 };
+        let first = if how == Upload::Append && options.how == Upload::Whole { there } else { first };
         let source = Source { path: from, file, from: first, total: facts.is_file().then_some(facts.len()) };
         let mut done = match self.send(&source, name, how, progress).await {
             // A server without REST: what is behind its end can be appended all the same.

@@ -41,15 +41,20 @@ impl<'a> Flow<'a> {
         request: TransferRequest,
         direction: Direction,
     ) -> Result<Flow<'a>, Error> {
-        let stall = Stall::new(client.settings().timeouts.stall);
         let (job, begun) = client.begin_transfer(request, direction).await?;
+        Ok(Flow::begun(client, job, begun))
+    }
+
+    /// A transfer that has begun, or is over already.
+    pub(crate) fn begun(client: &'a mut Client, job: JobId, begun: Result<Started, Answer>) -> Flow<'a> {
+        let stall = Stall::new(client.settings().timeouts.stall);
         let (started, verdict) = match begun {
             Ok(started) => (Some(started), None),
             Err(answer) => (None, Some(final_reply(answer))),
         };
         let over = started.is_none();
         let ended = over || client.link.came_empty();
-        Ok(Flow { client, job, ended, started, verdict, over, stall, truncated: false, bytes: 0 })
+        Flow { client, job, ended, started, verdict, over, stall, truncated: false, bytes: 0 }
     }
 
     /// Whether the bytes may have ended too early.

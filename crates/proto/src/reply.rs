@@ -196,11 +196,14 @@ pub enum ReplyError {
 ///
 /// Lenient where servers need it: blank lines before a reply are passed over; inner lines may carry the code
 /// (`211-UTF8`), be indented or be bare; a bare `226` is a reply. A reply of several lines ends with a line that begins
-/// with its code and a space.
+/// with its code and a space. Some servers end one with another code; that may as well be text, and only the silence after it
+/// tells: see [`ReplyDecoder::other_end`].
 #[derive(Debug, Default)]
 pub struct ReplyDecoder {
     begun: Option<(Code, Vec<Text>)>,
     bytes: usize,
+    /// The last line would have been a reply of one line, with this code.
+    other: Option<Code>,
 }
 
 impl ReplyDecoder {
@@ -210,6 +213,7 @@ impl ReplyDecoder {
     /// [`ReplyError`]; the decoder is then between two replies again.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, ReplyError> {
         let head = split_code(line);
+        self.other = None;
         let Some((code, mut lines)) = self.begun.take() else {
             return match head {
                 Some((code, Continues::No, text)) => Ok(Some(Reply::new(code, text.to_vec()))),
@@ -236,7 +240,25 @@ impl ReplyDecoder {
             return Ok(Some(Reply { code, lines }));
         }
         self.begun = Some((code, lines));
+        self.other = head.filter(|(_, continues, _)| *continues == Continues::No).map(|(other, ..)| other);
         Ok(None)
+    }
+
+    /// Whether the reply's last line may have been meant to end it, with another code than the reply has begun with.
+    pub fn other_end(&self) -> bool {
+        self.other.is_some()
+    }
+
+    /// Takes that line for the end, as nothing has followed it. Its code is the reply's.
+    pub fn take_other_end(&mut self) -> Option<Reply> {
+        let code = self.other.take()?;
+        let (_, mut lines) = self.begun.take()?;
+        if let Some(last) = lines.last_mut()
+            && let Some((_, _, text)) = split_code(last)
+        {
+            *last = Cow::Owned(text.to_vec());
+        }
+        Some(Reply { code, lines })
     }
 }
 
@@ -319,6 +341,23 @@ mod tests {
         let got = decode("150-a\n226 b\n226-c\n150-d\n150 e");
         let [Ok(reply)] = &got[..] else { panic!("{got:?}") };
         assert_eq!(reply.lines(), [&b"a"[..], b"226 b", b"226-c", b"d", b"e"]);
+    }
+
+    #[test]
+    fn another_code_may_be_meant_to_end_a_reply() {
+        let mut decoder = ReplyDecoder::default();
+        let mut feed = |line: &str| {
+            let reply = decoder.line(line.as_bytes()).unwrap();
+            assert!(reply.is_none());
+            decoder.other_end()
+        };
+        let maybe = ["230-a", "150 b", "226-c", " 226 d", "e", "220 f"].map(&mut feed);
+        assert_eq!(maybe, [false, true, false, false, false, true]);
+        let reply = decoder.take_other_end().unwrap();
+        assert_eq!(reply.code(), 220);
+        assert_eq!(reply.lines(), [&b"a"[..], b"150 b", b"226-c", b" 226 d", b"e", b"f"]);
+        assert!(decoder.take_other_end().is_none());
+        assert_eq!(decoder.line(b"331 next").unwrap().unwrap().code(), 331);
     }
 
     #[test]

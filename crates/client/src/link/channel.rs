@@ -1,13 +1,13 @@
 //! The data connection of a session: opened or awaited, put under TLS, watched until it is used, and let go of.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use port21_proto::client::{DataState, Outcome};
+use port21_proto::client::{DataState, JobId, Outcome};
 use port21_proto::event::{Connection, ConnectionId, End, EventKind, Purpose};
 use port21_proto::op::OpId;
 use port21_proto::parameters::Direction;
@@ -190,6 +190,23 @@ impl Link {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Waits, so long at most, for the first byte of the download that has begun, or its end, which [`Link::came_empty`] tells.
+    pub(crate) async fn await_first(&mut self, job: JobId, limit: Duration) {
+        if let Data::Open(_, _, usage @ Use::Stream) = &mut self.data {
+            *usage = Use::Awaiting;
+        }
+        let first = poll_fn(|cx| {
+            self.poll(cx, |link| {
+                let over = matches!(&link.done, Some((id, _)) if *id == job);
+                over || !matches!(link.data, Data::Open(_, _, Use::Awaiting))
+            })
+        });
+        let _ = tokio::time::timeout(limit, first).await;
+        if let Data::Open(_, _, usage @ Use::Awaiting) = &mut self.data {
+            *usage = Use::Stream;
         }
     }
 

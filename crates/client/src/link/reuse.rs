@@ -65,26 +65,21 @@ impl Link {
         if self.reuse.last != Some(false) || self.known.demand == Demand::Nothing {
             return;
         }
-        let down = self.direction == Direction::Down;
-        if let (true, Data::Open(_, _, usage @ Use::Stream)) = (down, &mut self.data) {
-            // Its first byte is a verdict too.
-            *usage = Use::Awaiting;
-        }
-        let heard = poll_fn(|cx| {
-            loop {
-                let over = self.poll(cx, |link| {
-                    let over = matches!(&link.done, Some((id, _)) if *id == job);
-                    over || down && !matches!(link.data, Data::Open(_, _, Use::Awaiting))
-                });
-                if over.is_ready() || down || !self.poll_cut_off(cx) {
-                    return over;
-                }
-            }
-        });
         // In vain: then it is admitted.
-        let _ = tokio::time::timeout(VERDICT, heard).await;
-        if let Data::Open(_, _, usage @ Use::Awaiting) = &mut self.data {
-            *usage = Use::Stream;
+        match self.direction {
+            // Its first byte is a verdict too.
+            Direction::Down => self.await_first(job, VERDICT).await,
+            Direction::Up => {
+                let heard = poll_fn(|cx| {
+                    loop {
+                        let over = self.poll(cx, |link| matches!(&link.done, Some((id, _)) if *id == job));
+                        if over.is_ready() || !self.poll_cut_off(cx) {
+                            return over;
+                        }
+                    }
+                });
+                let _ = tokio::time::timeout(VERDICT, heard).await;
+            }
         }
     }
 

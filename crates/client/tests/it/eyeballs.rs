@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_client::{
-    Blame, BoxFuture, Client, Connector, Destination, Dial, Error, Family, Phase, Resolve, Stream, Timeouts, Transport,
+    Blame, BoxFuture, Client, Connector, Destination, Dial, Error, Family, Phase, Resolve, Stream, Timeouts,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
 use crate::common::Log;
+use crate::memory::Pipe;
 
 const V4: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 const V6: [&str; 2] = ["2001:db8::1", "2001:db8::2"];
@@ -29,11 +28,19 @@ struct Net {
     hosts: HashMap<IpAddr, Answer<()>>,
     began: Instant,
     asked: Mutex<Vec<String>>,
+    /// The far ends of the connections.
+    servers: Mutex<Vec<DuplexStream>>,
 }
 
 impl Net {
     fn new(v4: Answer<&'static [&'static str]>, v6: Answer<&'static [&'static str]>) -> Net {
-        Net { names: [v4, v6], hosts: HashMap::new(), began: Instant::now(), asked: Mutex::default() }
+        Net {
+            names: [v4, v6],
+            hosts: HashMap::new(),
+            began: Instant::now(),
+            asked: Mutex::default(),
+            servers: Mutex::default(),
+        }
     }
 
     fn host(mut self, ip: &str, answer: Answer<()>) -> Net {
@@ -78,7 +85,8 @@ impl Connector for Shared {
             answer.map_err(io::Error::other)?;
             let (ours, mut theirs) = tokio::io::duplex(1000);
             theirs.write_all(b"220 hi\r\n").await.unwrap();
-            Ok(Stream::Other(Box::new(Pipe { ours, _theirs: theirs, to })))
+            self.0.servers.lock().unwrap().push(theirs);
+            Ok(Stream::Other(Box::new(Pipe { ours, to })))
         })
     }
 }
@@ -89,42 +97,6 @@ struct Dropped<'a>(&'a Net, IpAddr);
 impl Drop for Dropped<'_> {
     fn drop(&mut self) {
         self.0.note(&format!("{} given up", self.1));
-    }
-}
-
-struct Pipe {
-    ours: DuplexStream,
-    _theirs: DuplexStream,
-    to: SocketAddr,
-}
-
-impl Transport for Pipe {
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(SocketAddr::from(([198, 51, 100, 7], 1175)))
-    }
-
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.to)
-    }
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.ours).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.ours).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.ours).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.ours).poll_shutdown(cx)
     }
 }
 

@@ -3,10 +3,12 @@
 mod common;
 mod eyeballs;
 mod files;
+mod memory;
 mod names;
 mod own;
 mod pool;
 mod proxies;
+mod quirks;
 mod secure;
 mod sessions;
 mod unftp;

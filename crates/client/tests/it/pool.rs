@@ -2,20 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_client::{
     BoxFuture, Builder, Client, Connector, DataMode, Dial, Error, IpFamily, Phase, Pool, Representation, Stream,
-    Transport,
 };
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadBuf};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::time::Instant;
 
 use crate::common::{Log, Peer, Server, close};
+use crate::memory::Pipe;
 
 #[tokio::test]
 async fn a_session_is_used_again() {
@@ -306,40 +304,8 @@ impl Connector for Door {
         Box::pin(async move {
             let (ours, theirs) = tokio::io::duplex(1000);
             tokio::spawn(self.0.clone().serve(theirs));
-            Ok(Stream::Other(Box::new(Pipe(ours))))
+            Ok(Stream::Other(Box::new(Pipe { ours, to: SocketAddr::from(([192, 0, 2, 1], 21)) })))
         })
-    }
-}
-
-struct Pipe(DuplexStream);
-
-impl Transport for Pipe {
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(SocketAddr::from(([198, 51, 100, 7], 1175)))
-    }
-
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(SocketAddr::from(([192, 0, 2, 1], 21)))
-    }
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

@@ -92,6 +92,9 @@ pub enum Request {
     StartTls,
     /// CCC, and the end of TLS on the control connection; that of data connections stays -> [`Answer::Reply`]
     StopTls,
+    /// PBSZ and PROT, where TLS stands and the server does not have the [`Settings::protection`] yet. Transfers do that
+    /// themselves; some servers want it before MLST as well. -> [`Answer::Protected`]
+    Protect,
     /// A line as it is -> [`Answer::Reply`], whatever it says.
     Raw(Text),
     /// TYPE, where the server has not that type yet -> [`Answer::Representation`]
@@ -235,6 +238,8 @@ pub enum Answer {
     Login(LoginStep),
     /// The reply to TYPE, where it was sent.
     Representation(Option<Reply>),
+    /// The server protects data connections as they are to be.
+    Protected,
     /// FEAT was answered or refused: see [`features`](super::ClientSession::features).
     Probed,
     /// The final reply, a 2yz. Without an [`Output::Started`] before it nothing flowed, and nothing was to flow.

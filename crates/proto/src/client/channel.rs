@@ -19,6 +19,7 @@ pub struct Learned {
     epsv_broken: bool,
     pasv_broken: bool,
     port_broken: bool,
+    wants_pret: bool,
     pub(super) mlsd_broken: bool,
 }
 
@@ -40,6 +41,15 @@ impl Moving {
 
     /// Tries the next way to a passive connection; `error` is how the last one failed.
     fn passive(&mut self, core: &mut Core, now: Time, error: Result<Answer, SessionError>) -> Flow {
+        // drftpd must know what will move before it can say where.
+        let pret = core.learned.wants_pret || core.features.as_ref().is_some_and(|f| f.has("PRET"));
+        if pret && !std::mem::replace(&mut self.announced, true) {
+            self.step = Step::Pret;
+            let mut line = b"PRET ".to_vec();
+            self.command.encode(&mut line);
+            core.send_line(now, Phase::DataOpen, line.trim_ascii_end());
+            return Flow::Wait;
+        }
         // RFC 2428 section 3: EPSV serves both families and tells no address, which NAT could have spoilt. PASV is IPv4.
         let ipv4 = addr::canonical(core.settings.peer).is_ipv4();
         let listed = core.features.as_ref().is_none_or(|f| f.lines().is_empty() || f.has("EPSV"));
@@ -72,6 +82,11 @@ impl Moving {
                     core.look_after(now, core.settings.limits.data_open);
                     Flow::Wait
                 }
+                None if says_pret(&reply) && !self.announced => {
+                    core.learned.wants_pret = true;
+                    (self.tried_epsv, self.tried_pasv) = (false, false);
+                    self.passive(core, now, refused(Phase::DataOpen, reply))
+                }
                 None => {
                     let learned = &mut core.learned;
                     let broken =
@@ -82,6 +97,10 @@ impl Moving {
                     self.passive(core, now, error)
                 }
             },
+            // Whatever it says: what follows will show.
+            Step::Pret => {
+                self.passive(core, now, Err(SessionError::Data { phase: Phase::DataOpen, why: String::new() }))
+            }
             Step::Port(_) if ok => self.rest(core, now),
             Step::Eprt if ok => {
                 // It was tried because PORT does not go, or never would.
@@ -166,6 +185,11 @@ impl Moving {
         let what = "no data connection".to_owned();
         self.passive(core, now, Err(SessionError::Timeout { phase: Phase::DataOpen, what, after }))
     }
+}
+
+/// `You need to use a client supporting PRET (PRE Transfer) to use PASV`.
+fn says_pret(reply: &Reply) -> bool {
+    reply.code().is_error() && reply.text().windows(4).any(|part| part == b"PRET")
 }
 
 fn bad_address(reply: &Reply) -> SessionError {

@@ -35,7 +35,8 @@ pub(super) struct Core {
     pub(super) features: Option<Features>,
     pub(super) learned: Learned,
     pub(super) tls: Tls,
-    /// A REST was sent, and no command has used it up: some servers keep the offset beyond a command that they refuse.
+    /// A REST was sent, and none with 0 after it. RFC 3659 section 5.3: the next command uses it up; some servers keep it
+    /// beyond one that they refuse, and some until there is another one.
     pub(super) rest_lingers: bool,
     /// The last final reply of a transfer: some servers send it twice.
     pub(super) last_final: Option<Reply>,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::command::{Command, CommandError, Opts, Text};
-use crate::parameters::Representation;
+use crate::parameters::{Protection, Representation};
 use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::time::Time;
@@ -24,6 +24,8 @@ pub(super) enum Job {
     Greeting,
     /// TLS begins or ends on the control connection.
     Securing(Securing),
+    /// PBSZ was sent, or PROT with this level.
+    Protecting(Option<Protection>),
     /// USER, PASS or ACCT was sent.
     Login,
     /// A command was sent; or TYPE for it, and this command follows.
@@ -79,6 +81,7 @@ impl Job {
             }
             Request::StartTls => return Securing::begin(core, now),
             Request::StopTls => return Securing::stop(core, now),
+            Request::Protect => return Job::protect(core, now),
             Request::Raw(line) => {
                 core.send_line(now, Phase::Command, line.as_bytes());
                 Job::raw(core, &line)
@@ -111,7 +114,7 @@ impl Job {
     pub(super) fn phase(&self) -> Phase {
         match self {
             Job::Greeting => Phase::Greeting,
-            Job::Securing(_) => Phase::Tls,
+            Job::Securing(_) | Job::Protecting(_) => Phase::Tls,
             Job::Login => Phase::Login,
             Job::Transfer(moving) => moving.phase(),
             _ => Phase::Command,
@@ -168,6 +171,18 @@ impl Job {
                 None if ok => Flow::Done(Ok(Answer::Reply(reply))),
                 None => refused(Phase::Command, reply),
             },
+            Job::Protecting(None) => {
+                // Who refuses it may take PROT all the same: it says nothing under TLS.
+                core.tls.pbsz = true;
+                let (job, flow) = Job::protect(core, now);
+                *self = job;
+                flow
+            }
+            Job::Protecting(Some(level)) if ok => {
+                core.tls.prot = Some(*level);
+                Flow::Done(Ok(Answer::Protected))
+            }
+            Job::Protecting(Some(_)) => refused(Phase::Tls, reply),
             Job::Raw(representation) => {
                 if let Some(representation) = representation.filter(|_| ok) {
                     core.representation = Some(representation);
@@ -211,6 +226,20 @@ impl Job {
         }
     }
 
+    /// RFC 4217 section 9: PBSZ must come before PROT.
+    fn protect(core: &mut Core, now: Time) -> (Job, Flow) {
+        let Some(level) = core.protection_to_set() else {
+            return (Job::Protecting(None), Flow::Done(Ok(Answer::Protected)));
+        };
+        if core.tls.pbsz {
+            core.send(now, Phase::Tls, &Command::Prot(level));
+            (Job::Protecting(Some(level)), Flow::Wait)
+        } else {
+            core.send(now, Phase::Tls, &Command::Pbsz(0));
+            (Job::Protecting(None), Flow::Wait)
+        }
+    }
+
     /// A line that may change what the session believes of the server.
     fn raw(core: &mut Core, line: &Text) -> Job {
         let command = Command::parse(line.as_bytes());
@@ -248,9 +277,11 @@ fn login_step(verb: &'static str, reply: Reply) -> Result<LoginStep, Reply> {
     }
 }
 
-/// What is set once the server has told what it has. Some servers send names in UTF-8 only after OPTS UTF8.
+/// What is set once the server has told what it has. Some servers send names in UTF-8 only after OPTS UTF8, and some take that
+/// only from a client that has named itself.
 fn options(features: &Features) -> Vec<Command> {
     let utf8 = features.has("UTF8").then_some(Command::Opts(Opts::Utf8(true)));
+    let name = utf8.as_ref().filter(|_| features.has("CLNT")).and_then(|_| Text::new("port21").ok().map(Command::Clnt));
     let facts = features.facts_to_ask_for().map(|facts| Command::Opts(Opts::Mlst(facts)));
-    utf8.into_iter().chain(facts).collect()
+    name.into_iter().chain(utf8).chain(facts).collect()
 }

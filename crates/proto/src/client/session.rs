@@ -1,5 +1,7 @@
 //! The session: replies are matched to commands, and jobs to their users.
 
+use std::time::Duration;
+
 use crate::event::EventKind;
 use crate::line::{Line, LineDecoder, MAX_REPLY_LINE};
 use crate::op::OpId;
@@ -24,6 +26,9 @@ const MAX_JUNK: u32 = 100;
 /// must not make them pile up.
 const MAX_TELNET: usize = 1024;
 
+/// So long nothing follows a line that may end a reply, though with another code than the reply has begun with: then it does.
+const OTHER_END: Duration = Duration::from_secs(3);
+
 /// The client's side of one control connection, without the connection.
 ///
 /// It begins when the control connection stands, with the job [`JobId::GREETING`]. Jobs are done one after the other:
@@ -39,6 +44,8 @@ pub struct ClientSession {
     next_job: u64,
     lines: LineDecoder,
     replies: ReplyDecoder,
+    /// When the reply that has begun is over, although its code has not come again.
+    other_end: Option<Time>,
     junk: u32,
     /// Bytes of Telnet options that were refused.
     telnet: usize,
@@ -60,6 +67,7 @@ impl ClientSession {
             next_job: 1,
             lines: LineDecoder::new(MAX_REPLY_LINE),
             replies: ReplyDecoder::default(),
+            other_end: None,
             junk: 0,
             telnet: 0,
         }
@@ -126,6 +134,7 @@ impl ClientSession {
                 }
             }
         }
+        self.other_end = self.replies.other_end().then(|| now + OTHER_END);
         let answers = self.lines.take_answers();
         self.telnet = self.telnet.saturating_add(answers.len());
         if !answers.is_empty() && self.telnet <= MAX_TELNET && !self.core.closed() {
@@ -151,6 +160,14 @@ impl ClientSession {
 
     /// The moment of the last [`Output::Wait`] has come; too early is no harm.
     pub fn handle_timeout(&mut self, now: Time) {
+        if self.other_end.take_if(|at| *at <= now).is_some()
+            && let Some(reply) = self.replies.take_other_end()
+        {
+            self.core.note(now, || {
+                format!("a reply of several lines ends with another code than it has begun with: {reply}")
+            });
+            return self.reply(now, reply);
+        }
         let Some(deadline) = self.core.deadline.take_if(|d| d.at <= now) else { return };
         let error = match deadline.kind {
             DeadlineKind::Look => return self.drive(|job, core| job.look(core, now)),
@@ -202,7 +219,8 @@ impl ClientSession {
         if self.core.closed() && !std::mem::replace(&mut self.core.close_given, true) {
             return Output::Close;
         }
-        Output::Wait(self.core.deadline.as_ref().map_or(Time::MAX, |d| d.at))
+        let deadline = self.core.deadline.as_ref().map_or(Time::MAX, |d| d.at);
+        Output::Wait(self.other_end.map_or(deadline, |at| at.min(deadline)))
     }
 
     /// Whether a job may be started: none runs, and no reply is owed.

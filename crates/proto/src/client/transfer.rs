@@ -26,12 +26,14 @@ const EXPLANATION: Duration = Duration::from_secs(10);
 /// A transfer under way.
 #[derive(Debug)]
 pub(super) struct Moving {
-    command: Command,
+    pub(super) command: Command,
     pub(super) request: TransferRequest,
     pub(super) step: Step,
     /// The ways to a passive connection that were tried, in this transfer.
     pub(super) tried_epsv: bool,
     pub(super) tried_pasv: bool,
+    /// PRET was sent ahead of the passive connection.
+    pub(super) announced: bool,
     /// The operation that connects, listens or accepts, and then holds the connection.
     pub(super) op: Option<OpId>,
     pub(super) data: Data,
@@ -64,6 +66,8 @@ pub(super) enum Step {
     Connecting { extended: bool },
     /// A port is being opened to listen on.
     Listening,
+    /// PRET was sent.
+    Pret,
     /// PORT was sent.
     Port(SocketAddr),
     /// EPRT was sent.
@@ -95,6 +99,7 @@ impl Moving {
             step: Step::Running,
             tried_epsv: false,
             tried_pasv: false,
+            announced: false,
             op: None,
             data: Data::None,
             mark: None,
@@ -189,7 +194,17 @@ impl Moving {
             }
             Step::Representation(_) => self.done(core, refused(Phase::Command, reply)),
             // RFC 959 has 350 here; some servers send a 2yz.
-            Step::Rest if !reply.code().is_error() || self.request.from == 0 => self.run(core, now),
+            Step::Rest if !reply.code().is_error() => match wrapped(self.request.from, &reply) {
+                Some(heard) => {
+                    let why = format!(
+                        "REST {} was taken for {heard}: the server counts no further than it can",
+                        self.request.from
+                    );
+                    self.done(core, Err(SessionError::Protocol { phase: Phase::Command, why }))
+                }
+                None => self.run(core, now),
+            },
+            Step::Rest if self.request.from == 0 => self.run(core, now),
             Step::Rest => {
                 core.rest_lingers = false;
                 self.done(core, refused(Phase::Command, reply))
@@ -202,7 +217,6 @@ impl Moving {
                         self.mark = Some(reply);
                     }
                 } else {
-                    core.rest_lingers &= !ok;
                     self.last = Some(reply);
                 }
                 self.advance(core, now)
@@ -271,6 +285,7 @@ impl Moving {
     }
 
     fn run(&mut self, core: &mut Core, now: Time) -> Flow {
+        core.rest_lingers &= self.request.from > 0;
         self.step = Step::Running;
         self.sent = now;
         core.send(now, Phase::Command, &self.command);
@@ -406,7 +421,7 @@ impl Moving {
             core.learned.mlsd_broken |= code != 501;
             self.command = Command::List(Listing::of(path.clone()));
             self.release(core);
-            (self.tried_epsv, self.tried_pasv, self.mark) = (false, false, None);
+            (self.tried_epsv, self.tried_pasv, self.announced, self.mark) = (false, false, false, None);
             return self.open(core, now);
         }
         if !self.started && self.is_listing() && is_empty_listing(&last) {
@@ -445,6 +460,19 @@ fn command(core: &Core, what: &Transfer) -> Command {
             }
         }
     }
+}
+
+/// What a server has made of an offset that is too large for its numbers, by what its 350 says: `Restarting at 5` to REST
+/// 4294967301. Nothing would be noticed before the file is spoilt.
+fn wrapped(from: u64, reply: &Reply) -> Option<String> {
+    let low = u32::try_from(from & u64::from(u32::MAX)).unwrap_or_default();
+    let text = String::from_utf8_lossy(reply.text());
+    let numbers = || text.split(|c: char| !c.is_ascii_digit() && c != '-').filter(|word| !word.is_empty());
+    if from <= i32::MAX.unsigned_abs().into() || numbers().any(|n| n == from.to_string()) {
+        return None;
+    }
+    let made = [low.to_string(), low.cast_signed().to_string(), i32::MAX.to_string(), u32::MAX.to_string()];
+    numbers().find(|n| made.iter().any(|m| m == n)).map(str::to_owned)
 }
 
 /// The verb is not known, or not with these parameters.

@@ -236,3 +236,47 @@ fn blank_lines_are_no_reply() {
     }
     assert!(play.log.contains("error command: no reply to CWD within 60s"), "{}", play.log);
 }
+
+#[test]
+fn a_reply_of_several_lines_may_end_with_another_code() {
+    // RFC 959 section 4.2 first: as long as more comes it is text.
+    from_start(
+        "S: 220-Hello
+        S: 230 users today
+        S: 220 ready
+        done reply 220 ready",
+    );
+    // Nothing more comes.
+    from_start(
+        "S: 220-Hello
+        S: 230 users today
+        > after 2
+        S: more
+        > after 2
+        S: 221 ready
+        > after 3
+        note a reply of several lines ends with another code than it has begun with: 221 ready
+        done reply 221 ready
+        ? cwd a
+        C: CWD a
+        S: 250 ok
+        done reply 250 ok",
+    );
+}
+
+#[test]
+fn names_in_utf_8_may_need_the_client_s_own() {
+    transcript(
+        "? probe
+        C: FEAT
+        S: 211-x
+        S:  CLNT
+        S:  UTF8
+        S: 211 End
+        C: CLNT port21
+        S: 200 welcome
+        C: OPTS UTF8 ON
+        S: 501 always on
+        done probed",
+    );
+}

@@ -210,3 +210,39 @@ fn a_server_that_only_says_that_it_begins_is_given_up() {
     }
     assert!(play.log.contains("the server has opened no data connection within 20s"), "{}", play.log);
 }
+
+#[test]
+fn some_must_know_what_will_move() {
+    let pasv = "C: PASV\n S: 227 ok (192,0,2,1,19,136)\n do #0 connect 192.0.2.1:5000\n > connected #0\n C: RETR f";
+    // They say so in FEAT.
+    transcript(&format!(
+        "? probe
+        C: FEAT
+        S: 211-x
+        S:  PRET
+        S: 211 End
+        done probed
+        ? get f
+        C: PRET RETR f
+        S: 200 ok
+        {pasv}"
+    ));
+    // Or only then, and it is remembered.
+    transcript(&format!(
+        "? get f
+        C: EPSV
+        S: 500 what?
+        C: PASV
+        S: 530 You need to use a client supporting PRET (PRE Transfer) to use PASV
+        C: PRET RETR f
+        S: 200 ok
+        {pasv}
+        S: 550 none
+        release #0
+        error RETR: the server answered 550 none
+        ? list
+        C: PRET LIST
+        S: 200 ok
+        C: PASV"
+    ));
+}

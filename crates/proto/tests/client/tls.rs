@@ -428,3 +428,14 @@ fn a_server_whose_address_only_the_proxy_knows() {
         do #0 connect 0.0.0.0:5000",
     );
 }
+
+#[test]
+fn data_can_be_protected_before_there_is_any() {
+    const TLS: &str = "? tls\n C: AUTH TLS\n S: 234 go\n do #0 start tls\n > secured #0\n done reply 234 go\n";
+    let after_tls = |script: &str| transcript(&format!("{TLS}{script}"));
+    let protect = "? protect\n C: PBSZ 0\n S: 503 what for?\n C: PROT P\n";
+    after_tls(&format!("{protect} S: 200 ok\n done protected\n ? protect\n done protected"));
+    after_tls(&format!("{protect} S: 534 never\n error PROT: the server answered 534 never"));
+    // In clear text there is nothing to be protected.
+    transcript("? protect\n done protected");
+}

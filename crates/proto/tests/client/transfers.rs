@@ -238,3 +238,58 @@ fn an_offset_that_somebody_else_has_set_is_taken_back() {
         again(1)
     ));
 }
+
+#[test]
+fn an_offset_that_the_server_may_keep_is_taken_back() {
+    transcript(&format!(
+        "? get f @100 {PASSIVE}
+        C: REST 100
+        S: 350 ok
+        C: RETR f
+        S: 150 go
+        started #0 RETR: 150 go
+        > ended #0
+        S: 226 done
+        release #0
+        done transferred 226 done
+        ? get f
+        C: EPSV
+        S: 229 ok (|||5000|)
+        do #1 connect 192.0.2.1:5000
+        > connected #1
+        C: REST 0
+        S: 350 ok
+        C: RETR f
+        S: 550 none
+        release #1
+        error RETR: the server answered 550 none
+        ? get f
+        C: EPSV
+        S: 229 ok (|||5000|)
+        do #2 connect 192.0.2.1:5000
+        > connected #2
+        C: RETR f"
+    ));
+}
+
+#[test]
+fn an_offset_that_is_too_large_for_the_server_is_noticed() {
+    for (from, heard) in [
+        (4_294_967_301_u64, "Restarting at 5."),
+        (4_294_967_301, "REST supported. Ready to resume at byte offset 5"),
+        (2_147_483_653, "Restarting at -2147483643"),
+        (4_294_967_301, "Restart position accepted (2147483647)."),
+    ] {
+        let made = heard.split([' ', '(', ')', '.']).rfind(|word| !word.is_empty()).unwrap();
+        transcript(&format!(
+            "? get f @{from} {PASSIVE}
+            C: REST {from}
+            S: 350 {heard}
+            release #0
+            error command: REST {from} was taken for {made}: the server counts no further than it can"
+        ));
+    }
+    for (from, heard) in [(4_294_967_301_u64, "Restarting at 4294967301 of 5"), (5, "ok"), (4_294_967_301, "ok, 7")] {
+        transcript(&format!("? get f @{from} {PASSIVE}\n C: REST {from}\n S: 350 {heard}\n C: RETR f"));
+    }
+}

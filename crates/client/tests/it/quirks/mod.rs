@@ -1,0 +1,11 @@
+//! Servers that the client has to live with: each is a script that misbehaves so.
+//!
+//! | file | whose ways |
+//! |---|---|
+//! | `replies` | 226 too early, too late, twice; no 150; other codes; replies without an end of their own; 421; QUIT, ABOR unanswered |
+//! | `passive` | EPSV and PASV in other words, with addresses that lead elsewhere, or nowhere; PRET |
+//! | `files` | SIZE, MDTM, REST; empty directories, existing ones, directories that list themselves; the options of LIST |
+
+mod files;
+mod passive;
+mod replies;
