@@ -3,13 +3,14 @@
 //! rustls's unbuffered interface leaves the buffers here: a control connection that waits holds none, a data connection
 //! reads into one that is as large as it likes, and what follows close_notify stays where it is, untouched.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use port21_proto::server::{Secured, TlsError};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
-use rustls::{Error, HandshakeKind, PeerIncompatible, ProtocolVersion, ServerConfig};
+use rustls::{Error, HandshakeKind, InvalidMessage, PeerIncompatible, ProtocolVersion, ServerConfig};
 
 /// A record is no larger (RFC 8446 section 5.2), and a handshake message is not let grow beyond this.
 const MAX_UNREAD: usize = 80 * 1024;
@@ -32,13 +33,18 @@ pub(crate) struct Engine {
     outgoing: Buffer,
     /// The client has said that it sends no more.
     ended: bool,
+    /// This side has.
+    said_end: bool,
+    /// Nothing is asked of rustls any more.
+    failed: bool,
 }
 
 impl Engine {
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<Engine, TlsError> {
         let connection =
             UnbufferedServerConnection::new(config).map_err(|error| TlsError::Handshake(error.to_string()))?;
-        Ok(Engine { connection, incoming: Buffer::default(), outgoing: Buffer::default(), ended: false })
+        let (incoming, outgoing) = (Buffer::default(), Buffer::default());
+        Ok(Engine { connection, incoming, outgoing, ended: false, said_end: false, failed: false })
     }
 
     /// Room for so many bytes of ciphertext from the client; then [`Engine::received`].
@@ -54,10 +60,8 @@ impl Engine {
             self.outgoing.put(&PROTOCOL_VERSION);
             return Err(TlsError::Handshake(TOO_OLD.into()));
         }
-        let result = self.process(plain, |_, _| None);
-        if result.is_err() {
-            self.encode_alert();
-        }
+        let is_last = self.said_end && !self.ended;
+        let result = if is_last { self.process_last(plain) } else { self.process(plain, |_, _| None) };
         match result {
             Ok(()) if !self.ended && self.incoming.bytes().len() > MAX_UNREAD => {
                 Err(TlsError::Broken("a record without an end".into()))
@@ -74,7 +78,9 @@ impl Engine {
 
     /// Says that nothing more will be sent.
     pub(crate) fn send_end(&mut self) -> Result<(), TlsError> {
-        self.write(2 * RECORD_EXTRA, |traffic, room| traffic.queue_close_notify(room))
+        let said = self.write(2 * RECORD_EXTRA, |traffic, room| traffic.queue_close_notify(room));
+        self.said_end |= said.is_ok();
+        said
     }
 
     /// What is to be sent to the client; then [`Engine::sent`].
@@ -139,6 +145,9 @@ impl Engine {
         room: usize,
         mut write: impl FnMut(&mut WriteTraffic<'_, ServerConnectionData>, &mut [u8]) -> Result<usize, EncryptError>,
     ) -> Result<(), TlsError> {
+        if self.said_end {
+            return Err(TlsError::Broken("nothing can be sent any more".into()));
+        }
         let mut stray = Vec::new();
         let mut wrote = false;
         let result = self.process(&mut stray, |traffic, outgoing| {
@@ -164,11 +173,46 @@ impl Engine {
         }
     }
 
+    /// Goes through what comes behind the close_notify of this side, before the client's own.
+    ///
+    /// rustls answers whatever is wrong there with a fatal alert, as it does before (RFC 8446 section 6.1 has none behind
+    /// close_notify), and holds, where it is built with debug assertions, that it has never said its last word twice. A
+    /// client that goes on in clear without having ended TLS, as some do behind CCC, or a record that was tampered with, must
+    /// not be the panic of a session. So what is no record is not handed in, and of a panic no more comes than of an error.
+    fn process_last(&mut self, plain: &mut Vec<u8>) -> Result<(), Error> {
+        if !is_record(self.incoming.bytes()) {
+            self.failed = true;
+            return Err(InvalidMessage::InvalidContentType.into());
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| self.process(plain, |_, _| None)));
+        // That alert would not be the client's to understand.
+        let result = result.unwrap_or(Err(Error::DecryptError));
+        self.failed |= result.is_err();
+        result
+    }
+
     /// Goes through all that has come; where bytes may be sent, `write` is asked for some, and told of its failure.
     fn process(
         &mut self,
         plain: &mut Vec<u8>,
         mut write: impl FnMut(&mut WriteTraffic<'_, ServerConnectionData>, &mut Buffer) -> Option<String>,
+    ) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::General("it has failed before".into()));
+        }
+        let result = self.process_all(plain, &mut write);
+        // What goes wrong is answered once. What is left of it would be gone through again, and answered again.
+        if result.is_err() {
+            self.failed = true;
+            self.encode_alert();
+        }
+        result
+    }
+
+    fn process_all(
+        &mut self,
+        plain: &mut Vec<u8>,
+        write: &mut dyn FnMut(&mut WriteTraffic<'_, ServerConnectionData>, &mut Buffer) -> Option<String>,
     ) -> Result<(), Error> {
         loop {
             let UnbufferedStatus { mut discard, state } =
@@ -243,6 +287,11 @@ impl Engine {
     }
 }
 
+/// Whether these may be the first bytes of a record (RFC 8446 section 5.1): of alert, handshake or data, in any version.
+fn is_record(bytes: &[u8]) -> bool {
+    matches!(bytes, [] | [21..=23] | [21..=23, 3, ..])
+}
+
 /// Whether these are the first bytes of a ClientHello of a version before TLS 1.2 (RFC 8446 section 4.1.2: later ones
 /// all say that they are 1.2). rustls would say of it that it lacks an extension, which tells nobody what is wrong.
 fn is_of_the_past(bytes: &[u8]) -> bool {
@@ -315,6 +364,116 @@ impl Buffer {
     fn rest(&mut self) {
         if self.start == self.end {
             *self = Buffer::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::version::{TLS12, TLS13};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+
+    use super::*;
+
+    /// A server and a client that have shaken hands.
+    fn pair(version: &'static SupportedProtocolVersion) -> (Engine, ClientConnection) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(default_provider());
+        let server = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[version]).unwrap();
+        let server = server.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let client = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+        let client = client.with_root_certificates(roots).with_no_client_auth();
+        let mut engine = Engine::new(server.into()).unwrap();
+        let mut client = ClientConnection::new(client.into(), "localhost".try_into().unwrap()).unwrap();
+        while engine.is_handshaking() || client.is_handshaking() {
+            let records = written(&mut client);
+            receive(&mut engine, &records).unwrap();
+            let mut sent = engine.outgoing();
+            client.read_tls(&mut sent).unwrap();
+            client.process_new_packets().unwrap();
+            engine.sent(usize::MAX / 2);
+        }
+        (engine, client)
+    }
+
+    fn written(client: &mut ClientConnection) -> Vec<u8> {
+        let mut records = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut records).unwrap();
+        }
+        records
+    }
+
+    fn receive(engine: &mut Engine, bytes: &[u8]) -> Result<Vec<u8>, TlsError> {
+        engine.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        let mut plain = Vec::new();
+        engine.received(bytes.len(), &mut plain).map(|()| plain)
+    }
+
+    /// Bytes in clear, and a record that was tampered with.
+    fn junk(client: &mut ClientConnection) -> [Vec<u8>; 2] {
+        std::io::Write::write_all(&mut client.writer(), b"PWD\r\n").unwrap();
+        let mut record = written(client);
+        *record.last_mut().unwrap() ^= 1;
+        [b"PWD\r\n".to_vec(), record]
+    }
+
+    #[test]
+    fn junk_behind_the_last_word_is_an_error_and_is_not_answered() {
+        for version in [&TLS12, &TLS13] {
+            for which in [0, 1] {
+                let (mut engine, mut client) = pair(version);
+                engine.send_end().unwrap();
+                let said = engine.outgoing().to_vec();
+                for _ in 0..2 {
+                    let junk = &junk(&mut client)[which];
+                    assert!(matches!(receive(&mut engine, junk), Err(TlsError::Broken(_))));
+                    assert!(engine.send(b"221 Bye.").is_err() && engine.send_end().is_err());
+                }
+                assert!(engine.outgoing() == said || !cfg!(debug_assertions), "{version:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn junk_is_answered_once() {
+        for version in [&TLS12, &TLS13] {
+            for which in [0, 1] {
+                let (mut engine, mut client) = pair(version);
+                let wrong = junk(&mut client);
+                assert!(receive(&mut engine, &wrong[which]).is_err());
+                let said = engine.outgoing().to_vec();
+                assert!(!said.is_empty());
+                for wrong in wrong {
+                    assert!(receive(&mut engine, &wrong).is_err());
+                    assert!(engine.send(b"221 Bye.").is_err() && engine.send_end().is_err());
+                }
+                assert_eq!(engine.outgoing(), said);
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_in_order_behind_the_last_word_is_read() {
+        for version in [&TLS12, &TLS13] {
+            let (mut engine, mut client) = pair(version);
+            engine.send_end().unwrap();
+            std::io::Write::write_all(&mut client.writer(), b"PWD\r\n").unwrap();
+            client.send_close_notify();
+            let records = written(&mut client);
+            // In any segments.
+            let mut plain = Vec::new();
+            for byte in records.iter().chain(b"in clear") {
+                plain.extend(receive(&mut engine, &[*byte]).unwrap());
+            }
+            assert_eq!(plain, b"PWD\r\n");
+            assert!(engine.is_ended());
+            assert_eq!(engine.behind_the_end(), b"in clear");
         }
     }
 }
