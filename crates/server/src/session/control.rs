@@ -1,7 +1,7 @@
 //! The control connection's socket.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 
 use port21_proto::event::Closing;
@@ -141,42 +141,48 @@ impl Control {
         }
     }
 
-    /// Sends all that was queued.
+    /// Sends what was queued, as far as the client takes it at once: whether that was all of it, as it mostly is.
     ///
     /// # Errors
-    /// Also where the client does not take it in time: see [`SLOWEST`]. What was queued is then gone.
-    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+    /// What was queued is then gone.
+    pub(crate) fn flush_now(&mut self) -> io::Result<bool> {
         // Taken out, so that a session that waits afterwards holds no buffer.
-        let out = std::mem::take(&mut self.out);
+        let mut out = std::mem::take(&mut self.out);
         let Some(tls) = &mut self.tls else {
-            let patience = Patience::new(self.write_timeout, out.len());
-            let mut rest = out.as_slice();
-            while !rest.is_empty() {
-                match self.stream.try_write(rest) {
-                    Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                    Err(error) => until_it_takes_more(&self.stream, error, patience).await?,
-                }
+            let sent = send_some(&self.stream, &out)?;
+            if sent < out.len() {
+                out.drain(..sent);
+                self.out = out;
             }
-            return Ok(());
+            return Ok(self.out.is_empty());
         };
         if tls.state == TlsState::Standing && !out.is_empty() {
             tls.engine.send(&out).map_err(io::Error::other)?;
         }
-        let patience = Patience::new(self.write_timeout, tls.engine.outgoing().len());
-        while !tls.engine.outgoing().is_empty() {
-            match self.stream.try_write(tls.engine.outgoing()) {
-                Ok(written) => tls.engine.sent(written),
-                Err(error) => until_it_takes_more(&self.stream, error, patience).await?,
-            }
-        }
+        let sent = send_some(&self.stream, tls.engine.outgoing())?;
+        tls.engine.sent(sent);
         tls.engine.rest();
+        Ok(tls.engine.outgoing().is_empty())
+    }
+
+    /// Sends all that was queued.
+    ///
+    /// # Errors
+    /// Also where the client does not take it in time: see [`SLOWEST`].
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        let mut patience = None;
+        while !self.flush_now()? {
+            let unsent = self.tls.as_ref().map_or(self.out.len(), |tls| tls.engine.outgoing().len());
+            let patience = *patience.get_or_insert_with(|| Patience::new(self.write_timeout, unsent));
+            timeout_at(patience.until(), self.stream.writable()).await??;
+        }
         Ok(())
     }
 
-    /// Waits until there may be something to read.
+    /// Waits until there may be something to read. (Polled, for `readable` would make each session larger by 150 bytes.)
     pub(crate) async fn readable(&self) {
         // An error is found by the read that follows.
-        let _ = self.stream.readable().await;
+        let _ = poll_fn(|cx| self.stream.poll_read_ready(cx)).await;
     }
 
     /// Reads what has come, and gives it to `take`; and what it has made of TLS, where that was about to change. What
@@ -340,19 +346,17 @@ impl Patience {
     }
 }
 
-/// Waits, where the error of a write says no more than that. On the heap, for it is rare, and every session would have
-/// room for it else.
-fn until_it_takes_more(
-    stream: &TcpStream,
-    error: io::Error,
-    patience: Patience,
-) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
-    Box::pin(async move {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => timeout_at(patience.until(), stream.writable()).await?,
-            _ => Err(error),
+/// Sends what is taken without waiting: how much that was.
+fn send_some(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match stream.try_write(rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
         }
-    })
+    }
+    Ok(bytes.len() - rest.len())
 }
 
 fn found(read: io::Result<usize>) -> Read {
