@@ -156,10 +156,17 @@ impl Page<'_> {
             (&client, &[Role::Client]),
             (Role::User.group(), &[Role::User]),
         ];
-        for (name, roles) in groups {
-            let Some((first, last)) = self.layout.host(|role| roles.contains(&role)) else { continue };
+        let place = |(name, roles): (&'_ str, &[Role])| {
+            self.layout.host(|role| roles.contains(&role)).map(|(first, last)| (name.to_owned(), first, last))
+        };
+        let groups: Vec<_> = groups.into_iter().filter_map(place).collect();
+        // A name may be wider than its lanes, as far as the lanes beside it let it: nothing else stands in this line.
+        let begins: Vec<usize> = groups.iter().map(|&(_, first, _)| first).chain([self.layout.width]).collect();
+        let ends: Vec<usize> = [0].into_iter().chain(groups.iter().map(|g| g.2)).collect();
+        for (((name, first, last), before), after) in groups.into_iter().zip(ends).zip(begins.into_iter().skip(1)) {
             let (from, until) = (first.saturating_sub(1), last + 2);
-            let name = fit(name, (until - from).max(7), self.glyphs.ellipsis, &cells_of);
+            let beside = (first.saturating_sub(before)).min(after.saturating_sub(last)).saturating_sub(1);
+            let name = fit(&name, (until - from).max(last - first + beside).max(7), self.glyphs.ellipsis, &cells_of);
             if until - from > cells(&name) + 5 {
                 line.fill(from + 1..until - 1, self.glyphs.rule, Ink::Faint);
                 line.fill(from..from + 1, self.glyphs.corners[0], Ink::Faint);
