@@ -111,6 +111,20 @@ pub(crate) fn deserialize_duration<'de, D: Deserializer<'de>>(from: D) -> Result
     }
 }
 
+/// A size in a configuration file: in words, or a whole number of bytes.
+pub(crate) fn deserialize_size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bytes(u64),
+        Words(String),
+    }
+    match Written::deserialize(from)? {
+        Written::Bytes(n) => Ok(n),
+        Written::Words(text) => text.parse::<Size>().map(|size| size.0).map_err(serde::de::Error::custom),
+    }
+}
+
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

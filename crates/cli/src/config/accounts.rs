@@ -9,6 +9,8 @@ use super::Anonymous;
 use super::mistake::Found;
 use crate::exit::Fault;
 use crate::remote::is_guest;
+use crate::text::Text;
+use crate::users::entry::Umask;
 
 /// The keys of the section; `accounts.toml` explains each.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -31,6 +33,9 @@ pub(crate) struct User {
     /// As the setting for all users, where it is nothing.
     #[serde(default)]
     pub(crate) write: Option<bool>,
+    /// As that of all uploads, where it is nothing.
+    #[serde(default)]
+    pub(crate) umask: Option<Text<Umask>>,
 }
 
 impl Accounts {
@@ -55,7 +60,7 @@ impl User {
         let (name, password) = text.expose().split_at(colon);
         let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()).ok_or_else(wrong)?;
         let password = password.get(1..).filter(|password| !password.is_empty()).ok_or_else(wrong)?;
-        Ok(User { name: name.to_owned(), password: Secret::new(password), home: None, write: None })
+        Ok(User { name: name.to_owned(), password: Secret::new(password), home: None, write: None, umask: None })
     }
 
     pub(super) fn check(&self, found: &mut Found<'_>) {

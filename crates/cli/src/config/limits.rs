@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Anonymous;
 use super::mistake::Found;
-use crate::units::deserialize_duration;
+use crate::units::{deserialize_duration, deserialize_size};
 
 /// The keys of the section; `limits.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -15,6 +15,7 @@ use crate::units::deserialize_duration;
 pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: usize,
+    #[serde(deserialize_with = "deserialize_size")]
     pub(crate) minimum_rate: u64,
     #[serde(deserialize_with = "deserialize_duration")]
     pub(crate) minimum_rate_window: Duration,
@@ -22,6 +23,7 @@ pub(crate) struct Limits {
     pub(crate) command_burst: u32,
     pub(crate) unknown_commands: u32,
     pub(crate) digests: usize,
+    #[serde(deserialize_with = "deserialize_size")]
     pub(crate) guest_digest_bytes: u64,
     #[serde(deserialize_with = "deserialize_duration")]
     pub(crate) quota_recount: Duration,

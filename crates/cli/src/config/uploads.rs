@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::deserialize_each;
 use crate::args::serve::Commit;
+use crate::text::Text;
 use crate::units::deserialize_duration;
+use crate::users::entry::Umask;
 
 /// The keys of the section; `uploads.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -33,6 +35,7 @@ pub(crate) struct Uploads {
     #[serde(deserialize_with = "deserialize_duration")]
     pub(crate) displace_after: Duration,
     pub(crate) receipt: ReceiptOf,
+    pub(crate) umask: Text<Umask>,
 }
 
 /// [`UploadEof`] as the command line and the file write it.
@@ -76,6 +79,7 @@ impl Default for Uploads {
             keep_parts: files.parts_kept,
             displace_after: files.displace_after,
             receipt: ReceiptOf::Plain,
+            umask: Text(Umask(files.umask)),
         }
     }
 }
@@ -108,6 +112,7 @@ impl Uploads {
             owner: owner.map(Into::into),
             parts_kept: self.keep_parts,
             displace_after: self.displace_after,
+            umask: self.umask.0.0,
             ..LocalSettings::default()
         }
     }

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixStream as Blocking;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
-use super::message::{self, Answer, Done, Request, Task};
+use super::message::{self, Answer, Done, Reader, Request, Task};
 
 /// So many tasks may be under way; what comes beyond fails at once. Hooks and logins have narrower limits of their own.
 const MAX_UNDER_WAY: usize = 1024;
@@ -21,6 +21,8 @@ pub(super) struct Connection {
     sender: mpsc::UnboundedSender<Vec<u8>>,
     waiting: Arc<Mutex<Waiting>>,
     next: AtomicU64,
+    /// The server ends, and does not need it for long.
+    ending: Arc<AtomicBool>,
 }
 
 /// Who waits for an answer. Nothing once the helper is gone.
@@ -33,8 +35,14 @@ impl Connection {
         let (sender, lines) = mpsc::unbounded_channel();
         let waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(send(write, lines));
-        tokio::spawn(receive(read, Arc::downgrade(&waiting)));
-        Ok(Connection { sender, waiting, next: AtomicU64::new(0) })
+        let ending = Arc::new(AtomicBool::new(false));
+        tokio::spawn(receive(read, Arc::downgrade(&waiting), ending.clone()));
+        Ok(Connection { sender, waiting, next: AtomicU64::new(0), ending })
+    }
+
+    /// That it goes is no fault from now on.
+    pub(super) fn ending(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     /// Asks, and waits for the answer. Dropped, it takes back what it has asked for.
@@ -92,10 +100,10 @@ async fn send(mut to: OwnedWriteHalf, mut lines: mpsc::UnboundedReceiver<Vec<u8>
     }
 }
 
-async fn receive(from: OwnedReadHalf, waiting: Weak<Mutex<Waiting>>) {
-    let mut from = BufReader::new(from);
+async fn receive(from: OwnedReadHalf, waiting: Weak<Mutex<Waiting>>, ending: Arc<AtomicBool>) {
+    let mut from = Reader::new(from);
     let why = loop {
-        match message::read::<Answer>(&mut from).await {
+        match from.next::<Answer>().await {
             Ok(Some(Answer { id, result })) => {
                 let Some(waiting) = waiting.upgrade() else { return };
                 let asker = lock(&waiting).as_mut().and_then(|waiting| waiting.remove(&id));
@@ -110,6 +118,9 @@ async fn receive(from: OwnedReadHalf, waiting: Weak<Mutex<Waiting>>) {
     let Some(waiting) = waiting.upgrade() else { return };
     // All who wait are told by this, and nobody waits from now on.
     lock(&waiting).take();
+    if ending.load(Ordering::Relaxed) {
+        return tracing::debug!(why, "the helper process is gone");
+    }
     tracing::error!(
         why,
         "the helper process is gone: hooks, external authenticators and reloads fail until the server is started anew"

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
 use super::deeds::{Ended, Stamp};
 
@@ -90,14 +90,57 @@ pub(super) fn write(message: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The next message; none where the other end has gone.
-pub(super) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<T>> {
-    let mut line = Vec::new();
-    from.take(MAX_LINE).read_until(b'\n', &mut line).await?;
-    match line.last() {
-        None => Ok(None),
-        Some(b'\n') => serde_json::from_slice(&line).map(Some).map_err(|_| nonsense()),
-        // It was cut off in the middle of a line, or the line has no end.
-        Some(_) => Err(nonsense()),
+/// Reads messages.
+pub(super) struct Reader<R> {
+    from: BufReader<R>,
+    /// What has come of the next one: whoever waits for it may have something else to do first.
+    line: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Reader<R> {
+    pub(super) fn new(from: R) -> Reader<R> {
+        Reader { from: BufReader::new(from), line: Vec::new() }
+    }
+
+    /// The next message; none where the other end has gone. Dropped before its end it has lost nothing: the next call goes on.
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        let room = MAX_LINE.saturating_sub(self.line.len() as u64);
+        (&mut self.from).take(room).read_until(b'\n', &mut self.line).await?;
+        let line = std::mem::take(&mut self.line);
+        match line.last() {
+            None => Ok(None),
+            Some(b'\n') => serde_json::from_slice(&line).map(Some).map_err(|_| nonsense()),
+            // It was cut off in the middle of a line, or the line has no end.
+            Some(_) => Err(nonsense()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_comes_in_pieces_is_whole_whatever_happens_in_between() {
+        let (mut there, here) = tokio::io::duplex(4);
+        let mut reader = Reader::new(here);
+        let line = write(&Answer { id: 7, result: Ok(Done::Text("x".repeat(100))) }).unwrap();
+        let mut left = line.as_slice();
+        let answer = loop {
+            // Something else comes first, again and again.
+            if let Ok(answer) = tokio::time::timeout(Duration::ZERO, reader.next::<Answer>()).await {
+                break answer.unwrap().unwrap();
+            }
+            let (piece, rest) = left.split_at(left.len().min(4));
+            there.write_all(piece).await.unwrap();
+            left = rest;
+        };
+        assert!(matches!(answer, Answer { id: 7, result: Ok(Done::Text(text)) } if text.len() == 100));
+        drop(there);
+        assert!(reader.next::<Answer>().await.unwrap().is_none());
     }
 }

@@ -156,7 +156,15 @@ impl Helper {
         }
     }
 
-    /// The configuration that was read last is in force: what only an earlier one names is named no more.
+    /// The server ends: that the helper goes is no fault from now on.
+    pub(crate) fn ending(&self) {
+        if let Some(connection) = &self.connection {
+            connection.ending();
+        }
+    }
+
+    /// The configuration that was read last is in force: what only an earlier one names is named no more, but its programs for a
+    /// while, as hooks may have messages left.
     ///
     /// # Errors
     /// That the helper is gone.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::args::serve::ServeArgs;
 use crate::config::Config;
@@ -51,11 +52,16 @@ pub(super) struct Names {
     in_force: Named,
     /// By the one that was read last, which the server may take or refuse.
     newest: Named,
+    /// The programs of the one before, and until when they may be run.
+    leaving: Option<(Vec<Vec<String>>, Instant)>,
 }
+
+/// How long hooks of an earlier configuration may go on.
+const LEAVING: Duration = Duration::from_secs(600);
 
 impl Names {
     pub(super) fn new(named: Named) -> Names {
-        Names { in_force: named.clone(), newest: named }
+        Names { in_force: named.clone(), newest: named, leaving: None }
     }
 
     pub(super) fn has_read(&mut self, named: Named) {
@@ -63,11 +69,13 @@ impl Names {
     }
 
     pub(super) fn adopt(&mut self) {
-        self.in_force = self.newest.clone();
+        let before = std::mem::replace(&mut self.in_force, self.newest.clone());
+        self.leaving = Some((before.programs, Instant::now() + LEAVING));
     }
 
     pub(super) fn program(&self, program: &[String]) -> bool {
-        self.either().any(|named| named.programs.iter().any(|one| one == program))
+        let leaving = self.leaving.iter().filter(|(_, until)| Instant::now() < *until).map(|(programs, _)| programs);
+        self.either().map(|named| &named.programs).chain(leaving).flatten().any(|one| one == program)
     }
 
     pub(super) fn file(&self, path: &Path) -> bool {

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::deeds::{self, RunAs};
-use super::message::{self, Answer, Done, Failure, Request, Task};
+use super::message::{self, Answer, Done, Failure, Reader, Request, Task};
 use super::named::{Named, Names};
 use crate::args::serve::ServeArgs;
 use crate::config::Config;
@@ -77,14 +77,14 @@ impl Duty {
         from: impl AsyncRead + Unpin,
         to: impl AsyncWrite + Unpin + Send + 'static,
     ) {
-        let mut from = BufReader::new(from);
+        let mut from = Reader::new(from);
         let (answers, waiting) = mpsc::channel(MAX_ANSWERS);
         let sender = tokio::spawn(send(to, waiting));
         let mut tasks = JoinSet::new();
         let mut handles: HashMap<u64, AbortHandle> = HashMap::new();
         loop {
             let request = tokio::select! {
-                request = message::read::<Request>(&mut from) => request,
+                request = from.next::<Request>() => request,
                 // One that has ended makes room.
                 Some(_) = tasks.join_next(), if !tasks.is_empty() => {
                     handles.retain(|_, handle| !handle.is_finished());

@@ -109,8 +109,9 @@ async fn whoever_does_not_wait_any_more_has_the_program_killed() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    // It says that it runs, and would never end.
-    let program = shell(&format!("echo running > {0}; exec sleep 1000 > {0}", fifo.display()));
+    // It says that it runs, and would never end. The FIFO is opened once: one that nobody writes to for a moment counts as
+    // closed from then on, and would be asked again without an end.
+    let program = shell(&format!("exec > {}; echo running; exec sleep 1000", fifo.display()));
     let (helper, _process) = helper(Named { programs: vec![program.clone()], ..Named::default() }, Path::new("x"));
     let running = tokio::spawn(async move { helper.run(&program, "", false).await.map(drop) });
     let pipe = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).unwrap();

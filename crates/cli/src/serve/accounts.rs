@@ -52,7 +52,7 @@ pub(super) fn open(
             owner: Some(&user.name),
             rules: Rules::new(permissions, Vec::new()),
             limits: QuotaLimits::default(),
-            umask: None,
+            umask: user.umask.map(|umask| umask.0.0),
         };
         users.add(user.password.clone(), Account { uploads: uploads.clone(), ..common.account(&user.name, files)? });
     }
@@ -96,6 +96,7 @@ mod tests {
             password: Secret::new("secret"),
             home: home.map(str::to_owned),
             write,
+            umask: None,
         };
         let config = Config {
             site: Site { root: Some(dir.path().to_owned()), ..Site::default() },

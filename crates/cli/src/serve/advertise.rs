@@ -2,19 +2,40 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::time::sleep;
 
 use super::running::Running;
+use crate::config::Passive;
 use crate::exit::Fault;
 use crate::helper::Helper;
+
+/// The longest pause before a name that has not been found is looked up again: a machine may start before its network does.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The address of `advertise`, where it can be found now. A name that cannot is told, and looked up again soon.
+///
+/// # Errors
+/// Where it is an address that PASV cannot tell.
+pub(super) async fn at_the_start(host: &str, helper: &Helper) -> anyhow::Result<Option<Ipv4Addr>> {
+    match resolve(host, helper).await {
+        Ok(ip) => Ok(Some(ip)),
+        Err(error) if host.parse::<IpAddr>().is_ok() => Err(error),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(%host, error, "PASV tells the address that clients connect to, until this name can be looked up");
+            Ok(None)
+        }
+    }
+}
 
 /// The IPv4 address of `advertise`: PASV has room for no other.
 ///
 /// # Errors
 /// Where the name cannot be looked up, or has no such address.
-pub(super) async fn resolve(host: &str, helper: &Helper) -> anyhow::Result<Ipv4Addr> {
+async fn resolve(host: &str, helper: &Helper) -> anyhow::Result<Ipv4Addr> {
     let found = match host.parse() {
         Ok(ip) => vec![ip],
         Err(_) => helper.resolve(host).await.with_context(|| format!("`advertise`: cannot resolve {host}"))?,
@@ -29,11 +50,14 @@ pub(super) async fn resolve(host: &str, helper: &Helper) -> anyhow::Result<Ipv4A
     }
 }
 
-/// Looks the name up again and again. Where that fails, the last address that was found stays.
+/// Looks the name up again and again, soon where it has not been found yet. Where that fails, the last address that was found
+/// stays.
 pub(super) async fn keep_looking_up(running: Arc<Running>) {
     let mut last = None;
     loop {
-        sleep(running.config().passive.advertise_every).await;
+        let Passive { advertise, advertise_every, .. } = running.config().passive;
+        let is_missing = advertise.is_some() && running.handle.advertised().is_none();
+        sleep(if is_missing { advertise_every.min(AGAIN) } else { advertise_every }).await;
         // As it is now: a reload may have changed it.
         let Some(host) = running.config().passive.advertise else { continue };
         if host.parse::<IpAddr>().is_ok() {
@@ -49,7 +73,10 @@ pub(super) async fn keep_looking_up(running: Arc<Running>) {
                 running.handle.advertise(Some(ip));
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(%host, error = format!("{error:#}"), "the last address that was found stays"),
+            Err(error) => {
+                let (error, known) = (format!("{error:#}"), running.handle.advertised());
+                tracing::warn!(%host, error, ?known, "what PASV tells to peers beyond NAT stays as it is");
+            }
         }
     }
 }
@@ -63,5 +90,8 @@ mod tests {
     async fn an_address_to_advertise() {
         assert_eq!(resolve("192.0.2.7", &Helper::default()).await.unwrap(), Ipv4Addr::new(192, 0, 2, 7));
         assert_eq!(Exit::of(&resolve("2001:db8::1", &Helper::default()).await.unwrap_err()), Exit::Usage);
+        assert!(at_the_start("2001:db8::1", &Helper::default()).await.is_err());
+        // Not found is not found yet.
+        assert_eq!(at_the_start("nowhere.invalid", &Helper::default()).await.unwrap(), None);
     }
 }

@@ -11,8 +11,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::budget::Budget;
+
 /// So many lines may wait; what comes beyond is left out and counted. A line is some 200 bytes.
 const WAITING: usize = 16_384;
+
+/// And so many bytes of them: strangers can cause long ones.
+const WAITING_BYTES: usize = 8 << 20;
 
 /// Longer lines are cut: the longest that a session can cause is that of a path, twice, each byte escaped.
 const MAX_LINE: usize = 64 * 1024;
@@ -33,10 +38,12 @@ pub(super) struct Lines {
 #[derive(Debug)]
 struct Shared {
     sender: SyncSender<Message>,
+    room: Budget,
     lost: AtomicU64,
     reopen: AtomicBool,
-    /// For the thread, until it begins: what it reads, and the file that it writes to, or else standard error.
-    to_begin: Mutex<Option<(Receiver<Message>, Option<PathBuf>)>>,
+    /// For the thread, until it begins: what it reads.
+    to_begin: Mutex<Option<Receiver<Message>>>,
+    path: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -50,10 +57,16 @@ enum Message {
 
 impl Lines {
     /// For this file, or for standard error.
-    pub(super) fn new(file: Option<PathBuf>) -> Lines {
+    pub(super) fn new(path: Option<PathBuf>) -> Lines {
         let (sender, messages) = sync_channel(WAITING);
-        let to_begin = Mutex::new(Some((messages, file)));
-        Lines { shared: Arc::new(Shared { sender, lost: AtomicU64::new(0), reopen: AtomicBool::new(false), to_begin }) }
+        let to_begin = Mutex::new(Some(messages));
+        let (room, lost, reopen) = (Budget::new(WAITING_BYTES), AtomicU64::new(0), AtomicBool::new(false));
+        Lines { shared: Arc::new(Shared { sender, room, lost, reopen, to_begin, path }) }
+    }
+
+    /// The file; nothing where it is standard error.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        self.shared.path.clone()
     }
 
     /// Opens the file, which is made where it is not there, readable for its owner and group, and starts the thread. Once
@@ -63,18 +76,18 @@ impl Lines {
     /// Where the file cannot be opened, or no thread started.
     pub(super) fn begin(&self) -> anyhow::Result<()> {
         let to_begin = self.shared.to_begin.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((messages, path)) = to_begin else { return Ok(()) };
-        let target = match path {
+        let Some(messages) = to_begin else { return Ok(()) };
+        let target = match self.path() {
             Some(path) => {
                 let file = open(&path).with_context(|| format!("cannot write to {}", path.display()))?;
                 Target::File { path, file, looked: Instant::now() }
             }
             None => Target::Standard,
         };
-        let of_thread = Arc::downgrade(&self.shared);
+        let (of_thread, room) = (Arc::downgrade(&self.shared), self.shared.room.clone());
         let thread = std::thread::Builder::new().name("lines".to_owned());
         let work = move || {
-            write(&messages, target, || {
+            write(&messages, target, &room, || {
                 let shared = of_thread.upgrade();
                 shared.map_or((0, false), |s| {
                     (s.lost.swap(0, Ordering::Relaxed), s.reopen.swap(false, Ordering::Relaxed))
@@ -91,7 +104,13 @@ impl Lines {
             line.truncate(MAX_LINE - 1);
             line.push(b'\n');
         }
-        let put = self.shared.sender.try_send(Message::Line(line)).is_ok();
+        line.shrink_to_fit();
+        let (room, bytes) = (&self.shared.room, line.len());
+        let taken = room.take(bytes);
+        let put = taken && self.shared.sender.try_send(Message::Line(line)).is_ok();
+        if taken && !put {
+            room.give_back(bytes);
+        }
         if !put {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -131,7 +150,8 @@ pub(super) struct LineWriter(pub(super) Lines);
 
 impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.put(line.to_vec());
+        // One byte more tells that it is too long.
+        self.0.put(line.get(..=MAX_LINE).unwrap_or(line).to_vec());
         Ok(line.len())
     }
 
@@ -145,7 +165,7 @@ enum Target {
     File { path: PathBuf, file: File, looked: Instant },
 }
 
-fn write(messages: &Receiver<Message>, mut target: Target, state: impl Fn() -> (u64, bool)) {
+fn write(messages: &Receiver<Message>, mut target: Target, room: &Budget, state: impl Fn() -> (u64, bool)) {
     for message in messages {
         let (lost, reopen) = state();
         target.look(reopen);
@@ -153,7 +173,10 @@ fn write(messages: &Receiver<Message>, mut target: Target, state: impl Fn() -> (
             target.write(format!("{lost} lines are missing here: there was no room for them\n").as_bytes());
         }
         match message {
-            Message::Line(line) => target.write(&line),
+            Message::Line(line) => {
+                target.write(&line);
+                room.give_back(line.len());
+            }
             Message::Wake => {}
             Message::Flush(tell) => {
                 // Nobody may be waiting any more.
@@ -210,6 +233,16 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&old).unwrap(), "one\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
         assert!(Lines::new(Some("/nowhere/at/all".into())).begin().is_err());
+    }
+
+    #[test]
+    fn long_lines_have_no_more_room_than_short_ones() {
+        // Nobody writes them yet.
+        let lines = Lines::new(None);
+        let long = [&[b'x'; MAX_LINE][..], b"\n"].concat();
+        let put = (0..WAITING).filter(|_| lines.put(long.clone())).count();
+        assert_eq!(put, WAITING_BYTES / MAX_LINE);
+        assert!(!lines.put(b"x\n".to_vec()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The server's own log: where it goes, what is in it, and how that changes while it runs.
 
 use std::io::IsTerminal as _;
+use std::os::unix::fs::chown;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -9,6 +10,7 @@ use tracing_subscriber::{EnvFilter, reload};
 use super::lines::{LineWriter, Lines};
 use crate::config::Log as Settings;
 use crate::config::log::Format;
+use crate::exit::sentences;
 
 /// The log of a server that runs. Dropped, it is written to its end.
 pub(super) struct Log {
@@ -48,6 +50,24 @@ impl Log {
     /// Where the file cannot be opened.
     pub(super) fn begin(&self) -> anyhow::Result<()> {
         self.lines.begin()
+    }
+
+    /// Writes this down, last of all: the server does not start, or has failed. `owner`: whom the file is to belong to.
+    /// Nothing where it goes to standard error, which is told anyway.
+    pub(super) fn failed(lines: &Lines, error: &anyhow::Error, owner: Option<(u32, u32)>) {
+        if let Some(path) = lines.path() {
+            sentences(error).iter().for_each(|line| tracing::error!("{line}"));
+            lines.flush();
+            if let Some((uid, gid)) = owner {
+                // Where it is not there nothing could be written.
+                let _ = chown(&path, Some(uid), Some(gid));
+            }
+        }
+    }
+
+    /// Where its lines are put.
+    pub(super) fn lines(&self) -> Lines {
+        self.lines.clone()
     }
 
     /// Takes the level of new settings.

@@ -141,8 +141,7 @@ fn respond(head: &[u8], figures: impl FnOnce() -> String, ending: bool) -> (&'st
 
 fn figures(running: &Running) -> String {
     let counts = running.handle.counts();
-    let hooks = running.hooks();
-    let hooks = hooks.counts();
+    let hooks = running.hooks().counts();
     let (reloads, failed_reloads) = running.reloads();
     let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let mut page = Page::default();
@@ -181,13 +180,7 @@ fn figures(running: &Running) -> String {
     let reloads = [("ok", reloads), ("refused", failed_reloads)];
     page.each("port21_reloads_total", "counter", "Reloads of the configuration.", "result", &reloads);
     let messages = [("delivered", of(&hooks.delivered)), ("dropped", of(&hooks.dropped))];
-    page.each(
-        "port21_hook_messages_total",
-        "counter",
-        "Messages to hooks, since the last reload.",
-        "result",
-        &messages,
-    );
+    page.each("port21_hook_messages_total", "counter", "Messages to hooks.", "result", &messages);
     page.0
 }
 

@@ -10,6 +10,7 @@
 //! | [`socket`], [`metrics`] | what can be asked: by `port21 status`, `reload`, `kick`; by Prometheus |
 //! | [`systemd`] | what systemd is told and hands over |
 //! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
+//! | `budget` | how much may wait for that |
 //! | `leftovers` | what interrupted uploads have left is removed in time |
 //! | [`bans`] | bans that outlast the server |
 //! | [`hooks`] | programs and URLs that are told what happened |
@@ -18,6 +19,7 @@
 mod accounts;
 mod advertise;
 mod bans;
+mod budget;
 mod exposure;
 mod hooks;
 mod leftovers;
@@ -59,7 +61,7 @@ use crate::config::Config;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
 use crate::helper::{self, Helper};
-use crate::sandbox::{Confined, Sandbox};
+use crate::sandbox::{Confined, Sandbox, service_user};
 use crate::users::watched::Watches;
 
 /// How long hooks may go on when the server has ended.
@@ -71,11 +73,25 @@ const STATUS_EVERY: Duration = Duration::from_secs(30);
 /// Serves until SIGTERM or ^C. `level`: how much is logged, where the flags say so.
 pub(crate) fn run(args: ServeArgs, level: Option<&str>) -> anyhow::Result<Exit> {
     let config = Config::with_flags(&args)?;
-    let log = Log::new(&config.log, level);
     if args.check {
+        // What is asked beforehand is told to whoever asks, and makes no file.
+        let _log = Log::new(&crate::config::Log { file: None, ..config.log.clone() }, level);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         return runtime.context("cannot start the runtime")?.block_on(report::check(&config));
     }
+    let log = Log::new(&config.log, level);
+    let lines = log.lines();
+    // Root makes the file for whom the server would have become.
+    let owner = service_user(&config).ok().flatten();
+    let done = begin(args, config, log);
+    if let Err(error) = &done {
+        Log::failed(&lines, error, owner);
+    }
+    done
+}
+
+/// Begins to serve by a configuration, to the end.
+fn begin(args: ServeArgs, config: Config, log: Log) -> anyhow::Result<Exit> {
     if !args.user.is_empty() {
         tracing::warn!("--user: every user of this machine can see the password, as `ps` shows it; use --config");
     }
@@ -93,6 +109,9 @@ pub(crate) fn run(args: ServeArgs, level: Option<&str>) -> anyhow::Result<Exit> 
     // Now with the rights that there are now, later by the helper.
     let reach = tls::Reach::default();
     let tls = tls::open(&config, reach.clone())?;
+    // The modes of users' files are said by their accounts alone, and all others by what makes them. What was made until
+    // now, and what the helper runs, has that which the server was started with.
+    rustix::process::umask(rustix::fs::Mode::empty());
     // The sandbox is for every thread: it is closed before a second one begins. Behind it a runtime could not look any
     // more how many are worth it.
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -131,6 +150,7 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
     let xferlog = config.log.xferlog.as_deref().map(|file| Xferlog::begin(file, zone)).transpose()?;
     let hooks = Arc::new(Hooks::start(&config.hooks, &helper));
+    let ending_helper = helper.clone();
     let beside = Beside {
         recorder,
         xferlog: xferlog.map(Arc::new),
@@ -141,7 +161,8 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
         reach,
         watches: Watches::default(),
     };
-    let mut server = running::builder(&config, tls.clone(), &beside, &hooks, None).await?.build();
+    let built = running::builder(&config, tls.clone(), &beside, &hooks, None).await;
+    let mut server = built.inspect_err(|_| ending_helper.ending())?.build();
     let mut bound = Vec::new();
     for (place, socket) in sockets {
         let addr = server.adopt(place, socket).map_err(|error| Fault::new(Exit::Local, error.to_string()))?;
@@ -182,6 +203,7 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     let shutdown = async {
         first.await;
         ending.store(true, Ordering::Relaxed);
+        ending_helper.ending();
         running.notifier().stopping();
     };
     tokio::select! {

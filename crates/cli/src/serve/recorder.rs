@@ -12,11 +12,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use port21_proto::SessionEvent;
+use port21_proto::event::EventKind;
 use port21_server::{EventSink, NewSession};
 use port21_trace::recording::{Header, Recorder as By, Writer};
 
+use super::budget::Budget;
+
 /// How many events may wait for the disk; what comes beyond is lost to the recording, never to the session.
 const WAITING: usize = 65_536;
+
+/// And how many bytes of them: strangers choose how long a command is.
+const WAITING_BYTES: usize = 32 << 20;
 
 /// The most bytes of one recording.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
@@ -27,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The thread that writes; dropped, it ends when all is written.
 pub(super) struct Recorder {
     sender: SyncSender<Message>,
+    room: Budget,
     unsaid: Unsaid,
     ended: Mutex<Receiver<()>>,
     dir: Arc<Path>,
@@ -55,20 +62,22 @@ impl Recorder {
         let (sender, messages) = sync_channel(WAITING);
         let (tell, ended) = sync_channel(1);
         let unsaid = Unsaid::default();
-        let of_thread = unsaid.clone();
+        let room = Budget::new(WAITING_BYTES);
+        let (of_thread, of_room) = (unsaid.clone(), room.clone());
         let thread = std::thread::Builder::new().name("recorder".to_owned());
         let run = move || {
-            write(&messages, &of_thread);
+            write(&messages, &of_room, &of_thread);
             // Nobody may be waiting any more.
             let _ = tell.send(());
         };
         thread.spawn(run).context("cannot start a thread")?;
-        Ok(Recorder { sender, unsaid, ended: Mutex::new(ended), dir: Arc::from(dir) })
+        Ok(Recorder { sender, room, unsaid, ended: Mutex::new(ended), dir: Arc::from(dir) })
     }
 
     /// What gives each session its sink.
     pub(super) fn sinks(&self) -> impl Fn(&NewSession) -> Option<EventSink> + Send + Sync + use<> {
-        let (sender, unsaid, dir) = (self.sender.clone(), self.unsaid.clone(), self.dir.clone());
+        let (sender, room, unsaid, dir) =
+            (self.sender.clone(), self.room.clone(), self.unsaid.clone(), self.dir.clone());
         move |session| {
             let number = session.number;
             let begin = Message::Begin(number, dir.join(file_name(session)), Header::new(By::Server, session.at));
@@ -79,8 +88,8 @@ impl Recorder {
                 );
                 return None;
             }
-            let end =
-                Arc::new(End { sender: sender.clone(), unsaid: unsaid.clone(), number, lost: AtomicBool::new(false) });
+            let (sender, room, unsaid) = (sender.clone(), room.clone(), unsaid.clone());
+            let end = Arc::new(End { sender, room, unsaid, number, lost: AtomicBool::new(false) });
             Some(Arc::new(move |event| end.event(event)))
         }
     }
@@ -107,6 +116,7 @@ fn file_name(session: &NewSession) -> String {
 /// One session's end of the channel. It is dropped with the session's sink, and then the file is closed.
 struct End {
     sender: SyncSender<Message>,
+    room: Budget,
     unsaid: Unsaid,
     number: u64,
     lost: AtomicBool,
@@ -114,9 +124,17 @@ struct End {
 
 impl End {
     fn event(&self, event: SessionEvent) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Event(self.number, event))
-            && !self.lost.swap(true, Ordering::Relaxed)
-        {
+        let bytes = weight(&event);
+        let full = if self.room.take(bytes) {
+            let sent = self.sender.try_send(Message::Event(self.number, event));
+            if sent.is_err() {
+                self.room.give_back(bytes);
+            }
+            matches!(sent, Err(TrySendError::Full(_)))
+        } else {
+            true
+        };
+        if full && !self.lost.swap(true, Ordering::Relaxed) {
             tracing::warn!(session = self.number, "the disk is too slow for the recording: events are lost");
         }
     }
@@ -131,7 +149,25 @@ impl Drop for End {
     }
 }
 
-fn write(messages: &Receiver<Message>, unsaid: &Unsaid) {
+/// What an event holds, in bytes, beside its own place in the channel.
+fn weight(event: &SessionEvent) -> usize {
+    match &event.kind {
+        EventKind::User { text } | EventKind::Note { text, .. } => text.len(),
+        EventKind::DnsQuery { name, record, .. } => name.len() + record.len(),
+        EventKind::DnsAnswer { name, record, code, answers, .. } => {
+            let answers: usize = answers.iter().map(|answer| size_of::<String>() + answer.len()).sum();
+            name.len() + record.len() + code.len() + answers
+        }
+        EventKind::OpenFailed { why, .. } => why.len(),
+        EventKind::Command { verb, argument, .. } => verb.len() + argument.len(),
+        EventKind::Reply { lines, .. } => lines.iter().map(|line| size_of_val(line) + line.len()).sum(),
+        EventKind::Malformed { head, why, .. } => head.len() + why.len(),
+        // The others hold numbers.
+        _ => 0,
+    }
+}
+
+fn write(messages: &Receiver<Message>, room: &Budget, unsaid: &Unsaid) {
     let mut files = Files::default();
     loop {
         let message = match messages.try_recv() {
@@ -141,6 +177,10 @@ fn write(messages: &Receiver<Message>, unsaid: &Unsaid) {
         };
         match message {
             None | Some(Message::Stop) => break,
+            Some(Message::Event(number, event)) => {
+                room.give_back(weight(&event));
+                files.take(Message::Event(number, event));
+            }
             Some(message) => files.take(message),
         }
     }
@@ -198,7 +238,6 @@ fn begin(path: &Path, header: &Header) -> io::Result<Writer<File>> {
 #[cfg(test)]
 mod tests {
     use port21_proto::Time;
-    use port21_proto::event::EventKind;
 
     use super::*;
 
@@ -208,7 +247,10 @@ mod tests {
         let path = dir.path().join("1");
         let (sender, messages) = sync_channel(2);
         let unsaid = Unsaid::default();
-        let end = End { sender: sender.clone(), unsaid: unsaid.clone(), number: 1, lost: AtomicBool::new(false) };
+        let room = Budget::new(100);
+        let end = End { sender: sender.clone(), room, unsaid: unsaid.clone(), number: 1, lost: AtomicBool::new(false) };
+        // What has no room is not there, and takes none.
+        end.event(SessionEvent { at: Time::ZERO, kind: EventKind::User { text: "x".repeat(101) } });
         sender.send(Message::Begin(1, path.clone(), Header::new(By::Server, Time::ZERO))).unwrap();
         end.event(SessionEvent { at: Time::ZERO, kind: EventKind::User { text: "last words".to_owned() } });
         // The channel is full.

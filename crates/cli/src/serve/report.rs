@@ -214,7 +214,13 @@ mod tests {
 
     #[test]
     fn for_whom() {
-        let user = |name: &str, write| User { name: name.to_owned(), password: Secret::new("x"), home: None, write };
+        let user = |name: &str, write| User {
+            name: name.to_owned(),
+            password: Secret::new("x"),
+            home: None,
+            write,
+            umask: None,
+        };
         let users = vec![user("alice", None), user("bob", Some(false))];
         let config = Config {
             anonymous: Anonymous { enabled: true, ..Anonymous::default() },

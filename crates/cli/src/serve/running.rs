@@ -28,6 +28,7 @@ pub(super) struct Running {
     pub(super) started: Instant,
     args: ServeArgs,
     beside: Beside,
+    hooks: Arc<Hooks>,
     state: Mutex<State>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -50,7 +51,6 @@ pub(super) struct Beside {
 struct State {
     config: Config,
     tls: Option<TlsSettings>,
-    hooks: Arc<Hooks>,
     listening: Vec<SocketAddr>,
     reloads: u64,
     failed_reloads: u64,
@@ -71,7 +71,8 @@ impl Running {
             started: Instant::now(),
             args,
             beside,
-            state: Mutex::new(State { config, tls, hooks, listening, reloads: 0, failed_reloads: 0 }),
+            hooks,
+            state: Mutex::new(State { config, tls, listening, reloads: 0, failed_reloads: 0 }),
             reloading: tokio::sync::Mutex::default(),
         }
     }
@@ -101,8 +102,8 @@ impl Running {
         self.lock().tls.clone()
     }
 
-    pub(super) fn hooks(&self) -> Arc<Hooks> {
-        self.lock().hooks.clone()
+    pub(super) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     /// How many reloads have succeeded, and how many were refused.
@@ -148,15 +149,10 @@ impl Running {
         if !unchangeable.is_empty() {
             bail!(Fault::each(Exit::Usage, unchangeable));
         }
-        let hooks = if config.hooks == before.hooks {
-            self.hooks()
-        } else {
-            Arc::new(Hooks::start(&config.hooks, self.helper()))
-        };
         // The same name is looked up anew in its turn.
         let known = self.handle.advertised().filter(|_| config.passive.advertise == before.passive.advertise);
         let tls = self.new_tls(&config, &before).await?;
-        let builder = builder(&config, tls.clone(), &self.beside, &hooks, known).await?;
+        let builder = builder(&config, tls.clone(), &self.beside, &self.hooks, known).await?;
         let listen = config.listen.iter().map(|place| config.place(place)).collect();
         let refused = |error: ReloadError| {
             // What the server could still do when it was started it may have given up since.
@@ -165,12 +161,15 @@ impl Running {
         };
         let reloaded = self.handle.reload(builder, listen).await.map_err(refused)?;
         self.beside.log.set_level(&config.log)?;
+        if config.hooks != before.hooks {
+            self.hooks.replace(&config.hooks);
+        }
         if let Err(error) = self.helper().adopt().await {
             tracing::warn!(%error, "the helper process does not know of the new configuration");
         }
         self.end_sessions_of_users_that_are_gone(&config, &before);
         let mut state = self.lock();
-        (state.config, state.tls, state.hooks) = (config, tls, hooks);
+        (state.config, state.tls) = (config, tls);
         state.listening.retain(|addr| !reloaded.closed.contains(addr));
         state.listening.extend(&reloaded.opened);
         let list = |addrs: &[SocketAddr]| addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -187,9 +186,10 @@ impl Running {
     /// Ends sessions of each `[[user]]` that is not there any more, or has another password.
     fn end_sessions_of_users_that_are_gone(&self, config: &Config, before: &Config) {
         for old in before.sites() {
-            let new = config.sites().find(|new| new.host() == old.host());
+            // Whoever is at a host that is not there any more stays until they go.
+            let Some(new) = config.sites().find(|new| new.host() == old.host()) else { continue };
             let stays = |user: &User| {
-                let mut users = new.iter().flat_map(|new| &new.users);
+                let mut users = new.users.iter();
                 users.any(|other| (&other.name, &other.password) == (&user.name, &user.password))
             };
             for user in old.users.iter().filter(|user| !stays(user)) {
@@ -298,7 +298,7 @@ pub(super) async fn plain_builder(
     };
     let advertise = match (&config.passive.advertise, known) {
         (Some(_), Some(known)) => Some(known),
-        (Some(host), None) => Some(advertise::resolve(host, helper).await?),
+        (Some(host), None) => advertise::at_the_start(host, helper).await?,
         (None, _) => None,
     };
     let settings = port21_server::Settings { advertise, ..config.settings() };

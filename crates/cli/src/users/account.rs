@@ -1,6 +1,7 @@
 //! From an entry to what a session may do.
 
 use std::num::NonZeroU64;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,14 +88,15 @@ impl Common {
     pub(crate) fn account(&self, name: &str, files: Files<'_>) -> anyhow::Result<Account> {
         let home = below(&self.root, files.home)?;
         let cannot = || format!("cannot serve {}", home.display());
+        let mut settings = self.uploads.files(files.owner);
+        settings.umask = files.umask.unwrap_or(settings.umask);
         if files.home.is_some() && !home.exists() {
-            std::fs::create_dir_all(&home).with_context(cannot)?;
+            let mode = 0o777 & !settings.umask;
+            std::fs::DirBuilder::new().recursive(true).mode(mode).create(&home).with_context(cannot)?;
             tracing::info!(account = name, home = %home.display(), "made the home of an account");
         }
         let permissions = files.rules.anywhere();
         sandbox::check_home(&home, permissions.allows(Permission::Write))?;
-        let mut settings = self.uploads.files(files.owner);
-        settings.umask = files.umask.unwrap_or(settings.umask);
         // Where rules tell paths apart, they narrow down what is told of each.
         settings.permissions = if files.rules.is_uniform() { permissions } else { Permissions::ALL };
         let ledger = match files.limits.is_limited() {

@@ -55,9 +55,10 @@ impl Service {
     pub(crate) fn write(&self, toml: &str) {
         let dir = self.dir.path().to_str().unwrap();
         let listen = if toml.contains("[[listen]]") { "" } else { "[[listen]]\naddress = \"127.0.0.1:0\"\n" };
+        let passive = if toml.contains("[passive]") { "" } else { "[passive]\nports = \"1-65535\"\n" };
         let text = format!(
             "[site]\nroot = \"DIR/root\"\n{listen}[anonymous]\nenabled = true\n[control]\nsocket = \"DIR/control\"\n\
-             [passive]\nports = \"1-65535\"\n[[user]]\nname = \"bob\"\npassword = \"secret\"\nwrite = true\n{toml}"
+             {passive}[[user]]\nname = \"bob\"\npassword = \"secret\"\nwrite = true\n{toml}"
         );
         std::fs::write(self.path("port21.toml"), text.replace("DIR", dir)).unwrap();
     }
@@ -381,6 +382,59 @@ fn metrics_and_health() {
             None => assert_eq!(line.split(['{', ' ']).next(), Some(typed), "{line}"),
         }
     }
+}
+
+/// Whatever umask the server is started with.
+#[test]
+fn new_files_have_the_mode_that_their_account_says() {
+    let toml = "[uploads]\numask = \"007\"\n[log]\nfile = \"DIR/log/log\"\n[[user]]\nname = \"cat\"\npassword = \"secret\"\n\
+                write = true\numask = \"027\"\n";
+    for umask in ["077", "000"] {
+        let service = Service::start_with(toml, |command| {
+            let dir = command.get_current_dir().unwrap().to_owned();
+            let mut ann = port21(&dir);
+            ann.args(["user", "add", "ann", "--users", "users.toml", "--home", "/of/ann", "--umask", "002"]);
+            Ran::new(ann.args(["--permissions", "all"]).env("PORT21_PASSWORD", "secret").output().unwrap()).ok();
+            let mut shell = std::process::Command::new("/bin/sh");
+            let script = format!("umask {umask}; exec \"$0\" \"$@\"");
+            shell.args(["-c", &script, env!("CARGO_BIN_EXE_port21")]).env_clear().env("HOME", &dir).current_dir(dir);
+            *command = shell;
+        });
+        std::fs::write(service.path("new"), "hello").unwrap();
+        for (user, put, dir) in [("bob", 0o660, 0o770), ("cat", 0o640, 0o750), ("ann", 0o664, 0o775)] {
+            let at = if user == "ann" { "root/of/ann" } else { "root" };
+            service.run(&["put", "new", &service.url(&format!("{user}:secret@"), user)]).ok();
+            service.run(&["mkdir", &service.url(&format!("{user}:secret@"), &format!("{user}.dir"))]).ok();
+            let made = (mode(&service.path(&format!("{at}/{user}"))), mode(&service.path(&format!("{at}/{user}.dir"))));
+            assert_eq!(made, (put, dir), "{user}");
+        }
+        assert_eq!((mode(&service.path("root/of")), mode(&service.path("root/of/ann"))), (0o775, 0o775));
+        assert_eq!((mode(&service.path("log")), mode(&service.path("control"))), (0o700, 0o600));
+        assert_eq!(mode(&service.path("log/log")), 0o640);
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_looked_up_is_no_reason_not_to_start() {
+    let mut service = Service::start("[log]\nfile = \"DIR/log\"\n[passive]\nadvertise = \"nowhere.invalid\"\n");
+    service.run(&["cat", &service.url("", "file")]).ok();
+    assert_eq!(service.stop(), Some(0));
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    assert!(log.contains("nowhere.invalid") && log.contains("until this name can be looked up"), "{log}");
+    assert!(!log.contains("the helper process is gone"), "{log}");
+}
+
+#[test]
+fn why_it_does_not_start_is_in_its_log_too() {
+    let mut service = Service::start("[log]\nfile = \"DIR/log\"\n");
+    let text = std::fs::read_to_string(service.path("port21.toml")).unwrap();
+    std::fs::write(service.path("port21.toml"), text.replace("127.0.0.1:0", &service.address)).unwrap();
+    // The place is taken.
+    let error = service.run(&["-q", "serve", "--config", "port21.toml"]).fails(1);
+    assert!(error.contains(&service.address), "{error}");
+    assert_eq!(service.stop(), Some(0));
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    assert!(log.lines().any(|line| line.contains("ERROR") && line.contains(&service.address)), "{log}");
 }
 
 #[test]

@@ -236,6 +236,26 @@ fn what_steers_the_server_must_be_out_of_its_reach() {
     assert!(log.contains("move one of the two"), "{log}");
 }
 
+/// As `packaging/` has it, and the README.
+#[test]
+fn the_usual_places_are_apart() {
+    let dir = open_dir();
+    for name in ["srv", "etc", "state/bans", "run"] {
+        std::fs::create_dir_all(dir.path().join(name)).unwrap();
+    }
+    let default = Ran::new(port21(dir.path()).args(["config", "default"]).output().unwrap()).ok();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let text = default.replace("/srv/ftp", &at("srv")).replace("/run/port21", &at("run"));
+    std::fs::write(dir.path().join("etc/port21.toml"), text).unwrap();
+    std::fs::write(dir.path().join("etc/users.toml"), "").unwrap();
+    let mut command = port21(dir.path());
+    command.env("STATE_DIRECTORY", dir.path().join("state"));
+    command.args(["serve", "--check", "--listen", "127.0.0.1:0", "--tls", "offer", "--write"]);
+    let told = Ran::new(command.args(["--config", "etc/port21.toml"]).output().unwrap()).ok();
+    assert!(told.contains(&format!("keeps files in {}", at("state/bans"))), "{told}");
+    assert!(told.contains("would start") && !told.contains("move one of the two"), "{told}");
+}
+
 /// The key is out of reach for the user that the server becomes, and the configuration too: the helper reads both again.
 #[test]
 fn keys_are_read_again_by_the_helper() {

@@ -24,7 +24,7 @@ pub fn keep(dir: impl AsRef<Path>, host: &str) -> Result<Pair, CertificateError>
     let key = KeyPair::generate().map_err(made)?;
     let certificate = params(host).map_err(made)?.self_signed(&key).map_err(made)?;
     let kept = |error: io::Error| CertificateError::Make(format!("{}: {error}", dir.display()));
-    fs::create_dir_all(dir).map_err(kept)?;
+    make(dir).map_err(kept)?;
     // The certificate last: where there is one there is its key.
     write(&pair.key, 0o600, key.serialize_pem().as_bytes()).map_err(kept)?;
     write(&pair.chain, 0o644, certificate.pem().as_bytes()).map_err(kept)?;
@@ -52,6 +52,15 @@ fn params(host: &str) -> Result<CertificateParams, rcgen::Error> {
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(9999, 12, 31);
     Ok(params)
+}
+
+/// The directory, which others may look into: the key is readable for its owner alone.
+fn make(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    builder.create(dir)
 }
 
 /// Under another name first, so that no half of a file is ever taken for it.

@@ -14,7 +14,7 @@ mod post;
 mod program;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use port21_server::Activity;
@@ -32,9 +32,15 @@ use crate::helper::Helper;
 /// The first pause before a further try, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// All hooks of a configuration.
+/// The hooks of a server, through all of its configurations.
 pub(super) struct Hooks {
-    queues: Vec<Queue>,
+    helper: Helper,
+    runner: Arc<dyn Runner>,
+    pauses: (Duration, Duration),
+    /// Of the configuration that is in force.
+    queues: RwLock<Vec<Queue>>,
+    /// What delivers for configurations that are not in force any more, to the end of what they have taken.
+    leaving: Mutex<Vec<JoinHandle<()>>>,
     counts: Arc<HookCounts>,
 }
 
@@ -51,9 +57,8 @@ pub(super) struct HookCounts {
 struct Queue {
     on: Vec<Occasion>,
     name: String,
-    /// Gone once no more is taken.
-    sender: Mutex<Option<mpsc::Sender<Arc<Message>>>>,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    sender: mpsc::Sender<Arc<Message>>,
+    worker: JoinHandle<()>,
 }
 
 impl Hooks {
@@ -63,55 +68,62 @@ impl Hooks {
     }
 
     fn with(hooks: &[Hook], helper: &Helper, runner: Arc<dyn Runner>, pauses: (Duration, Duration)) -> Hooks {
-        let counts = Arc::<HookCounts>::default();
-        let queue = |hook: &Hook| {
-            let (sender, messages) = mpsc::channel(hook.queue);
-            let deliverer = Arc::new(Deliverer {
-                hook: hook.clone(),
-                name: name(hook),
-                helper: helper.clone(),
-                runner: runner.clone(),
-                counts: counts.clone(),
-                pauses,
-            });
-            let worker = tokio::spawn(work(messages, deliverer));
-            Queue {
-                on: hook.on.clone(),
-                name: name(hook),
-                sender: Mutex::new(Some(sender)),
-                worker: Mutex::new(Some(worker)),
-            }
-        };
-        Hooks { queues: hooks.iter().map(queue).collect(), counts }
+        let (queues, leaving, counts) = (RwLock::default(), Mutex::default(), Arc::default());
+        let started = Hooks { helper: helper.clone(), runner, pauses, queues, leaving, counts };
+        started.replace(hooks);
+        started
+    }
+
+    /// From now on it is these that are told. Those of before deliver what they have taken.
+    pub(super) fn replace(&self, hooks: &[Hook]) {
+        let new = hooks.iter().map(|hook| self.queue(hook)).collect();
+        let old = std::mem::replace(&mut *self.queues.write().unwrap_or_else(PoisonError::into_inner), new);
+        self.leave(old);
+    }
+
+    fn queue(&self, hook: &Hook) -> Queue {
+        let (sender, messages) = mpsc::channel(hook.queue);
+        let deliverer = Arc::new(Deliverer {
+            hook: hook.clone(),
+            name: name(hook),
+            helper: self.helper.clone(),
+            runner: self.runner.clone(),
+            counts: self.counts.clone(),
+            pauses: self.pauses,
+        });
+        let worker = tokio::spawn(work(messages, deliverer));
+        Queue { on: hook.on.clone(), name: name(hook), sender, worker }
+    }
+
+    /// They take no more.
+    fn leave(&self, queues: Vec<Queue>) {
+        let mut leaving = lock(&self.leaving);
+        leaving.retain(|worker| !worker.is_finished());
+        leaving.extend(queues.into_iter().map(|queue| queue.worker));
     }
 
     /// Tells an activity to those hooks that want to know. It never waits.
     pub(super) fn note(&self, activity: &Activity) {
         let Some(occasion) = message::occasion(activity) else { return };
         let mut message = None;
-        for queue in self.queues.iter().filter(|queue| queue.on.contains(&occasion)) {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        for queue in queues.iter().filter(|queue| queue.on.contains(&occasion)) {
             let message = message.get_or_insert_with(|| Arc::new(Message::new(activity, occasion)));
-            let sender = lock(&queue.sender);
-            if sender.as_ref().is_none_or(|sender| sender.try_send(message.clone()).is_err()) {
+            if queue.sender.try_send(message.clone()).is_err() {
                 self.counts.drop_one(&queue.name, "there is no room for more");
             }
         }
     }
 
+    /// Of all configurations together.
     pub(super) fn counts(&self) -> &HookCounts {
         &self.counts
     }
 
     /// Takes no more, and waits for what is under way: so long at most.
     pub(super) async fn finish(&self, patience: Duration) {
-        let workers: Vec<_> = self
-            .queues
-            .iter()
-            .filter_map(|queue| {
-                lock(&queue.sender).take();
-                lock(&queue.worker).take()
-            })
-            .collect();
+        self.replace(&[]);
+        let workers = std::mem::take(&mut *lock(&self.leaving));
         let all = async {
             for worker in workers {
                 // Where it has panicked, that was told.

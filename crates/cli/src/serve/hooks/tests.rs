@@ -143,6 +143,29 @@ async fn what_has_no_room_is_dropped_and_nobody_waits() {
     hooks.finish(Duration::ZERO).await;
 }
 
+#[tokio::test]
+async fn other_hooks_count_on_and_the_old_ones_deliver_what_they_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, out) = (dir.path().join("fifo"), dir.path().join("out"));
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // It waits until somebody reads, with another message behind it.
+    let program = |more: &str| format!("program = [\"/bin/sh\", \"-c\", \"{more} cat >> {}\"]", out.display());
+    let hooks = Hooks::start(&[hook(&program(&format!("echo > {};", fifo.display())))], &Helper::default());
+    hooks.note(&upload(b"one", true));
+    hooks.note(&upload(b"two", true));
+    hooks.replace(&[hook(&program(""))]);
+    hooks.note(&upload(b"three", true));
+    let read = tokio::task::spawn_blocking(move || (0..2).for_each(|_| drop(std::fs::read(&fifo).unwrap())));
+    hooks.finish(PATIENCE).await;
+    timeout(PATIENCE, read).await.unwrap().unwrap();
+    let told = std::fs::read_to_string(&out).unwrap();
+    assert!(["/one", "/two", "/three"].iter().all(|path| told.contains(path)), "{told}");
+    assert_eq!((count(&hooks.counts().delivered), count(&hooks.counts().dropped)), (3, 0));
+    // Whoever comes when the server has ended is told to nobody.
+    hooks.note(&upload(b"four", true));
+    assert_eq!(count(&hooks.counts().dropped), 0);
+}
+
 /// Answers each request with this, and gives what was asked.
 async fn answer(listener: &TcpListener, with: &str) -> String {
     let (mut stream, _) = listener.accept().await.unwrap();
