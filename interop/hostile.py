@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from .content import PAYLOAD, expect, expect_gone, write
-from .processes import run
+from .link import Port21Beyond, standing_link
 from .report import Failure, Scenario, Skip
 from .servers import Port21
 from .wire import Control, reset
@@ -114,7 +113,7 @@ def _cut_network(scenario: Scenario) -> None:
     """The network goes away in mid-transfer, with no FIN and no RST: by a link between two name spaces that is cut."""
     if os.geteuid() != 0:
         raise Skip("cutting a network needs root")
-    with _link() as link, Port21Beyond(link.server_address) as server:
+    with standing_link() as link, Port21Beyond(link.server_address) as server:
 
         def upload() -> None:
             with _old_file(server.site / "cut.bin") as old:
@@ -306,76 +305,3 @@ def _until(what: str, holds: Callable[[], object], seconds: float = 10) -> None:
         if time.monotonic() > end:
             raise Failure(f"not within {seconds:g} s: {what}")
         time.sleep(0.02)
-
-
-class Port21Beyond(Port21):
-    """port21 on an address that is not loopback, with short timeouts, so that it sees soon that a peer is gone."""
-
-    def command(self) -> list[str]:
-        config = self.scratch / "port21.toml"
-        config.write_text('[timeouts]\nstall = "2s"\nidle = "2s"\nlogin = "5s"\n')
-        return [*super().command(), "--config", str(config)]
-
-
-class _Link:
-    """A pair of virtual interfaces: the server's end is here, the client's in a network name space of its own."""
-
-    server_address, client_address = "198.51.100.1", "198.51.100.2"
-
-    def __init__(self) -> None:
-        tag = f"p21{os.getpid() % 10**7}"
-        self.space, self._here, self._there = tag, f"{tag}s", f"{tag}c"
-
-    def up(self) -> None:
-        there = ["ip", "-n", self.space]
-        for command in (
-            ["ip", "netns", "add", self.space],
-            ["ip", "link", "add", self._here, "type", "veth", "peer", "name", self._there, "netns", self.space],
-            ["ip", "address", "add", f"{self.server_address}/30", "dev", self._here],
-            ["ip", "link", "set", self._here, "up"],
-            [*there, "address", "add", f"{self.client_address}/30", "dev", self._there],
-            [*there, "link", "set", self._there, "up"],
-        ):
-            ended = run(command)
-            if ended.returncode != 0:
-                raise Skip(f"this machine does not allow it: `{' '.join(command)}`: {ended.stdout.strip()}")
-
-    def down(self) -> None:
-        run(["ip", "link", "delete", self._here])
-        run(["ip", "netns", "delete", self.space])
-
-    def cut(self) -> None:
-        """No packet passes any more, and neither end is told: the far interface goes down, ours keeps its address."""
-        run(["ip", "-n", self.space, "link", "set", self._there, "down"])
-
-    def mend(self) -> None:
-        run(["ip", "-n", self.space, "link", "set", self._there, "up"])
-
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Sockets that this thread makes meanwhile are the client's: they belong to its name space for good."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        space = os.open(f"/run/netns/{self.space}", os.O_RDONLY)
-        try:
-            _setns(space)
-            yield
-        finally:
-            _setns(home)
-            os.close(space)
-            os.close(home)
-
-
-@contextmanager
-def _link() -> Iterator[_Link]:
-    link = _Link()
-    try:
-        link.up()
-        yield link
-    finally:
-        link.down()
-
-
-def _setns(descriptor: int) -> None:
-    # os.setns came with Python 3.12.
-    if ctypes.CDLL(None, use_errno=True).setns(descriptor, 0) != 0:
-        raise OSError(ctypes.get_errno(), "setns")

@@ -1,9 +1,10 @@
 """Uploads that are whole or not there: the server killed at each of its steps, cut uploads gone on with by other people's
-clients, and the order of what makes an upload last, as the system sees it."""
+clients, also when it was the network that was cut, and the order of what makes an upload last, as the system sees it."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import signal
 import socket
@@ -16,7 +17,8 @@ from .clients import Client, Mode
 from .clients.curl import Curl
 from .clients.lftp import Lftp
 from .content import PAYLOAD, expect, expect_gone, folder, write
-from .report import Failure, Scenario
+from .link import Port21Beyond, standing_link
+from .report import Failure, Scenario, Skip
 from .servers import Port21
 from .wire import Control, reset
 
@@ -31,6 +33,7 @@ def scenarios() -> list[Scenario]:
         Scenario("uploads", "strace", _order),
         Scenario("uploads", "kill -9", _killed_at_each_step),
         *(Scenario("uploads", f"resumed, {client.name}", lambda s, c=client: _resumed(s, c)) for client in (Curl, Lftp)),
+        *(Scenario("uploads", f"cut network, {way.name}", lambda s, w=way: _cut_network(s, w)) for way in (_ByCurl, _ByLftp, _ByHand)),
     ]
 
 
@@ -221,6 +224,144 @@ def _resumed(scenario: Scenario, client_class: type[Client]) -> None:
         scenario.check("new file, kill -9 of curl", killed)
         scenario.check("over a file, RST", lambda: over("over-rst.bin", rst))
         scenario.check("over a file, FIN of both", lambda: over("over-fin.bin", fin))
+
+
+class _ByHand:
+    """A client that keeps to the letter: it asks what is there, and sends the rest by REST and STOR."""
+
+    name = "REST"
+
+    def __init__(self, server: Port21):
+        self.server = server
+        self.local = write(folder(server.scratch / "home") / "whole.bin", PAYLOAD)
+
+    def begin(self, name: str) -> Callable[[], None]:
+        """An upload that is under way; what is given ends the client, without a word to the server."""
+        control = Control(self.server.host, self.server.port).login(self.server.user, self.server.password)
+        control.command("TYPE I", "200")
+        data = control.passive()
+        control.command(f"STOR /site/{name}", "150")
+        data.sendall(PAYLOAD[:200_000])
+
+        def end() -> None:
+            reset(data)
+            reset(control.socket)
+
+        return end
+
+    def resume(self, name: str) -> str:
+        with Control(self.server.host, self.server.port).login(self.server.user, self.server.password) as control:
+            control.command("TYPE I", "200")
+            size = control.command(f"SIZE /site/{name}", "213")
+            there = int(size.split()[1])
+            with control.passive() as data:
+                control.command(f"REST {there}", "350")
+                reply = control.command(f"STOR /site/{name}")
+                if not reply.startswith("150"):
+                    return reply
+                data.sendall(PAYLOAD[there:])
+            return control.expect("226", "STOR")
+
+
+class _ByProgram(_ByHand):
+    """A program, slow enough to be caught in the midst of it, and the same one again."""
+
+    client: type[Client]
+
+    def slowly(self, client: Client, name: str) -> list[str]:
+        raise NotImplementedError
+
+    def begin(self, name: str) -> Callable[[], None]:
+        program = subprocess.Popen(
+            self.slowly(self.client(self.server, Mode("EPSV"), self.local.parent), name),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+        def end() -> None:
+            program.kill()
+            program.wait(10)
+
+        return end
+
+    def resume(self, name: str) -> str:
+        try:
+            return self.client(self.server, Mode("EPSV"), self.local.parent).resume_put(self.local, f"/site/{name}")
+        except Failure as refused:
+            return refused.evidence
+
+
+class _ByCurl(_ByProgram):
+    name = "curl -C -"
+    client = Curl
+
+    def slowly(self, client: Client, name: str) -> list[str]:
+        login = f"{self.server.user}:{self.server.password}"
+        rate = ["--limit-rate", "100k", "--user", login]
+        return ["curl", "-q", "-sS", *rate, "-T", str(self.local), client.url(f"/site/{name}")]
+
+
+class _ByLftp(_ByProgram):
+    name = "lftp put -c"
+    client = Lftp
+
+    def slowly(self, client: Client, name: str) -> list[str]:
+        login = f"open -p {self.server.port} -u {self.server.user},{self.server.password} ftp://{self.server.url_host}"
+        limits = "set ftp:ssl-allow no\nset net:limit-rate 100000"
+        return ["lftp", "--norc", "-c", f"{limits}\n{login}\nput {self.local} -o /site/{name}"]
+
+
+def _cut_network(scenario: Scenario, way: type[_ByHand]) -> None:
+    """The network goes in the midst of an upload, and no end is told: the server ends the session by itself. Over another network
+    the client goes on: under the name is the old file or the whole new one."""
+    if os.geteuid() != 0:
+        raise Skip("cutting a network needs root")
+    with standing_link() as link, Port21Beyond(link.server_address) as server:
+        client = way(server)
+
+        def cut(name: str) -> None:
+            with link.inside():
+                end = client.begin(name)
+            try:
+                _until(lambda: any(p.stat().st_size >= 50_000 for p in server.site.glob(".port21-*")))
+                link.cut()
+            finally:
+                end()
+            _until(lambda: _is_free(server), 30)
+            link.renew()
+
+        def new() -> None:
+            cut("new.bin")
+            expect_gone(server.site / "new.bin", "")
+            with link.inside():
+                said = client.resume("new.bin")
+            expect(server.site / "new.bin", PAYLOAD, said)
+
+        def over() -> None:
+            there = write(server.site / "over.bin", _OLD)
+            cut("over.bin")
+            expect(there, _OLD, "after the cut")
+            with link.inside():
+                said = client.resume("over.bin")
+            if there.read_bytes() not in (_OLD, PAYLOAD):
+                raise Failure("a mixture of the old file and the new one", said)
+            with link.inside():
+                said = _whole(server, "over.bin")
+            expect(there, PAYLOAD, said)
+
+        scenario.check("new file", new)
+        scenario.check("over a file", over)
+
+
+def _whole(server: Port21, name: str) -> str:
+    """The file once more, from its beginning."""
+    with Control(server.host, server.port).login(server.user, server.password) as control:
+        control.command("TYPE I", "200")
+        with control.passive() as data:
+            control.command(f"STOR /site/{name}", "150")
+            data.sendall(PAYLOAD)
+        return control.expect("226", "STOR")
 
 
 def _is_free(server: Port21) -> bool:
