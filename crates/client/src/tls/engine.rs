@@ -3,12 +3,13 @@
 //! rustls's unbuffered interface leaves the buffers here: what follows close_notify stays where it is, untouched, and
 //! plaintext goes from the buffer that it was decrypted in to where its reader wants it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
-use rustls::{ClientConfig, Error, HandshakeKind, ProtocolVersion};
+use rustls::{ClientConfig, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
 use super::failure::TlsError;
 use super::verify::Verifier;
@@ -30,6 +31,10 @@ pub(crate) struct Engine {
     outgoing: Buffer,
     /// The server has said that it sends no more.
     ended: bool,
+    /// This side has.
+    said_end: bool,
+    /// Nothing is asked of rustls any more.
+    failed: bool,
 }
 
 impl Engine {
@@ -42,7 +47,8 @@ impl Engine {
         let connection =
             UnbufferedClientConnection::new(config, name).map_err(|error| TlsError::Other(error.to_string()))?;
         let (incoming, outgoing) = (Buffer::default(), Buffer::default());
-        let mut engine = Engine { connection, verifier, incoming, outgoing, ended: false };
+        let mut engine =
+            Engine { connection, verifier, incoming, outgoing, ended: false, said_end: false, failed: false };
         let begun = engine.process(&mut |_| {}, |_, _| None);
         begun.map_err(|error| engine.tell(&error))?;
         Ok(engine)
@@ -57,10 +63,8 @@ impl Engine {
     /// meanwhile is in [`Engine::outgoing`], also after an error, which is told to the server too.
     pub(crate) fn received(&mut self, bytes: usize, plain: &mut dyn FnMut(&[u8])) -> Result<(), TlsError> {
         self.incoming.filled(bytes);
-        let result = self.process(plain, |_, _| None);
-        if result.is_err() {
-            self.encode_alert();
-        }
+        let is_last = self.said_end && !self.ended;
+        let result = if is_last { self.process_last(plain) } else { self.process(plain, |_, _| None) };
         match result {
             Ok(()) if !self.ended && self.incoming.bytes().len() > MAX_UNREAD => {
                 Err(TlsError::Other("a record without an end".to_owned()))
@@ -77,7 +81,9 @@ impl Engine {
 
     /// Says that nothing more will be sent.
     pub(crate) fn send_end(&mut self) -> Result<(), TlsError> {
-        self.write(2 * RECORD_EXTRA, |traffic, room| traffic.queue_close_notify(room))
+        let said = self.write(2 * RECORD_EXTRA, |traffic, room| traffic.queue_close_notify(room));
+        self.said_end |= said.is_ok();
+        said
     }
 
     /// What is to be sent to the server; then [`Engine::sent`].
@@ -132,6 +138,9 @@ impl Engine {
         room: usize,
         mut write: impl FnMut(&mut WriteTraffic<'_, ClientConnectionData>, &mut [u8]) -> Result<usize, EncryptError>,
     ) -> Result<(), TlsError> {
+        if self.said_end {
+            return Err(TlsError::Ended("nothing can be sent any more".to_owned()));
+        }
         let mut wrote = false;
         let result = self.process(&mut |_| {}, |traffic, outgoing| {
             if std::mem::replace(&mut wrote, true) {
@@ -156,11 +165,42 @@ impl Engine {
         }
     }
 
+    /// Goes through what comes behind the close_notify of this side, before the server's own. rustls would answer what is
+    /// wrong there with an alert, and holds by a debug assertion that it never has to: as in the server's engine, what is no
+    /// record is not handed in, and of a panic no more comes than of an error.
+    fn process_last(&mut self, plain: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        if !is_record(self.incoming.bytes()) {
+            self.failed = true;
+            return Err(InvalidMessage::InvalidContentType.into());
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| self.process(plain, |_, _| None)));
+        let result = result.unwrap_or(Err(Error::DecryptError));
+        self.failed |= result.is_err();
+        result
+    }
+
     /// Goes through all that has come; where bytes may be sent, `write` is asked for some, and told of its failure.
     fn process(
         &mut self,
         plain: &mut dyn FnMut(&[u8]),
         mut write: impl FnMut(&mut WriteTraffic<'_, ClientConnectionData>, &mut Buffer) -> Option<String>,
+    ) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::General("it has failed before".to_owned()));
+        }
+        let result = self.process_all(plain, &mut write);
+        // What goes wrong is answered once. What is left of it would be gone through again, and answered again.
+        if result.is_err() {
+            self.failed = true;
+            self.encode_alert();
+        }
+        result
+    }
+
+    fn process_all(
+        &mut self,
+        plain: &mut dyn FnMut(&[u8]),
+        write: &mut dyn FnMut(&mut WriteTraffic<'_, ClientConnectionData>, &mut Buffer) -> Option<String>,
     ) -> Result<(), Error> {
         loop {
             let UnbufferedStatus { mut discard, state } =
@@ -226,6 +266,11 @@ impl Engine {
     }
 }
 
+/// Whether these may be the first bytes of a record (RFC 8446 section 5.1): of alert, handshake or data, in any version.
+fn is_record(bytes: &[u8]) -> bool {
+    matches!(bytes, [] | [21..=23] | [21..=23, 3, ..])
+}
+
 fn encode(mut data: EncodeTlsData<'_, ClientConnectionData>, outgoing: &mut Buffer) -> Result<(), Error> {
     let mut size = RECORD_EXTRA;
     loop {
@@ -278,6 +323,86 @@ impl Buffer {
         self.start = (self.start + bytes).min(self.end);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::super::{Tls, TlsSettings, TlsVersion};
+    use super::*;
+
+    /// A client and a server that have shaken hands.
+    fn pair(version: TlsVersion) -> (Engine, ServerConnection) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let server = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let server = server.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let settings = TlsSettings { insecure: true, only: Some(version), ..TlsSettings::default() };
+        let mut engine = Tls::new(&settings, "localhost", None).unwrap().engine().unwrap();
+        let mut server = ServerConnection::new(server.into()).unwrap();
+        while engine.is_handshaking() || server.is_handshaking() {
+            let mut sent = engine.outgoing();
+            server.read_tls(&mut sent).unwrap();
+            server.process_new_packets().unwrap();
+            engine.sent(usize::MAX / 2);
+            let records = written(&mut server);
+            receive(&mut engine, &records).unwrap();
+        }
+        (engine, server)
+    }
+
+    fn written(server: &mut ServerConnection) -> Vec<u8> {
+        let mut records = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut records).unwrap();
+        }
+        records
+    }
+
+    fn receive(engine: &mut Engine, bytes: &[u8]) -> Result<Vec<u8>, TlsError> {
+        engine.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        let mut plain = Vec::new();
+        engine.received(bytes.len(), &mut |bytes| plain.extend_from_slice(bytes)).map(|()| plain)
+    }
+
+    #[test]
+    fn junk_behind_the_last_word_is_an_error() {
+        for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+            for in_clear in [true, false] {
+                let (mut engine, mut server) = pair(version);
+                engine.send_end().unwrap();
+                std::io::Write::write_all(&mut server.writer(), b"226 Done.").unwrap();
+                let mut junk = if in_clear { b"226 Done.\r\n".to_vec() } else { written(&mut server) };
+                *junk.last_mut().unwrap() ^= 1;
+                for _ in 0..2 {
+                    assert!(receive(&mut engine, &junk).is_err());
+                    assert!(engine.send(b"more").is_err() && engine.send_end().is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_in_order_behind_the_last_word_is_read() {
+        for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+            let (mut engine, mut server) = pair(version);
+            engine.send_end().unwrap();
+            std::io::Write::write_all(&mut server.writer(), b"226 Done.").unwrap();
+            server.send_close_notify();
+            let records = written(&mut server);
+            let mut plain = Vec::new();
+            for byte in records.iter().chain(b"in clear") {
+                plain.extend(receive(&mut engine, &[*byte]).unwrap());
+            }
+            assert_eq!(plain, b"226 Done.");
+            assert!(engine.is_ended());
+            assert_eq!(engine.behind_the_end(), b"in clear");
         }
     }
 }
