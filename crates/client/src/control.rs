@@ -1,17 +1,24 @@
 //! The control connection's bytes: what is to be sent, in order, and what has come.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use port21_proto::event::{Closing, ConnectionId, End, EventKind};
 use tokio::io::ReadBuf;
+use tokio::time::Sleep;
 
 use crate::connect::Stream;
 use crate::sink::Recorder;
 use crate::tls::TlsError;
 use crate::tls::engine::Engine;
 use crate::wire::Wire;
+
+/// So long a server that has agreed to CCC may take to end TLS: some never do, and go on in clear text all the same.
+const END_GRACE: Duration = Duration::from_secs(3);
 
 /// The control connection. Its socket is gone once it was closed.
 pub(crate) struct Control {
@@ -21,6 +28,8 @@ pub(crate) struct Control {
     out: VecDeque<Segment>,
     input: Box<[u8]>,
     server_ended: bool,
+    /// Runs while the server is to end TLS.
+    end_grace: Option<Pin<Box<Sleep>>>,
 }
 
 struct Segment {
@@ -35,7 +44,7 @@ impl Control {
     pub(crate) fn new(stream: Stream, id: ConnectionId, recorder: Recorder, urgent: bool) -> Control {
         let input = vec![0; 16 * 1024].into_boxed_slice();
         let wire = Some(Wire::new(stream, urgent));
-        Control { wire, id, recorder, out: VecDeque::new(), input, server_ended: false }
+        Control { wire, id, recorder, out: VecDeque::new(), input, server_ended: false, end_grace: None }
     }
 
     /// Sends these bytes behind all others.
@@ -86,10 +95,18 @@ impl Control {
     /// Ends TLS, once all is sent that is to go before its end.
     pub(crate) fn poll_end_tls(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TlsError>> {
         ready!(self.poll_flush(cx)).map_err(|error| TlsError::Ended(error.to_string()))?;
-        if let Some(wire) = &mut self.wire {
-            ready!(wire.poll_end_tls(cx))?;
-            self.note(|| "the control connection is in clear text again".to_owned());
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(())) };
+        let ended = wire.poll_end_tls(cx)?.is_ready();
+        if !ended {
+            let grace = self.end_grace.get_or_insert_with(|| Box::pin(tokio::time::sleep(END_GRACE)));
+            ready!(grace.as_mut().poll(cx));
+            if !wire.forget_tls() {
+                return Poll::Pending;
+            }
         }
+        self.end_grace = None;
+        let how = if ended { "" } else { ", though the server has not ended TLS" };
+        self.note(|| format!("the control connection is in clear text again{how}"));
         Poll::Ready(Ok(()))
     }
 

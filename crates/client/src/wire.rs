@@ -113,6 +113,15 @@ impl Wire {
         }
     }
 
+    /// Goes on in clear text, although the server has not ended TLS; whether nothing of TLS has come that is not whole.
+    pub(crate) fn forget_tls(&mut self) -> bool {
+        let between = self.tls.as_ref().is_none_or(|engine| !engine.is_within_record());
+        if between {
+            self.tls = None;
+        }
+        between
+    }
+
     /// Reads; nothing is filled at the end of the bytes.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {

@@ -10,6 +10,9 @@ use std::task::{Context, Poll};
 use port21_client::{BoxFuture, Builder, Client, Connector, Destination, Dial, IpFamily, Stream, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::server::TlsStream;
 
 use crate::common::Log;
 
@@ -31,9 +34,15 @@ pub(crate) struct Net {
 
 /// A control connection that was accepted.
 pub(crate) struct Peer {
-    stream: DuplexStream,
+    stream: Wire,
     input: Vec<u8>,
     ports: Ports,
+}
+
+/// The server's end of a connection.
+pub(crate) enum Wire {
+    Clear(DuplexStream),
+    Tls(Box<TlsStream<DuplexStream>>),
 }
 
 /// A port for a data connection.
@@ -57,7 +66,7 @@ impl Net {
 
     pub(crate) async fn accept(&mut self) -> Peer {
         let stream = self.control.recv().await.unwrap();
-        Peer { stream, input: Vec::new(), ports: self.ports.clone() }
+        Peer { stream: Wire::Clear(stream), input: Vec::new(), ports: self.ports.clone() }
     }
 
     /// Accepts, greets, and takes the login.
@@ -71,7 +80,42 @@ impl Net {
 
 impl Peer {
     pub(crate) async fn say(&mut self, line: &str) {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+        self.raw(format!("{line}\r\n").as_bytes()).await;
+    }
+
+    /// Sends these bytes at once.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        self.try_raw(bytes).await.unwrap();
+    }
+
+    /// As [`Peer::raw`], where nobody may listen any more.
+    pub(crate) async fn try_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Begins TLS, of which this is the server.
+    pub(crate) async fn start_tls(&mut self, config: &Arc<ServerConfig>) -> io::Result<()> {
+        assert!(self.input.is_empty());
+        let clear = std::mem::replace(&mut self.stream, Wire::Clear(tokio::io::duplex(1).0));
+        let Wire::Clear(clear) = clear else { panic!("TLS in TLS") };
+        self.stream = Wire::Tls(Box::new(TlsAcceptor::from(config.clone()).accept(clear).await?));
+        Ok(())
+    }
+
+    /// Reads to the client's end of TLS, and goes on in clear text; with a word of the end of its own, or without.
+    pub(crate) async fn end_tls(&mut self, in_order: bool) {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty());
+        let tls = std::mem::replace(&mut self.stream, Wire::Clear(tokio::io::duplex(1).0));
+        let Wire::Tls(mut tls) = tls else { panic!("no TLS") };
+        if in_order {
+            // The record alone, and not the connection's end.
+            tls.get_mut().1.send_close_notify();
+            tls.flush().await.unwrap();
+        }
+        self.stream = Wire::Clear(tls.into_inner().0);
     }
 
     pub(crate) async fn line(&mut self) -> String {
@@ -177,6 +221,38 @@ fn listen(ports: &Ports, number: u16) -> UnboundedReceiver<DuplexStream> {
     let (opened, accepted) = unbounded_channel();
     ports.lock().unwrap().insert(number, Some(opened));
     accepted
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Wire::Clear(stream) => Pin::new(stream).poll_read(cx, buf),
+            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Wire::Clear(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Wire::Clear(stream) => Pin::new(stream).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Wire::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
 }
 
 struct Wires(Ports);

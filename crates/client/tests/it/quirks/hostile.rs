@@ -1,0 +1,195 @@
+//! Servers that mean harm: they get nothing, and hang nothing.
+
+use std::time::Duration;
+
+use port21_client::{Client, Error, Phase, Upload};
+use tokio::io::AsyncWriteExt;
+
+use crate::memory::{Net, Peer, give};
+
+/// What comes of it where the server does what the script says instead of answering NOOP.
+async fn after_noop(script: impl AsyncFnOnce(&mut Peer)) -> (Error, Client, Net) {
+    let mut net = Net::new();
+    let builder = net.client();
+    let serve = async {
+        let mut peer = net.login().await;
+        peer.hear("NOOP").await;
+        script(&mut peer).await;
+        peer
+    };
+    let play = async {
+        let mut client = builder.open().await.unwrap();
+        let error = client.noop().await.unwrap_err();
+        (error, client)
+    };
+    let (_peer, (error, client)) = tokio::join!(serve, play);
+    (error, client, net)
+}
+
+/// Sends it again and again, until nobody listens.
+async fn flood(peer: &mut Peer, bytes: &[u8]) {
+    while peer.try_raw(bytes).await.is_ok() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_without_end() {
+    for bytes in [&b"200-and on\r\n"[..], b"200-x\r\n y\r\n", b"100 soon\r\n", b"no code\r\n", b"200 ok\r\n200 ok\r\n"]
+    {
+        let script = async |peer: &mut Peer| {
+            if bytes.starts_with(b"200 ok") {
+                // One of them is the reply.
+                peer.say("500 what?").await;
+                return;
+            }
+            flood(peer, bytes).await;
+        };
+        let (error, client, _net) = after_noop(script).await;
+        if bytes.starts_with(b"200 ok") {
+            assert!(matches!(error, Error::Refused { .. }));
+            continue;
+        }
+        assert!(matches!(error, Error::Protocol { .. }), "{}: {error}", String::from_utf8_lossy(bytes));
+        assert!(!client.is_connected());
+    }
+}
+
+/// A line without end is cut: what it holds behind its head is never taken for a reply.
+#[tokio::test(start_paused = true)]
+async fn a_line_without_end() {
+    let script = async |peer: &mut Peer| {
+        peer.raw(&[b'x'; 1_000_000]).await;
+        peer.say("\r\n500 no").await;
+    };
+    let (error, client, net) = after_noop(script).await;
+    assert_eq!(error.reply().unwrap().code(), 500, "{error}");
+    assert!(client.is_connected());
+    assert!(net.log.has("its end is thrown away"), "{:?}", net.log.story());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_more() {
+    let (error, client, _net) = after_noop(async |_| {}).await;
+    assert!(matches!(error, Error::Timeout { phase: Phase::Command, .. }), "{error}");
+    assert!(!client.is_connected());
+    // A byte a minute is not an answer.
+    let script = async |peer: &mut Peer| {
+        while peer.try_raw(b"2").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+        }
+    };
+    let (error, ..) = after_noop(script).await;
+    assert!(matches!(error, Error::Timeout { phase: Phase::Command, .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_without_end() {
+    let mut net = Net::new();
+    let builder = net.client().max_listing(1_000_000);
+    let serve = async {
+        let mut peer = net.login().await;
+        for bytes in [&b"name\r\n"[..], b"one name without end"] {
+            let mut data = peer.passive().await;
+            peer.answer("NLST", "150 go").await;
+            while data.write_all(bytes).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            peer.answer("ABOR", "426 stopped\r\n226 ok").await;
+        }
+        peer.quit().await;
+    };
+    let play = async {
+        let mut client = builder.open().await.unwrap();
+        for _ in 0..2 {
+            let mut lines = client.nlst("").await.unwrap();
+            let error = loop {
+                match lines.next().await.unwrap() {
+                    Ok(line) => assert_eq!(line, b"name"),
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(error, Error::Protocol { phase: Phase::Transfer, .. }), "{error}");
+            assert!(lines.next().await.is_none());
+        }
+        client.quit().await.unwrap();
+    };
+    tokio::join!(serve, play);
+}
+
+/// Not a byte of it is sent.
+#[tokio::test(start_paused = true)]
+async fn names_that_would_be_two_commands() {
+    let mut net = Net::new();
+    let builder = net.client();
+    let serve = async {
+        let peer = net.login().await;
+        peer.quit().await;
+    };
+    let play = async {
+        let mut client = builder.open().await.unwrap();
+        for name in ["a\r\nDELE b", "a\nb", "a\rb", "a\0b", "\r\n"] {
+            let all = [
+                client.cwd(name).await.map(drop),
+                client.mkdir(name).await.map(drop),
+                client.make_directories(name).await.map(drop),
+                client.rmdir(name).await.map(drop),
+                client.remove(name).await.map(drop),
+                client.rename("a", name).await.map(drop),
+                client.rename(name, "a").await.map(drop),
+                client.size(name).await.map(drop),
+                client.mtime(name).await.map(drop),
+                client.chmod(name, 0o644).await.map(drop),
+                client.stat(name).await.map(drop),
+                client.list(name).await.map(drop),
+                client.nlst(name).await.map(drop),
+                client.list_lines(name, Default::default()).await.map(drop),
+                client.download(name, 0).await.map(drop),
+                client.upload(name, Upload::Whole).await.map(drop),
+                client.quote(format!("SITE {name}")).await.map(drop),
+                client.user(name).await.map(drop),
+                client.password(&port21_client::Secret::new(name)).await.map(drop),
+                client.account(&port21_client::Secret::new(name)).await.map(drop),
+            ];
+            for (n, result) in all.into_iter().enumerate() {
+                assert!(matches!(result, Err(Error::Name(_))), "{n} {name:?}: {result:?}");
+            }
+        }
+        client.quit().await.unwrap();
+    };
+    tokio::join!(serve, play);
+}
+
+/// Escape sequences are shown, not obeyed.
+#[tokio::test(start_paused = true)]
+async fn replies_that_would_paint_the_terminal() {
+    let painted = "550 \u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}gnp.exe\u{8}\u{9b}31m";
+    let (error, client, _net) = after_noop(async |peer| peer.say(painted).await).await;
+    for shown in [error.to_string(), format!("{error:?}"), format!("{:?}", client.greeting())] {
+        let bad = shown.chars().find(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(c));
+        assert_eq!(bad, None, "{shown:?}");
+    }
+}
+
+/// The names in a listing are bytes of the server's choosing: they come as they are, and show what they are.
+#[tokio::test(start_paused = true)]
+async fn names_that_would_paint_the_terminal() {
+    let mut net = Net::new();
+    let builder = net.client();
+    let serve = async {
+        let mut peer = net.login().await;
+        let data = peer.passive().await;
+        peer.answer("NLST", "150 go").await;
+        give(data, b"\x1b[2Jname\x07\xff\r\n").await;
+        peer.say("226 done").await;
+        peer.quit().await;
+    };
+    let play = async {
+        let mut client = builder.open().await.unwrap();
+        let mut lines = client.nlst("").await.unwrap();
+        let line = lines.next().await.unwrap().unwrap();
+        assert_eq!(line, b"\x1b[2Jname\x07\xff");
+        assert!(!port21_proto::text::Shown(&line).to_string().contains(char::is_control));
+        assert!(lines.next().await.is_none());
+        client.quit().await.unwrap();
+    };
+    tokio::join!(serve, play);
+}
