@@ -32,7 +32,7 @@ const ALLOWED: [&str; 15] = [
 const FORBIDDEN_MODULES: [&str; 6] = ["fs", "io", "process", "thread", "env", "os"];
 
 /// Words that no line of our code may hold.
-const FORBIDDEN: [&str; 14] = [
+const FORBIDDEN: [&str; 17] = [
     "tokio",
     "TcpStream",
     "TcpListener",
@@ -42,6 +42,9 @@ const FORBIDDEN: [&str; 14] = [
     "Instant",
     "SystemTime",
     "::now",
+    "TimeZone::system",
+    "TimeZone::try_system",
+    "TimeZone::get",
     "print!",
     "println!",
     "eprint!",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::mistake::Found;
+use super::zone::ListZone;
 use super::{Accounts, Anonymous, Authenticator, Certificate, Config, Site, User, accounts};
 
 /// The keys of a table `[[host]]`; `host.toml` explains each.
@@ -17,6 +18,8 @@ pub(crate) struct Host {
     pub(crate) greeting: Option<String>,
     #[serde(default)]
     pub(crate) host_name: Option<String>,
+    #[serde(default)]
+    pub(crate) list_time_zone: Option<ListZone>,
     #[serde(default)]
     pub(crate) anonymous: Anonymous,
     #[serde(default)]
@@ -43,6 +46,7 @@ impl Host {
                 root: Some(self.root.clone()),
                 greeting: self.greeting.clone().unwrap_or_else(|| all.site.greeting.clone()),
                 host_name: Some(self.host_name.clone().unwrap_or_else(|| self.name().to_owned())),
+                list_time_zone: self.list_time_zone.clone().unwrap_or_else(|| all.site.list_time_zone.clone()),
             },
             anonymous: self.anonymous.clone(),
             accounts: self.accounts.clone(),
@@ -117,6 +121,7 @@ mod tests {
             (format!("{good}anonymous.home = \"..\"\n"), 8, "host.anonymous.home"),
             (format!("{good}authenticator.program = [\"x\"]\n"), 8, "host.authenticator.program"),
             (format!("{good}greeting = \"a\\rb\"\n"), 8, "host.greeting"),
+            (format!("{good}list-time-zone = \"Middle/Earth\"\n"), 8, "host.list-time-zone"),
             (format!("{good}[[host.user]]\nname = \"ftp\"\npassword = \"x\"\n"), 9, "host.user.name"),
             (format!("{good}[[host]]\n{good}"), 9, "host.names"),
         ] {

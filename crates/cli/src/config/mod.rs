@@ -6,7 +6,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`site`] | what is served, and the greeting |
+//! | [`site`], [`zone`] | what is served, the greeting, the zone of listings' times |
 //! | [`host`] | further sites, by name |
 //! | [`listen`] | where |
 //! | [`anonymous`], [`accounts`] | for whom |
@@ -42,6 +42,7 @@ pub(crate) mod site;
 pub(crate) mod timeouts;
 pub(crate) mod tls;
 pub(crate) mod uploads;
+pub(crate) mod zone;
 
 use std::collections::BTreeSet;
 use std::fmt;

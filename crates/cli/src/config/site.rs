@@ -8,6 +8,7 @@ use port21_server::Settings;
 use serde::Deserialize;
 
 use super::mistake::Found;
+use super::zone::ListZone;
 
 /// The keys of the section; `site.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -18,11 +19,18 @@ pub(crate) struct Site {
     pub(crate) root: Option<PathBuf>,
     pub(crate) greeting: String,
     pub(crate) host_name: Option<String>,
+    pub(crate) list_time_zone: ListZone,
 }
 
 impl Default for Site {
     fn default() -> Site {
-        Site { names: Vec::new(), root: None, greeting: SessionSettings::default().greeting, host_name: None }
+        Site {
+            names: Vec::new(),
+            root: None,
+            greeting: SessionSettings::default().greeting,
+            host_name: None,
+            list_time_zone: ListZone::default(),
+        }
     }
 }
 
@@ -44,6 +52,7 @@ impl Site {
     pub(super) fn apply(&self, settings: &mut Settings) {
         settings.names.clone_from(&self.names);
         settings.session.greeting.clone_from(&self.greeting);
+        settings.session.list_zone = self.list_time_zone.0.clone();
         settings.session.host = self.host_name.clone().unwrap_or_else(machine_name);
     }
 }

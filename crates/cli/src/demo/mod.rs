@@ -120,6 +120,7 @@ fn server_settings(places: &Places, root: &Path) -> Config {
             root: Some(root.to_owned()),
             greeting: "ANY-DOMAIN.COM FTP Service".to_owned(),
             host_name: Some("ftp.any-domain.com".to_owned()),
+            ..Site::default()
         },
         anonymous: Anonymous { enabled: true, ..Anonymous::default() },
         ..Config::default()

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::error::{DataError, LoginError, StorageError, TlsError, TransferError};
 use super::settings::SessionSettings;
 use crate::event::SessionEvent;
@@ -308,6 +310,9 @@ pub struct ListRequest {
     pub format: ListFormat,
     /// The options of `ls`.
     pub options: ListOptions,
+    /// In which time zone [`ListFormat::Long`] tells times ([`SessionSettings::list_zone`]). Facts tell UTC whatever this is
+    /// (RFC 3659 section 2.3).
+    pub zone: TimeZone,
 }
 
 /// What became of an operation.

@@ -139,7 +139,14 @@ impl ServerSession {
                 let written = arg.as_ref().map(written).unwrap_or_default();
                 let format = ListFormat::Facts(self.facts);
                 let options = ListOptions { all: true, ..ListOptions::default() };
-                let request = ListRequest { path, pattern: None, written, format, options };
+                let request = ListRequest {
+                    path,
+                    pattern: None,
+                    written,
+                    format,
+                    options,
+                    zone: self.settings.list_zone.clone(),
+                };
                 self.begin_transfer(Plan::listing(verb, request))
             }
             Command::Abor => None,
@@ -235,7 +242,8 @@ impl ServerSession {
         let is_pattern = |name: &[u8]| name.iter().any(|b| matches!(b, b'*' | b'?' | b'['));
         let pattern = path.file_name().filter(|name| is_pattern(name)).map(<[u8]>::to_vec);
         let path = if pattern.is_some() { path.parent() } else { path };
-        Ok(ListRequest { path, pattern, written, format, options: listing.options })
+        let zone = self.settings.list_zone.clone();
+        Ok(ListRequest { path, pattern, written, format, options: listing.options, zone })
     }
 
     pub(super) fn resolve_or_cwd(&self, arg: &Option<PathArg>) -> Result<FtpPath, PathError> {

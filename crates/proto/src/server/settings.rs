@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::line::MAX_COMMAND_LINE;
 
 /// The settings of sessions. One value is shared by all sessions of a site.
@@ -60,6 +62,11 @@ pub struct SessionSettings {
     /// The largest file of which a guest may ask a digest (HASH, XCRC and their like), in bytes. Default 1 GiB, which is a
     /// few seconds of one processor and of the disk. 0 refuses them all. Accounts with a name have no such limit.
     pub guest_digest_limit: u64,
+    /// The time zone of LIST, and of STAT with a path. Default UTC, which is what clients take it for that know no better.
+    /// Such a listing does not say which it is, so a client in another zone than this shows wrong times; with a zone that
+    /// has summer time, files even seem to change when that begins and ends, and mirrors that compare times send them
+    /// again. MLSD and MDTM are always UTC.
+    pub list_zone: TimeZone,
     /// Whether [`Output::Event`](super::Output::Event)s are given out. Default no: they cost an allocation each.
     pub events: bool,
 }
@@ -99,6 +106,7 @@ impl Default for SessionSettings {
             tls: TlsSettings::default(),
             receipt: Receipt::Plain,
             guest_digest_limit: 1 << 30,
+            list_zone: TimeZone::UTC,
             events: false,
         }
     }

@@ -90,8 +90,10 @@ pub(crate) const REPLIES: &[Promise] = &[
         ],
     ),
     promise(
-        "LIST has the columns of `ls -l`, the year beyond 180 days and for the future.",
+        "LIST has the columns of `ls -l`, the year beyond 180 days and for the future, in UTC unless a zone is set; facts in UTC.",
         &[
+            "proto/src/listing/write/unix.rs times_are_those_of_the_zone_on_that_day",
+            "server/tests/it/verbs.rs listings_tell_times_in_the_zone_that_is_set_and_facts_in_utc",
             "proto/src/listing/write/unix.rs lines_are_those_of_ls",
             "proto/src/listing/write/unix.rs the_year_is_told_beyond_180_days_and_for_the_future",
         ],

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use port21_proto::listing::{write_facts_line, write_heading, write_long, write_name};
 use port21_proto::reply::Text;
 use port21_proto::server::{ListFormat, ListRequest, StorageError, TransferError};
@@ -24,7 +24,7 @@ pub(crate) struct OpenListing {
 }
 
 impl OpenListing {
-    /// `now` is what the dates of LIST are relative to.
+    /// `now` is what the dates of LIST are relative to; in the zone that the request says.
     pub(crate) fn new(request: ListRequest, listing: Box<dyn Listing>, now: Timestamp) -> OpenListing {
         let lines = Lines::new(request, listing.is_directory(), now);
         OpenListing { listing, lines }
@@ -81,7 +81,7 @@ impl OpenListing {
 /// Writes pieces as the request wants them.
 struct Lines {
     request: ListRequest,
-    now: Timestamp,
+    now: Zoned,
     /// The directory of the entries that follow, as the client would write it; empty where it is the one it is in.
     directory: Vec<u8>,
 }
@@ -96,7 +96,7 @@ impl Lines {
             Some(slash) => written.get(..slash).unwrap_or_default(),
             None => b"",
         };
-        Lines { directory: directory.to_vec(), request, now }
+        Lines { directory: directory.to_vec(), now: now.to_zoned(request.zone.clone()), request }
     }
 
     fn write(&mut self, piece: &Piece, out: &mut Vec<u8>) {
@@ -111,7 +111,7 @@ impl Lines {
                 self.directory = path;
             }
             (Piece::Entries(entries), ListFormat::Long) => {
-                entries.iter().for_each(|entry| write_long(out, entry, self.now, options));
+                entries.iter().for_each(|entry| write_long(out, entry, &self.now, options));
             }
             (Piece::Entries(entries), ListFormat::Names) => {
                 entries.iter().for_each(|entry| write_name(out, &self.directory, entry, options));
@@ -136,6 +136,7 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
     use port21_proto::FtpPath;
     use port21_proto::listing::{Entry, EntryKind, ListOptions};
 
@@ -166,6 +167,7 @@ mod tests {
             written: written.into(),
             format: ListFormat::Names,
             options: ListOptions::default(),
+            zone: TimeZone::UTC,
         };
         let listing = Box::new(Pieces(pieces.into_iter(), is_directory));
         let lines = OpenListing::new(request, listing, Timestamp::UNIX_EPOCH).lines().await.unwrap();

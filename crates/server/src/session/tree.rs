@@ -1,6 +1,7 @@
 //! Whole trees: how many bytes they have, and their removal. Each step is one question to the storage, so that what
 //! confines a single name confines all of it.
 
+use jiff::tz::TimeZone;
 use port21_proto::FtpPath;
 use port21_proto::listing::{Entry, EntryKind, ListOptions};
 use port21_proto::server::{ListFormat, ListRequest, StorageError};
@@ -100,7 +101,8 @@ pub(super) async fn itself(storage: &dyn Storage, path: &FtpPath) -> Result<Entr
 
 fn everything(path: &FtpPath) -> ListRequest {
     let options = ListOptions { almost_all: true, recursive: true, ..ListOptions::default() };
-    ListRequest { path: path.clone(), pattern: None, written: Vec::new(), format: ListFormat::Long, options }
+    let (pattern, zone) = (None, TimeZone::UTC);
+    ListRequest { path: path.clone(), pattern, written: Vec::new(), format: ListFormat::Long, options, zone }
 }
 
 /// A name that cannot be said in FTP (one with a line end in it) cannot be removed by it either.

@@ -289,6 +289,7 @@ fn narrow(rules: &Rules, entry: &mut Entry, path: &FtpPath) {
 mod tests {
     use std::fs;
 
+    use jiff::tz::TimeZone;
     use port21_proto::server::{FactSet, ListFormat, ListOptions, Placement};
     use port21_proto::verb::Permissions;
 
@@ -347,7 +348,7 @@ mod tests {
     }
 
     fn request(text: &str, format: ListFormat, options: ListOptions) -> ListRequest {
-        ListRequest { path: path(text), pattern: None, written: text.into(), format, options }
+        ListRequest { path: path(text), pattern: None, written: text.into(), format, options, zone: TimeZone::UTC }
     }
 
     fn facts(text: &str) -> ListRequest {

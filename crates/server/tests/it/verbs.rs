@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
+use jiff::tz::TimeZone;
 use port21_proto::verb::{Permission, Permissions};
 use port21_server::Deed;
 use port21_server::storage::Guarded;
@@ -182,6 +183,25 @@ fn who_is_told_is_a_matter_of_permission() {
     assert!(["user from", "anonymous from", "admin from"].iter().all(|name| all.contains(name)), "{all}");
     guest.command("QUIT", 221);
     assert!(guest.into_end().0);
+}
+
+#[test]
+fn listings_tell_times_in_the_zone_that_is_set_and_facts_in_utc() {
+    let mut settings = Site::settings();
+    settings.session.list_zone = TimeZone::fixed(jiff::tz::offset(-9));
+    let site = Site::with(settings);
+    site.write("file", "x");
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 366);
+    std::fs::File::options().write(true).open(site.file("file")).unwrap().set_modified(at).unwrap();
+    let mut raw = site.login();
+    // The first second of 2 January 1971.
+    for listing in [raw.fetch("LIST"), raw.fetch("NLST -l"), raw.command("STAT file", 213).into_bytes()] {
+        let listing = String::from_utf8(listing).unwrap();
+        assert!(listing.contains(" Jan  1  1971 file"), "{listing}");
+    }
+    assert!(String::from_utf8(raw.fetch("MLSD")).unwrap().contains("modify=19710102000000;"));
+    assert!(raw.command("MLST file", 250).contains("modify=19710102000000;"));
+    assert_eq!(raw.command("MDTM file", 213), "213 19710102000000\r\n");
 }
 
 #[test]

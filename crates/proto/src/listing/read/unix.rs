@@ -418,7 +418,7 @@ mod tests {
             }
             let mut line = Vec::new();
             let written = Entry { modified: Some(Modified { at, ..want.modified.unwrap() }), ..want.clone() };
-            write_long(&mut line, &written, now, ListOptions::default());
+            write_long(&mut line, &written, &now.to_zoned(jiff::tz::TimeZone::UTC), ListOptions::default());
             let read = parsed(line.strip_suffix(b"\r\n").unwrap());
             prop_assert_eq!(read, Entry { permissions: line.get(..10).map(<[u8]>::to_vec), ..want });
         }

@@ -1,10 +1,9 @@
 //! LIST and NLST as they are written: lines like those of `ls -l`, and names alone.
 //!
-//! The C locale and UTC, whatever the machine is set to. 0xFF is not doubled: that is for the control connection, where
+//! The C locale, and the time zone that the caller says, whatever the machine is set to. 0xFF is not doubled: that is for the control connection, where
 //! bytes are Telnet's; a listing goes over a data connection.
 
-use jiff::Timestamp;
-use jiff::tz::Offset;
+use jiff::{Timestamp, Zoned};
 
 use super::put;
 use crate::listing::{Entry, EntryKind, ListOptions};
@@ -20,11 +19,11 @@ const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 /// Appends an entry's line of LIST, with CR LF: `perms links owner group size Mon dd HH:MM name`; `Mon dd  YYYY` for
-/// what is older than 180 days before `now`, or later than `now`. A symbolic link has ` -> target` behind its name.
+/// what is older than 180 days before `now`, or later than `now`; all in the time zone of `now`. A symbolic link has ` -> target` behind its name.
 ///
 /// What the entry does not tell is written as a plain guess, since each column must be there: the usual permission bits
 /// of its kind, 1 link, owner and group `ftp`, size 0, the first second of 1970. Of `options` only `-F` counts.
-pub fn write_long(out: &mut Vec<u8>, entry: &Entry, now: Timestamp, options: ListOptions) {
+pub fn write_long(out: &mut Vec<u8>, entry: &Entry, now: &Zoned, options: ListOptions) {
     // The columns before the name take 59 bytes, or a few more for long owners.
     out.reserve(entry.name.len() + 80);
     permissions(out, entry);
@@ -109,14 +108,14 @@ fn account(out: &mut Vec<u8>, name: Option<&[u8]>) {
     out.extend(std::iter::repeat_n(b' ', 8usize.saturating_sub(name.len())));
 }
 
-fn date(out: &mut Vec<u8>, at: Timestamp, now: Timestamp) {
-    let civil = Offset::UTC.to_datetime(at);
+fn date(out: &mut Vec<u8>, at: Timestamp, now: &Zoned) {
+    let civil = now.time_zone().to_datetime(at);
     let number = |n: i8| u64::from(n.unsigned_abs());
     out.extend_from_slice(*MONTHS.get(usize::from(civil.month().unsigned_abs()).wrapping_sub(1)).unwrap_or(&b"Jan"));
     out.push(b' ');
     put::right(out, number(civil.day()), 2);
     out.push(b' ');
-    let age = now.as_second() - at.as_second();
+    let age = now.timestamp().as_second() - at.as_second();
     if (-SKEW..=RECENT).contains(&age) {
         put::zeros(out, number(civil.hour()), 2);
         out.push(b':');
@@ -141,6 +140,8 @@ fn mark(out: &mut Vec<u8>, entry: &Entry, options: ListOptions) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::listing::{Modified, Precision};
 
@@ -168,8 +169,12 @@ mod tests {
     }
 
     fn long(entry: &Entry, options: ListOptions) -> String {
+        long_in(TimeZone::UTC, entry, options)
+    }
+
+    fn long_in(zone: TimeZone, entry: &Entry, options: ListOptions) -> String {
         let mut out = Vec::new();
-        write_long(&mut out, entry, at("2005-05-02T21:07:00Z"), options);
+        write_long(&mut out, entry, &at("2005-05-02T21:07:00Z").to_zoned(zone), options);
         String::from_utf8(out).unwrap()
     }
 
@@ -208,6 +213,17 @@ mod tests {
         assert_eq!(date("2038-01-19T03:14:08Z"), "Jan 19  2038");
         assert_eq!(date("-009999-01-02T01:59:59Z"), "Jan  2  0000");
         assert_eq!(date("9999-12-30T22:00:00Z"), "Dec 30  9999");
+    }
+
+    /// A rule as TZ has it, so that no file of the machine is needed.
+    #[test]
+    fn times_are_those_of_the_zone_on_that_day() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let date = |time| long_in(zone.clone(), &entry(EntryKind::File, "f", time), PLAIN)[46..58].to_owned();
+        assert_eq!(date("2005-01-31T23:30:00Z"), "Feb  1 00:30", "winter");
+        assert_eq!(date("2005-04-30T22:30:00Z"), "May  1 00:30", "summer");
+        assert_eq!(date("2003-12-31T23:30:00Z"), "Jan  1  2004");
+        assert_eq!(date("2004-11-03T21:06:59Z"), "Nov  3  2004", "what is recent is a matter of moments");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn open(
     request: ListRequest,
     waited_for: Weak<()>,
 ) -> Result<LocalListing, Failure> {
-    let ListRequest { mut path, mut pattern, format, options, written: _ } = request;
+    let ListRequest { mut path, mut pattern, format, options, written: _, zone: _ } = request;
     // A name that looks like a pattern and is there is meant as a name: `LIST Photos [2020]`.
     if let Some(text) = &pattern
         && let Ok(whole) = path.join(text)

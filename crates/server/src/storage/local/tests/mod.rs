@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::tz::TimeZone;
 use port21_proto::listing::{EntryKind, FactSet, ListOptions};
 use port21_proto::server::{ListFormat, Placement, Told};
 use tempfile::TempDir;
@@ -145,7 +146,7 @@ impl Put<'_> {
 }
 
 fn listed(name: &str, format: ListFormat, options: ListOptions) -> ListRequest {
-    ListRequest { path: path(name), pattern: None, written: name.into(), format, options }
+    ListRequest { path: path(name), pattern: None, written: name.into(), format, options, zone: TimeZone::UTC }
 }
 
 fn long(name: &str) -> ListRequest {
