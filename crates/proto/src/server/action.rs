@@ -154,8 +154,8 @@ pub enum Action {
     /// Does anything have this name? A symbolic link does, even one that leads nowhere; then the facts are its own. ->
     /// [`Outcome::Entry`]
     Named(FtpPath),
-    /// The same, for a client that may want to go on with an interrupted upload: where there is only what that has left,
-    /// its size. -> [`Outcome::Entry`] or [`Outcome::Part`]
+    /// As [`Action::Stat`], for MLST, whose client may want to go on with an interrupted upload: where there is only what
+    /// that has left, its size. -> [`Outcome::Entry`] or [`Outcome::Part`]
     Facts(FtpPath),
     /// How many bytes a transfer of the file would have; where there is only what an interrupted upload has left, its
     /// size. -> [`Outcome::Size`] or [`Outcome::Part`]

@@ -93,7 +93,9 @@ pub enum LoginError {
     Unavailable,
 }
 
-/// Why a storage did not do what was asked. One table in this crate turns it into a reply.
+/// Why a storage did not do what was asked. One table in this crate turns it into a reply: 550 for what is not there, is
+/// in the way or is not allowed; 553 and 554 for names and offsets; 450, 451, 452 and 552 for what time, the operator or room
+/// may mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {

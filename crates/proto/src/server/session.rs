@@ -272,7 +272,8 @@ impl ServerSession {
         }
     }
 
-    /// So many bytes in all has a running transfer carried.
+    /// A running [`Action::Transfer`] has carried so many bytes over its data connection since it began. STAT tells them, and
+    /// one that does not grow for [`SessionSettings::stall_timeout`] has stalled.
     pub fn handle_progress(&mut self, now: Time, op: OpId, bytes: u64) {
         if let Some(transfer) = self.transfer_mut(op) {
             transfer.progress(now, bytes);

@@ -73,12 +73,13 @@ pub(crate) const REPLIES: &[Promise] = &[
         &["proto/tests/rfc2389/section_3.rs one_feature_a_line", "proto/tests/rfc2389/section_3.rs all_and_no_other"],
     ),
     promise(
-        "Facts: names in lowercase, `;` behind each, one space, the name; times in UTC; kinds and links as the RFC has them.",
+        "Facts: names in lowercase, `;` behind each, one space, the name; times in UTC; kinds and links as the RFC has them; `perm` is what may be done.",
         &[
             "proto/src/listing/write/mlsx.rs all_facts_in_order",
             "proto/src/listing/write/mlsx.rs kinds_have_the_names_of_the_rfc_and_only_files_a_size",
             "proto/src/listing/write/mlsx.rs a_target_is_told_where_it_can_be",
             "proto/tests/rfc3659/section_7.rs mlst",
+            "server/src/storage/guarded.rs the_fact_perm_tells_what_may_be_done",
         ],
     ),
     promise(

@@ -267,16 +267,16 @@ impl GuardedListing {
 }
 
 /// Takes out of the fact `perm` (RFC 3659 section 7.5.5) what the rules do not allow. What may be made in a directory is
-/// a matter of the names in it.
+/// a matter of the names in it; and one in which rules tell some apart keeps its name (see [`Guarded`]'s `rename`).
 fn narrow(rules: &Rules, entry: &mut Entry, path: &FtpPath) {
     let Some(perm) = &mut entry.perm else { return };
-    let (own, inside) = (rules.at(path), rules.inside(path));
+    let (own, inside, is_file) = (rules.at(path), rules.inside(path), entry.kind == EntryKind::File);
     perm.retain(|letter| match letter {
         b'a' | b'w' => own.allows(Permission::Write) && own.allows(Permission::Overwrite),
         b'c' => inside.allows(Permission::Write),
         b'd' => own.allows(Permission::Delete),
         b'e' => rules.is_visible(path),
-        b'f' => own.allows(Permission::Rename),
+        b'f' => own.allows(Permission::Rename) && (is_file || !rules.differs_below(path)),
         b'l' => own.allows(Permission::List),
         b'm' => inside.allows(Permission::MakeDirectory),
         b'p' => inside.allows(Permission::Delete),
@@ -403,6 +403,59 @@ mod tests {
         files.enter(&path("/private")).await.unwrap();
         assert_eq!(files.enter(&path("/pub/a.key")).await, Err(StorageError::Denied));
         assert_eq!(upload(&*files, "/pub/b.key", Placement::Whole).await, Err(StorageError::Denied));
+    }
+
+    /// Each letter of `perm` for each of these, against what becomes of the thing that it promises.
+    #[tokio::test]
+    async fn the_fact_perm_tells_what_may_be_done() {
+        let (_dir, files) = place(
+            Permissions::ALL,
+            &[
+                ("/in", DROP.with(Permission::List).with(Permission::Rename)),
+                ("/private/deep", Permissions::READ_ONLY),
+                ("/pub", Permissions::ALL),
+            ],
+        );
+        for (name, want) in [
+            ("/in", "cefl"),
+            ("/in/there", "f"),
+            ("/private", "cdelmp"),
+            ("/private/deep", "el"),
+            ("/private/deep/open", "r"),
+            ("/private/secret", "adfrw"),
+            ("/pub", "cdeflmp"),
+        ] {
+            let perm = files.stat(&path(name)).await.unwrap().perm.unwrap();
+            assert_eq!(String::from_utf8(perm).unwrap(), want, "{name}");
+            // As a listing of its directory tells it.
+            let (of, last) = (path(name).parent(), path(name).file_name().unwrap().to_vec());
+            let told = listed(&*files, facts(&of.to_string())).await.unwrap();
+            assert!(told.contains(&format!("{} {want}", String::from_utf8(last).unwrap())), "{name}: {told:?}");
+            let may = |letter| want.contains(letter);
+            let is_file = files.stat(&path(name)).await.unwrap().kind == EntryKind::File;
+            if is_file {
+                assert_eq!(files.open_read(&path(name), 0).await.is_ok(), may('r'), "{name}");
+                assert_eq!(upload(&*files, name, Placement::Whole).await.is_ok(), may('w'), "{name}");
+                assert_eq!(upload(&*files, name, Placement::End).await.is_ok(), may('a'), "{name}");
+            } else {
+                assert_eq!(files.enter(&path(name)).await.is_ok(), may('e'), "{name}");
+                assert_eq!(listed(&*files, facts(name)).await.is_ok(), may('l'), "{name}");
+                let within = |new: &str| path(name).join(new.as_bytes()).unwrap();
+                assert_eq!(
+                    upload(&*files, &within("x").to_string(), Placement::Whole).await.is_ok(),
+                    may('c'),
+                    "{name}"
+                );
+                assert_eq!(files.remove_file(&within("x")).await.is_ok(), may('c') && may('p'), "{name}");
+                assert_eq!(files.make_directory(&within("y")).await.is_ok(), may('m'), "{name}");
+                let _ = files.remove_directory(&within("y")).await;
+            }
+            // Whether another name takes it is a matter of that name too: no name does where it may not be renamed.
+            if !may('f') {
+                let to = path(name).parent().join(b"other").unwrap();
+                assert_eq!(files.rename(&path(name), &to, false).await, Err(StorageError::Denied), "{name}");
+            }
+        }
     }
 
     #[tokio::test]
