@@ -28,7 +28,8 @@ use crate::url::Target;
 ///
 /// Cancel safety: the future of any call may be dropped. What it has sent is then still under way; the next call waits
 /// for its end, or stops a transfer by ABOR, first. Where that does not bring the session in order, it is begun anew:
-/// see [`Client::reconnect`].
+/// see [`Client::reconnect`]. What the dropped call was to do may have been done, or not. After a change of the working directory
+/// the server is asked where that has led (PWD); a login is to be done again from its first step.
 pub struct Client {
     pub(crate) settings: Builder,
     pub(crate) link: Link,
@@ -37,6 +38,8 @@ pub struct Client {
     pub(crate) trail: Trail,
     /// It may not be any more what its settings make of a session: another login, TLS ended, anything sent by hand.
     pub(crate) altered: bool,
+    /// The working directory is being changed. Where that is given up it is not known any more.
+    pub(crate) walking: bool,
     /// The working directory is none that a call has led to: the next call begins the session anew.
     pub(crate) strays: bool,
     /// The session could not be brought in order: the next call begins it anew.
@@ -67,7 +70,17 @@ impl Client {
         let (link, greeting) = Link::open(&settings, recorder, id, known).await?;
         let greeting = reply(greeting)?;
         let (login, trail) = (Login::default(), Trail::default());
-        Ok(Client { settings, link, greeting, login, trail, altered: false, strays: false, lost: false })
+        Ok(Client {
+            settings,
+            link,
+            greeting,
+            login,
+            trail,
+            altered: false,
+            walking: false,
+            strays: false,
+            lost: false,
+        })
     }
 
     /// The settings that the session was begun with, as they are now.
@@ -106,9 +119,7 @@ impl Client {
     /// See [`Client`].
     pub async fn cwd(&mut self, path: impl AsRef<[u8]>) -> Result<Reply, Error> {
         let path = self.path(path.as_ref()).await?;
-        let reply = self.command(Command::Cwd(path.clone())).await?;
-        self.trail.step(Command::Cwd(path));
-        Ok(reply)
+        self.walk(Command::Cwd(path)).await
     }
 
     /// Changes to the directory above (CDUP).
@@ -116,9 +127,7 @@ impl Client {
     /// # Errors
     /// See [`Client`].
     pub async fn cdup(&mut self) -> Result<Reply, Error> {
-        let reply = self.command(Command::Cdup).await?;
-        self.trail.step(Command::Cdup);
-        Ok(reply)
+        self.walk(Command::Cdup).await
     }
 
     /// The working directory (PWD).
@@ -127,10 +136,17 @@ impl Client {
     /// See [`Client`]; [`Error::Protocol`] where the reply holds no path.
     pub async fn pwd(&mut self) -> Result<Vec<u8>, Error> {
         let reply = self.command(Command::Pwd).await?;
-        // Some servers leave the quotes out.
-        let bare =
-            || reply.text().split(|&b| b == b' ').next().filter(|word| word.starts_with(b"/")).map(<[u8]>::to_vec);
-        FtpPath::unquote(reply.text()).or_else(bare).ok_or_else(|| unreadable("path", &reply))
+        told_path(&reply).ok_or_else(|| unreadable("path", &reply))
+    }
+
+    async fn walk(&mut self, command: Command) -> Result<Reply, Error> {
+        self.ready().await?;
+        self.walking = true;
+        let result = self.link.run(Request::Command(command.clone(), None)).await;
+        self.walking = false;
+        let reply = reply(result?)?;
+        self.trail.step(command);
+        Ok(reply)
     }
 
     /// Makes a directory (MKD).
@@ -313,8 +329,11 @@ impl Client {
             return Err(Error::Usage("a command that moves data cannot be sent by hand: use get, put or ls"));
         }
         let command = Command::parse(line.as_bytes());
+        self.ready().await?;
         self.altered = true;
-        let reply = reply(self.run(Request::Raw(line)).await?)?;
+        self.walking = matches!(command, Ok(Command::Cwd(_) | Command::Cdup));
+        let reply = reply(self.link.run(Request::Raw(line)).await?)?;
+        self.walking = false;
         match command {
             _ if reply.code().is_error() => {}
             Ok(command @ (Command::Cwd(_) | Command::Cdup)) => self.trail.step(command),
@@ -386,6 +405,13 @@ pub(crate) fn reply(answer: Answer) -> Result<Reply, Error> {
         Answer::Reply(reply) | Answer::Transferred(reply) => Ok(reply),
         _ => Err(Error::Usage("the call was answered by another")),
     }
+}
+
+/// The path in a reply to PWD.
+pub(crate) fn told_path(reply: &Reply) -> Option<Vec<u8>> {
+    // Some servers leave the quotes out.
+    let bare = || reply.text().split(|&b| b == b' ').next().filter(|word| word.starts_with(b"/")).map(<[u8]>::to_vec);
+    FtpPath::unquote(reply.text()).or_else(bare)
 }
 
 fn unreadable(what: &str, reply: &Reply) -> Error {

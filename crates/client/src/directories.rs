@@ -2,9 +2,9 @@
 
 use port21_proto::client::Request;
 use port21_proto::command::Command;
-use port21_proto::path::{FtpPath, PathArg};
+use port21_proto::path::PathArg;
 
-use crate::client::{Client, reply};
+use crate::client::{Client, reply, told_path};
 use crate::error::Error;
 
 impl Client {
@@ -57,7 +57,7 @@ impl Client {
             }
         }
         let told = reply(self.run(Request::Command(Command::Pwd, None)).await?)?;
-        let Some(back) = FtpPath::unquote(told.text()).and_then(|back| PathArg::new(back).ok()) else {
+        let Some(back) = told_path(&told).and_then(|back| PathArg::new(back).ok()) else {
             return Ok(false);
         };
         // From here to the way back the session is where nobody wants it.

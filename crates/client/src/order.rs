@@ -5,7 +5,7 @@ use port21_proto::command::Command;
 use port21_proto::parameters::Direction;
 use port21_proto::path::PathArg;
 
-use crate::client::{Client, reply};
+use crate::client::{Client, reply, told_path};
 use crate::error::Error;
 use crate::link::{Known, Link};
 
@@ -48,7 +48,7 @@ impl Client {
         }
         self.greeting = reply(greeting)?;
         self.link = link;
-        (self.lost, self.strays) = (false, false);
+        (self.lost, self.strays, self.walking) = (false, false, false);
         Ok(())
     }
 
@@ -60,7 +60,25 @@ impl Client {
     /// Those of [`Client::reconnect`].
     pub async fn ready(&mut self) -> Result<(), Error> {
         self.tidy_up().await;
-        if self.lost { self.reconnect().await } else { Ok(()) }
+        if self.lost { self.reconnect().await } else { self.find_out_where().await }
+    }
+
+    /// A change of the working directory was given up: whether it was made the server knows.
+    async fn find_out_where(&mut self) -> Result<(), Error> {
+        if !self.walking {
+            return Ok(());
+        }
+        let told = match self.link.run(Request::Command(Command::Pwd, None)).await {
+            Ok(answer) => told_path(&reply(answer)?),
+            Err(Error::Refused { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        self.trail = match told.and_then(|path| PathArg::new(path).ok()) {
+            Some(path) => Trail::Steps(vec![Command::Cwd(path)]),
+            None => Trail::Lost,
+        };
+        self.walking = false;
+        Ok(())
     }
 
     /// As [`Client::ready`], on the connection that there is; whether it still stands.
@@ -71,7 +89,7 @@ impl Client {
 
     /// Whether the session is what its settings make of one, in the directory that its login has led to.
     pub(crate) fn is_as_begun(&self) -> bool {
-        self.login.done && !self.altered && self.trail.is_empty()
+        self.login.done && !(self.altered || self.walking || self.strays) && self.trail.is_empty()
     }
 
     async fn tidy_up(&mut self) {

@@ -3,9 +3,11 @@
 mod common;
 mod eyeballs;
 mod files;
+mod given_up;
 mod memory;
 mod names;
 mod own;
+mod phases;
 mod pool;
 mod proxies;
 mod quirks;

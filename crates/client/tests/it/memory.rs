@@ -119,16 +119,23 @@ impl Peer {
     }
 
     pub(crate) async fn line(&mut self) -> String {
+        let line = self.maybe_line().await;
+        line.unwrap_or_else(|| panic!("the client has ended: {:?}", self.input))
+    }
+
+    /// A line, or nothing at the client's end.
+    pub(crate) async fn maybe_line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.input.windows(2).position(|w| w == b"\r\n") {
                 let rest = self.input.split_off(end + 2);
                 let line = std::mem::replace(&mut self.input, rest);
-                return String::from_utf8_lossy(&line[..end]).into_owned();
+                return Some(String::from_utf8_lossy(&line[..end]).into_owned());
             }
             let mut buffer = [0; 4096];
-            let read = self.stream.read(&mut buffer).await.unwrap();
-            assert!(read > 0, "the client has ended: {:?}", self.input);
-            self.input.extend_from_slice(&buffer[..read]);
+            match self.stream.read(&mut buffer).await {
+                Ok(read) if read > 0 => self.input.extend_from_slice(&buffer[..read]),
+                _ => return None,
+            }
         }
     }
 

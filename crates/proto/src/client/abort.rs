@@ -49,23 +49,29 @@ impl Abort {
             return (Job::Abort(abort), Flow::Done(Err(error)));
         }
         let limits = core.settings.limits;
+        let stopping = core.pending.iter().any(|p| p.verb == Verb::Abor.name());
         let transfer = core.pending.iter().any(|p| p.transfer);
-        let limit = if transfer { limits.abort } else { limits.reply };
+        let limit = if transfer || stopping { limits.abort } else { limits.reply };
         let mut abort = Abort { data: None, since: now, limit, marked: false };
         if core.pending.iter().any(|p| p.verb == Verb::Type.name()) {
             core.representation = None;
         }
-        if let Some(Job::Transfer(mut moving)) = stopped {
-            abort.data = moving.take_op();
-            if !moving.is_running() {
-                abort.release(core);
+        match stopped {
+            Some(Job::Transfer(mut moving)) => {
+                abort.data = moving.take_op();
+                if !moving.is_running() {
+                    abort.release(core);
+                }
             }
+            // It was given up itself: what it has begun goes on.
+            Some(Job::Abort(earlier)) => (abort.data, abort.marked) = (earlier.data, earlier.marked),
+            _ => {}
         }
         if core.pending.is_empty() {
             abort.release(core);
             return (Job::Abort(abort), Flow::Done(Ok(Answer::Aborted)));
         }
-        if transfer {
+        if transfer && !stopping {
             core.send_urgent(&SYNCH);
             core.send(now, Phase::Command, &Command::Abor);
         }

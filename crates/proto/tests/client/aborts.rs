@@ -9,6 +9,9 @@ fn aborts() {
     );
     transcript(&format!("{started}\n S: 426 stopped\n release #0\n S: 226 ok\n done aborted\n ? cwd a\n C: CWD a"));
     transcript(&format!("{started}\n S: 226 was quicker\n release #0\n S: 225 ok\n done aborted"));
+    // Given up itself, and asked for again: there is one ABOR.
+    transcript(&format!("{started}\n ? abort\n S: 426 stopped\n release #0\n ? abort\n S: 226 ok\n done aborted"));
+    transcript(&format!("{started}\n > after 1\n release #0\n ? abort\n S: 426 stopped\n S: 226 ok\n done aborted"));
     // The server ends the data only when it is made to.
     transcript(&format!("{started}\n > after 1\n release #0\n S: 426 stopped\n S: 226 ok\n done aborted"));
     // One reply for both.
