@@ -1,5 +1,6 @@
 //! `[[hook]]`: what is done when somebody logs in or a file was moved or removed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -17,6 +18,9 @@ pub(crate) struct Hook {
     pub(crate) program: Vec<String>,
     #[serde(default)]
     pub(crate) url: Option<Url>,
+    /// Authorities that are believed for an https URL; nothing: those of the system.
+    #[serde(default)]
+    pub(crate) ca: Option<PathBuf>,
     #[serde(default = "default_timeout", deserialize_with = "deserialize_duration")]
     pub(crate) timeout: Duration,
     #[serde(default = "default_tries")]
@@ -58,6 +62,11 @@ impl Occasion {
 }
 
 impl Hook {
+    /// Whether it is told over TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
     pub(super) fn check(&self, found: &mut Found<'_>) {
         if self.on.is_empty() {
             found.at("on", "name at least one of login, login-failed, download, upload, delete, rename, mkdir, rmdir");
@@ -68,13 +77,16 @@ impl Hook {
             (Some(program), None) if !program.starts_with('/') => {
                 found.at("program", format!("`{program}` is no absolute path: no PATH is searched for hooks"));
             }
-            (None, Some(url)) if url.scheme() != "http" || url.host().is_none() => {
-                found.at("url", format!("{url} is not http: for https, put a program such as curl here"));
+            (None, Some(url)) if !matches!(url.scheme(), "http" | "https") || url.host().is_none() => {
+                found.at("url", format!("{url} is neither http nor https: put a program such as curl here"));
             }
             (None, Some(url)) if !url.username().is_empty() || url.password().is_some() => {
-                found.at("url", "it holds a password, which would be sent in clear: put a program here");
+                found.at("url", "it holds a password, which would not be sent: put a program here");
             }
             _ => {}
+        }
+        if self.ca.is_some() && !self.speaks_tls() {
+            found.at("ca", "it is for a `url` of https");
         }
         for (key, value, most) in
             [("tries", self.tries as usize, 100), ("parallel", self.parallel, 100), ("queue", self.queue, 1_000_000)]

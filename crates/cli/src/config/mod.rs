@@ -452,7 +452,7 @@ mod tests {
                 _ => format!("{line}\n"),
             })
             // A hook is a program or a URL.
-            .filter(|line: &String| !line.starts_with("url = "))
+            .filter(|line: &String| !line.starts_with("url = ") && !line.starts_with("ca = "))
             .collect();
         let config = Config::parse(&text).unwrap();
         assert_eq!(

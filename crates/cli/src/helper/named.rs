@@ -39,6 +39,7 @@ impl Named {
                 .chain(config.accounts.file.clone())
                 .chain(config.hosts.iter().filter_map(|host| host.accounts.file.clone()))
                 .chain(tls::files(config))
+                .chain(config.hooks.iter().filter_map(|hook| hook.ca.clone()))
                 .collect(),
             hosts: config.passive.advertise.clone().into_iter().chain(urls).filter(is_name).collect(),
         }

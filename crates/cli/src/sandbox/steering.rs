@@ -43,6 +43,7 @@ fn files(config: &Config) -> Vec<Steering> {
     let speaks_tls = config.listen.iter().any(|place| config.tls_at(place) != TlsMode::Off);
     let certificates = tls::files(config).into_iter().filter(|file| speaks_tls || file.exists());
     all.extend(certificates.map(file("a certificate or key", true)));
+    all.extend(config.hooks.iter().filter_map(|hook| hook.ca.clone()).map(file("a hook's authorities", false)));
     all.extend(hooks.flat_map(|program| programs(&program)).map(file("a hook's program", false)));
     all.extend(authenticators.flat_map(|program| programs(&program)).map(file("the authenticator's program", false)));
     all

@@ -109,6 +109,7 @@ fn begin(args: ServeArgs, config: Config, log: Log) -> anyhow::Result<Exit> {
     // Now with the rights that there are now, later by the helper.
     let reach = tls::Reach::default();
     let tls = tls::open(&config, reach.clone())?;
+    Hooks::prepare(&config.hooks);
     // The modes of users' files are said by their accounts alone, and all others by what makes them. What was made until
     // now, and what the helper runs, has that which the server was started with.
     rustix::process::umask(rustix::fs::Mode::empty());

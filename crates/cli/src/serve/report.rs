@@ -138,6 +138,9 @@ fn what_is_missing(config: &Config) -> Vec<String> {
             missing.push(format!("`{key}`: {} is no directory: make it, for the user of the server", dir.display()));
         }
     }
+    for file in config.hooks.iter().filter_map(|hook| hook.ca.as_deref()).filter(|file| !file.is_file()) {
+        missing.push(format!("`hook.ca`: {} is no file", file.display()));
+    }
     let hooks = config.hooks.iter().map(|hook| ("hook", &hook.program));
     let authenticators: Vec<_> = config.sites().filter_map(|site| site.authenticator).collect();
     let authenticators = authenticators.iter().map(|authenticator| ("authenticator", &authenticator.program));

@@ -7,11 +7,12 @@
 //! |---|---|
 //! | [`message`] | what is told, as JSON |
 //! | [`program`] | how a program is run, by the helper or here |
-//! | [`post`] | an HTTP POST |
+//! | [`post`], [`tls`] | an HTTP POST, over TLS too |
 
 mod message;
 mod post;
 mod program;
+mod tls;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -72,6 +73,14 @@ impl Hooks {
         let started = Hooks { helper: helper.clone(), runner, pauses, queues, leaving, counts };
         started.replace(hooks);
         started
+    }
+
+    /// Reads what hooks of this configuration need that is out of reach behind the sandbox.
+    pub(super) fn prepare(hooks: &[Hook]) {
+        if hooks.iter().any(|hook| hook.speaks_tls() && hook.ca.is_none()) {
+            // Where that fails it is told when one is to be told something.
+            let _ = tls::system();
+        }
     }
 
     /// From now on it is these that are told. Those of before deliver what they have taken.
@@ -196,7 +205,7 @@ impl Deliverer {
 
     async fn try_once(&self, message: &Message) -> Result<(), String> {
         if let Some(url) = &self.hook.url {
-            return post::post(url, message.json(), &self.helper).await;
+            return post::post(url, self.hook.ca.as_deref(), message.json(), &self.helper).await;
         }
         match self.runner.run(&self.hook.program, message.json()).await {
             Ok(status) if status.success() => Ok(()),
@@ -209,7 +218,7 @@ impl Deliverer {
 /// What the log calls it: arguments and queries may hold secrets.
 fn name(hook: &Hook) -> String {
     match &hook.url {
-        Some(url) => format!("http://{}{}", url.host_str().unwrap_or_default(), url.path()),
+        Some(url) => format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path()),
         None => hook.program.first().cloned().unwrap_or_default(),
     }
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicU32;
 use port21_proto::server::{LoginError, Representation};
 use port21_proto::{FtpPath, Time};
 use port21_server::{Deed, Direction};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::program::Running;
@@ -168,7 +169,11 @@ async fn other_hooks_count_on_and_the_old_ones_deliver_what_they_have() {
 
 /// Answers each request with this, and gives what was asked.
 async fn answer(listener: &TcpListener, with: &str) -> String {
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    respond(stream, with).await
+}
+
+async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin, with: &str) -> String {
     let mut request = Vec::new();
     while !request.ends_with(b"}\n") {
         let mut buffer = [0; 1024];
@@ -197,6 +202,51 @@ async fn a_url_is_posted_to() {
     let json: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!((json["event"].as_str(), json["user"].as_str()), (Some("login-failed"), Some("eve\n")));
     assert_eq!((count(&hooks.counts().delivered), count(&hooks.counts().failed_tries)), (1, 2));
+}
+
+#[tokio::test]
+async fn a_url_of_https_is_posted_to_whom_the_authority_knows() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = |name: &str| {
+        let mut ca = CertificateParams::default();
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
+        let file = dir.path().join(name);
+        std::fs::write(&file, ca.pem()).unwrap();
+        (ca, file)
+    };
+    let ((ca, file), (_, other)) = (authority("ca.pem"), authority("other.pem"));
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let hooks = |host: &str, ca: &Path| {
+        let toml = format!("url = \"https://{host}:{port}/told\"\nca = {ca:?}\ntries = 1");
+        let hooks = Hooks::with(&[hook(&toml)], &Helper::default(), Arc::new(Hangs), NO_PAUSE);
+        hooks.note(&upload(b"x", true));
+        hooks
+    };
+    let believed = hooks("localhost", &file);
+    let (stream, _) = listener.accept().await.unwrap();
+    let request = respond(acceptor.accept(stream).await.unwrap(), "HTTP/1.1 200 OK\r\n\r\n").await;
+    assert!(request.starts_with("POST /told HTTP/1.1\r\n") && request.contains("\"path\":\"/x\""), "{request}");
+    believed.finish(PATIENCE).await;
+    assert_eq!(count(&believed.counts().delivered), 1);
+    // Another authority, another name, a file that is none: not a byte is told.
+    let none = dir.path().join("none.pem");
+    std::fs::write(&none, "nothing").unwrap();
+    for (host, ca) in [("localhost", &other), ("127.0.0.1", &file), ("localhost", &none)] {
+        let refused = hooks(host, ca);
+        let (stream, _) = listener.accept().await.unwrap();
+        assert!(acceptor.accept(stream).await.is_err());
+        refused.finish(PATIENCE).await;
+        assert_eq!((count(&refused.counts().delivered), count(&refused.counts().dropped)), (0, 1));
+    }
 }
 
 #[test]
