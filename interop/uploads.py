@@ -107,7 +107,9 @@ def _killed_at_each_step(scenario: Scenario) -> None:
     """SIGKILL as the server makes a call: under the name is the old file or the whole new one; a new one goes on."""
 
     def killed(call: str, of_directory: bool, old: bytes | None) -> None:
-        server = _Traced("-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when=1")
+        # That an upload over a file has begun is forced to the disk too, before all else.
+        when = 2 if call == "fsync" and old is not None else 1
+        server = _Traced("-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}")
         if of_directory:
             server.strace += ("-P", str(server.site))
         with server:

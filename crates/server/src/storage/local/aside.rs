@@ -20,7 +20,8 @@
 //! interrupted it stays, empty, as a mark. (A server that is killed leaves the same mark, with what had come in it.) Until
 //! its account has sent the whole file, or removed the old one or given it another name, nothing is added to a file of
 //! that name, by whomever it was put there: whatever is there, it is not what the client had begun to send. A part holds it
-//! off in the same way, where somebody else has given its name to a file.
+//! off in the same way, where somebody else has given its name to a file. For `durable` the mark outlasts a power cut as well: its
+//! name is forced to the disk before the upload begins.
 
 use std::fs::File;
 use std::time::Duration;

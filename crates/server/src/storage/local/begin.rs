@@ -19,7 +19,7 @@ use super::attributes::take_over;
 use super::facts::Facts;
 use super::failure::Failure;
 use super::tree::{CAREFUL, Place, Tree};
-use super::upload::{End, LocalUpload, Opened};
+use super::upload::{End, LocalUpload, Opened, sync_directory};
 use super::writers::Claim;
 
 /// The longest name that Linux's file systems have, in bytes.
@@ -181,6 +181,11 @@ impl Begin {
     /// Aside, and then in the place of a file.
     fn over(&self, place: Place, old: Facts, mark: Vec<u8>) -> Result<Opened, Failure> {
         let (aside, file, left) = Aside::create_over(dup(&place.dir)?, mark)?;
+        if self.commit == CommitMode::Durable {
+            // Before the client may send a byte: after a power cut it asks for the size, finds that of the old file, and would
+            // go on with the new one from there, if nothing told that it had begun.
+            sync_directory(aside.dir(), &file)?;
+        }
         if let Some(quota) = &self.quota {
             quota.give(left, 0);
         }

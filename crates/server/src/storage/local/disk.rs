@@ -1,18 +1,16 @@
 //! The steps that make an upload last and give it its name. They stand apart so that a test can see their order: that is
 //! what decides after a power cut.
 
-use std::fs::File;
-
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{fsync, renameat};
 use rustix::io::Errno;
 
 use super::rename::rename_new;
 
 /// Forces a file's bytes to the disk.
-pub(super) fn sync_file(file: &File) -> Result<(), Errno> {
+pub(super) fn sync_file(file: impl AsFd) -> Result<(), Errno> {
     #[cfg(test)]
-    record::note(record::Step::SyncFile, file);
+    record::note(record::Step::SyncFile, &file);
     fsync(file)
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use port21_proto::FtpPath;
 use port21_proto::server::StorageError;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, StatVfs};
 use rustix::fs::{fallocate, fstat, fstatvfs, ftruncate, openat, statat, tell};
 use rustix::io::{Errno, dup};
@@ -307,7 +307,7 @@ fn trim(file: &File, cuts: bool) -> Result<(), Errno> {
 }
 
 /// Makes a file's new name last.
-fn sync_directory(dir: &OwnedFd, file: &File) -> Result<(), Errno> {
+pub(super) fn sync_directory(dir: &OwnedFd, file: impl AsFd) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match openat(dir, ".", flags, Mode::empty()) {
         Ok(dir) => directory::sync(&dir, || disk::sync_directory(&dir)),

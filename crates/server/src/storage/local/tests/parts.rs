@@ -408,6 +408,26 @@ async fn a_stalled_upload_gives_way_to_a_newer_one_of_its_account() {
     assert_eq!(place.read("b"), "12345");
 }
 
+/// Else a power cut would leave a client that goes on with the old file.
+#[tokio::test]
+async fn that_an_upload_over_a_file_has_begun_is_on_the_disk_before_its_first_byte() {
+    for (commit, name, synced) in [
+        (CommitMode::Durable, "there", true),
+        (CommitMode::Durable, "new", false),
+        (CommitMode::Atomic, "there", false),
+    ] {
+        let place = Place::with(ann());
+        place.write("there", "old");
+        let root = fs::metadata(place.root()).unwrap();
+        // Another test's directory may have had the number before.
+        let before = notes_of(&[(root.dev(), root.ino())]).len();
+        let upload = Put { commit, ..Put::new(&place.fs, name) }.write("").await.unwrap();
+        let notes = notes_of(&[(root.dev(), root.ino())]);
+        assert_eq!(notes[before..].iter().any(|note| note.0 == Step::SyncDirectory), synced, "{commit:?} {name}");
+        drop(upload);
+    }
+}
+
 #[tokio::test]
 async fn durable_is_write_then_file_then_name_then_directory() {
     let place = Place::with(ann());
