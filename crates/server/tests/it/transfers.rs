@@ -325,18 +325,18 @@ fn ports_are_given_back_with_the_refusal_of_a_transfer() {
     raw.command("PASS me@", 230);
     for (line, code) in [("RETR missing", 550), ("STOR file", 550), ("REST 1\r\nRETR file", 350), ("LIST missing", 550)]
     {
-        let data = raw.passive();
+        raw.command("EPSV", 229);
         assert_eq!(site.handle.counts().passive_in_use, 1);
         raw.command(line, code);
         if code == 350 {
             raw.expect(504);
         }
-        // Until then it lingers, so that the reply is read.
-        drop(data);
+        raw.command("RETR file", 425);
+        // Until the next operation begins a connection is still waited for, so that its client reads the reply.
+        raw.command("DSIZ /", 213);
         while site.handle.counts().passive_in_use > 0 {
             std::thread::yield_now();
         }
-        raw.command("RETR file", 425);
     }
 }
 
