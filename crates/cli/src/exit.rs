@@ -57,7 +57,7 @@ impl Exit {
             Error::Local { .. } => Exit::Local,
             Error::Name(_) | Error::Url(_) | Error::Usage(_) => Exit::Usage,
             Error::Partial { .. } => Exit::Interrupted,
-            Error::Tls { .. } => Exit::Verification,
+            Error::Tls { .. } | Error::Mismatch { .. } => Exit::Verification,
             error => match (error.phase(), error.blame()) {
                 (Some(Phase::Resolve | Phase::Connect | Phase::Greeting), _) => Exit::Connect,
                 (Some(Phase::Tls), _) => Exit::Verification,
@@ -127,6 +127,15 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     exit
 }
 
+/// An error of the client in one sentence, and what can be done where that is not plain.
+pub(crate) fn client_sentence(error: &Error) -> String {
+    let mut out = chain_sentence(error);
+    if let Error::Refused { verb: "REST", .. } = error {
+        out.push_str(" (the server cannot begin in the midst of a file: leave -c out to transfer all of it)");
+    }
+    out
+}
+
 /// What went wrong, in one sentence for each fault.
 pub(crate) fn sentences(error: &anyhow::Error) -> Vec<String> {
     match error.downcast_ref::<Fault>() {
@@ -140,8 +149,12 @@ pub(crate) fn sentences(error: &anyhow::Error) -> Vec<String> {
 /// The chain of causes as one sentence. A cause that its effect already quotes is not said twice. Names that a server
 /// chose may be in it: what could steer a terminal is shown, not obeyed.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    chain_sentence(error.as_ref())
+}
+
+fn chain_sentence(error: &(dyn std::error::Error + 'static)) -> String {
     let mut out = String::new();
-    for cause in error.chain() {
+    for cause in std::iter::successors(Some(error), |error| error.source()) {
         let text = cause.to_string();
         if out.is_empty() {
             out = text;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`exit`] | exit codes, and errors that carry one |
-//! | [`commands`] | `ls cat get put mkdir rm mv stat` |
+//! | [`commands`] | `ls cat get put mirror mkdir rm mv stat` |
 //! | [`console`] | `shell`: the interactive console, and scripts |
 //! | [`serve`], [`config`] | the server, and its settings |
 //! | [`users`] | accounts, in `users.toml` |

@@ -3,8 +3,10 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-use port21_client::Progress;
+use std::collections::HashMap;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use port21_client::{Item, Progress};
 use port21_proto::text::Shown;
 
 use crate::units::show_size;
@@ -42,6 +44,117 @@ impl Meter {
         }
         bar.set_message(pace(progress, first, elapsed));
         bar.set_position(progress.done);
+    }
+}
+
+/// Bars on standard error for many transfers, and one for all of them; nothing where that is no terminal.
+pub(crate) struct Board {
+    begun: Instant,
+    wanted: bool,
+    bars: MultiProgress,
+    shown: HashMap<u64, ProgressBar>,
+    all: Option<ProgressBar>,
+    /// How far each of those that run has come, and how much of it was there before.
+    running: HashMap<u64, (Progress, u64)>,
+    total: Total,
+}
+
+/// How far all transfers have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Total {
+    /// Files that were found, and those that have ended.
+    pub(crate) files: u64,
+    pub(crate) ended: u64,
+    /// Their bytes, as far as is known.
+    pub(crate) bytes: u64,
+    /// Bytes that are there.
+    pub(crate) done: u64,
+}
+
+/// At most so many files have a bar of their own.
+const MOST_BARS: usize = 8;
+
+impl Board {
+    /// A board; `quiet` is for programs.
+    pub(crate) fn new(quiet: bool) -> Board {
+        let wanted = !quiet && std::io::stderr().is_terminal() && tracing::enabled!(tracing::Level::WARN);
+        Board {
+            begun: Instant::now(),
+            wanted,
+            bars: MultiProgress::new(),
+            shown: HashMap::new(),
+            all: None,
+            running: HashMap::new(),
+            total: Total::default(),
+        }
+    }
+
+    /// A file is to be transferred.
+    pub(crate) fn found(&mut self, item: &Item) {
+        self.total.files += 1;
+        self.total.bytes += item.size.unwrap_or(0);
+        self.draw();
+    }
+
+    /// A file has come so far.
+    pub(crate) fn moved(&mut self, item: &Item, progress: Progress) {
+        let before = self.running.get(&item.id).map_or(0, |(before, _)| before.done);
+        let first = self.running.get(&item.id).map_or(progress.done, |(_, first)| *first);
+        self.running.insert(item.id, (progress, first));
+        self.total.done = (self.total.done + progress.done).saturating_sub(before);
+        if !self.wanted || self.begun.elapsed() < PATIENCE {
+            return;
+        }
+        if !self.shown.contains_key(&item.id) && self.shown.len() < MOST_BARS {
+            let bar = bar(&Shown(item.local.as_os_str().as_encoded_bytes()).to_string(), progress);
+            self.shown.insert(item.id, self.bars.insert(0, bar));
+        }
+        if let Some(bar) = self.shown.get(&item.id) {
+            bar.set_length(progress.total.unwrap_or(progress.done).max(progress.done));
+            bar.set_message(pace(progress, first, bar.elapsed()));
+            bar.set_position(progress.done);
+        }
+        self.draw();
+    }
+
+    /// A file has ended, one way or the other.
+    pub(crate) fn ended(&mut self, item: &Item) {
+        self.total.ended += 1;
+        self.running.remove(&item.id);
+        if let Some(bar) = self.shown.remove(&item.id) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+        self.draw();
+    }
+
+    /// How far all of it has come.
+    pub(crate) fn total(&self) -> Total {
+        self.total
+    }
+
+    /// Says something, above the bars.
+    pub(crate) fn say(&self, print: impl FnOnce()) {
+        self.bars.suspend(print);
+    }
+
+    fn draw(&mut self) {
+        let Total { files, ended, bytes, done } = self.total;
+        if !self.wanted || files < 2 || self.begun.elapsed() < PATIENCE {
+            return;
+        }
+        let progress = Progress { done, total: Some(bytes.max(done)) };
+        let all = self.all.get_or_insert_with(|| self.bars.add(bar("", progress)));
+        all.set_prefix(format!("{ended} of {files} files"));
+        all.set_length(bytes.max(done));
+        all.set_message(pace(progress, 0, self.begun.elapsed()));
+        all.set_position(done);
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.shown.values().chain(&self.all).for_each(ProgressBar::finish_and_clear);
     }
 }
 
@@ -83,6 +196,23 @@ fn bar(name: &str, progress: Progress) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_total_of_many() {
+        let item = |id, size| Item { id, remote: Vec::new(), local: "f".into(), size };
+        let mut board = Board::new(true);
+        let (one, two) = (item(1, Some(10)), item(2, None));
+        board.found(&one);
+        board.found(&two);
+        board.moved(&one, Progress { done: 4, total: Some(10) });
+        board.moved(&two, Progress { done: 7, total: None });
+        board.moved(&one, Progress { done: 10, total: Some(10) });
+        board.ended(&one);
+        assert_eq!(board.total(), Total { files: 2, ended: 1, bytes: 10, done: 17 });
+        // It begins anew.
+        board.moved(&two, Progress { done: 0, total: None });
+        assert_eq!(board.total().done, 10);
+    }
 
     #[test]
     fn the_pace_is_that_of_what_came_now() {

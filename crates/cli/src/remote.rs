@@ -21,6 +21,8 @@ use crate::{netrc, prompt, proxy};
 pub(crate) struct Place {
     /// What the URL says.
     pub(crate) target: Target,
+    /// The path as a pattern, where the URL has `*`, `?` or `[` in it that are not written as `%2A` and so on.
+    pub(crate) pattern: Option<String>,
     shown: String,
 }
 
@@ -31,7 +33,7 @@ impl Place {
         let wrong = |error| Fault::usage(format!("{error}: write it as ftp://user@host/path"));
         let target = Target::parse(&url).map_err(wrong)?;
         let shown = show(&target);
-        Ok(Place { target, shown })
+        Ok(Place { target, pattern: pattern(&url), shown })
     }
 
     /// The path without a `/` at its end; the login's own directory is empty.
@@ -53,8 +55,13 @@ impl Place {
         join(self.path(), name)
     }
 
+    /// The URL of another path of the same server, to be shown.
+    pub(crate) fn url_of(&self, path: &[u8]) -> String {
+        show(&Target { path: path.to_vec(), ..self.target.clone() })
+    }
+
     /// Whether one session serves both.
-    fn is_same_session(&self, other: &Place) -> bool {
+    pub(crate) fn is_same_session(&self, other: &Place) -> bool {
         let (a, b) = (&self.target, &other.target);
         (a.tls, &a.host, a.port, &a.credentials) == (b.tls, &b.host, b.port, &b.credentials)
     }
@@ -82,6 +89,36 @@ fn show(target: &Target) -> String {
         out += &format!(":{}", target.port);
     }
     format!("{out}/{}", Shown(&target.path))
+}
+
+/// The path of a URL as a pattern, where it is one: what is percent-encoded stands for itself.
+fn pattern(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let (_, path) = rest.split_once('/')?;
+    if !path.contains(['*', '?', '[']) {
+        return None;
+    }
+    let mut out = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        let digit = |at: usize| tail.get(at).and_then(|b| char::from(*b).to_digit(16));
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                let byte = u8::try_from(high * 16 + low).ok()?;
+                match byte {
+                    b'*' | b'?' | b'[' | b']' | b'{' | b'}' => out.extend([b'[', byte, b']']),
+                    byte => out.push(byte),
+                }
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            (b'{', ..) => out.extend(b"[{]"),
+            (b'}', ..) => out.extend(b"[}]"),
+            (b'\\', ..) => out.extend(br"\\"),
+            _ => out.push(*first),
+        }
+    }
+    String::from_utf8(out).ok()
 }
 
 /// A path with one more part behind it.
@@ -122,6 +159,31 @@ impl<'a> Remote<'a> {
         }
     }
 
+    /// The settings of sessions for the place, for work that opens its own. The session that was used last is ended: the
+    /// server may admit just one.
+    pub(crate) async fn settings(&mut self, place: &Place, action: &str) -> anyhow::Result<Builder> {
+        let credentials = match self.current.take() {
+            Some((at, client, log)) if at.is_same_session(place) => {
+                let credentials = client.settings().credentials_of().clone();
+                self.current = Some((at, client, log));
+                credentials
+            }
+            other => {
+                self.current = other;
+                credentials(place, self.args)?
+            }
+        };
+        self.end().await;
+        let log = self.recording.session();
+        log.user(action);
+        self.settings_for(place, &log, credentials)
+    }
+
+    /// Whether what happens is recorded.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.args.trace.is_some()
+    }
+
     /// Says farewell to the server. What was asked for has been done: a server that is gone by now changes nothing.
     pub(crate) async fn end(&mut self) {
         if let Some((_, client, _)) = self.current.take()
@@ -131,17 +193,23 @@ impl<'a> Remote<'a> {
         }
     }
 
-    async fn connect(&self, place: &Place, log: &SessionLog, credentials: Credentials) -> anyhow::Result<Client> {
+    fn settings_for(&self, place: &Place, log: &SessionLog, credentials: Credentials) -> anyhow::Result<Builder> {
         let mut builder = builder(self.args, place)?.credentials(credentials);
         if log.is_on() {
             let log = log.clone();
             let clock = log.clock();
             builder = builder.sink(Arc::new(move |event| log.write(&event)), clock);
         }
+        Ok(builder)
+    }
+
+    async fn connect(&self, place: &Place, log: &SessionLog, credentials: Credentials) -> anyhow::Result<Client> {
+        let builder = self.settings_for(place, log, credentials)?;
+        let retry = self.args.retry.unwrap_or(0);
         for attempt in 0.. {
             match builder.open().await {
                 Ok(client) => return Ok(client),
-                Err(error) if attempt < self.args.retry && Exit::of_client(&error) == Exit::Connect => {
+                Err(error) if attempt < retry && Exit::of_client(&error) == Exit::Connect => {
                     pause(attempt, &error.to_string()).await;
                 }
                 Err(error) => return Err(error).with_context(|| place.to_string()),
@@ -309,6 +377,15 @@ mod tests {
         for url in ["ftps://h/a", "ftpes://u@h:2121/", "ftps://h:21/"] {
             assert_eq!(Place::parse(url).unwrap().to_string(), url);
         }
+    }
+
+    #[test]
+    fn patterns_in_urls() {
+        let pattern = |url: &str| Place::parse(url).unwrap().pattern;
+        assert_eq!(pattern("h/a/*.t%2At").unwrap(), "a/*.t[*]t");
+        assert_eq!(pattern("ftp://h/%2Fpub/f?.{x}").unwrap(), "/pub/f?.[{]x[}]");
+        assert_eq!(pattern("ftp://h/a%2A"), None);
+        assert_eq!(Place::parse("ftp://h/what?.txt").unwrap().path(), b"what?.txt");
     }
 
     #[test]

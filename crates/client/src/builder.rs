@@ -212,6 +212,17 @@ impl Builder {
         self
     }
 
+    /// Who logs in.
+    pub fn credentials_of(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Whether a guest logs in (RFC 1635), who seldom may rename or remove.
+    pub(crate) fn is_guest(&self) -> bool {
+        let user = &self.credentials.user;
+        user.eq_ignore_ascii_case("anonymous") || user.eq_ignore_ascii_case("ftp")
+    }
+
     /// Who opens data connections. Default [`DataMode::Passive`].
     #[must_use]
     pub fn mode(mut self, mode: DataMode) -> Builder {

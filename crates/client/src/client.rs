@@ -1,6 +1,7 @@
 //! A session and its commands.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use port21_proto::client::{Answer, DataMode, Features, Phase, Request};
@@ -14,6 +15,7 @@ use port21_proto::{Verb, stamp};
 use crate::Representation;
 use crate::builder::Builder;
 use crate::error::Error;
+use crate::file::Habits;
 use crate::link::{Known, Link};
 use crate::login::Login;
 use crate::order::Trail;
@@ -44,6 +46,7 @@ pub struct Client {
     pub(crate) strays: bool,
     /// The session could not be brought in order: the next call begins it anew.
     pub(crate) lost: bool,
+    pub(crate) habits: Habits,
 }
 
 impl Client {
@@ -80,6 +83,7 @@ impl Client {
             walking: false,
             strays: false,
             lost: false,
+            habits: Habits::default(),
         })
     }
 
@@ -101,6 +105,11 @@ impl Client {
     /// The server's address.
     pub fn peer_addr(&self) -> SocketAddr {
         self.link.peer()
+    }
+
+    /// The shortest time from a command to its answer so far: about a round trip.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.link.round_trip()
     }
 
     /// Whether the control connection still stands, as far as is known.

@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::digest::Hasher;
+
 /// How many bytes go to or come from the disk at once.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
@@ -33,20 +35,24 @@ pub(crate) struct Writer {
     full: mpsc::Sender<Chunk>,
     empty: mpsc::Receiver<Chunk>,
     made: usize,
-    thread: JoinHandle<io::Result<()>>,
+    thread: JoinHandle<io::Result<Option<Hasher>>>,
 }
 
 impl Writer {
-    pub(crate) fn new(mut file: File) -> Writer {
+    /// What is written goes through the hasher as well.
+    pub(crate) fn new(mut file: File, mut hasher: Option<Hasher>) -> Writer {
         let (full, mut to_write) = mpsc::channel::<Chunk>(CHUNKS);
         let (written, empty) = mpsc::channel(CHUNKS);
         let thread = tokio::task::spawn_blocking(move || {
             while let Some(chunk) = to_write.blocking_recv() {
                 file.write_all(chunk.bytes())?;
+                if let Some(hasher) = &mut hasher {
+                    hasher.update(chunk.bytes());
+                }
                 // Nobody may want it any more; what was given is written all the same.
                 let _ = written.try_send(chunk);
             }
-            Ok(())
+            Ok(hasher)
         });
         Writer { full, empty, made: 0, thread }
     }
@@ -68,8 +74,8 @@ impl Writer {
         self.full.send(chunk).await.is_ok()
     }
 
-    /// Waits until all is written.
-    pub(crate) async fn finish(self) -> io::Result<()> {
+    /// Waits until all is written, and gives the hasher back.
+    pub(crate) async fn finish(self) -> io::Result<Option<Hasher>> {
         drop(self.full);
         self.thread.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
@@ -79,26 +85,32 @@ impl Writer {
 pub(crate) struct Reader {
     full: mpsc::Receiver<io::Result<Chunk>>,
     empty: mpsc::Sender<Chunk>,
+    thread: JoinHandle<Option<Hasher>>,
 }
 
 impl Reader {
-    pub(crate) fn new(mut file: impl Read + Send + 'static) -> Reader {
+    /// What is read goes through the hasher as well.
+    pub(crate) fn new(mut file: impl Read + Send + 'static, mut hasher: Option<Hasher>) -> Reader {
         let (read, full) = mpsc::channel(CHUNKS);
         let (empty, mut to_fill) = mpsc::channel(CHUNKS);
         for _ in 0..CHUNKS {
             // There is room for just so many.
             let _ = empty.try_send(Chunk::new());
         }
-        tokio::task::spawn_blocking(move || {
+        let thread = tokio::task::spawn_blocking(move || {
             while let Some(mut chunk) = to_fill.blocking_recv() {
                 let result = fill(&mut file, &mut chunk.buffer).map(|len| chunk.len = len);
                 let end = result.is_err() || chunk.len == 0;
+                if let (Ok(()), Some(hasher)) = (&result, &mut hasher) {
+                    hasher.update(chunk.bytes());
+                }
                 if read.blocking_send(result.map(|()| chunk)).is_err() || end {
-                    return;
+                    break;
                 }
             }
+            hasher
         });
-        Reader { full, empty }
+        Reader { full, empty, thread }
     }
 
     /// The next piece; an empty one at the end.
@@ -109,6 +121,12 @@ impl Reader {
     /// Gives a piece back.
     pub(crate) fn give_back(&mut self, chunk: Chunk) {
         let _ = self.empty.try_send(chunk);
+    }
+
+    /// Gives the hasher back, which has seen all that was read.
+    pub(crate) async fn finish(self) -> Option<Hasher> {
+        drop((self.full, self.empty));
+        self.thread.await.ok().flatten()
     }
 }
 

@@ -109,6 +109,12 @@ pub enum Error {
     /// The call makes no sense here or now; the text says why. Nothing was sent.
     #[error("{0}")]
     Usage(&'static str),
+    /// A file has arrived whole, and is not the one that was sent. It is not kept.
+    #[error("what has arrived is not what was sent: {what}")]
+    Mismatch {
+        /// By what that was seen: `SHA-256 is 2cf2... here and 9b71... at the server`.
+        what: String,
+    },
     /// A transfer of a whole file broke off and a part of it is kept, from which it can be resumed.
     #[error("{source} ({bytes} bytes are kept{})", kept.as_ref().map(|p| format!(" in {}", p.display())).unwrap_or_default())]
     Partial {
@@ -135,6 +141,7 @@ impl Error {
             | Error::Timeout { phase, .. }
             | Error::Transport { phase, .. } => Some(*phase),
             Error::Partial { source, .. } => source.phase(),
+            Error::Mismatch { .. } => Some(Phase::FinalReply),
             Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) => None,
         }
     }
@@ -159,7 +166,9 @@ impl Error {
             {
                 Blame::Timeout
             }
-            Error::Resolve { .. } | Error::Connect { .. } | Error::Transport { .. } => Blame::Transport,
+            Error::Resolve { .. } | Error::Connect { .. } | Error::Transport { .. } | Error::Mismatch { .. } => {
+                Blame::Transport
+            }
             Error::Tls { why: TlsError::NoAuthorities { .. } | TlsError::Name { .. }, .. } => Blame::Caller,
             Error::Tls { .. } => Blame::Peer,
             Error::Timeout { .. } => Blame::Timeout,

@@ -5,31 +5,57 @@ use std::path::Path;
 use std::task::Poll;
 use std::time::SystemTime;
 
+use jiff::Timestamp;
 use port21_proto::client::Phase;
-use port21_proto::parameters::Representation;
+use port21_proto::parameters::{Algorithm, Representation};
 use tokio::io::ReadBuf;
 
 use crate::client::Client;
+use crate::digest::{Hasher, Verified, Verify, Way, of_file};
 use crate::disk::Writer;
 use crate::download::DownloadStream;
 use crate::error::Error;
 use crate::file::{Progress, Transferred, local};
-use crate::part::Part;
+use crate::folder::Spot;
+use crate::part::{Keep, Part};
+use crate::rate::{Rate, pay};
 
 /// So many bytes of a part are fetched again and compared before it is gone on with: the server's file may be another
 /// one by now.
 const OVERLAP: u64 = 16 * 1024;
 
 /// How a file is fetched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct GetOptions {
     /// Go on from what an earlier attempt has left aside (`NAME.port21-part`), or, where nothing was left aside and
     /// the file itself is there and no longer than the server's, from the file's end. The last 16 KiB are fetched again
-    /// and compared; where they differ the server's file is another one, and is fetched from its beginning. Image type
-    /// only. One command more (SIZE).
+    /// and compared; where they differ the server's file is another one, and is fetched from its beginning, as it is where
+    /// the server's file was changed after the part was written. Image type only. Two commands more (SIZE, MDTM).
     pub resume: bool,
+    /// With `resume`: go on from what was left aside alone. For files that change in their midst, not only at their end.
+    pub parts_only: bool,
+    /// With `resume`: what was left aside is known to be of this very file, for it was left a moment ago. Its age is not
+    /// looked at then: the two clocks may differ.
+    pub own_part: bool,
     /// Give the file the server's modification time (MDTM). One command more.
     pub keep_time: bool,
+    /// How it is made sure that the file is whole. Default [`Verify::Cheaply`].
+    pub verify: Verify,
+    /// How fast it may be. Default: as fast as it goes.
+    pub rate: Option<Rate>,
+    /// The size that a listing has told: it is not asked for again.
+    pub known_size: Option<u64>,
+    /// The time that a listing has told, as exact as the file's is to be: it is not asked for again.
+    pub known_time: Option<Timestamp>,
+    /// A time that is less exact than the file's is to be: for where the server tells no better one.
+    pub rough_time: Option<Timestamp>,
+}
+
+/// What is known of the server's file.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) size: Option<u64>,
+    pub(crate) modified: Option<SystemTime>,
 }
 
 impl Client {
@@ -41,7 +67,8 @@ impl Client {
     /// Cancel safety: as for every call; what has come is left aside.
     ///
     /// # Errors
-    /// See [`Client`]; [`Error::Local`] for the local file; [`Error::Partial`] where a part was left aside.
+    /// See [`Client`]; [`Error::Local`] for the local file; [`Error::Partial`] where a part was left aside;
+    /// [`Error::Mismatch`] where what has come is not what the server has.
     pub async fn get_file(
         &mut self,
         remote: impl AsRef<[u8]>,
@@ -50,31 +77,152 @@ impl Client {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
         let remote = remote.as_ref();
+        let size = self.size_to_resume(remote, options).await?;
+        let part = Part::open(to, keep(options, size))?;
+        self.get_part(remote, part, size, options, progress).await
+    }
+
+    /// As [`Client::get_file`], into a place that is not to be left: a link there is replaced, and not followed.
+    pub(crate) async fn get_spot(
+        &mut self,
+        remote: &[u8],
+        to: &Spot,
+        options: &GetOptions,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Transferred, Error> {
+        let size = self.size_to_resume(remote, options).await?;
+        let part = Part::open_at(to, keep(options, size))?;
+        self.get_part(remote, part, size, options, progress).await
+    }
+
+    async fn size_to_resume(&mut self, remote: &[u8], options: &GetOptions) -> Result<Option<u64>, Error> {
         if options.resume && self.representation() == Representation::Ascii {
             return Err(Error::Usage("a transfer in the ASCII type cannot be resumed: use the image type"));
         }
-        let size = if options.resume { self.size_if_told(remote).await? } else { None };
-        let mut part = Part::open(to, size, options.resume)?;
-        let mut done = match self.fetch(remote, &mut part, size, progress).await {
+        match options.known_size {
+            None if options.resume => self.size_if_told(remote).await,
+            known => Ok(known),
+        }
+    }
+
+    async fn get_part(
+        &mut self,
+        remote: &[u8],
+        mut part: Part,
+        size: Option<u64>,
+        options: &GetOptions,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Transferred, Error> {
+        let resumes = part.len > OVERLAP && !part.moved && !options.own_part;
+        let modified = match options.known_time {
+            // Before the bytes: whoever changes the file meanwhile makes it newer than what is here.
+            None if options.keep_time || resumes => self.mtime_if_told(remote).await?,
+            known => known,
+        };
+        let modified = modified.or(options.rough_time);
+        let known = Known { size, modified: modified.map(SystemTime::from) };
+        if resumes && known.modified.is_some_and(|modified| modified > part.modified) {
+            part.start_anew()?;
+        }
+        let mut done = match self.fetch_verified(remote, &mut part, known, options, progress).await {
             Ok(done) => done,
             Err(error) => return Err(part.keep(error)),
         };
-        if options.keep_time
-            && let Ok(at) = self.mtime(remote).await
-        {
-            done.time_kept = part.set_modified(SystemTime::from(at));
+        if let Some(modified) = known.modified.filter(|_| options.keep_time) {
+            done.time_kept = part.set_modified(modified);
         }
         part.commit()?;
         Ok(done)
+    }
+
+    /// Fetches, and compares what has come with what the server has.
+    async fn fetch_verified(
+        &mut self,
+        remote: &[u8],
+        part: &mut Part,
+        known: Known,
+        options: &GetOptions,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Transferred, Error> {
+        let way = match options.verify {
+            Verify::Digest if !part.is_direct() && self.representation() == Representation::Image => {
+                self.digest_way().await?
+            }
+            _ => None,
+        };
+        loop {
+            let fetch = Fetch { known, rate: options.rate.as_ref(), hash: way.map(|way| way.algorithm) };
+            let (mut done, digest) = self.fetch(remote, part, &fetch, progress).await?;
+            if options.verify == Verify::Nothing || self.representation() == Representation::Ascii {
+                return Ok(done);
+            }
+            if done.verified.is_none() {
+                done.verified = self.check_size(remote, known.size, done.from + done.bytes).await?;
+            }
+            let Some(way) = way else { return Ok(done) };
+            match self.check_digest(remote, part, way, digest).await {
+                Ok(()) => {
+                    done.verified = Some(Verified::Digest(way.algorithm));
+                    return Ok(done);
+                }
+                Err(error) => {
+                    part.start_anew()?;
+                    part.began = false;
+                    // A part may have been one of another file.
+                    if !matches!(error, Error::Mismatch { .. }) || done.from == 0 {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether so many bytes are what the server has, where it tells; it is asked again where it has said something else
+    /// before.
+    pub(crate) async fn check_size(
+        &mut self,
+        remote: &[u8],
+        known: Option<u64>,
+        bytes: u64,
+    ) -> Result<Option<Verified>, Error> {
+        if known == Some(bytes) {
+            return Ok(Some(Verified::Size));
+        }
+        // There are servers that tell 0 of every file.
+        if known.is_none_or(|known| known == 0) {
+            return Ok(None);
+        }
+        match self.size_if_told(remote).await? {
+            Some(now) if now != bytes => {
+                let why = format!("{bytes} bytes have come of a file that has {now} at the server");
+                Err(Error::Protocol { phase: Phase::FinalReply, why })
+            }
+            now => Ok(now.map(|_| Verified::Size)),
+        }
+    }
+
+    async fn check_digest(
+        &mut self,
+        remote: &[u8],
+        part: &Part,
+        way: Way,
+        digest: Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let here = match digest {
+            Some(digest) => digest,
+            None => of_file(part.path(), &part.file, way.algorithm).await?,
+        };
+        let there = self.digest(remote, way).await?;
+        compare(way.algorithm, &here, &there)
     }
 
     async fn fetch(
         &mut self,
         remote: &[u8],
         part: &mut Part,
-        size: Option<u64>,
+        fetch: &Fetch<'_>,
         progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Transferred, Error> {
+    ) -> Result<(Transferred, Option<Vec<u8>>), Error> {
         if part.len <= OVERLAP {
             part.start_anew()?;
         } else {
@@ -83,7 +231,7 @@ impl Client {
             let mut stream = self.download(remote, from).await?;
             if same(&mut stream, &tail).await? {
                 part.began = true;
-                return save(stream, part, from, size, progress).await;
+                return save(stream, part, from, fetch, progress).await;
             }
             // Where that fails the download that follows begins the session anew.
             let _ = stream.abort().await;
@@ -91,9 +239,32 @@ impl Client {
         }
         let stream = self.download(remote, 0).await?;
         part.began = true;
-        let size = stream.size_hint().or(size);
-        save(stream, part, 0, size, progress).await
+        save(stream, part, 0, fetch, progress).await
     }
+}
+
+/// How the bytes are fetched.
+struct Fetch<'a> {
+    known: Known,
+    rate: Option<&'a Rate>,
+    hash: Option<Algorithm>,
+}
+
+fn keep(options: &GetOptions, size: Option<u64>) -> Keep {
+    match (options.resume, options.parts_only) {
+        (false, _) => Keep::Nothing,
+        (true, true) => Keep::Part,
+        (true, false) => Keep::PartOrShorter(size),
+    }
+}
+
+/// Fails where the digests differ.
+pub(crate) fn compare(algorithm: Algorithm, here: &[u8], there: &[u8]) -> Result<(), Error> {
+    if here == there {
+        return Ok(());
+    }
+    let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Err(Error::Mismatch { what: format!("{algorithm} is {} here and {} at the server", hex(here), hex(there)) })
 }
 
 /// Whether the next bytes are these.
@@ -110,33 +281,38 @@ async fn same(stream: &mut DownloadStream<'_>, tail: &[u8]) -> Result<bool, Erro
     Ok(again == tail)
 }
 
-/// Writes what comes behind what is there, and waits for the server's verdict.
+/// Writes what comes behind what is there, and waits for the server's verdict. The digest is that of what has come from
+/// the file's first byte on.
 async fn save(
     mut stream: DownloadStream<'_>,
     part: &mut Part,
     from: u64,
-    total: Option<u64>,
+    fetch: &Fetch<'_>,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Transferred, Error> {
+) -> Result<(Transferred, Option<Vec<u8>>), Error> {
     let failed = local(part.path());
-    let mut writer = Writer::new(part.file.try_clone().map_err(&failed)?);
+    let hasher = fetch.hash.filter(|_| from == 0).map(Hasher::new);
+    let total = if from == 0 { stream.size_hint().or(fetch.known.size) } else { fetch.known.size };
+    let mut writer = Writer::new(part.file.try_clone().map_err(&failed)?, hasher);
+    let at_once = fetch.rate.map_or(usize::MAX, Rate::at_once);
     let ended = loop {
         let mut chunk = writer.buffer().await;
-        let mut buf = ReadBuf::new(&mut chunk.buffer);
+        let room = chunk.buffer.len().min(at_once);
+        let mut buf = ReadBuf::new(chunk.buffer.get_mut(..room).unwrap_or_default());
         let read = poll_fn(|cx| poll_chunk(&mut stream, cx, &mut buf)).await;
         chunk.len = buf.filled().len();
-        let end = chunk.len == 0;
+        let (len, end) = (chunk.len, chunk.len == 0);
         // What came before a failure is kept as well.
         if !end && !writer.write(chunk).await {
             break Ok(());
         }
         progress(Progress { done: from + stream.received(), total });
         match read {
-            Ok(()) if !end => {}
+            Ok(()) if !end => pay(fetch.rate, len).await,
             result => break result,
         }
     };
-    writer.finish().await.map_err(&failed)?;
+    let hasher = writer.finish().await.map_err(&failed)?;
     ended?;
     let (bytes, announced) = (stream.received(), stream.size_hint());
     let reply = stream.finish().await?;
@@ -144,7 +320,9 @@ async fn save(
         let why = format!("the server announced {announced} bytes and sent {bytes}, but answered {reply}");
         return Err(Error::Protocol { phase: Phase::FinalReply, why });
     }
-    Ok(Transferred { bytes, from, reply, unique_name: None, time_kept: false })
+    let verified = (from == 0 && announced == Some(bytes)).then_some(Verified::Size);
+    let done = Transferred { bytes, from, reply, unique_name: None, time_kept: false, verified };
+    Ok((done, hasher.map(Hasher::finish)))
 }
 
 /// Fills the buffer with what there is, waiting only for its first byte.

@@ -23,7 +23,13 @@
 //! | `listing` | [`Entries`], [`Lines`]: directories as streams |
 //! | `download`, `upload` | [`DownloadStream`], [`UploadStream`]: files as byte streams |
 //! | `stream` | what both are made of: bytes in one direction, the control connection watched meanwhile |
-//! | `get`, `put` | whole files: resumed, with progress; `part`: kept aside until they are whole; `disk`: read and written |
+//! | `get`, `put` | whole files: resumed, verified, with progress; `part`: kept aside until they are whole; `disk`: read and written |
+//! | `digest`, `rate`, `retry` | [`Verify`]: digests on both sides; [`Rate`]: how fast; [`Retry`]: how often again |
+//! | `batch`, `mirror` | [`Batch`]: many files; [`Mirror`]: trees that are made the same; `watch`: what is told of both |
+//! | `crew`, `errand` | several sessions side by side, and the pieces of work that they share |
+//! | `tree`, `filter`, `zone` | [`Pattern`]s for paths, [`Filter`]s of names; how far a server's listings are from UTC |
+//! | `segments` | one file over several sessions |
+//! | `folder`, `ranges` | local directories that nothing leads out of; which bytes of a file are there |
 //! | `url` | [`Target`]: what an FTP URL names |
 //! | `connect` | from a name to a connection: [`Resolve`], [`Connector`], proxies, Happy Eyeballs |
 //! | `tls` | [`TlsSettings`], and TLS itself |
@@ -32,52 +38,75 @@
 //! | `sink` | [`EventSink`], [`Clock`]: what happens, for recordings and drawings |
 //! | `error` | [`Error`]: which phase, who erred, and the server's words |
 
+mod batch;
 mod builder;
 mod client;
 mod connect;
 mod control;
 mod credentials;
+mod crew;
 mod data;
+mod digest;
 mod directories;
 mod disk;
 mod download;
+mod errand;
 mod error;
 mod file;
+mod filter;
+mod folder;
 mod get;
 mod idle;
 mod link;
 mod listing;
 mod login;
+mod mirror;
 mod order;
 mod part;
 mod pool;
 mod put;
+mod ranges;
+mod rate;
+mod retry;
 mod security;
+mod segments;
 mod sink;
 mod stream;
 mod tls;
+mod tree;
 mod upload;
 mod url;
+mod watch;
 mod wire;
+mod zone;
 
+pub use batch::{Batch, BatchOptions};
 pub use builder::{Builder, IpFamily, Timeouts};
 pub use client::Client;
 pub use connect::{
     Attempt, BoxFuture, Connector, Destination, Dial, Direct, Family, Proxy, ProxyError, Resolve, Stream, Transport,
 };
 pub use credentials::Credentials;
+pub use crew::Parallel;
+pub use digest::{Verified, Verify};
 pub use download::DownloadStream;
 pub use error::Error;
 pub use file::{Progress, Transferred};
+pub use filter::{Filter, PatternError};
 pub use get::GetOptions;
 pub use listing::{Entries, Lines, Listed};
+pub use mirror::{Choose, Links, Mirror, MirrorOptions, Summary};
 pub use pool::{Pool, Pooled};
 pub use port21_proto::client::{Blame, DataMode, Features, LoginStep, Phase};
 pub use port21_proto::listing::ListOptions;
-pub use port21_proto::parameters::Representation;
+pub use port21_proto::parameters::{Algorithm, Representation};
 pub use port21_proto::{Reply, Secret};
 pub use put::PutOptions;
+pub use rate::Rate;
+pub use retry::Retry;
 pub use sink::{Clock, EventSink};
 pub use tls::{Authorities, Identity, Pin, TlsError, TlsMode, TlsSettings, TlsSettingsError, TlsVersion};
+pub use tree::{Pattern, is_pattern};
 pub use upload::{Upload, UploadStream};
 pub use url::{Target, UrlError};
+pub use watch::{Deed, Event, Item, Place, Watch};

@@ -14,11 +14,11 @@ use port21_proto::parameters::Direction;
 use port21_proto::path::PathArg;
 use tokio::io::ReadBuf;
 
-use crate::ListOptions;
 use crate::client::Client;
 use crate::error::Error;
 use crate::stream::Flow;
 use crate::tls::TlsError;
+use crate::{ListOptions, Reply};
 
 /// How much of a listing is read at once.
 const CHUNK: usize = 32 * 1024;
@@ -136,6 +136,11 @@ impl Entries<'_> {
     pub async fn next(&mut self) -> Option<Result<Listed, Error>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
+
+    /// The server's final reply, once the listing has ended well. Some say in it that not all is there.
+    pub fn farewell(&self) -> Option<&Reply> {
+        self.chunks.farewell.as_ref()
+    }
 }
 
 impl Stream for Entries<'_> {
@@ -247,6 +252,7 @@ struct Chunks<'a> {
     state: State,
     /// So many more bytes are read, and no further.
     left: u64,
+    farewell: Option<Reply>,
 }
 
 enum State {
@@ -263,7 +269,7 @@ enum Chunk<'a> {
 impl<'a> Chunks<'a> {
     fn new(flow: Flow<'a>) -> Chunks<'a> {
         let left = flow.client.settings.max_listing;
-        Chunks { flow, chunk: vec![0; CHUNK].into_boxed_slice(), state: State::Flowing, left }
+        Chunks { flow, chunk: vec![0; CHUNK].into_boxed_slice(), state: State::Flowing, left, farewell: None }
     }
 }
 
@@ -301,7 +307,14 @@ impl Chunks<'_> {
                 // What a listing should have been is told by nobody: a mirror could take what is absent for removed.
                 let (phase, why) = (Phase::Transfer, TlsError::Truncated);
                 let truncated = self.flow.is_truncated().then_some(Error::Tls { phase, why });
-                Poll::Ready(verdict.err().or(truncated).map(Err))
+                let failed = match verdict {
+                    Ok(reply) => {
+                        self.farewell = Some(reply);
+                        truncated
+                    }
+                    Err(error) => Some(error),
+                };
+                Poll::Ready(failed.map(Err))
             }
             State::Over => Poll::Ready(None),
         }

@@ -9,6 +9,7 @@ use port21_proto::client::Phase;
 use port21_proto::event::ConnectionId;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::builder::Builder;
@@ -203,11 +204,16 @@ impl Pool {
     /// a pool's clones and sessions is dropped, what is left is closed without a word.
     pub async fn close(&self) {
         let idle = std::mem::take(&mut self.shared.state().idle);
+        let mut ending = JoinSet::new();
         for Idle { client, .. } in idle {
-            let _slot = self.shared.slot(true);
-            // It is over either way.
-            let _ = client.quit().await;
+            let slot = self.shared.slot(true);
+            ending.spawn(async move {
+                let _slot = slot;
+                client.quit().await
+            });
         }
+        // They are over either way.
+        while ending.join_next().await.is_some() {}
     }
 }
 

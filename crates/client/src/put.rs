@@ -6,39 +6,70 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::path::Path;
 
 use jiff::Timestamp;
-use port21_proto::parameters::Representation;
+use port21_proto::client::Phase;
+use port21_proto::parameters::{Algorithm, Representation};
 
 use crate::client::Client;
+use crate::digest::{Hasher, Verified, Verify, Way, of_file, told_sha256};
 use crate::disk::Reader;
 use crate::error::Error;
 use crate::file::{PART, Progress, Transferred, local};
+use crate::get::compare;
+use crate::rate::{Rate, pay};
 use crate::upload::Upload;
 
-/// Beyond it offsets are not trusted to get anywhere.
+/// Beyond it offsets are not trusted to get anywhere: those of some servers have 31 or 32 bits, and would write over what
+/// is there. Its end such a server knows.
 const LARGE_OFFSET: u64 = i32::MAX as u64;
 
+/// Of a file that is no longer than this a digest is computed while it is sent, in case that the server tells one at its
+/// end: it costs some milliseconds. Of longer ones it is where the server has told one before.
+const LITTLE: u64 = 8 * 1024 * 1024;
+
 /// How a file is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct PutOptions {
-    /// Go on behind what the server has of it already (SIZE, then REST and STOR, or APPE where it has no REST). That
-    /// those bytes are the file's own is not checked. Image type only.
+    /// Go on behind what the server has of it already, of `NAME.port21-part` with `aside`, else of the file itself (SIZE,
+    /// then REST and STOR, or APPE where it has no REST). That those bytes are the file's own is checked by
+    /// [`Verify::Digest`] alone; a part that is older than the local file is not gone on with. Image type only.
     pub resume: bool,
-    /// Give the server's file the local modification time (MFMT). One command more.
+    /// With `resume` and `aside`: go on from what was left aside alone.
+    pub parts_only: bool,
+    /// With `resume`: what was left aside is known to be of this very file, for it was left a moment ago. Its age is not
+    /// looked at then: the two clocks may differ.
+    pub own_part: bool,
+    /// Give the server's file the local modification time (MFMT, or MDTM with a time). One command more.
     pub keep_time: bool,
     /// Where the bytes go, without `resume`. With [`Upload::From`] the local file is read from that byte on as well.
     pub how: Upload,
     /// Send to `NAME.port21-part` and rename when whole: for servers that show uploads before they are. Two commands
-    /// more, and the server must allow renaming.
+    /// more. To a server that takes no such name, or does not rename, the file is sent under its own; so it is to one that
+    /// says (CSID) that it is port21, which keeps uploads aside itself.
     pub aside: bool,
+    /// How it is made sure that the file has arrived whole. Default [`Verify::Cheaply`]: one command more (SIZE).
+    pub verify: Verify,
+    /// How fast it may be. Default: as fast as it goes.
+    pub rate: Option<Rate>,
 }
 
 /// What is sent.
-struct Source<'a> {
-    path: &'a Path,
-    file: File,
+pub(crate) struct Source<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) file: File,
+    total: Option<u64>,
+    modified: Option<Timestamp>,
+}
+
+/// Where a file goes, as far as that has come.
+struct Plan {
+    name: Vec<u8>,
+    how: Upload,
     /// The first byte to be sent.
     from: u64,
-    total: Option<u64>,
+    /// It is renamed when it is whole.
+    aside: bool,
+    /// What is behind an end that the server has may be appended.
+    resumes: bool,
 }
 
 impl Client {
@@ -47,7 +78,8 @@ impl Client {
     /// Cancel safety: as for every call; what the server keeps of the upload is its choice.
     ///
     /// # Errors
-    /// See [`Client`]; [`Error::Local`] for the local file; [`Error::Partial`] where the server may have a part.
+    /// See [`Client`]; [`Error::Local`] for the local file; [`Error::Partial`] where the server may have a part;
+    /// [`Error::Mismatch`] where what has arrived is not what was sent.
     pub async fn put_file(
         &mut self,
         from: &Path,
@@ -55,73 +87,193 @@ impl Client {
         options: &PutOptions,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
-        let remote = remote.as_ref();
+        let file = open(from).await.map_err(local(from))?;
+        let source = Source::new(from, file)?;
+        self.put_source(&source, remote.as_ref(), options, progress).await
+    }
+
+    /// As [`Client::put_file`], of a file that is open.
+    pub(crate) async fn put_source(
+        &mut self,
+        source: &Source<'_>,
+        remote: &[u8],
+        options: &PutOptions,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Transferred, Error> {
         if options.resume && self.representation() == Representation::Ascii {
             return Err(Error::Usage("a transfer in the ASCII type cannot be resumed: use the image type"));
         }
         if options.aside && options.how != Upload::Whole {
             return Err(Error::Usage("only a whole file can be sent aside and renamed"));
         }
-        let file = open(from).await.map_err(local(from))?;
-        let facts = file.metadata().map_err(local(from))?;
-        if facts.is_dir() {
-            return Err(local(from)(io::ErrorKind::IsADirectory.into()));
-        }
-        let aside = [remote, PART.as_bytes()].concat();
-        let name = if options.aside { aside.as_slice() } else { remote };
-        let there = if options.resume { self.size_if_told(name).await?.unwrap_or(0) } else { 0 };
-        if there > facts.len() {
-            return Err(Error::Usage("the server's file is longer than the local one: it cannot be gone on with"));
-        }
-        let how = match options.how {
-            // A server whose offsets have 31 or 32 bits would write over what is there; its end it knows.
-            Upload::Whole if there > LARGE_OFFSET => Upload::Append,
-            Upload::Whole if there > 0 => Upload::From(there),
-            how => how,
-        };
-        let first = if let Upload::From(first) = how { first } else { 0 };
-        let first = if how == Upload::Append && options.how == Upload::Whole { there } else { first };
-        let source = Source { path: from, file, from: first, total: facts.is_file().then_some(facts.len()) };
-        let mut done = match self.send(&source, name, how, progress).await {
-            // A server without REST: what is behind its end can be appended all the same.
-            Err(Error::Refused { verb: "REST", .. }) if options.resume => {
-                self.send(&source, name, Upload::Append, progress).await?
+        let aside = options.aside && !self.habits.no_renaming && !self.keeps_uploads_aside().await?;
+        let mut plan = self.plan(source, remote, options, aside).await?;
+        let mut done = match self.send_verified(source, &plan, options, progress).await {
+            // It may take none but certain names.
+            Err(Error::Refused { phase, reply, .. })
+                if plan.aside && phase != Phase::FinalReply && matches!(reply.code().number(), 550 | 553) =>
+            {
+                plan = self.plan(source, remote, options, false).await?;
+                self.send_verified(source, &plan, options, progress).await?
             }
             result => result?,
         };
-        if options.aside {
-            done.reply = self.rename(name, remote).await?;
+        if plan.aside {
+            match self.rename_over(&plan.name, remote).await {
+                Ok(reply) => done.reply = reply,
+                Err(Error::Refused { .. }) => {
+                    self.habits.no_renaming = true;
+                    let _ = self.remove(&plan.name).await;
+                    plan = self.plan(source, remote, &PutOptions::default(), false).await?;
+                    done = self.send_verified(source, &plan, options, progress).await?;
+                }
+                Err(error) => return Err(partial(done.from + done.bytes, error)),
+            }
         }
-        if options.keep_time
-            && let Ok(modified) = facts.modified()
-            && let Ok(modified) = Timestamp::try_from(modified)
-        {
-            let name = done.unique_name.as_deref().unwrap_or(remote);
-            done.time_kept = self.set_mtime(name, modified).await.is_ok();
+        if let Some(modified) = source.modified.filter(|_| options.keep_time) {
+            let name = done.unique_name.clone().unwrap_or_else(|| remote.to_vec());
+            done.time_kept = self.keep_mtime(&name, modified).await?;
         }
         Ok(done)
     }
 
-    async fn send(
+    /// Where the bytes are to go, and from which one on.
+    async fn plan(
+        &mut self,
+        source: &Source<'_>,
+        remote: &[u8],
+        options: &PutOptions,
+        aside: bool,
+    ) -> Result<Plan, Error> {
+        let part = [remote, PART.as_bytes()].concat();
+        if options.resume && aside {
+            let there = self.size_if_told(&part).await?.unwrap_or(0);
+            let fits = there > 0 && source.total.is_some_and(|total| there <= total);
+            if fits && (options.own_part || !self.is_older(&part, source).await?) {
+                return Ok(Plan::behind(there, part, aside));
+            }
+        }
+        if options.resume && !(aside && options.parts_only) {
+            let there = self.size_if_told(remote).await?.unwrap_or(0);
+            if source.total.is_some_and(|total| there > total) {
+                return Err(Error::Usage("the server's file is longer than the local one: it cannot be gone on with"));
+            }
+            if there > 0 {
+                return Ok(Plan::behind(there, remote.to_vec(), false));
+            }
+        }
+        let how = options.how;
+        let from = if let Upload::From(from) = how { from } else { 0 };
+        let name = if aside { part } else { remote.to_vec() };
+        Ok(Plan { name, how, from, aside, resumes: false })
+    }
+
+    /// Whether the server's part was written before the local file was: it is one of another file.
+    async fn is_older(&mut self, part: &[u8], source: &Source<'_>) -> Result<bool, Error> {
+        let Some(here) = source.modified else { return Ok(false) };
+        Ok(self.mtime_if_told(part).await?.is_some_and(|there| there.as_second() < here.as_second()))
+    }
+
+    /// Gives a file another name, in place of what has it. Not all servers replace a file so: it is removed then.
+    async fn rename_over(&mut self, from: &[u8], to: &[u8]) -> Result<port21_proto::Reply, Error> {
+        match self.rename(from, to).await {
+            Err(refused @ Error::Refused { verb: "RNTO", .. }) => match self.remove(to).await {
+                Ok(_) => self.rename(from, to).await,
+                Err(Error::Refused { .. }) => Err(refused),
+                Err(error) => Err(error),
+            },
+            result => result,
+        }
+    }
+
+    /// Sends, and compares what has arrived with what was sent.
+    async fn send_verified(
+        &mut self,
+        source: &Source<'_>,
+        plan: &Plan,
+        options: &PutOptions,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Transferred, Error> {
+        let is_whole = plan.how == Upload::Whole || plan.resumes;
+        let can_verify =
+            options.verify != Verify::Nothing && is_whole && self.representation() == Representation::Image;
+        let way = match options.verify {
+            Verify::Digest if can_verify => self.digest_way().await?,
+            _ => None,
+        };
+        let little = self.habits.tells_sha256 || source.total.is_some_and(|total| total <= LITTLE);
+        let hash = match way {
+            Some(way) => Some(way.algorithm),
+            None => (can_verify && little).then_some(Algorithm::Sha256),
+        };
+        let rate = options.rate.as_ref();
+        let (mut done, digest) = match self.send(source, plan, hash, rate, progress).await {
+            // A server without REST: what is behind its end can be appended all the same.
+            Err(Error::Refused { verb: "REST", .. }) if plan.resumes => {
+                let append = Plan { name: plan.name.clone(), how: Upload::Append, ..*plan };
+                self.send(source, &append, hash, rate, progress).await?
+            }
+            result => result?,
+        };
+        if can_verify {
+            let sent = Sent { bytes: done.from + done.bytes, digest };
+            done.verified = self.check(source, &plan.name, way, sent, done.reply.text()).await?;
+        }
+        Ok(done)
+    }
+
+    /// Compares what the server has with what was sent.
+    async fn check(
         &mut self,
         source: &Source<'_>,
         name: &[u8],
-        how: Upload,
-        progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Transferred, Error> {
-        let failed = local(source.path);
-        let mut file = source.file.try_clone().map_err(&failed)?;
-        if source.from > 0 {
-            file.seek(SeekFrom::Start(source.from)).map_err(&failed)?;
+        way: Option<Way>,
+        sent: Sent,
+        farewell: &[u8],
+    ) -> Result<Option<Verified>, Error> {
+        if let Some(told) = told_sha256(farewell) {
+            self.habits.tells_sha256 = true;
+            if let Some(digest) = sent.digest.as_ref().filter(|digest| digest.len() == told.len()) {
+                compare(Algorithm::Sha256, digest, &told)?;
+                return Ok(Some(Verified::Digest(Algorithm::Sha256)));
+            }
         }
-        let mut stream = self.upload(name, how).await?;
-        let mut reader = Reader::new(file);
-        let mut done = source.from;
-        let partial = |bytes: u64, error| match error {
-            Error::Refused { .. } => error,
-            error if bytes == 0 => error,
-            error => Error::Partial { bytes: source.from + bytes, kept: None, source: Box::new(error) },
-        };
+        if let Some(way) = way {
+            let here = match sent.digest {
+                Some(digest) => digest,
+                None => of_file(source.path, &source.file, way.algorithm).await?,
+            };
+            compare(way.algorithm, &here, &self.digest(name, way).await?)?;
+            return Ok(Some(Verified::Digest(way.algorithm)));
+        }
+        match self.size_if_told(name).await? {
+            Some(there) if there != sent.bytes => {
+                let why = format!("{} bytes were sent, and the server has {there}", sent.bytes);
+                Err(partial(there, Error::Protocol { phase: Phase::FinalReply, why }))
+            }
+            there => Ok(there.map(|_| Verified::Size)),
+        }
+    }
+
+    /// Sends what is to go. The digest is that of a file that was sent from its first byte on.
+    async fn send(
+        &mut self,
+        source: &Source<'_>,
+        plan: &Plan,
+        hash: Option<Algorithm>,
+        rate: Option<&Rate>,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(Transferred, Option<Vec<u8>>), Error> {
+        let (failed, from) = (local(source.path), plan.from);
+        let mut file = source.file.try_clone().map_err(&failed)?;
+        if source.total.is_some() {
+            file.seek(SeekFrom::Start(from)).map_err(&failed)?;
+        }
+        let mut stream = self.upload(&plan.name, plan.how).await?;
+        let mut reader = Reader::new(file, hash.filter(|_| from == 0).map(Hasher::new));
+        let mut done = from;
+        let at_once = rate.map_or(usize::MAX, Rate::at_once);
+        let partial = |bytes: u64, error| if bytes == 0 { error } else { partial(from + bytes, error) };
         loop {
             let chunk = match reader.next().await {
                 Ok(chunk) => chunk,
@@ -137,20 +289,60 @@ impl Client {
             }
             let mut rest = chunk.bytes();
             while !rest.is_empty() {
-                let written = match poll_fn(|cx| stream.poll_bytes(cx, rest)).await {
+                let some = rest.get(..at_once).unwrap_or(rest);
+                let written = match poll_fn(|cx| stream.poll_bytes(cx, some)).await {
                     Ok(written) => written,
                     Err(error) => return Err(partial(stream.sent(), error)),
                 };
                 rest = rest.get(written..).unwrap_or_default();
+                if rate.is_some() {
+                    progress(Progress { done: done + (chunk.len - rest.len()) as u64, total: source.total });
+                    pay(rate, written).await;
+                }
             }
             done += chunk.len as u64;
             reader.give_back(chunk);
             progress(Progress { done, total: source.total });
         }
+        let hasher = reader.finish().await;
         let unique_name = stream.unique_name().map(<[u8]>::to_vec);
         let sent = stream.sent();
         let reply = stream.finish().await.map_err(|error| partial(sent, error))?;
-        Ok(Transferred { bytes: sent, from: source.from, reply, unique_name, time_kept: false })
+        let done = Transferred { bytes: sent, from, reply, unique_name, time_kept: false, verified: None };
+        Ok((done, hasher.map(Hasher::finish)))
+    }
+}
+
+impl Plan {
+    /// What is behind so many bytes that the server has.
+    fn behind(there: u64, name: Vec<u8>, aside: bool) -> Plan {
+        let how = if there > LARGE_OFFSET { Upload::Append } else { Upload::From(there) };
+        Plan { name, how, from: there, aside, resumes: true }
+    }
+}
+
+/// What has gone.
+struct Sent {
+    bytes: u64,
+    digest: Option<Vec<u8>>,
+}
+
+/// The server may have so many bytes of it.
+fn partial(bytes: u64, error: Error) -> Error {
+    match error {
+        error @ (Error::Refused { .. } | Error::Partial { .. }) => error,
+        error => Error::Partial { bytes, kept: None, source: Box::new(error) },
+    }
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(path: &'a Path, file: File) -> Result<Source<'a>, Error> {
+        let facts = file.metadata().map_err(local(path))?;
+        if facts.is_dir() {
+            return Err(local(path)(io::ErrorKind::IsADirectory.into()));
+        }
+        let modified = facts.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+        Ok(Source { path, file, total: facts.is_file().then_some(facts.len()), modified })
     }
 }
 

@@ -75,7 +75,12 @@ impl Target {
                 account: None,
             }),
         };
-        let (path, kind) = split_type(url.path());
+        // In an FTP URL a `?` begins no query (RFC 1738 section 3.2): it is part of a name.
+        let whole = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let (path, kind) = split_type(&whole);
         let (representation, listing) = match kind.map(str::to_ascii_lowercase).as_deref() {
             None => (None, false),
             Some("a") => (Some(Representation::Ascii), false),
@@ -151,6 +156,7 @@ mod tests {
             ("ftp://h//a/b", "/a/b", false),
             ("ftp://h/a%20b%3Fc", "a b?c", false),
             ("ftp://h/a;b", "a;b", false),
+            ("ftp://h/a?b*", "a?b*", false),
             ("ftp://h/100%", "100%", false),
         ] {
             let target = target(url);

@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use port21_client::{Pin, TlsVersion};
+use port21_client::{Parallel, Pin, TlsVersion};
 
-use crate::units::parse_duration;
+use crate::units::{Size, parse_duration};
 
 /// How to reach the server and how to speak to it: the same for every client command.
 #[derive(Clone, Debug, Args)]
@@ -61,9 +61,11 @@ pub(crate) struct ConnectArgs {
     /// phase, from 15s to connect to 5m for the last reply.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Try again this many times after a connection failed or broke; transfers go on where they stopped.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) retry: u32,
+    /// Try again this many times in a row when a connection fails or breaks, after longer and longer waits; transfers go on
+    /// where they stopped, and one that got further begins to count anew. Default: 6 for get, put and mirror once they have
+    /// been connected, else 0.
+    #[arg(long, value_name = "N")]
+    pub(crate) retry: Option<u32>,
     /// Send no FEAT and SYST, and no TYPE from the console unless told: only what was asked for.
     #[arg(long)]
     pub(crate) no_probe: bool,
@@ -139,48 +141,170 @@ pub(crate) struct CatArgs {
     pub(crate) connect: ConnectArgs,
 }
 
+/// How files are transferred: the same for `get`, `put` and `mirror`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Transfer")]
+pub(crate) struct TransferArgs {
+    /// At most so many bytes a second, such as 500KiB, over all that is transferred at once.
+    #[arg(long, alias = "rate", value_name = "RATE")]
+    pub(crate) limit_rate: Option<Size>,
+    /// How it is made sure that files are whole: by a digest of theirs (HASH, XSHA256 and their like) where the server has
+    /// one, which it then reads them once more for; by their size; or not at all. Default: size, and the digest that some
+    /// servers tell of an upload. Without a word: digest.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "digest")]
+    pub(crate) verify: Option<VerifyBy>,
+    /// Do not keep the times of files.
+    #[arg(long)]
+    pub(crate) no_times: bool,
+    /// Tell each result as one JSON object a line, and every second how far it has come.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// By what files are found to be whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VerifyBy {
+    /// Their digest, else their size.
+    Digest,
+    /// Their size.
+    Size,
+    /// The server's word alone.
+    None,
+}
+
 /// Arguments of `get`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A download grows as NAME.port21-part and becomes NAME when it is whole: a file of that name is then replaced, and stays as it was \
-where the download fails. What an interrupted download leaves is continued by -c.")]
+where the download fails. What an interrupted download leaves is continued by -c.
+
+*, ? and [a-z] in a URL stand for the names that the server lists there; quote such a URL, or the shell takes it for a pattern of \
+local names. Where no name matches, the URL is taken as it is.")]
 pub(crate) struct GetArgs {
-    /// Files.
+    /// Files, or patterns for them; with -r directories.
     #[arg(value_name = "URL", required = true)]
     pub(crate) urls: Vec<String>,
     /// Write to this file or into this directory; `-` is standard output.
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    /// Continue NAME.port21-part, or a NAME that is shorter than the server's file.
+    /// Directories as well, and all that is in them. Symbolic links are left out: see mirror.
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Continue NAME.port21-part, or a NAME that is shorter than the server's file; with -r, leave files that are the same.
     #[arg(short = 'c', long = "continue")]
     pub(crate) resume: bool,
     /// Leave files alone that are there already.
-    #[arg(short, long, conflicts_with = "resume")]
+    #[arg(short, long, conflicts_with_all = ["resume", "recursive"])]
     pub(crate) no_clobber: bool,
-    /// Tell each result as one JSON object a line.
+    /// Take *, ? and [ in a URL as they are.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) no_glob: bool,
+    /// Fetch so many files at once, over a connection each; auto: as many as the way to the server is long.
+    #[arg(long, value_name = "N|auto", value_parser = parse_parallel, default_value = "1")]
+    pub(crate) parallel: Parallel,
+    /// Fetch each large file in so many segments at once, over a connection each.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(crate) segments: u8,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
 }
 
 /// Arguments of `put`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+An upload grows as NAME.port21-part at the server and is renamed to NAME when it is whole. A server that takes no such name, or \
+renames nothing, is sent NAME itself.")]
 pub(crate) struct PutArgs {
-    /// Local files; `-` is standard input.
+    /// Local files, or patterns for them that the shell has left; `-` is standard input; with -r directories.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Where they go: a directory with `/` at its end, or the new name of a single file.
     #[arg(value_name = "URL")]
     pub(crate) url: String,
-    /// Send only what the server's file does not have yet: it is taken for the beginning of ours.
+    /// Directories as well, and all that is in them. Symbolic links are left out: see mirror.
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Send only what the server's file does not have yet: it is taken for the beginning of ours; with -r, leave files that are
+    /// the same.
     #[arg(short = 'c', long = "continue")]
     pub(crate) resume: bool,
-    /// Tell each result as one JSON object a line.
+    /// Send files under their own names from the beginning on.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) direct: bool,
+    /// Send so many files at once, over a connection each; auto: as many as the way to the server is long.
+    #[arg(long, value_name = "N|auto", value_parser = parse_parallel, default_value = "1")]
+    pub(crate) parallel: Parallel,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+}
+
+/// Arguments of `mirror`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Files whose size or time differs are transferred, take their names when they are whole, and keep their times: a second run has \
+nothing to do, and one after an interruption does what is left.
+
+Patterns: * and ? stand for what is between two /, ** for any number of directories. One without a / is for the last part of a \
+path, one with a / for the whole path from the tree's root, one that ends with / for directories alone. What they leave out is \
+not removed by --delete.")]
+pub(crate) struct MirrorArgs {
+    /// The source: a directory of a server, or one of here.
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+    /// The target: the other of the two.
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+    /// To the server, in whichever order the two are given.
+    #[arg(short = 'R', long)]
+    pub(crate) reverse: bool,
+    /// Remove from the target what the source does not have. Nothing is removed where a listing of the source is not whole, or
+    /// the source is empty.
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// Change nothing, and tell what would be done.
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Files that match this pattern, and no others. Repeatable.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) include: Vec<String>,
+    /// Nothing that matches this pattern. Repeatable.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+    /// Of the files that are in the target already, those that are newer in the source, and no others.
+    #[arg(long, conflicts_with = "checksum")]
+    pub(crate) newer: bool,
+    /// Compare by size and digest, not by time: both sides read every file.
+    #[arg(long)]
+    pub(crate) checksum: bool,
+    /// What becomes of symbolic links: left out; made anew, where they stay within the tree (downloads alone); or the file that
+    /// they lead to.
+    #[arg(long, value_name = "HOW", value_enum, default_value = "skip")]
+    pub(crate) links: LinksAs,
+    /// Send files under their own names from the beginning on.
+    #[arg(long)]
+    pub(crate) direct: bool,
+    /// Transfer so many files at once, over a connection each; auto: as many as the way to the server is long.
+    #[arg(long, value_name = "N|auto", value_parser = parse_parallel, default_value = "auto")]
+    pub(crate) parallel: Parallel,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+/// What becomes of symbolic links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LinksAs {
+    /// They are left out.
+    Skip,
+    /// They become links.
+    Keep,
+    /// They become the files that they lead to.
+    Follow,
 }
 
 /// Arguments of `mkdir`.
@@ -234,6 +358,17 @@ pub(crate) struct StatArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+}
+
+/// A number, or `auto`.
+fn parse_parallel(text: &str) -> Result<Parallel, String> {
+    match text {
+        "auto" => Ok(Parallel::Auto),
+        text => match text.parse() {
+            Ok(sessions @ 1..=64) => Ok(Parallel::Sessions(sessions)),
+            _ => Err("a number from 1 to 64, or auto".to_owned()),
+        },
+    }
 }
 
 /// `1.2`, `1.3`.
@@ -296,9 +431,27 @@ mod tests {
             panic!()
         };
         assert!(get.resume && get.connect.ipv4 && !get.connect.active);
-        assert_eq!((get.urls.len(), get.connect.retry), (2, 3));
+        assert_eq!((get.urls.len(), get.connect.retry, get.parallel), (2, Some(3), Parallel::Sessions(1)));
         assert_eq!(get.connect.timeout, Some(Duration::from_secs(5)));
-        for bad in ["get", "get -4 -6 ftp://h/", "get -c -n ftp://h/", "put a", "ls -1 --json ftp://h/"] {
+        for bad in
+            ["get", "get -4 -6 ftp://h/", "get -c -n ftp://h/", "put a", "ls -1 --json ftp://h/", "mirror ftp://h/"]
+        {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_of_transfers() {
+        let line = "mirror -n --verify --limit-rate 1MiB --parallel 4 --exclude *.o --exclude .git/ ftp://h/ here";
+        let Ok(Command::Mirror(mirror)) = parse(line) else { panic!() };
+        assert!(mirror.dry_run && mirror.exclude == ["*.o", ".git/"] && mirror.parallel == Parallel::Sessions(4));
+        assert_eq!(mirror.transfer.limit_rate, Some(Size(1 << 20)));
+        assert_eq!(mirror.transfer.verify, Some(VerifyBy::Digest));
+        let Ok(Command::Mirror(mirror)) = parse("mirror --verify=size ftp://h/ here") else { panic!() };
+        assert_eq!((mirror.transfer.verify, mirror.parallel), (Some(VerifyBy::Size), Parallel::Auto));
+        for bad in
+            ["get --segments 0 h/x", "get --parallel 0 h/x", "mirror --newer --checksum h/ x", "get --limit-rate x h/x"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -49,10 +49,12 @@ pub(crate) enum Command {
     Ls(client::LsArgs),
     /// Write files to standard output.
     Cat(client::CatArgs),
-    /// Download files.
-    Get(client::GetArgs),
-    /// Upload files.
-    Put(client::PutArgs),
+    /// Download files, several at once, or each in segments; with -r directories.
+    Get(Box<client::GetArgs>),
+    /// Upload files; with -r directories.
+    Put(Box<client::PutArgs>),
+    /// Make a directory here what one of a server is, or the other way round, and transfer only what differs.
+    Mirror(Box<client::MirrorArgs>),
     /// Make directories.
     Mkdir(client::MkdirArgs),
     /// Remove files; with -r directories and all that is in them.

@@ -1,106 +1,221 @@
-//! `port21 get`: files from a server, whole or not at all.
+//! `port21 get`: files from a server, whole or not at all; several at once, in segments, or trees of them.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use port21_client::{Error, GetOptions};
-use serde_json::json;
+use port21_client::{Batch, Choose, Client, Error, Mirror, MirrorOptions, Pattern};
 
 use super::cat::to_stdout;
-use super::{Outcome, places, remote};
+use super::teller::Teller;
+use super::{Outcome, batch_options, places, remote};
 use crate::args::client::GetArgs;
 use crate::exit::{Exit, Fault};
-use crate::progress::Meter;
-use crate::remote::{Place, Remote, pause};
-use crate::units::show_size;
+use crate::remote::{Place, Remote};
 
 pub(super) async fn run(args: &GetArgs) -> anyhow::Result<Exit> {
     let places = places(&args.urls)?;
-    let targets = places.iter().map(|place| local_name(place, args)).collect::<anyhow::Result<Vec<_>>>()?;
-    if let (Some(Some(to)), true) = (targets.first(), places.len() > 1)
-        && targets.iter().flatten().filter(|other| *other == to).count() > 1
-    {
-        let to = to.display();
-        bail!(Fault::usage(format!("several files would all become {to}: name a directory with -o DIR/")));
-    }
     let mut remote = remote(&args.connect)?;
     let mut outcome = Outcome::new();
-    for (place, local) in places.iter().zip(&targets) {
-        let done = match local {
-            Some(local) => get(&mut remote, place, local, args).await,
-            None => {
-                async {
-                    let client = remote.session(place, &format!("get {place}")).await?;
-                    to_stdout(client, place).await.with_context(|| place.to_string()).map(drop)
-                }
-                .await
-            }
-        };
-        outcome.add(done);
+    if args.output.as_ref().is_some_and(|output| output.as_os_str() == "-") {
+        for place in &places {
+            named(place)?;
+        }
+        for place in &places {
+            outcome.add(write_out(&mut remote, place).await);
+        }
+        remote.end().await;
+        return Ok(outcome.0);
+    }
+    let several = places.len() > 1 || places.iter().any(|place| pattern(place, args).is_some());
+    for place in &places {
+        if !args.recursive {
+            named(place)?;
+        }
+    }
+    refuse_one_name_for_many(&places, args, several)?;
+    // Neighbours that are of one session are fetched in one go.
+    for group in places.chunk_by(|a, b| a.is_same_session(b)) {
+        outcome.add_exit(fetch(&mut remote, group, several, args).await);
     }
     remote.end().await;
     Ok(outcome.0)
 }
 
-/// Where a file goes; nothing for standard output.
-fn local_name(place: &Place, args: &GetArgs) -> anyhow::Result<Option<PathBuf>> {
-    if place.target.directory {
-        bail!(Fault::usage(format!("{place} names a directory: get fetches files, ls lists directories")));
-    }
-    let Some(name) = place.file_name() else {
-        bail!(Fault::usage(format!("{place} names no file")));
-    };
-    let name = Path::new(OsStr::from_bytes(name));
-    Ok(match &args.output {
-        None => Some(name.to_owned()),
-        Some(output) if output.as_os_str() == "-" => None,
-        Some(output) if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") => Some(output.join(name)),
-        Some(output) => Some(output.clone()),
-    })
+async fn write_out(remote: &mut Remote<'_>, place: &Place) -> anyhow::Result<()> {
+    let client = remote.session(place, &format!("get {place}")).await?;
+    to_stdout(client, place).await.with_context(|| place.to_string()).map(drop)
 }
 
-async fn get(remote: &mut Remote<'_>, place: &Place, local: &Path, args: &GetArgs) -> anyhow::Result<()> {
-    if args.no_clobber && local.symlink_metadata().is_ok() {
-        tracing::warn!("{} is there already", local.display());
-        return Ok(());
-    }
-    let begun = Instant::now();
-    let mut options = GetOptions { resume: args.resume, keep_time: !args.connect.no_probe };
-    for attempt in 0.. {
-        let client = remote.session(place, &format!("get {place}")).await?;
-        let mut meter = Meter::new(local.as_os_str().as_bytes());
-        let done = client.get_file(place.path(), local, &options, &mut |progress| meter.update(progress)).await;
-        drop(meter);
-        match done {
-            Ok(done) => {
-                let seconds = begun.elapsed().as_secs_f64();
-                if args.json {
-                    let result = json!({
-                        "url": place.to_string(), "file": local.to_string_lossy(), "bytes": done.bytes,
-                        "from": done.from, "seconds": seconds,
-                    });
-                    writeln!(std::io::stdout(), "{result}").context("cannot write to standard output")?;
-                } else {
-                    tracing::info!("{}: {} in {seconds:.2} s", local.display(), show_size(done.bytes));
-                }
-                return Ok(());
-            }
-            Err(error) if attempt < args.connect.retry && is_worth_a_retry(&error) => {
-                // Only what this run has left aside is known to belong to this file.
-                options.resume |= matches!(error, Error::Partial { .. });
-                pause(attempt, &error.to_string()).await;
-            }
-            Err(error) => return Err(error).with_context(|| place.to_string()),
+/// Several files may have one name here only in a directory, and only where they are not called the same.
+fn refuse_one_name_for_many(places: &[Place], args: &GetArgs, several: bool) -> anyhow::Result<()> {
+    let mut taken = HashSet::new();
+    for place in places.iter().filter(|place| pattern(place, args).is_none()) {
+        let target = local_name(args, place.file_name().unwrap_or_default(), false);
+        if !taken.insert(target.clone()) {
+            let to = target.display();
+            bail!(Fault::usage(format!("several files would all become {to}: name a directory with -o DIR/")));
         }
+    }
+    if let Some(output) = args.output.as_ref().filter(|output| several && !is_directory(output) && taken.is_empty()) {
+        let to = output.display();
+        bail!(Fault::usage(format!("several files would all become {to}: name a directory with -o DIR/")));
     }
     Ok(())
 }
 
-/// Whether the network may be to blame, and not the file or the user.
-pub(super) fn is_worth_a_retry(error: &Error) -> bool {
-    matches!(Exit::of_client(error), Exit::Connect | Exit::Interrupted)
+/// Fetches what is of one session.
+async fn fetch(remote: &mut Remote<'_>, group: &[Place], several: bool, args: &GetArgs) -> anyhow::Result<Exit> {
+    let Some(first) = group.first() else { return Ok(Exit::Done) };
+    let urls: Vec<String> = group.iter().map(Place::to_string).collect();
+    let mut found = Vec::new();
+    let mut outcome = Outcome::new();
+    for place in group {
+        match pattern(place, args) {
+            None if !args.recursive => found.push(Found::file(place.path())),
+            pattern => {
+                let client = remote.session(place, &format!("get {place}")).await?;
+                match look(client, place, pattern, args).await.with_context(|| place.to_string()) {
+                    Ok(all) => found.extend(all),
+                    Err(error) => outcome.add(Err(error)),
+                }
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(outcome.0);
+    }
+    let settings = remote.settings(first, &format!("get {}", urls.join(" "))).await?;
+    let teller = Arc::new(Teller::new(first, args.transfer.json, false, false));
+    let mut options = batch_options(&args.transfer, &args.connect, args.parallel, remote.is_recorded())?;
+    options.resume = args.resume;
+    options.segments = if remote.is_recorded() { 1 } else { args.segments.into() };
+    let mut batch = Batch::new(settings.clone(), options.clone(), teller.clone());
+    let mut taken = HashSet::new();
+    let (files, directories): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| !found.is_directory);
+    for file in files {
+        let local = local_name(args, &file.name, false);
+        if args.no_clobber && local.symlink_metadata().is_ok() {
+            tracing::warn!("{} is there already", local.display());
+        } else if taken.insert(local.clone()) {
+            batch.get(file.path, local, file.size);
+        } else {
+            let url = first.url_of(&file.path);
+            let text = format!("{url}: another file was to become {} already", local.display());
+            outcome.add(Err(Fault::usage(text).into()));
+        }
+    }
+    if !batch.is_empty() {
+        batch.run().await.with_context(|| first.to_string())?;
+    }
+    let choose = if args.resume { Choose::Changed } else { Choose::All };
+    for directory in directories {
+        let into = local_name(args, &directory.name, several || args.output.as_ref().is_none_or(|o| is_directory(o)));
+        let mirror_options = MirrorOptions { choose, ..MirrorOptions::default() };
+        let mirror = Mirror::new(settings.clone(), options.clone(), mirror_options, teller.clone());
+        outcome.add(mirror.down(&directory.path, &into).await.map(drop).with_context(|| first.url_of(&directory.path)));
+    }
+    outcome.add_exit(Ok(teller.exit()));
+    Ok(outcome.0)
+}
+
+/// Something on the server that is to be fetched.
+struct Found {
+    path: Vec<u8>,
+    name: Vec<u8>,
+    size: Option<u64>,
+    is_directory: bool,
+}
+
+impl Found {
+    fn file(path: &[u8]) -> Found {
+        let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default().to_vec();
+        Found { path: path.to_vec(), name, size: None, is_directory: false }
+    }
+}
+
+/// What a pattern stands for; or, with -r, whether it is a file or a directory.
+async fn look(
+    client: &mut Client,
+    place: &Place,
+    pattern: Option<Pattern>,
+    args: &GetArgs,
+) -> anyhow::Result<Vec<Found>> {
+    if let Some(pattern) = pattern {
+        let mut found = Vec::new();
+        for (path, entry) in client.matches(&pattern).await? {
+            let is_directory = entry.is_directory();
+            if is_directory && !args.recursive {
+                tracing::warn!("{}: a directory: -r fetches it", place.url_of(&path));
+                continue;
+            }
+            found.push(Found { size: entry.size, is_directory, ..Found::file(&path) });
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        // A name may look like a pattern.
+        return match client.size(place.path()).await {
+            Ok(_) => Ok(vec![Found::file(place.path())]),
+            Err(Error::Refused { .. }) => bail!(Fault::new(Exit::Refused, "no file of the server matches")),
+            Err(error) => Err(error.into()),
+        };
+    }
+    let is_directory =
+        place.path().is_empty() || place.target.directory || is_remote_directory(client, place.path()).await?;
+    Ok(vec![Found { is_directory, ..Found::file(place.path()) }])
+}
+
+/// Whether it is a directory: by MLST, or by going there. The session is of no use for relative paths afterwards.
+async fn is_remote_directory(client: &mut Client, path: &[u8]) -> anyhow::Result<bool> {
+    if client.features().await?.has("MLST") {
+        return Ok(client.stat(path).await?.is_directory());
+    }
+    match client.size(path).await {
+        Ok(_) => return Ok(false),
+        Err(Error::Refused { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let back = client.pwd().await?;
+    match client.cwd(path).await {
+        Ok(_) => {
+            client.cwd(back).await?;
+            Ok(true)
+        }
+        Err(Error::Refused { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn pattern(place: &Place, args: &GetArgs) -> Option<Pattern> {
+    place.pattern.as_ref().filter(|_| !args.no_glob).and_then(|pattern| Pattern::new(pattern).ok())
+}
+
+fn named(place: &Place) -> anyhow::Result<()> {
+    if place.target.directory {
+        bail!(Fault::usage(format!("{place} names a directory: get -r fetches it, ls lists it")));
+    }
+    if place.file_name().is_none() {
+        bail!(Fault::usage(format!("{place} names no file")));
+    }
+    Ok(())
+}
+
+/// Where a file goes, or a directory where it is to go `into` the output.
+fn local_name(args: &GetArgs, name: &[u8], into: bool) -> PathBuf {
+    let name = Path::new(OsStr::from_bytes(name));
+    match &args.output {
+        None if name.as_os_str().is_empty() => PathBuf::from("."),
+        None => name.to_owned(),
+        Some(output) if name.as_os_str().is_empty() => output.clone(),
+        Some(output) if into || is_directory(output) => output.join(name),
+        Some(output) => output.clone(),
+    }
+}
+
+fn is_directory(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/")
 }

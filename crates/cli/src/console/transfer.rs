@@ -107,7 +107,7 @@ async fn fetch(console: &mut Console, remote: &[u8], local: &Path, resume: bool)
         let name = local.strip_prefix(&console.local).unwrap_or(local).as_os_str().as_bytes();
         console.out.line(format_args!("local: {} remote: {}", Shown(name), Shown(remote)));
     }
-    let options = GetOptions { resume, keep_time: !console.connect.no_probe };
+    let options = GetOptions { resume, keep_time: !console.connect.no_probe, ..GetOptions::default() };
     let mut watch = Watch::new(console, remote);
     let begun = Instant::now();
     let done = console.client()?.get_file(remote, local, &options, &mut |progress| watch.update(progress)).await;

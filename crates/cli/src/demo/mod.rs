@@ -147,7 +147,7 @@ fn client_flags(places: &Places) -> ConnectArgs {
         ipv4: true,
         ipv6: false,
         timeout: Some(Duration::from_secs(10)),
-        retry: 0,
+        retry: None,
         no_probe: true,
         trace: None,
         bind: Some(places.client_host()),

@@ -60,7 +60,8 @@ fn a_server_that_dies_leaves_a_part_and_the_old_file() {
     let (address, server) = half_a_file(Then::Die);
     let here = tempfile::tempdir().unwrap();
     std::fs::write(here.path().join("x"), "the old file").unwrap();
-    let ran = Ran::new(port21(here.path()).args(["get", &format!("ftp://{address}/x")]).output().unwrap());
+    let ran =
+        Ran::new(port21(here.path()).args(["get", "--retry", "0", &format!("ftp://{address}/x")]).output().unwrap());
     let error = ran.fails(6);
     assert!(error.contains("500 bytes are kept"), "{error}");
     assert_eq!(std::fs::read(here.path().join("x")).unwrap(), b"the old file");
@@ -74,7 +75,7 @@ fn an_interrupt_leaves_a_part_under_its_own_name() {
     let here = tempfile::tempdir().unwrap();
     let part = here.path().join("x.port21-part");
     let mut command = port21(here.path());
-    command.args(["get", &format!("ftp://{address}/x")]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(["get", "--retry", "0", &format!("ftp://{address}/x")]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     // The signal is sent when the half has arrived.
     while part.metadata().map_or(0, |meta| meta.len()) < 500 {

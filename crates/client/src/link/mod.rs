@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use port21_proto::Time;
 use port21_proto::client::{
@@ -69,6 +70,8 @@ pub(crate) struct Link {
     started: Option<(JobId, Started)>,
     done: Option<(JobId, Result<Answer, SessionError>)>,
     timer: Option<(Time, Pin<Box<Sleep>>)>,
+    /// The shortest time from a command to its answer.
+    round_trip: Option<Duration>,
 }
 
 /// What is known of a server, beyond one session with it.
@@ -135,8 +138,20 @@ impl Link {
 
     /// Does a job.
     pub(crate) async fn run(&mut self, request: Request) -> Result<Answer, Error> {
+        let began = Instant::now();
         let job = self.start(request);
-        self.finish(job).await
+        let answer = self.finish(job).await?;
+        // A form that is set already is answered without asking.
+        if !matches!(answer, Answer::Representation(None)) {
+            let took = began.elapsed();
+            self.round_trip = Some(self.round_trip.map_or(took, |shortest| shortest.min(took)));
+        }
+        Ok(answer)
+    }
+
+    /// The shortest time from a command to its answer so far.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// Begins a job.

@@ -84,6 +84,7 @@ impl Link {
             started: None,
             done: None,
             timer: None,
+            round_trip: None,
         };
         let greeting = link.finish(JobId::GREETING).await?;
         if settings.tls_mode == TlsMode::Explicit {

@@ -113,6 +113,14 @@ impl Peer {
         listener.accept().await.unwrap().0
     }
 
+    /// As [`Peer::passive`], where EPSV was heard already.
+    pub(crate) async fn passive_heard(&mut self) -> TcpStream {
+        let listener = TcpListener::bind((self.ip, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        self.say(&format!("229 ok (|||{port}|)")).await;
+        listener.accept().await.unwrap().0
+    }
+
     /// Takes PORT; where it leads to.
     pub(crate) async fn port(&mut self) -> SocketAddr {
         let line = self.line().await;

@@ -30,7 +30,7 @@ async fn retr(peer: &mut Peer, announced: usize, bytes: &[u8], reply: &str) {
 }
 
 async fn get(client: &mut Client, to: &Path, resume: bool) -> Result<u64, Error> {
-    let options = GetOptions { resume, keep_time: false };
+    let options = GetOptions { resume, ..GetOptions::default() };
     client.get_file(NAME, to, &options, &mut |_| {}).await.map(|done| done.bytes)
 }
 
@@ -48,6 +48,7 @@ async fn half_a_file_never_has_a_whole_files_name() {
         // It says that all is well, and it is not.
         retr(&mut peer, 60_000, &whole[..40_000], "226 ok").await;
         peer.answer("SIZE f", "213 60000").await;
+        peer.answer("MDTM f", "550 no").await;
         let mut data = peer.passive().await;
         let from = 40_000 - 16 * 1024;
         peer.answer(&format!("REST {from}"), "350 ok").await;
@@ -84,6 +85,7 @@ async fn a_server_without_rest_leaves_the_part_as_it_is() {
         let mut peer = server.login().await;
         peer.answer("TYPE I", "200 ok").await;
         peer.answer("SIZE f", "550 no").await;
+        peer.answer("MDTM f", "550 no").await;
         let data = peer.passive().await;
         peer.answer("REST 33616", "502 what?").await;
         drop(data);
@@ -119,6 +121,7 @@ async fn an_upload_is_appended_to_where_there_is_no_rest() {
         assert_eq!(rest, b"456789");
         drop(data);
         peer.say("226 ok").await;
+        peer.answer("SIZE f", "213 10").await;
         peer.quit().await;
     };
     let play = async {

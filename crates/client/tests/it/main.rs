@@ -1,6 +1,7 @@
 //! The client against servers: port21's own, one that others have written, and ones that do what a test says.
 
 mod common;
+mod cuts;
 mod eyeballs;
 mod files;
 mod given_up;
@@ -13,4 +14,5 @@ mod proxies;
 mod quirks;
 mod secure;
 mod sessions;
+mod trees;
 mod unftp;

@@ -51,7 +51,7 @@ async fn both_ways_over_both_ip_versions() {
             let put = PutOptions { keep_time: true, ..PutOptions::default() };
             let sent = client.put_file(&up, "a b", &put, &mut |_| {}).await.unwrap();
             assert!(sent.time_kept);
-            let get = GetOptions { keep_time: true, resume: true };
+            let get = GetOptions { keep_time: true, resume: true, ..GetOptions::default() };
             let got = client.get_file("a b", &back, &get, &mut |_| {}).await.unwrap();
             assert!(got.time_kept && std::fs::read(&back).unwrap() == bytes(1_234_567));
             let seconds = |path: &std::path::Path| {

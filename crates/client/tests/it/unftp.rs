@@ -176,7 +176,7 @@ async fn downloads_are_resumed() {
     let whole = bytes(200_000);
     std::fs::write(site.remote("f"), &whole).unwrap();
     let mut client = site.client(DataMode::Passive).await;
-    let resume = GetOptions { resume: true, keep_time: true };
+    let resume = GetOptions { resume: true, keep_time: true, ..GetOptions::default() };
 
     std::fs::write(site.local("f.port21-part"), &whole[..100_000]).unwrap();
     let got = client.get_file("f", &site.local("f"), &resume, &mut |_| {}).await.unwrap();

@@ -249,6 +249,7 @@ async fn large_uploads_are_gone_on_with_by_appending() {
             assert_eq!(take(&mut data).await, b"\0\0\0");
             drop(data);
             peer.say("226 done").await;
+            peer.answer("SIZE f", "213 2147483651").await;
         },
         async |client| {
             let options = PutOptions { resume: true, ..PutOptions::default() };

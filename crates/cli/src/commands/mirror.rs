@@ -1,0 +1,129 @@
+//! `port21 mirror`: a directory here that is what one of a server is, or the other way round.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use port21_client::{Choose, Filter, Links, Mirror, MirrorOptions, Summary};
+use serde_json::json;
+
+use super::teller::{Teller, print};
+use super::{batch_options, remote};
+use crate::args::client::{LinksAs, MirrorArgs};
+use crate::exit::{Exit, Fault};
+use crate::remote::Place;
+use crate::units::show_size;
+
+pub(super) async fn run(args: &MirrorArgs) -> anyhow::Result<Exit> {
+    let way = Way::of(args)?;
+    let wrong = |error: port21_client::PatternError| Fault::usage(error.to_string());
+    let mirror_options = MirrorOptions {
+        delete: args.delete,
+        dry_run: args.dry_run,
+        filter: Filter::new(&args.include, &args.exclude).map_err(wrong)?,
+        choose: match (args.newer, args.checksum) {
+            (true, _) => Choose::Newer,
+            (_, true) => Choose::Checksum,
+            _ => Choose::Changed,
+        },
+        links: match args.links {
+            LinksAs::Skip => Links::Skip,
+            LinksAs::Keep => Links::Keep,
+            LinksAs::Follow => Links::Follow,
+        },
+    };
+    let mut remote = remote(&args.connect)?;
+    let place = &way.place;
+    let settings = remote.settings(place, &format!("mirror {} {}", args.from, args.to)).await?;
+    let mut options = batch_options(&args.transfer, &args.connect, args.parallel, remote.is_recorded())?;
+    options.aside = !args.direct;
+    let teller = Arc::new(Teller::new(place, args.transfer.json, way.up, args.dry_run));
+    let mirror = Mirror::new(settings, options, mirror_options, teller.clone());
+    let summary = match way.up {
+        true => mirror.up(Path::new(way.local), place.path()).await,
+        false => mirror.down(place.path(), Path::new(way.local)).await,
+    };
+    let summary = summary.with_context(|| place.to_string())?;
+    tell(&summary, args);
+    Ok(match (teller.exit(), &summary.not_removed) {
+        (Exit::Done, Some(_)) => Exit::Refused,
+        (exit, _) => exit,
+    })
+}
+
+struct Way<'a> {
+    place: Place,
+    local: &'a str,
+    up: bool,
+}
+
+impl Way<'_> {
+    fn of(args: &MirrorArgs) -> anyhow::Result<Way<'_>> {
+        let is_url = |text: &str| text.contains("://");
+        let (url, local, up) = match (is_url(&args.from), is_url(&args.to)) {
+            (true, false) => (&args.from, &args.to, args.reverse),
+            (false, true) => (&args.to, &args.from, true),
+            (true, true) => bail!(Fault::usage("one of the two must be a directory here, without ://")),
+            (false, false) => bail!(Fault::usage("one of the two must be a URL, such as ftp://user@host/directory")),
+        };
+        if local.is_empty() {
+            bail!(Fault::usage("the directory here has no name"));
+        }
+        Ok(Way { place: Place::parse(url)?, local, up })
+    }
+}
+
+fn tell(summary: &Summary, args: &MirrorArgs) {
+    let seconds = summary.took.as_secs_f64();
+    if args.transfer.json {
+        return print(&json!({
+            "event": "summary", "dry_run": args.dry_run, "transferred": summary.transferred, "bytes": summary.bytes,
+            "unchanged": summary.unchanged, "directories": summary.directories, "links": summary.links,
+            "removed": summary.removed, "skipped": summary.skipped, "failed": summary.failed, "seconds": seconds,
+        }));
+    }
+    if !tracing::enabled!(tracing::Level::WARN) {
+        return;
+    }
+    let mut parts = vec![
+        format!("{} transferred ({})", files(summary.transferred), show_size(summary.bytes)),
+        format!("{} unchanged", summary.unchanged),
+    ];
+    let rest = [
+        (summary.directories, "directories made"),
+        (summary.links, "links made"),
+        (summary.removed, "removed"),
+        (summary.skipped, "left out"),
+        (summary.failed, "failed"),
+    ];
+    parts.extend(rest.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    let would = if args.dry_run { "would be: " } else { "" };
+    println!("{would}{}, in {seconds:.1} s", parts.join(", "));
+}
+
+fn files(count: u64) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    #[test]
+    fn which_way_it_goes() {
+        let way = |line: &str| {
+            let words = ["port21", "mirror"].into_iter().chain(line.split(' '));
+            let Command::Mirror(args) = Args::parse_from(words).command else { panic!("{line}") };
+            Way::of(&args).map(|way| (way.place.path().to_vec(), way.local.to_owned(), way.up)).ok()
+        };
+        let wanted = |up| Some((b"pub".to_vec(), "here".to_owned(), up));
+        assert_eq!(way("ftp://h/pub here"), wanted(false));
+        assert_eq!(way("here ftp://h/pub/"), wanted(true));
+        assert_eq!(way("-R ftp://h/pub here"), wanted(true));
+        assert_eq!(way("--reverse here ftp://h/pub"), wanted(true));
+        assert_eq!((way("a b"), way("ftp://h/ ftp://h/")), (None, None));
+    }
+}

@@ -1,0 +1,211 @@
+//! Sessions with one server, side by side, and the work that they share.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::builder::Builder;
+use crate::client::Client;
+use crate::error::Error;
+use crate::pool::Pool;
+use crate::retry::Retry;
+
+/// How many sessions are used side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parallel {
+    /// So many, where the server lets as many in, and at least one.
+    Sessions(usize),
+    /// As many as the way to the server is long: two where an answer comes at once, and up to 16 where it takes 50 ms. It
+    /// costs the server as many connections; one that allows fewer is asked for no more than it allows.
+    Auto,
+}
+
+impl Default for Parallel {
+    fn default() -> Parallel {
+        Parallel::Sessions(1)
+    }
+}
+
+/// The most sessions that [`Parallel::Auto`] uses.
+const MOST: usize = 16;
+
+/// A piece of work in a session. It may be tried several times, each time in a session that stands.
+pub(crate) trait Work: Send + 'static {
+    type Output: Send + 'static;
+
+    /// Tries it once.
+    fn attempt(&mut self, client: &mut Client) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+
+    /// A number that grows as the work gets on.
+    fn reached(&self) -> u64;
+
+    /// It will be tried again, in so long.
+    fn again(&self, error: &Error, wait: Duration);
+}
+
+/// Sessions with one server.
+pub(crate) struct Crew {
+    pool: Pool,
+    parallel: Parallel,
+    retry: Retry,
+    /// A session has stood: its settings are right.
+    proven: bool,
+    /// How long an answer takes.
+    round_trip: Option<Duration>,
+}
+
+struct Job<W> {
+    work: W,
+    failures: u32,
+    reached: u64,
+    wait: Duration,
+}
+
+enum Ended<O> {
+    /// It was tried.
+    Tried(Result<O, Error>, Option<Duration>),
+    /// There was no session to try it in.
+    NoSession(Error),
+}
+
+impl Crew {
+    pub(crate) fn new(settings: Builder, parallel: Parallel, retry: Retry) -> Crew {
+        let most = if let Parallel::Sessions(most) = parallel { most } else { MOST };
+        Crew { pool: Pool::new(settings, most), parallel, retry, proven: false, round_trip: None }
+    }
+
+    /// Does all the work, and what follows from it: `done` is told how each piece ended, and gives what is to be done next.
+    ///
+    /// # Errors
+    /// Where no session can be had at all. What was not done is dropped then.
+    pub(crate) async fn run<W: Work>(
+        &mut self,
+        work: Vec<W>,
+        mut done: impl FnMut(W, Result<W::Output, Error>) -> Next<W>,
+    ) -> Result<(), Error> {
+        let mut queue: VecDeque<Job<W>> = work.into_iter().map(Job::new).collect();
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < self.seats(queue.len() + running.len())
+                && let Some(job) = queue.pop_front()
+            {
+                running.spawn(attempt(self.pool.clone(), job));
+            }
+            let Some(ended) = running.join_next().await else { return Ok(()) };
+            let Ok((mut job, ended)) = ended else {
+                return Err(Error::Usage("a transfer has ended by a fault of this program"));
+            };
+            let result = match ended {
+                Ended::Tried(result, round_trip) => {
+                    self.proven = true;
+                    self.round_trip = [self.round_trip, round_trip].into_iter().flatten().min();
+                    result
+                }
+                Ended::NoSession(error) => Err(error),
+            };
+            let error = match result {
+                Err(error) if error.is_passing() => error,
+                Err(error) if !self.proven => return Err(error),
+                result => {
+                    self.follow(&mut queue, done(job.work, result));
+                    continue;
+                }
+            };
+            if job.work.reached() > job.reached {
+                (job.reached, job.failures) = (job.work.reached(), 0);
+            }
+            job.failures += 1;
+            let attempts = if self.proven { self.retry.attempts } else { self.retry.connect };
+            match (Retry { attempts, ..self.retry }).wait(job.failures) {
+                Some(wait) => {
+                    job.work.again(&error, wait);
+                    job.wait = wait;
+                    queue.push_front(job);
+                }
+                None if !self.proven => return Err(error),
+                None => self.follow(&mut queue, done(job.work, Err(error))),
+            }
+        }
+    }
+
+    /// Ends all sessions. What was asked for has been done: a server that is gone by now changes nothing.
+    pub(crate) async fn end(self) {
+        self.pool.close().await;
+    }
+
+    fn follow<W>(&self, queue: &mut VecDeque<Job<W>>, next: Next<W>) {
+        next.urgent.into_iter().rev().for_each(|work| queue.push_front(Job::new(work)));
+        queue.extend(next.later.into_iter().map(Job::new));
+    }
+
+    /// How many pieces of work are to be under way at once, of so many.
+    fn seats(&self, work: usize) -> usize {
+        if !self.proven {
+            // The first session tells whether there can be any.
+            return 1;
+        }
+        let room = self.pool.limit();
+        match (self.parallel, self.round_trip) {
+            (Parallel::Sessions(_), _) => room,
+            (Parallel::Auto, round_trip) => {
+                let millis = round_trip.map_or(0, |round_trip| round_trip.as_millis());
+                let wanted = usize::try_from(millis / 3).unwrap_or(MOST).clamp(2, MOST);
+                // One more is not worth its login for a file or two.
+                room.min(wanted).min(work.div_ceil(2)).max(1)
+            }
+        }
+    }
+}
+
+/// What follows from a piece of work.
+pub(crate) struct Next<W> {
+    /// To be done before what waits already.
+    pub(crate) urgent: Vec<W>,
+    pub(crate) later: Vec<W>,
+}
+
+impl<W> Next<W> {
+    pub(crate) fn nothing() -> Next<W> {
+        Next { urgent: Vec::new(), later: Vec::new() }
+    }
+}
+
+impl<W> Job<W> {
+    fn new(work: W) -> Job<W> {
+        Job { work, failures: 0, reached: 0, wait: Duration::ZERO }
+    }
+}
+
+async fn attempt<W: Work>(pool: Pool, mut job: Job<W>) -> (Job<W>, Ended<W::Output>) {
+    if !job.wait.is_zero() {
+        tokio::time::sleep(std::mem::take(&mut job.wait)).await;
+    }
+    let mut client = match pool.get().await {
+        Ok(client) => client,
+        Err(error) => return (job, Ended::NoSession(error)),
+    };
+    let result = job.work.attempt(&mut client).await;
+    (job, Ended::Tried(result, client.round_trip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_sessions_as_the_way_is_long() {
+        let mut crew = Crew::new(Client::builder(), Parallel::Auto, Retry::NEVER);
+        assert_eq!(crew.seats(100), 1);
+        crew.proven = true;
+        for (millis, seats) in [(0, 2), (12, 4), (50, 16), (500, 16)] {
+            crew.round_trip = Some(Duration::from_millis(millis));
+            assert_eq!((crew.seats(100), crew.seats(2)), (seats, 1), "{millis}");
+        }
+        let mut crew = Crew::new(Client::builder(), Parallel::Sessions(3), Retry::NEVER);
+        assert_eq!(crew.seats(100), 1);
+        crew.proven = true;
+        assert_eq!((crew.seats(100), crew.seats(1)), (3, 3));
+    }
+}

@@ -1,0 +1,309 @@
+//! One piece of work of a batch or a mirror: a listing, a file, a directory.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use port21_proto::client::Phase;
+use port21_proto::listing::Entry;
+use rustix::fs::OFlags;
+
+use crate::client::Client;
+use crate::crew::Work;
+use crate::digest::of_file;
+use crate::error::Error;
+use crate::file::{Progress, Transferred, local};
+use crate::folder::{Folder, Spot};
+use crate::get::GetOptions;
+use crate::listing::Listed;
+use crate::put::{PutOptions, Source};
+use crate::watch::{Event, Item, Watch};
+use crate::zone::Zone;
+
+/// The most entries of one directory: a server that lists without end runs nobody out of memory.
+const MAX_ENTRIES: usize = 4_000_000;
+
+/// A piece of work, and how far it has come.
+pub(crate) struct Errand {
+    pub(crate) what: What,
+    watch: Arc<dyn Watch>,
+    reached: u64,
+    began: Option<Instant>,
+}
+
+pub(crate) enum What {
+    /// Lists the directory `remote`, which is `relative` in its tree.
+    List {
+        remote: Vec<u8>,
+        relative: Vec<u8>,
+        zone: Option<Zone>,
+    },
+    Get {
+        item: Item,
+        to: Target,
+        options: GetOptions,
+        insist: bool,
+    },
+    Put {
+        item: Item,
+        from: Origin,
+        options: PutOptions,
+    },
+    /// Compares the digests of a file on both sides. Where they differ, this follows.
+    Compare {
+        item: Item,
+        local: Origin,
+        otherwise: Box<What>,
+    },
+    /// Asks how long the file behind a link is.
+    Look {
+        item: Item,
+        to: Target,
+    },
+    /// Makes the directory `remote`, which is `relative` in its tree, and those above it that are missing.
+    Make {
+        remote: Vec<u8>,
+        relative: Vec<u8>,
+    },
+    Remove {
+        remote: Vec<u8>,
+    },
+    RemoveDirectory {
+        remote: Vec<u8>,
+    },
+    /// Asks whether the server sets the times of files.
+    Probe,
+}
+
+/// Where a file goes.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// To a path of the user's.
+    Path(PathBuf),
+    /// Below a directory that is not left.
+    Within(Arc<Folder>, Vec<u8>),
+}
+
+/// Where a file comes from.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    Path(PathBuf),
+    /// From below a directory that is not left.
+    Within(Arc<Folder>, Vec<u8>),
+}
+
+pub(crate) enum Output {
+    Listing(Listing),
+    Transferred(Transferred),
+    /// The files are, or are not, the same.
+    Same(bool),
+    Size(Option<u64>),
+    KeepsTimes(bool),
+    Done,
+}
+
+/// A directory of the server.
+pub(crate) struct Listing {
+    pub(crate) entries: Vec<Entry>,
+    /// Lines that could not be read, and what else says that not all is there.
+    pub(crate) gaps: Vec<String>,
+    /// What is known of the server's clock by now.
+    pub(crate) zone: Option<Zone>,
+}
+
+impl Errand {
+    pub(crate) fn new(what: What, watch: &Arc<dyn Watch>) -> Errand {
+        Errand { what, watch: watch.clone(), reached: 0, began: None }
+    }
+
+    /// How long it took, with all waits.
+    pub(crate) fn took(&self) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| began.elapsed())
+    }
+
+    fn remote(&self) -> &[u8] {
+        match &self.what {
+            What::Get { item, .. } | What::Put { item, .. } | What::Compare { item, .. } | What::Look { item, .. } => {
+                &item.remote
+            }
+            What::List { remote, .. }
+            | What::Make { remote, .. }
+            | What::Remove { remote }
+            | What::RemoveDirectory { remote } => remote,
+            What::Probe => b"",
+        }
+    }
+}
+
+impl Work for Errand {
+    type Output = Output;
+
+    async fn attempt(&mut self, client: &mut Client) -> Result<Output, Error> {
+        self.began.get_or_insert_with(Instant::now);
+        let (watch, reached) = (&self.watch, &mut self.reached);
+        match &mut self.what {
+            What::List { remote, zone, .. } => list(client, remote, *zone).await.map(Output::Listing),
+            What::Get { item, to, options, insist } => {
+                watch.event(&Event::Began(item));
+                let mut moved = progress(watch.as_ref(), item, reached);
+                let result = match get(client, item, to, options, &mut moved).await {
+                    Err(Error::Refused { verb: "REST", .. }) if options.resume && !*insist => {
+                        options.resume = false;
+                        get(client, item, to, options, &mut moved).await
+                    }
+                    result => result,
+                };
+                if let Err(Error::Partial { .. }) = &result {
+                    (options.resume, options.parts_only, options.own_part, *insist) = (true, true, true, false);
+                }
+                result.map(Output::Transferred)
+            }
+            What::Put { item, from, options } => {
+                watch.event(&Event::Began(item));
+                let mut moved = progress(watch.as_ref(), item, reached);
+                let result = put(client, item, from, options, &mut moved).await;
+                if let Err(Error::Partial { .. }) = &result {
+                    (options.resume, options.parts_only, options.own_part) = (true, options.aside, true);
+                }
+                result.map(Output::Transferred)
+            }
+            What::Compare { item, local, .. } => compare(client, item, local).await.map(Output::Same),
+            What::Look { item, .. } => client.size_if_told(&item.remote).await.map(Output::Size),
+            What::Make { remote, .. } => make(client, remote).await.map(|()| Output::Done),
+            What::Remove { remote } => client.remove(&*remote).await.map(|_| Output::Done),
+            What::RemoveDirectory { remote } => client.rmdir(&*remote).await.map(|_| Output::Done),
+            What::Probe if !client.settings().probe => Ok(Output::KeepsTimes(false)),
+            What::Probe => client.features().await.map(|features| Output::KeepsTimes(features.has("MFMT"))),
+        }
+    }
+
+    fn reached(&self) -> u64 {
+        self.reached
+    }
+
+    fn again(&self, error: &Error, wait: Duration) {
+        self.watch.event(&Event::Again { remote: self.remote(), error, wait });
+    }
+}
+
+fn progress<'a>(watch: &'a dyn Watch, item: &'a Item, reached: &'a mut u64) -> impl FnMut(Progress) + Send + 'a {
+    move |progress| {
+        *reached = (*reached).max(progress.done);
+        watch.event(&Event::Moved(item, progress));
+    }
+}
+
+async fn get(
+    client: &mut Client,
+    item: &Item,
+    to: &Target,
+    options: &GetOptions,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Transferred, Error> {
+    match to {
+        Target::Path(path) => client.get_file(&item.remote, path, options, progress).await,
+        Target::Within(folder, relative) => {
+            let spot = spot(folder, relative)?;
+            client.get_spot(&item.remote, &spot, options, progress).await
+        }
+    }
+}
+
+async fn put(
+    client: &mut Client,
+    item: &Item,
+    from: &Origin,
+    options: &PutOptions,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Transferred, Error> {
+    match from {
+        Origin::Path(path) => client.put_file(path, &item.remote, options, progress).await,
+        Origin::Within(..) => {
+            let source = Source::new(&item.local, from.open()?)?;
+            client.put_source(&source, &item.remote, options, progress).await
+        }
+    }
+}
+
+impl Origin {
+    fn open(&self) -> Result<File, Error> {
+        match self {
+            Origin::Path(path) => File::open(path).map_err(local(path)),
+            Origin::Within(folder, relative) => {
+                spot(folder, relative)?.open(OFlags::RDONLY).map_err(local(&folder.shown(relative)))
+            }
+        }
+    }
+}
+
+pub(crate) fn spot(folder: &Folder, relative: &[u8]) -> Result<Spot, Error> {
+    folder.spot(relative).map_err(local(&folder.shown(relative)))
+}
+
+async fn compare(client: &mut Client, item: &Item, here: &Origin) -> Result<bool, Error> {
+    let Some(way) = client.digest_way().await? else {
+        return Err(Error::Usage("the server can tell no digests: compare by size and time, without --checksum"));
+    };
+    let (there, file) = (client.digest(&item.remote, way).await?, here.open()?);
+    Ok(there == of_file(&item.local, &file, way.algorithm).await?)
+}
+
+/// Makes a directory. Only where that is refused those above it are looked at, and whether it is there.
+async fn make(client: &mut Client, remote: &[u8]) -> Result<(), Error> {
+    match client.mkdir(remote).await {
+        Ok(_) => Ok(()),
+        Err(Error::Refused { .. }) => client.make_directories(remote).await.map(drop),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lists a directory to its end.
+pub(crate) async fn list(client: &mut Client, remote: &[u8], zone: Option<Zone>) -> Result<Listing, Error> {
+    // A name that begins with a dash would be taken for options of LIST.
+    let path = if remote.starts_with(b"-") { [b"./", remote].concat() } else { remote.to_vec() };
+    let mut listing = Listing { entries: Vec::new(), gaps: Vec::new(), zone };
+    let mut entries = client.list(&path).await?;
+    while let Some(listed) = entries.next().await {
+        match listed? {
+            Listed::Entry(entry) => listing.entries.push(*entry),
+            Listed::Unreadable(line) => {
+                let shown = port21_proto::text::Shown(&line).to_string();
+                listing.gaps.push(format!("a line of the listing cannot be read: {shown}"));
+            }
+        }
+        if listing.entries.len() + listing.gaps.len() > MAX_ENTRIES {
+            let why = format!("a directory of more than {MAX_ENTRIES} entries");
+            return Err(Error::Protocol { phase: Phase::Transfer, why });
+        }
+    }
+    // `226 Transfer done (but failed to open directory).` stands behind the empty listing of one that may not be read.
+    if let Some(reply) = entries.farewell().filter(|reply| says_failed(reply.text())) {
+        listing.gaps.push(format!("the listing may not be whole: {reply}"));
+    }
+    if listing.zone.is_none() {
+        listing.zone = Zone::find(client, &path, &listing.entries).await?;
+    }
+    if let Some(zone) = listing.zone {
+        listing.entries.iter_mut().for_each(|entry| zone.correct(entry));
+    }
+    Ok(listing)
+}
+
+fn says_failed(text: &[u8]) -> bool {
+    let text = text.to_ascii_lowercase();
+    let says = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+    [&b"failed"[..], b"denied", b"cannot", b"can't", b"error", b"incomplete"].into_iter().any(says)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn farewells_of_listings() {
+        assert!(says_failed(b"Transfer done (but failed to open directory)."));
+        assert!(says_failed(b"Permission denied"));
+        assert!(!says_failed(b"Directory send OK."));
+    }
+}

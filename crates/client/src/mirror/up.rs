@@ -1,0 +1,347 @@
+//! From here to the server.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use port21_proto::listing::Entry;
+
+use super::compare::{Verdict, compare};
+use super::report::{Report, Summary};
+use super::{Choose, Links, MirrorOptions};
+use crate::crew::{Crew, Next};
+use crate::errand::{Errand, Listing, Origin, Output, What};
+use crate::error::Error;
+use crate::file::{PART, local};
+use crate::folder::{Facts, Folder, Kind};
+use crate::put::PutOptions;
+use crate::ranges::STATE;
+use crate::tree::join;
+use crate::watch::{Deed, Item, Place};
+use crate::zone::Zone;
+
+pub(super) struct Up<'a> {
+    folder: Arc<Folder>,
+    remote: Vec<u8>,
+    options: &'a MirrorOptions,
+    put: PutOptions,
+    report: Report,
+    /// What is at the server, and not here; and whether it is a directory.
+    doomed: Vec<(Vec<u8>, bool)>,
+    source_is_empty: bool,
+    zone: Option<Zone>,
+    /// The server sets the times of files: one that is newer there was changed there.
+    keeps_times: bool,
+}
+
+/// What a directory of the server holds.
+type There = HashMap<Vec<u8>, Entry>;
+
+impl<'a> Up<'a> {
+    pub(super) fn new(
+        here: &Path,
+        remote: &[u8],
+        options: &'a MirrorOptions,
+        put: PutOptions,
+        report: Report,
+    ) -> Result<Up<'a>, Error> {
+        Ok(Up {
+            folder: Arc::new(Folder::open(here).map_err(local(here))?),
+            remote: remote.to_vec(),
+            options,
+            put,
+            report,
+            doomed: Vec::new(),
+            source_is_empty: false,
+            zone: None,
+            keeps_times: false,
+        })
+    }
+
+    pub(super) async fn run(&mut self, crew: &mut Crew) -> Result<(), Error> {
+        let watch = self.report.watch().clone();
+        let mut root_failure = None;
+        let root = What::List { remote: self.remote.clone(), relative: Vec::new(), zone: None };
+        // Before all else: which files are sent depends on it.
+        crew.run(vec![Errand::new(What::Probe, &watch)], |_, result| {
+            self.keeps_times = self.put.keep_time && matches!(result, Ok(Output::KeepsTimes(true)));
+            Next::nothing()
+        })
+        .await?;
+        let first = vec![Errand::new(root, &watch)];
+        crew.run(first, |errand, result| self.done(errand, result, &mut root_failure)).await?;
+        match root_failure {
+            Some(error) => Err(error),
+            None => self.remove_doomed(crew).await,
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> Summary {
+        self.report.finish()
+    }
+
+    fn done(
+        &mut self,
+        errand: Errand,
+        result: Result<Output, Error>,
+        root_failure: &mut Option<Error>,
+    ) -> Next<Errand> {
+        let mut next = Next::nothing();
+        match (&errand.what, result) {
+            (What::List { relative, .. }, Ok(Output::Listing(listing))) => {
+                self.listed(relative.clone(), listing, &mut next);
+            }
+            // It may not be there yet.
+            (What::List { relative, .. }, Err(Error::Refused { .. }))
+                if relative.is_empty() && !self.remote.is_empty() =>
+            {
+                self.make(Vec::new(), &mut next);
+            }
+            (What::List { relative, .. }, Err(error)) if relative.is_empty() => *root_failure = Some(error),
+            (What::List { remote, .. } | What::Make { remote, .. }, Err(error)) => {
+                let place = Place::Remote(remote.clone());
+                self.report.fail(&place, error);
+            }
+            (What::Make { relative, .. }, Ok(_)) => self.directory_stands(relative, &There::new(), &mut next),
+            (What::Put { item, .. }, Ok(Output::Transferred(done))) => self.report.ended(&errand, item, Ok(done)),
+            (What::Put { item, .. }, Err(error)) => self.report.ended(&errand, item, Err(error)),
+            (What::Compare { .. }, Ok(Output::Same(true))) => self.report.summary.unchanged += 1,
+            (What::Compare { .. }, Ok(Output::Same(false))) => {
+                let watch = self.report.watch().clone();
+                if let What::Compare { item, otherwise, .. } = errand.what {
+                    self.transfer(&item, || Errand::new(*otherwise, &watch), &mut next);
+                }
+            }
+            (What::Compare { item, .. }, Err(error)) => self.report.fail(&Place::Remote(item.remote.clone()), error),
+            _ => {}
+        }
+        next
+    }
+
+    fn listed(&mut self, relative: Vec<u8>, listing: Listing, next: &mut Next<Errand>) {
+        self.zone = self.zone.or(listing.zone);
+        for gap in &listing.gaps {
+            self.report.notice(&format!("{}: {gap}", Place::Remote(join(&self.remote, &relative))));
+        }
+        // Some servers list what is not there as if it were empty.
+        if relative.is_empty() && listing.entries.is_empty() && !self.remote.is_empty() {
+            return self.make(relative, next);
+        }
+        let usable = listing.entries.into_iter().filter(|entry| entry.safe_name().is_some());
+        let there: There = usable.map(|entry| (entry.name.clone(), entry)).collect();
+        self.directory_stands(&relative, &there, next);
+    }
+
+    /// A directory of the server is to be made, with those above it where it is the tree's root.
+    fn make(&mut self, relative: Vec<u8>, next: &mut Next<Errand>) {
+        let remote = if relative.is_empty() { self.remote.clone() } else { join(&self.remote, &relative) };
+        if !relative.is_empty() || self.report.is_dry() {
+            self.report.did(Deed::MakeDirectory, &Place::Remote(remote.clone()));
+        }
+        if self.report.is_dry() {
+            return self.directory_stands(&relative, &There::new(), next);
+        }
+        next.urgent.push(Errand::new(What::Make { remote, relative }, self.report.watch()));
+    }
+
+    /// Compares a directory here with what is at the server.
+    fn directory_stands(&mut self, relative: &[u8], there: &There, next: &mut Next<Errand>) {
+        let here = match self.folder.list(relative) {
+            Ok(here) => here,
+            Err(error) => {
+                let path = self.folder.shown(relative);
+                self.report.is_incomplete(format!("{}: {error}", path.display()));
+                return self.report.fail_here(path, error);
+            }
+        };
+        if relative.is_empty() {
+            self.source_is_empty = here.is_empty();
+        }
+        for (name, facts) in &here {
+            let path = join(relative, name);
+            let is_part = [PART, STATE].iter().any(|ending| name.ends_with(ending.as_bytes()));
+            if is_part {
+                self.report.skip(&Place::Local(self.folder.shown(&path)), "a part of a file that is being transferred");
+                continue;
+            }
+            if !self.options.filter.is_meant(&path, facts.kind == Kind::Directory) {
+                continue;
+            }
+            if name.iter().any(|b| matches!(b, b'\r' | b'\n')) {
+                let shown = Place::Local(self.folder.shown(&path));
+                self.report.skip(&shown, "a name with a line end in it: FTP has no way to send it");
+                continue;
+            }
+            match facts.kind {
+                Kind::Directory => self.directory(path, there.get(name), next),
+                Kind::File => {
+                    let part = [name.as_slice(), PART.as_bytes()].concat();
+                    let resume = there.contains_key(&part);
+                    self.file(path, facts, there.get(name), resume, next);
+                }
+                Kind::Symlink => self.link(path, there.get(name), next),
+                Kind::Other => {
+                    self.report.skip(&Place::Local(self.folder.shown(&path)), "neither a file nor a directory");
+                }
+            }
+        }
+        if self.options.delete {
+            let names: HashSet<&[u8]> = here.iter().map(|(name, _)| name.as_slice()).collect();
+            for (name, entry) in there {
+                let path = join(relative, name);
+                let base = name.strip_suffix(PART.as_bytes());
+                let stays = names.contains(name.as_slice()) || base.is_some_and(|base| names.contains(base));
+                if !stays && self.options.filter.is_meant(&path, entry.is_directory()) {
+                    self.doomed.push((path, entry.is_directory()));
+                }
+            }
+        }
+    }
+
+    fn directory(&mut self, path: Vec<u8>, there: Option<&Entry>, next: &mut Next<Errand>) {
+        match there {
+            Some(entry) if entry.is_directory() => {
+                let what = What::List { remote: join(&self.remote, &path), relative: path, zone: self.zone };
+                next.urgent.push(Errand::new(what, self.report.watch()));
+            }
+            Some(_) => {
+                let place = Place::Remote(join(&self.remote, &path));
+                self.report.fail(&place, Error::Usage("no directory, and here is one of that name: remove it first"));
+            }
+            None => self.make(path, next),
+        }
+    }
+
+    fn file(&mut self, path: Vec<u8>, here: &Facts, there: Option<&Entry>, resume: bool, next: &mut Next<Errand>) {
+        let item = self.report.item(join(&self.remote, &path), self.folder.shown(&path), Some(here.len));
+        let from = Origin::Within(self.folder.clone(), path);
+        let options = PutOptions { resume, parts_only: true, ..self.put.clone() };
+        let put = What::Put { item: item.clone(), from: from.clone(), options };
+        let watch = self.report.watch().clone();
+        match there {
+            Some(entry) if entry.is_directory() => {
+                let place = Place::Remote(item.remote);
+                self.report.fail(&place, Error::Usage("a directory, and here is a file of that name: remove it first"));
+            }
+            Some(entry) if self.options.choose == Choose::Checksum => match entry.size == Some(here.len) {
+                true => {
+                    let what = What::Compare { item, local: from, otherwise: Box::new(put) };
+                    next.later.push(Errand::new(what, &watch));
+                }
+                false => self.transfer(&item, || Errand::new(put, &watch), next),
+            },
+            Some(entry) if !self.is_wanted(entry, here) => self.report.summary.unchanged += 1,
+            _ => self.transfer(&item, || Errand::new(put, &watch), next),
+        }
+    }
+
+    fn transfer(&mut self, item: &Item, errand: impl FnOnce() -> Errand, next: &mut Next<Errand>) {
+        if self.report.found(item, || Place::Remote(item.remote.clone())) {
+            next.later.push(errand());
+        }
+    }
+
+    fn is_wanted(&self, entry: &Entry, here: &Facts) -> bool {
+        let verdict = compare(entry, here);
+        match self.options.choose {
+            Choose::All => true,
+            Choose::Newer => matches!(verdict, Verdict::LocalNewer | Verdict::Differ(Some(Ordering::Less))),
+            Choose::Changed | Choose::Checksum => match verdict {
+                Verdict::Same => false,
+                // What was sent at another time is newer there, where its time could not be set.
+                Verdict::RemoteNewer => self.keeps_times,
+                Verdict::LocalNewer | Verdict::Differ(_) => true,
+            },
+        }
+    }
+
+    fn link(&mut self, path: Vec<u8>, there: Option<&Entry>, next: &mut Next<Errand>) {
+        let shown = self.folder.shown(&path);
+        let facts = match self.options.links {
+            Links::Follow => std::fs::metadata(&shown).ok().filter(std::fs::Metadata::is_file),
+            _ => return self.report.skip(&Place::Local(shown), "a symbolic link"),
+        };
+        let Some(facts) = facts else {
+            return self.report.skip(&Place::Local(shown), "a symbolic link that leads to no file");
+        };
+        let modified = facts.modified().unwrap_or(std::time::UNIX_EPOCH);
+        let facts = Facts { kind: Kind::File, len: facts.len(), modified, id: (0, 0) };
+        if there.is_some_and(|entry| !entry.is_directory() && !self.is_wanted(entry, &facts)) {
+            self.report.summary.unchanged += 1;
+            return;
+        }
+        let item = self.report.item(join(&self.remote, &path), shown.clone(), Some(facts.len));
+        let put = What::Put { item: item.clone(), from: Origin::Path(shown), options: self.put.clone() };
+        let watch = self.report.watch().clone();
+        self.transfer(&item, || Errand::new(put, &watch), next);
+    }
+
+    /// Removes at the server what is not here: files first, then directories from the deepest up.
+    async fn remove_doomed(&mut self, crew: &mut Crew) -> Result<(), Error> {
+        let doomed = std::mem::take(&mut self.doomed);
+        if !self.report.may_remove(self.source_is_empty, !doomed.is_empty()) {
+            return Ok(());
+        }
+        let watch = self.report.watch().clone();
+        let (mut files, mut directories) = (Vec::new(), BTreeMap::<usize, Vec<Vec<u8>>>::new());
+        let mut lists = Vec::new();
+        let mut sort = |path: Vec<u8>, is_directory: bool, lists: &mut Vec<Errand>| match is_directory {
+            false => files.push(path),
+            true => {
+                let depth = path.iter().filter(|&&b| b == b'/').count();
+                directories.entry(depth).or_default().push(path.clone());
+                let what = What::List { remote: join(&self.remote, &path), relative: path, zone: self.zone };
+                lists.push(Errand::new(what, &watch));
+            }
+        };
+        doomed.into_iter().for_each(|(path, is_directory)| sort(path, is_directory, &mut lists));
+        let (filter, report) = (&self.options.filter, &mut self.report);
+        crew.run(lists, |errand, result| {
+            let mut next = Next::nothing();
+            match (&errand.what, result) {
+                (What::List { relative, .. }, Ok(Output::Listing(listing))) => {
+                    for entry in &listing.entries {
+                        let Some(name) = entry.safe_name() else { continue };
+                        let path = join(relative, name);
+                        if filter.is_meant(&path, entry.is_directory()) {
+                            sort(path, entry.is_directory(), &mut next.urgent);
+                        }
+                    }
+                }
+                (What::List { remote, .. }, Err(error)) => report.fail(&Place::Remote(remote.clone()), error),
+                _ => {}
+            }
+            next
+        })
+        .await?;
+        self.remove(crew, files, false).await?;
+        for (_, directories) in directories.into_iter().rev() {
+            self.remove(crew, directories, true).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&mut self, crew: &mut Crew, paths: Vec<Vec<u8>>, directories: bool) -> Result<(), Error> {
+        let deed = if directories { Deed::RemoveDirectory } else { Deed::Remove };
+        let remotes = paths.into_iter().map(|path| join(&self.remote, &path));
+        if self.report.is_dry() {
+            remotes.for_each(|remote| self.report.did(deed, &Place::Remote(remote)));
+            return Ok(());
+        }
+        let watch = self.report.watch().clone();
+        let what = |remote| if directories { What::RemoveDirectory { remote } } else { What::Remove { remote } };
+        let errands = remotes.map(|remote| Errand::new(what(remote), &watch)).collect();
+        let report = &mut self.report;
+        crew.run(errands, |errand, result| {
+            if let What::Remove { remote } | What::RemoveDirectory { remote } = errand.what {
+                match result {
+                    Ok(_) => report.did(deed, &Place::Remote(remote)),
+                    Err(error) => report.fail(&Place::Remote(remote), error),
+                }
+            }
+            Next::nothing()
+        })
+        .await
+    }
+}

@@ -1,0 +1,319 @@
+//! Trees: mirrored down and up, interrupted and run again, and from servers that mean no good.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use port21_client::{
+    BatchOptions, Builder, Choose, Client, Event, Filter, Links, Mirror, MirrorOptions, Parallel, Pattern, Retry,
+    Summary, Target, Watch,
+};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+
+use crate::common::{Server, close};
+use crate::own::serve;
+
+/// What was told of a mirror, a line each.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Watch for Told {
+    fn event(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Moved(..) => return,
+            Event::Ended { item, result, .. } => {
+                format!("ended {} {}", String::from_utf8_lossy(&item.remote), result.is_ok())
+            }
+            Event::Did(deed, place) => format!("{deed:?} {place}"),
+            Event::Skipped(place, why) => format!("skipped {place}: {why}"),
+            Event::Failed(place, error) => format!("failed {place}: {error}"),
+            Event::Notice(text) => (*text).to_owned(),
+            other => format!("{other:?}"),
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+impl Told {
+    fn has(&self, part: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|line| line.contains(part))
+    }
+}
+
+pub(crate) fn settings(addr: SocketAddr) -> Builder {
+    Client::builder().target(&Target::parse(&format!("ftp://joe:opensesame@{addr}/")).unwrap())
+}
+
+fn batch() -> BatchOptions {
+    BatchOptions { parallel: Parallel::Sessions(3), retry: Retry::NEVER, ..BatchOptions::default() }
+}
+
+fn mirror(addr: SocketAddr, options: MirrorOptions) -> (Mirror, Told) {
+    let told = Told::default();
+    (Mirror::new(settings(addr), batch(), options, Arc::new(told.clone())), told)
+}
+
+/// A tree with one of everything.
+fn plant(root: &Path) {
+    std::fs::create_dir_all(root.join("a/deep/er")).unwrap();
+    std::fs::create_dir(root.join("empty")).unwrap();
+    for (name, bytes) in [
+        ("top.txt", &b"top"[..]),
+        ("a/one", b"1"),
+        ("a/with space \u{fc}", b"22"),
+        ("a/deep/er/-dash", b""),
+        ("a/back\\slash", b"4444"),
+    ] {
+        let path = root.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let at = UNIX_EPOCH + Duration::from_secs(1_115_068_020 + bytes.len() as u64);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+    }
+}
+
+/// What a tree holds: files with their bytes and seconds, directories, links.
+fn picture(root: &Path) -> BTreeMap<String, String> {
+    fn walk(root: &Path, at: &Path, out: &mut BTreeMap<String, String>) {
+        for entry in std::fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+            let facts = path.symlink_metadata().unwrap();
+            if facts.is_dir() {
+                out.insert(name, "directory".to_owned());
+                walk(root, &path, out);
+            } else if facts.is_symlink() {
+                out.insert(name, format!("-> {}", path.read_link().unwrap().display()));
+            } else {
+                let seconds = facts.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs();
+                out.insert(name, format!("{:?} {seconds}", String::from_utf8_lossy(&std::fs::read(&path).unwrap())));
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk(root, root, &mut out);
+    out
+}
+
+fn counts(summary: &Summary) -> (u64, u64, u64, u64, u64) {
+    (summary.transferred, summary.unchanged, summary.directories, summary.removed, summary.failed)
+}
+
+fn sites() -> ((SocketAddr, TempDir), TempDir) {
+    (serve(Ipv4Addr::LOCALHOST.into()), tempfile::tempdir().unwrap())
+}
+
+#[tokio::test]
+async fn down_and_again_and_what_is_too_much() {
+    let ((addr, root), here) = sites();
+    plant(root.path());
+    let target = here.path().join("new/tree");
+    let delete = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    let dry = MirrorOptions { dry_run: true, ..delete.clone() };
+
+    let would = mirror(addr, dry.clone()).0.down(b"", &target).await.unwrap();
+    assert_eq!((counts(&would), target.exists()), ((5, 0, 4, 0, 0), false));
+    let done = mirror(addr, delete.clone()).0.down(b"", &target).await.unwrap();
+    assert_eq!(counts(&done), (5, 0, 4, 0, 0), "{done:?}");
+    assert_eq!(picture(&target), picture(root.path()));
+    let again = mirror(addr, delete.clone()).0.down(b"/", &target).await.unwrap();
+    assert_eq!(counts(&again), (0, 5, 0, 0, 0), "{again:?}");
+
+    std::fs::write(root.path().join("a/one"), "changed").unwrap();
+    std::fs::remove_file(root.path().join("top.txt")).unwrap();
+    std::fs::create_dir_all(target.join("extra/tree")).unwrap();
+    std::fs::write(target.join("extra/tree/x"), "").unwrap();
+    symlink(root.path(), target.join("extra/link")).unwrap();
+    std::fs::write(target.join("top.txt.port21-part"), "").unwrap();
+    let would = mirror(addr, dry).0.down(b"", &target).await.unwrap();
+    assert_eq!(counts(&would), (1, 3, 0, 6, 0), "{would:?}");
+    let kept = mirror(addr, MirrorOptions::default()).0.down(b"", &target).await.unwrap();
+    assert_eq!(counts(&kept), (1, 3, 0, 0, 0), "{kept:?}");
+    let done = mirror(addr, delete).0.down(b"", &target).await.unwrap();
+    assert_eq!(counts(&done), (0, 4, 0, 6, 0), "{done:?}");
+    assert_eq!(picture(&target), picture(root.path()));
+}
+
+#[tokio::test]
+async fn up_and_again_and_what_is_too_much() {
+    let ((addr, root), here) = sites();
+    plant(here.path());
+    let delete = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    let there = root.path().join("new/tree");
+    for remote in [&b"new/tree"[..], b"/new/tree"] {
+        let done = mirror(addr, delete.clone()).0.up(here.path(), remote).await.unwrap();
+        let wanted = if remote.starts_with(b"/") { (0, 5, 0, 0, 0) } else { (5, 0, 4, 0, 0) };
+        assert_eq!(counts(&done), wanted, "{done:?}");
+        assert_eq!(picture(&there), picture(here.path()));
+    }
+    std::fs::write(here.path().join("a/one"), "changed").unwrap();
+    std::fs::remove_dir_all(here.path().join("a/deep")).unwrap();
+    std::fs::create_dir_all(there.join("a/deep/more")).unwrap();
+    std::fs::write(there.join("a/deep/more/x"), "").unwrap();
+    let done = mirror(addr, delete).0.up(here.path(), b"new/tree").await.unwrap();
+    assert_eq!(counts(&done), (1, 3, 0, 5, 0), "{done:?}");
+    assert_eq!(picture(&there), picture(here.path()));
+}
+
+#[tokio::test]
+async fn nothing_is_removed_on_a_doubtful_word() {
+    let ((addr, root), here) = sites();
+    std::fs::write(here.path().join("mine"), "mine").unwrap();
+    let delete = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    let done = mirror(addr, delete.clone()).0.down(b"", here.path()).await.unwrap();
+    assert!(done.not_removed.unwrap().contains("the source is empty") && here.path().join("mine").exists());
+    let error = mirror(addr, delete.clone()).0.down(b"none", here.path()).await.unwrap_err();
+    assert!(error.to_string().contains("550") && here.path().join("mine").exists());
+
+    let empty = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("theirs"), "").unwrap();
+    let done = mirror(addr, delete).0.up(empty.path(), b"").await.unwrap();
+    assert!(done.not_removed.is_some() && root.path().join("theirs").exists());
+}
+
+/// A server that lists the one directory that it has so, and whose files are all `x`.
+async fn listed(lines: &str, farewell: &str, options: MirrorOptions, here: &Path) -> (Summary, Told) {
+    let server = Server::start().await;
+    let told = Told::default();
+    let single = BatchOptions { parallel: Parallel::Sessions(1), ..batch() };
+    let mirror = Mirror::new(server.client(), single, options, Arc::new(told.clone()));
+    let serve = async {
+        let mut peer = server.login().await;
+        loop {
+            let line = String::from_utf8(peer.line().await).unwrap();
+            match line.as_str() {
+                "EPSV" => {
+                    let mut data = peer.passive_heard().await;
+                    let command = String::from_utf8(peer.line().await).unwrap();
+                    peer.say("150 go").await;
+                    if command.starts_with("LIST") {
+                        data.write_all(lines.as_bytes()).await.unwrap();
+                        close(data).await;
+                        peer.say(farewell).await;
+                    } else {
+                        data.write_all(b"x").await.unwrap();
+                        close(data).await;
+                        peer.say("226 done").await;
+                    }
+                }
+                "TYPE I" => peer.say("200 ok").await,
+                "QUIT" => {
+                    peer.say("221 bye").await;
+                    return;
+                }
+                _ => peer.say("502 no").await,
+            }
+        }
+    };
+    let (summary, ()) = tokio::join!(mirror.down(b"", here), serve);
+    (summary.unwrap(), told)
+}
+
+#[tokio::test]
+async fn names_of_a_hostile_server_stay_in_the_tree() {
+    let outside = tempfile::tempdir().unwrap();
+    let here = outside.path().join("here");
+    let lines = "-rw-r--r-- 1 u g 1 Jan 1 2001 ../up\r\n\
+        -rw-r--r-- 1 u g 1 Jan 1 2001 /tmp/absolute\r\n\
+        -rw-r--r-- 1 u g 1 Jan 1 2001 ..\r\n\
+        -rw-r--r-- 1 u g 1 Jan 1 2001 ..\\windows\r\n\
+        lrwxrwxrwx 1 u g 1 Jan 1 2001 way -> ..\r\n\
+        -rw-r--r-- 1 u g 1 Jan 1 2001 way\r\n\
+        -rw-r--r-- 1 u g 1 Jan 1 2001 good\r\n\
+        -rw-r--r-- 1 u g 1 Jan 1 2001 GOOD\r\n\
+        -rw-r--r-- 1 u g 1 Jan 1 2001 x.port21-part\r\n";
+    std::fs::create_dir(&here).unwrap();
+    // What an attacker may have brought about before.
+    symlink(outside.path().join("victim"), here.join("good")).unwrap();
+    std::fs::write(outside.path().join("victim"), "mine").unwrap();
+    std::fs::write(here.join("old"), "").unwrap();
+    for links in [Links::Keep, Links::Skip] {
+        let options = MirrorOptions { links, delete: true, ..MirrorOptions::default() };
+        let (summary, told) = listed(lines, "226 done", options, &here).await;
+        assert_eq!(summary.failed, 0, "{:?}", told.0);
+        assert!(told.has("good differ in case alone") && told.has("leads out of its directory"), "{:?}", told.0);
+        assert!(summary.not_removed.is_some() && here.join("old").exists());
+    }
+    let names: Vec<String> = picture(outside.path()).into_keys().collect();
+    assert_eq!(names, ["here", "here/..\\windows", "here/GOOD", "here/good", "here/old", "victim"]);
+    assert_eq!(std::fs::read(outside.path().join("victim")).unwrap(), b"mine");
+    assert!(!here.join("good").is_symlink());
+}
+
+#[tokio::test]
+async fn a_listing_that_may_not_be_whole_removes_nothing() {
+    let here = tempfile::tempdir().unwrap();
+    let delete = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    for (lines, farewell) in [
+        ("-rw-r--r-- 1 u g 1 Jan 1 2001 f\r\nwhat is this\r\n", "226 done"),
+        ("-rw-r--r-- 1 u g 1 Jan 1 2001 f\r\n", "226 Transfer done (but failed to open directory)."),
+    ] {
+        std::fs::write(here.path().join("old"), "").unwrap();
+        let (summary, told) = listed(lines, farewell, delete.clone(), here.path()).await;
+        assert!(summary.not_removed.is_some() && here.path().join("old").exists(), "{:?}", told.0);
+    }
+    let (summary, _) = listed("-rw-r--r-- 1 u g 1 Jan 1 2001 f\r\n", "226 done", delete, here.path()).await;
+    assert_eq!((summary.unchanged, summary.removed, here.path().join("old").exists()), (1, 1, false));
+}
+
+#[tokio::test]
+async fn links_filters_and_what_is_newer() {
+    let ((addr, root), here) = sites();
+    plant(root.path());
+    symlink("one", root.path().join("a/link")).unwrap();
+    symlink("/top.txt", root.path().join("a/absolute")).unwrap();
+    let with = |links| MirrorOptions { links, ..MirrorOptions::default() };
+    let done = mirror(addr, with(Links::Skip)).0.down(b"a", here.path()).await.unwrap();
+    assert_eq!((done.skipped, done.links), (2, 0));
+    let done = mirror(addr, with(Links::Keep)).0.down(b"a", here.path()).await.unwrap();
+    assert_eq!((done.skipped, done.links), (1, 1));
+    assert_eq!(std::fs::read_link(here.path().join("link")).unwrap(), Path::new("one"));
+    let done = mirror(addr, with(Links::Follow)).0.down(b"a", here.path()).await.unwrap();
+    assert_eq!((done.transferred, done.failed), (2, 0));
+    assert_eq!(std::fs::read(here.path().join("link")).unwrap(), b"1");
+    assert!(!here.path().join("link").is_symlink());
+
+    let all = tempfile::tempdir().unwrap();
+    let filter = Filter::new(&["*o*".to_owned()], &["deep/".to_owned()]).unwrap();
+    let options = MirrorOptions { filter, delete: true, ..MirrorOptions::default() };
+    std::fs::write(all.path().join("mine"), "it is not meant").unwrap();
+    std::fs::write(all.path().join("too"), "it is").unwrap();
+    let done = mirror(addr, options).0.down(b"", all.path()).await.unwrap();
+    assert_eq!((done.transferred, done.removed), (2, 1), "{done:?}");
+    let names: Vec<String> = picture(all.path()).into_keys().collect();
+    assert_eq!(names, ["a", "a/one", "empty", "mine", "top.txt"]);
+
+    // What is newer here stays; what is the same by its digest, too.
+    std::fs::write(all.path().join("top.txt"), "TOP").unwrap();
+    let choose = |choose| MirrorOptions { choose, ..MirrorOptions::default() };
+    mirror(addr, choose(Choose::Newer)).0.down(b"", all.path()).await.unwrap();
+    assert_eq!(std::fs::read(all.path().join("top.txt")).unwrap(), b"TOP");
+    let done = mirror(addr, choose(Choose::Checksum)).0.down(b"", all.path()).await.unwrap();
+    assert_eq!((done.transferred, done.unchanged), (1, 4), "{done:?}");
+    assert_eq!(std::fs::read(all.path().join("top.txt")).unwrap(), b"top");
+    let done = mirror(addr, choose(Choose::Checksum)).0.up(all.path(), b"").await.unwrap();
+    assert_eq!((done.transferred, done.unchanged, done.failed), (1, 5, 0), "{done:?}");
+}
+
+#[tokio::test]
+async fn patterns_are_expanded_by_listing() {
+    let ((addr, root), _here) = sites();
+    plant(root.path());
+    std::fs::write(root.path().join("a/.hidden"), "").unwrap();
+    let mut client = settings(addr).open().await.unwrap();
+    for (pattern, wanted) in [
+        ("*.txt", &["top.txt"][..]),
+        ("a/*", &["a/back\\slash", "a/deep", "a/one", "a/with space \u{fc}"]),
+        ("/a/.h*", &["/a/.hidden"]),
+        ("*/[o]ne", &["a/one"]),
+        ("*/deep/*/*", &["a/deep/er/-dash"]),
+        ("none*", &[]),
+    ] {
+        let found = client.matches(&Pattern::new(pattern).unwrap()).await.unwrap();
+        let found: Vec<String> = found.into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect();
+        assert_eq!(found, wanted, "{pattern}");
+    }
+}
