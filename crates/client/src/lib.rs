@@ -30,6 +30,7 @@
 //! | `tree`, `filter`, `zone` | [`Pattern`]s for paths, [`Filter`]s of names; how far a server's listings are from UTC |
 //! | `segments` | one file over several sessions |
 //! | `folder`, `ranges` | local directories that nothing leads out of; which bytes of a file are there |
+//! | `between` | a file from one server to another |
 //! | `url` | [`Target`]: what an FTP URL names |
 //! | `connect` | from a name to a connection: [`Resolve`], [`Connector`], proxies, Happy Eyeballs |
 //! | `tls` | [`TlsSettings`], and TLS itself |
@@ -39,6 +40,7 @@
 //! | `error` | [`Error`]: which phase, who erred, and the server's words |
 
 mod batch;
+mod between;
 mod builder;
 mod client;
 mod connect;
@@ -81,6 +83,7 @@ mod wire;
 mod zone;
 
 pub use batch::{Batch, BatchOptions};
+pub use between::Between;
 pub use builder::{Builder, IpFamily, Timeouts};
 pub use client::Client;
 pub use connect::{

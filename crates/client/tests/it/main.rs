@@ -1,5 +1,6 @@
 //! The client against servers: port21's own, one that others have written, and ones that do what a test says.
 
+mod between;
 mod common;
 mod cuts;
 mod eyeballs;

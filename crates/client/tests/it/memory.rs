@@ -29,6 +29,7 @@ type Ports = Arc<Mutex<HashMap<u16, Option<UnboundedSender<DuplexStream>>>>>;
 pub(crate) struct Net {
     ports: Ports,
     control: UnboundedReceiver<DuplexStream>,
+    ip: Ipv4Addr,
     pub(crate) log: Log,
 }
 
@@ -53,15 +54,20 @@ pub(crate) struct Port {
 
 impl Net {
     pub(crate) fn new() -> Net {
+        Net::at(SERVER)
+    }
+
+    /// As [`Net::new`], with the server at another address.
+    pub(crate) fn at(ip: Ipv4Addr) -> Net {
         let ports = Ports::default();
         let control = listen(&ports, 21);
-        Net { ports, control, log: Log::default() }
+        Net { ports, control, ip, log: Log::default() }
     }
 
     /// Settings of a client of the server, which asks for nothing that the test does not ask for.
     pub(crate) fn client(&self) -> Builder {
-        let builder = Client::builder().host(SERVER.to_string()).ip_family(IpFamily::V4).probe(false);
-        self.log.attach(builder.connector(Arc::new(Wires(self.ports.clone()))))
+        let builder = Client::builder().host(self.ip.to_string()).ip_family(IpFamily::V4).probe(false);
+        self.log.attach(builder.connector(Arc::new(Wires(self.ports.clone(), self.ip))))
     }
 
     pub(crate) async fn accept(&mut self) -> Peer {
@@ -262,14 +268,14 @@ impl AsyncWrite for Wire {
     }
 }
 
-struct Wires(Ports);
+struct Wires(Ports, Ipv4Addr);
 
 impl Connector for Wires {
     fn connect(&self, dial: Dial) -> BoxFuture<'_, io::Result<Stream>> {
         Box::pin(async move {
             let Destination::Address(to) = dial.to else { panic!("{}", dial.to) };
             // Nobody else is ever to be connected to.
-            assert_eq!(to.ip(), SERVER);
+            assert_eq!(to.ip(), self.1);
             let (ours, theirs) = tokio::io::duplex(PIPE);
             let port = self.0.lock().unwrap().get(&to.port()).cloned();
             match port {

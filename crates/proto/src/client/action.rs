@@ -103,6 +103,9 @@ pub enum Request {
     Probe,
     /// A transfer -> [`Output::Started`] and [`Answer::Transferred`]
     Transfer(TransferRequest),
+    /// A transfer (RETR, STOR, APPE) whose data connection is not this side's, but another server's: all for it was said. How
+    /// long it may take after its 1yz reply is the driver's to say, and nobody sees its bytes. -> [`Answer::Transferred`]
+    Elsewhere(Command),
     /// QUIT, and the server's end of the connection -> [`Answer::Ended`]
     Quit,
 }

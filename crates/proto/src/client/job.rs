@@ -40,6 +40,8 @@ pub(super) enum Job {
     Probe(VecDeque<Command>),
     /// A transfer.
     Transfer(Box<Moving>),
+    /// A transfer with another server was sent; whether it has begun.
+    Elsewhere(bool),
     /// ABOR.
     Abort(Abort),
     /// QUIT was sent, and this is the server's farewell.
@@ -101,6 +103,10 @@ impl Job {
                 let (moving, flow) = Moving::begin(core, now, request);
                 return (Job::Transfer(Box::new(moving)), flow);
             }
+            Request::Elsewhere(command) => {
+                core.send(now, Phase::Command, &command);
+                Job::Elsewhere(false)
+            }
             Request::Quit => {
                 core.send(now, Phase::Command, &Command::Quit);
                 let what = "the server has not ended the session".to_owned();
@@ -117,6 +123,7 @@ impl Job {
             Job::Securing(_) | Job::Protecting(_) => Phase::Tls,
             Job::Login => Phase::Login,
             Job::Transfer(moving) => moving.phase(),
+            Job::Elsewhere(true) => Phase::Transfer,
             _ => Phase::Command,
         }
     }
@@ -135,6 +142,11 @@ impl Job {
             let (after, phase) = match self {
                 Job::Greeting => (limits.greeting, Phase::Greeting),
                 Job::Quit(_) => return Flow::Wait,
+                Job::Elsewhere(begun) => {
+                    *begun = true;
+                    core.no_deadline();
+                    return Flow::Wait;
+                }
                 _ => (limits.reply, self.phase()),
             };
             core.expect(now, after, phase, format!("no final reply to {}", front.verb));
@@ -212,6 +224,8 @@ impl Job {
                 *farewell = Some(reply);
                 Flow::Wait
             }
+            Job::Elsewhere(_) if ok => Flow::Done(Ok(Answer::Transferred(reply))),
+            Job::Elsewhere(_) => refused(self.phase(), reply),
             Job::Command(_) | Job::Representation(_) => refused(Phase::Command, reply),
             Job::Transfer(_) | Job::Abort(_) | Job::Securing(_) => Flow::Wait,
         }

@@ -243,6 +243,12 @@ impl ClientSession {
         self.core.tls.is_on()
     }
 
+    /// Whether data connections are, or are about to be, under TLS.
+    pub fn protects_data(&self) -> bool {
+        let wanted = self.core.settings.protection == Protection::Private;
+        if self.core.tls.is_on() { wanted } else { self.core.tls.protects_data() }
+    }
+
     /// What data connections are to be from now on; see [`Settings::protection`].
     pub fn set_protection(&mut self, protection: Protection) {
         self.core.settings.protection = protection;

@@ -90,6 +90,7 @@ impl Play {
             ["type", "a"] => Request::Representation(Representation::Ascii),
             ["raw", ..] => Request::Raw(text(&line[4..])),
             ["tls"] => Request::StartTls,
+            ["elsewhere", name] => Request::Elsewhere(Command::Retr(path(name))),
             ["protect"] => Request::Protect,
             ["ccc"] => Request::StopTls,
             ["probe"] => Request::Probe,

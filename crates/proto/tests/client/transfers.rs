@@ -293,3 +293,15 @@ fn an_offset_that_is_too_large_for_the_server_is_noticed() {
         transcript(&format!("? get f @{from} {PASSIVE}\n C: REST {from}\n S: 350 {heard}\n C: RETR f"));
     }
 }
+
+#[test]
+fn a_transfer_between_two_servers_has_its_data_elsewhere() {
+    let begun = "? elsewhere f\n C: RETR f\n S: 150 go\n";
+    transcript(&format!("{begun} > after 9999\n S: 226 done\n done transferred 226 done"));
+    transcript(&format!("{begun} S: 426 broken\n error RETR: the server answered 426 broken"));
+    transcript("? elsewhere f\n C: RETR f\n S: 550 none\n error RETR: the server answered 550 none");
+    transcript("? elsewhere f\n C: RETR f\n > after 60\n error command: no reply to RETR within 60s\n close");
+    transcript(&format!(
+        "{begun} ? abort\n urgent [ff, f4, ff, f2]\n C: ABOR\n S: 426 stopped\n S: 226 ok\n done aborted"
+    ));
+}

@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 use crate::memory::{Net, Peer, fetch};
 
 /// How a server does TLS: on the control connection, and on data connections.
-struct House {
+pub(crate) struct House {
     control: Arc<ServerConfig>,
     data: Arc<ServerConfig>,
 }
@@ -39,14 +39,14 @@ fn config(tickets: usize) -> ServerConfig {
 
 impl House {
     /// So many tickets with each handshake, on either connection.
-    fn new(control: usize, data: usize) -> House {
+    pub(crate) fn new(control: usize, data: usize) -> House {
         let first = config(control);
         let mut second = first.clone();
         second.send_tls13_tickets = data;
         House { control: Arc::new(first), data: Arc::new(second) }
     }
 
-    async fn login(&self, net: &mut Net) -> Peer {
+    pub(crate) async fn login(&self, net: &mut Net) -> Peer {
         let mut peer = net.accept().await;
         peer.say("220 hi").await;
         peer.answer("AUTH TLS", "234 go").await;
@@ -63,7 +63,7 @@ impl House {
         peer
     }
 
-    async fn protect(&self, peer: &mut Peer) {
+    pub(crate) async fn protect(&self, peer: &mut Peer) {
         peer.answer("PBSZ 0", "200 ok").await;
         peer.answer("PROT P", "200 ok").await;
     }
@@ -118,7 +118,7 @@ async fn read(data: &mut TlsStream<DuplexStream>) -> io::Result<Vec<u8>> {
     data.read_to_end(&mut bytes).await.map(|_| bytes)
 }
 
-fn client(net: &Net) -> Builder {
+pub(crate) fn client(net: &Net) -> Builder {
     net.client().tls(TlsMode::Explicit).tls_settings(TlsSettings { insecure: true, ..TlsSettings::default() })
 }
 
