@@ -12,7 +12,8 @@
 //! **Parts.** Where no file has the name yet, the file aside is one that the account can find again, in this process or
 //! the next: its name is made of the account's and the file's. When the upload is interrupted, even by the end of the
 //! server, it stays, and is what the client may go on with. Both names go through a hash, for together they may be longer
-//! than a name can be, and a directory's other readers need not learn whose file is missing.
+//! than a name can be, and a directory's other readers need not learn whose file is missing. What was written before the
+//! machine was started last is not gone on with: it may lack bytes that a power cut has kept from the disk.
 //!
 //! **Marks.** Where there is a file of the name, nothing is kept of an interrupted upload. But its client may not know
 //! that: it asks for the size, or looks at a listing, finds that of the old file, and goes on with the new one from there;
@@ -24,7 +25,7 @@
 //! name is forced to the disk before the upload begins.
 
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
@@ -143,13 +144,18 @@ impl Aside {
     }
 
     /// Takes up what an interrupted upload has left, where that is so long.
-    pub(super) fn take_up(dir: OwnedFd, name: Vec<u8>, size: u64) -> Result<(Aside, OwnedFd), Failure> {
+    pub(super) fn take_up(
+        dir: OwnedFd,
+        name: Vec<u8>,
+        size: u64,
+        since: SystemTime,
+    ) -> Result<(Aside, OwnedFd), Failure> {
         let (file, facts) = lock_part(&dir, &name).map_err(|failure| match failure {
             // The client was told of it, and sends only what is behind it.
             Failure::Os(Errno::NOENT) => StorageError::NoResume.into(),
             failure => failure,
         })?;
-        if facts.size != size {
+        if facts.size != size || facts.is_older_than(since) {
             return Err(StorageError::NoResume.into());
         }
         seek(&file, SeekFrom::Start(size))?;
@@ -257,10 +263,15 @@ pub(super) fn remove_part(dir: &OwnedFd, name: &[u8]) -> Result<u64, Failure> {
     Ok(facts.size)
 }
 
-/// How many bytes an interrupted upload has left, or one that is under way has received.
-pub(super) fn part_size(dir: &OwnedFd, name: &[u8]) -> Result<u64, Failure> {
+/// Whether there is a part of this name. Where that cannot be found out there may be one.
+pub(super) fn is_part(dir: &OwnedFd, name: &[u8]) -> bool {
+    !matches!(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+}
+
+/// How many bytes an interrupted upload has left, or one that is under way has received, if it was written to since then.
+pub(super) fn part_size(dir: &OwnedFd, name: &[u8], since: SystemTime) -> Result<u64, Failure> {
     let facts = Facts::from(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
-    if facts.is_file() { Ok(facts.size) } else { Err(StorageError::NotFound.into()) }
+    if facts.is_file() && !facts.is_older_than(since) { Ok(facts.size) } else { Err(StorageError::NotFound.into()) }
 }
 
 /// Opens a part to go on with it, alone.

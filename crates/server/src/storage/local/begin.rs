@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use port21_proto::FtpPath;
 use port21_proto::server::{Placement, Representation, StorageError, Told};
@@ -13,7 +14,7 @@ use rustix::io::{Errno, dup};
 
 use super::super::quota::Charge;
 use super::super::{CommitMode, Quota};
-use super::aside::{Aside, is_marked, over_name, part_name, part_size};
+use super::aside::{Aside, is_marked, is_part, over_name, part_name};
 use super::aside::{random_letters, remove_mark, remove_part};
 use super::attributes::take_over;
 use super::facts::Facts;
@@ -41,6 +42,8 @@ pub(super) struct Begin {
     pub(super) owner: Option<Arc<str>>,
     /// Whom a part is kept for.
     pub(super) parts_of: Option<Arc<str>>,
+    /// Those that are older are not gone on with.
+    pub(super) parts_since: SystemTime,
     pub(super) quota: Option<Arc<dyn Quota>>,
 }
 
@@ -157,7 +160,7 @@ impl Begin {
         let Some(part) = part.filter(|_| self.representation == Representation::Image) else {
             return Err(StorageError::NoResume.into());
         };
-        let (aside, file) = Aside::take_up(place.dir, part, size)?;
+        let (aside, file) = Aside::take_up(place.dir, part, size, self.parts_since)?;
         let charge = Charge::of_file(self.quota.as_ref(), size, size);
         Ok(Opened { file, end: End::Rename { aside, name: place.name, old: None }, charge })
     }
@@ -220,7 +223,7 @@ impl Begin {
     /// Whether an upload of this account broke off, over a file of this name, or before somebody else gave the name to one:
     /// whatever that is, it is not what the client had begun to send.
     fn was_interrupted(&self, place: &Place, part: Option<&Vec<u8>>) -> bool {
-        let has_part = part.is_some_and(|part| !matches!(part_size(&place.dir, part), Err(Failure::Os(Errno::NOENT))));
+        let has_part = part.is_some_and(|part| is_part(&place.dir, part));
         has_part || is_marked(&place.dir, &self.over_name(place))
     }
 

@@ -1,5 +1,7 @@
 //! From what the system tells of a file to an [`Entry`].
 
+use std::time::SystemTime;
+
 use jiff::Timestamp;
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::verb::{Permission, Permissions};
@@ -30,6 +32,13 @@ impl Facts {
     /// Whether both are of one file.
     pub(super) fn is_same_file(&self, other: &Facts) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// Whether nothing of it was changed since then.
+    pub(super) fn is_older_than(&self, moment: SystemTime) -> bool {
+        let moment = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (seconds, nanos) = self.touched;
+        (seconds, nanos) < (i64::try_from(moment.as_secs()).unwrap_or(i64::MAX), u64::from(moment.subsec_nanos()))
     }
 
     /// The type.

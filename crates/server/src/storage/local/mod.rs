@@ -45,7 +45,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use port21_proto::FtpPath;
@@ -56,6 +56,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::fs::{chmodat, fchmod, fstat, fstatvfs, futimens, mkdirat, symlinkat, utimensat};
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, timeout_at};
 
 use self::aside::Ages;
@@ -101,6 +102,10 @@ pub struct LocalSettings {
     /// How long such a part is kept. Default 7 days: who comes back after a weekend goes on where they were. Parts take
     /// room that no listing shows. With zero there are none.
     pub parts_kept: Duration,
+    /// Parts that nobody has written to since then are not gone on with. Default the start of this machine, as its clocks
+    /// tell it now: a part is not forced to the disk, and what a power cut has left of one may have its length and yet lack
+    /// bytes. Earlier trusts the file system with them.
+    pub parts_since: SystemTime,
     /// How long an upload must have carried nothing before a newer one of the same account displaces it. Default 10 s.
     /// Shorter takes an upload from a client that is only slow; longer keeps one whose network was cut from its retry.
     pub displace_after: Duration,
@@ -120,6 +125,7 @@ impl Default for LocalSettings {
             stale_after: Duration::from_secs(3600),
             owner: None,
             parts_kept: Duration::from_secs(7 * 24 * 3600),
+            parts_since: started(),
             displace_after: Duration::from_secs(10),
             quota: None,
         }
@@ -131,6 +137,13 @@ impl LocalSettings {
     fn parts_of(&self) -> Option<Arc<str>> {
         self.owner.clone().filter(|_| !self.parts_kept.is_zero())
     }
+}
+
+/// When this machine was started.
+fn started() -> SystemTime {
+    let up = clock_gettime(ClockId::Boottime);
+    let up = Duration::try_from(up).unwrap_or_default();
+    SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// The files below a directory of this machine; nothing outside it can be reached through any name or link.
@@ -250,16 +263,30 @@ impl Storage for LocalFs {
         let UploadRequest { path, placement, overwrite, announced, commit, told, representation } = request;
         let (owner, quota) = (self.settings.owner.clone(), self.settings.quota.clone());
         let (path, mode, parts_of) = (path.clone(), self.mode(0o666), self.settings.parts_of());
-        let begin =
-            Begin { path, placement, overwrite, announced, commit, told, representation, mode, owner, parts_of, quota };
+        let parts_since = self.settings.parts_since;
+        let begin = Begin {
+            path,
+            placement,
+            overwrite,
+            announced,
+            commit,
+            told,
+            representation,
+            mode,
+            owner,
+            parts_of,
+            parts_since,
+            quota,
+        };
         Box::pin(self.begin(begin))
     }
 
     fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
         Box::pin(async move {
             let Some(owner) = self.settings.parts_of() else { return Err(StorageError::NotFound) };
+            let since = self.settings.parts_since;
             self.change(path, StorageError::NotFound, move |tree, path| match begin::target(tree, path)? {
-                (place, None) => aside::part_size(&place.dir, &aside::part_name(&owner, &place.name)),
+                (place, None) => aside::part_size(&place.dir, &aside::part_name(&owner, &place.name), since),
                 (_, Some(_)) => Err(StorageError::NotFound.into()),
             })
             .await

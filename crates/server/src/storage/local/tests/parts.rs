@@ -39,6 +39,25 @@ fn at(fs: &LocalFs, from: u64, told: Option<u64>) -> Put<'_> {
 }
 
 #[tokio::test]
+async fn what_was_written_before_the_machine_was_started_is_not_gone_on_with() {
+    let place = Place::with(ann());
+    assert!(place.fs.settings.parts_since < SystemTime::now());
+    broken(&Put::new(&place.fs, "a"), "some of it").await;
+    assert_eq!(place.part("a").await.unwrap(), 10);
+    let parts_since = SystemTime::now() + Duration::from_secs(60);
+    let later = LocalFs::open(place.root(), LocalSettings { parts_since, ..ann() }).unwrap();
+    assert_eq!(later.part(&path("a")).await, Err(StorageError::NotFound));
+    // Who was told of it earlier cannot go on with it either.
+    for put in [end(&later, Some(10)), at(&later, 10, Some(10))] {
+        assert_eq!(put.write("the rest").await.err(), Some(StorageError::NoResume));
+    }
+    assert!(place.visible().is_empty());
+    Put::new(&later, "a").all("all of it").await.unwrap();
+    assert_eq!(place.read("a"), "all of it");
+    assert_eq!(place.names().into_iter().collect::<Vec<_>>(), ["a"]);
+}
+
+#[tokio::test]
 async fn an_interrupted_upload_is_kept_and_goes_on() {
     for commit in [CommitMode::Durable, CommitMode::Atomic] {
         let place = Place::with(ann());
