@@ -87,8 +87,8 @@ impl Control {
             wire.begin_tls(engine()?);
         }
         ready!(wire.poll_handshake(cx))?;
-        let description = wire.tls().map(Engine::description).unwrap_or_default();
-        self.note(|| format!("the control connection is protected: {description}"));
+        let protection = wire.protection();
+        self.note(|| format!("the control connection is protected: {protection}"));
         Poll::Ready(Ok(()))
     }
 

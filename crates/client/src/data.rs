@@ -73,8 +73,8 @@ impl DataConnection {
             wire.begin_tls(tls.engine()?);
         }
         ready!(wire.poll_handshake(cx))?;
-        let description = wire.tls().map(Engine::description).unwrap_or_default();
-        let text = || format!("the data connection is protected: {description}");
+        let protection = wire.protection();
+        let text = || format!("the data connection is protected: {protection}");
         self.recorder.emit(|| EventKind::Note { connection: Some(self.id), text: text() });
         Poll::Ready(Ok(()))
     }

@@ -47,6 +47,13 @@ impl Wire {
         self.tls.as_deref()
     }
 
+    /// How it is protected, in words: the version, the cipher suite, and whether a session was resumed.
+    pub(crate) fn protection(&self) -> String {
+        let Some(engine) = &self.tls else { return String::new() };
+        let resumed = if engine.is_resumed() { ", the session resumed" } else { "" };
+        format!("{}{resumed}", engine.description())
+    }
+
     /// Whether the connection ended without close_notify, and so maybe not where the other side meant it to.
     pub(crate) fn is_truncated(&self) -> bool {
         self.truncated
@@ -75,7 +82,7 @@ impl Wire {
                 return Poll::Ready(Err(TlsError::Ended(words)));
             }
             let ready = &mut self.ready;
-            if let Err(error) = engine.received(read, &mut |plain| ready.extend_from_slice(plain)) {
+            if let Err(error) = engine.received(read, |plain| ready.extend_from_slice(plain)) {
                 // The alert, as far as it goes.
                 let _ = poll_send(&mut self.stream, engine, cx);
                 return Poll::Ready(Err(error));
@@ -106,7 +113,7 @@ impl Wire {
                 return Poll::Ready(Err(TlsError::Ended("the server ended the connection with TLS".to_owned())));
             }
             let mut stray = 0;
-            engine.received(read, &mut |plain| stray += plain.len())?;
+            engine.received(read, |plain| stray += plain.len())?;
             if stray > 0 {
                 return Poll::Ready(Err(TlsError::Other("the server goes on under TLS, which was to end".to_owned())));
             }
@@ -151,7 +158,7 @@ impl Wire {
                 return Poll::Ready(Ok(()));
             }
             let ready = &mut self.ready;
-            let result = engine.received(read, &mut |plain| {
+            let result = engine.received(read, |plain| {
                 let fits = plain.len().min(buf.remaining());
                 let (head, tail) = plain.split_at_checked(fits).unwrap_or((plain, b""));
                 buf.put_slice(head);

@@ -5,7 +5,7 @@
 //! | `settings` | [`TlsSettings`]: who is believed, and what this side shows of itself |
 //! | `verify` | whether the server is who it should be: authorities, pins |
 //! | `sessions` | what a control connection and its data connections remember together |
-//! | `engine` | TLS without a socket: bytes in, bytes out |
+//! | `engine` | `port21_tls`'s engine as a client's, with the verifier's reasons |
 //! | `failure` | [`TlsError`]: what went wrong, and what can be done |
 
 pub(crate) mod engine;
@@ -22,7 +22,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 
-use self::engine::Engine;
+use self::engine::{ClientSide, Engine};
 pub use self::failure::TlsError;
 use self::sessions::Sessions;
 pub use self::settings::{Authorities, Identity, Pin, TlsMode, TlsSettings, TlsSettingsError, TlsVersion};
@@ -62,7 +62,7 @@ impl Tls {
 
     /// TLS for a connection that is about to begin it.
     pub(crate) fn engine(&self) -> Result<Engine, TlsError> {
-        Engine::new(self.config.clone(), self.name.clone(), self.verifier.clone())
+        ClientSide::engine(self.config.clone(), self.name.clone(), self.verifier.clone())
     }
 
     /// Whether one more handshake can resume a session, and a further one behind it: nothing is lost where this one is given

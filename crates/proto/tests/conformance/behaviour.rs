@@ -544,8 +544,8 @@ pub(crate) const SECURITY: &[Promise] = &[
         &[
             "proto/tests/server/tls.rs ccc_is_for_who_is_logged_in_and_where_it_is_permitted",
             "server/tests/it/tls/control.rs ccc_goes_on_in_clear_without_losing_a_byte",
-            "server/src/tls/engine.rs what_comes_in_order_behind_the_last_word_is_read",
-            "server/src/tls/engine.rs junk_behind_the_last_word_is_an_error_and_is_not_answered",
+            "tls/tests/engine.rs what_comes_in_order_behind_the_last_word_is_read",
+            "tls/tests/engine.rs junk_behind_the_last_word_is_an_error_and_is_not_answered",
             "server/tests/it/tls/control.rs ccc_is_not_permitted_unless_it_is",
         ],
     ),

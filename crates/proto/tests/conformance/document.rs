@@ -84,7 +84,7 @@ fn every_test_and_place_that_security_md_names_is_there() {
                 assert!(known.contains(span), "SECURITY.md names {span}, and there is no such test");
             }
             let path = span.strip_prefix("crates/").unwrap_or(span);
-            if ["proto/", "server/", "client/", "trace/", "cli/"].iter().any(|of| path.starts_with(of)) {
+            if ["proto/", "tls/", "server/", "client/", "trace/", "cli/"].iter().any(|of| path.starts_with(of)) {
                 assert!(crates().join(path).exists(), "SECURITY.md names {span}, which is not there");
             }
         }

@@ -292,14 +292,14 @@ impl Control {
 impl Tls {
     /// So many bytes of ciphertext have come.
     fn received(&mut self, bytes: usize, plain: &mut Vec<u8>) -> (Read, Option<(OpId, Switched)>) {
-        let result = self.engine.received(bytes, plain);
+        let result = self.engine.received(bytes, |record| plain.extend_from_slice(record));
         let was = self.state;
         let (read, switched) = match (result, was) {
             // The alert is still to be sent.
             (Err(error), TlsState::Handshake) => (Read::Some(bytes), Some(Switched::Failed(error))),
             (Err(error), _) => (Read::Broken, Some(Switched::Failed(error))),
             (Ok(()), TlsState::Handshake) if !self.engine.is_handshaking() => {
-                (Read::Some(bytes), Some(Switched::Secured(self.engine.description())))
+                (Read::Some(bytes), Some(Switched::Secured(self.secured())))
             }
             (Ok(()), TlsState::Ending) if self.engine.is_ended() => {
                 // RFC 4217 section 12: what follows came in clear, and goes on from there.
@@ -310,6 +310,11 @@ impl Tls {
         };
         self.state = if matches!(switched, Some(Switched::Secured(_))) { TlsState::Standing } else { TlsState::Broken };
         (read, self.op.take().zip(switched))
+    }
+
+    fn secured(&self) -> Secured {
+        let certificate = self.engine.peer_certificate().is_some();
+        Secured { description: self.engine.description(), certificate }
     }
 
     /// The connection has ended, or is broken.

@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, StoresServerSessions};
 use rustls::sign::CertifiedKey;
-use rustls::{HandshakeKind, ServerConfig, SignatureScheme};
+use rustls::{ServerConfig, SignatureScheme};
 
 use port21_proto::server::TlsError;
 
 use super::certificates::Certificates;
-use super::engine::Engine;
+use super::engine::{Engine, ServerSide};
 use super::peer::{ClientCertificate, TlsPeer};
 use super::settings::SessionReuse;
 
@@ -70,7 +70,7 @@ impl Binding {
         let mut config = self.config.clone();
         config.session_storage = self.store.clone();
         config.ticketer = Arc::new(self.tickets.of(CONTROL));
-        Engine::new(config.into())
+        ServerSide::engine(config.into())
     }
 
     /// A data connection that is about to begin.
@@ -79,7 +79,7 @@ impl Binding {
         let mut config = self.config.clone();
         config.session_storage = Arc::new(ReadOnly(self.store.clone()));
         config.ticketer = Arc::new(self.tickets.of(connection));
-        Ok(DataEngine { engine: Engine::new(config.into())?, connection })
+        Ok(DataEngine { engine: ServerSide::engine(config.into())?, connection })
     }
 
     /// Whether the client needs the tickets of an upload before it sends, and where it has begun TLS by then may be kept
@@ -100,7 +100,7 @@ impl Binding {
 
     /// The control connection stands: who is at its other end.
     pub(crate) fn control_stands(&self, engine: &Engine) -> TlsPeer {
-        let leaf = engine.client_certificate();
+        let leaf = engine.peer_certificate();
         let certificate = leaf.map(|leaf| ClientCertificate::read(leaf));
         // There is one handshake on it.
         let _ = self.client.set(leaf.map(|leaf| leaf.clone().into_owned()));
@@ -113,7 +113,7 @@ impl Binding {
     /// It must not wait for the end of the handshake. Under TLS 1.2 the client has its ticket before it sends its last
     /// message, and uses it the next time, even where its command was refused and the connection given up in between.
     pub(super) fn honour(&self, DataEngine { engine, connection }: &DataEngine) {
-        if engine.handshake_kind() == Some(HandshakeKind::Resumed) {
+        if engine.is_resumed() {
             self.tickets.honour(*connection);
         }
     }
@@ -122,10 +122,10 @@ impl Binding {
     pub(super) fn admit(&self, DataEngine { engine, .. }: &DataEngine) -> Result<Proof, TlsError> {
         // A session that is resumed brings its certificate with it. One that is not must bring the same.
         let client = self.client.get().and_then(Option::as_ref);
-        if client.is_some() && client != engine.client_certificate() {
+        if client.is_some() && client != engine.peer_certificate() {
             return Err(TlsError::OtherClient);
         }
-        if engine.handshake_kind() == Some(HandshakeKind::Resumed) {
+        if engine.is_resumed() {
             return Ok(Proof::Shown);
         }
         match self.reuse {

@@ -141,7 +141,7 @@ impl DataTls {
             return Err(io::Error::other(error));
         }
         let before = buffer.len();
-        let result = self.engine.received(read, buffer);
+        let result = self.engine.received(read, |record| buffer.extend_from_slice(record));
         if let Err(error) = result {
             // The alert.
             flush_now(stream, &mut self.engine);
@@ -172,7 +172,7 @@ async fn shake(
         let read = stream.async_io(Interest::READABLE, || receive_some(stream, engine, HANDSHAKE_READ));
         match read.await.map_err(broken)? {
             0 => return Err(TlsError::Handshake("the client ended the connection".into())),
-            read => engine.received(read, early)?,
+            read => engine.received(read, |record| early.extend_from_slice(record))?,
         }
         binding.honour(data);
         let engine = &mut data.engine;

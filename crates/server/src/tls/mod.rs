@@ -8,7 +8,7 @@
 //! | [`self_signed`] | a pair for who has none |
 //! | `peer` | who a client's certificate says it is |
 //! | `binding` | one control connection and its data connections: no session of another is resumed |
-//! | `engine` | TLS without a socket: bytes in, bytes out |
+//! | `engine` | `port21_tls`'s engine as a server's, with the words for what goes wrong |
 //! | `data` | a data connection under TLS |
 //! | `handshake` | how it comes to that, whenever its client begins |
 
