@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::builder::Builder;
@@ -50,10 +51,14 @@ pub(crate) struct Crew {
     pool: Pool,
     parallel: Parallel,
     retry: Retry,
+    /// There will be more work than is known at first.
+    expects_more: bool,
     /// A session has stood: its settings are right.
     proven: bool,
     /// How long an answer takes.
     round_trip: Option<Duration>,
+    /// As many sessions as were wanted at a time: they stand, and are used to the end.
+    wanted: usize,
 }
 
 struct Job<W> {
@@ -65,7 +70,7 @@ struct Job<W> {
 
 enum Ended<O> {
     /// It was tried.
-    Tried(Result<O, Error>, Option<Duration>),
+    Tried(Result<O, Error>),
     /// There was no session to try it in.
     NoSession(Error),
 }
@@ -73,7 +78,14 @@ enum Ended<O> {
 impl Crew {
     pub(crate) fn new(settings: Builder, parallel: Parallel, retry: Retry) -> Crew {
         let most = if let Parallel::Sessions(most) = parallel { most } else { MOST };
-        Crew { pool: Pool::new(settings, most), parallel, retry, proven: false, round_trip: None }
+        let pool = Pool::new(settings, most);
+        Crew { pool, parallel, retry, expects_more: false, proven: false, round_trip: None, wanted: 0 }
+    }
+
+    /// There will be more work than is known at first, as there is for a tree: sessions for it are opened while the first
+    /// piece is done.
+    pub(crate) fn expecting_more(self) -> Crew {
+        Crew { expects_more: true, ..self }
     }
 
     /// Does all the work, and what follows from it: `done` is told how each piece ended, and gives what is to be done next.
@@ -87,22 +99,36 @@ impl Crew {
     ) -> Result<(), Error> {
         let mut queue: VecDeque<Job<W>> = work.into_iter().map(Job::new).collect();
         let mut running = JoinSet::new();
+        // What is not open by the end is not needed any more.
+        let mut opening = JoinSet::new();
+        let (stands, mut standing) = mpsc::unbounded_channel();
         loop {
             while running.len() < self.seats(queue.len() + running.len())
                 && let Some(job) = queue.pop_front()
             {
-                running.spawn(attempt(self.pool.clone(), job));
+                running.spawn(attempt(self.pool.clone(), job, stands.clone()));
             }
-            let Some(ended) = running.join_next().await else { return Ok(()) };
+            let ended = tokio::select! {
+                biased;
+                Some(round_trip) = standing.recv() => {
+                    self.round_trip = [self.round_trip, round_trip].into_iter().flatten().min();
+                    if !std::mem::replace(&mut self.proven, true) && self.expects_more {
+                        for _ in 1..self.ahead() {
+                            let pool = self.pool.clone();
+                            // Where it does not come to stand, work will find out why.
+                            opening.spawn(async move { pool.get().await.map(drop) });
+                        }
+                    }
+                    continue;
+                }
+                ended = running.join_next() => ended,
+            };
+            let Some(ended) = ended else { return Ok(()) };
             let Ok((mut job, ended)) = ended else {
                 return Err(Error::Usage("a transfer has ended by a fault of this program"));
             };
             let result = match ended {
-                Ended::Tried(result, round_trip) => {
-                    self.proven = true;
-                    self.round_trip = [self.round_trip, round_trip].into_iter().flatten().min();
-                    result
-                }
+                Ended::Tried(result) => result,
                 Ended::NoSession(error) => Err(error),
             };
             let error = match result {
@@ -141,21 +167,31 @@ impl Crew {
     }
 
     /// How many pieces of work are to be under way at once, of so many.
-    fn seats(&self, work: usize) -> usize {
+    fn seats(&mut self, work: usize) -> usize {
         if !self.proven {
             // The first session tells whether there can be any.
             return 1;
         }
-        let room = self.pool.limit();
-        match (self.parallel, self.round_trip) {
-            (Parallel::Sessions(_), _) => room,
-            (Parallel::Auto, round_trip) => {
-                let millis = round_trip.map_or(0, |round_trip| round_trip.as_millis());
-                let wanted = usize::try_from(millis / 3).unwrap_or(MOST).clamp(2, MOST);
-                // One more is not worth its login for a file or two.
-                room.min(wanted).min(work.div_ceil(2)).max(1)
+        // One more is not worth its login for a file or two; those that stand are used to the end.
+        let worth = if self.parallel == Parallel::Auto { work.div_ceil(2) } else { usize::MAX };
+        self.wanted = self.wanted.max(self.most().min(worth)).max(1);
+        self.wanted.min(self.pool.limit())
+    }
+
+    /// The most sessions that are of use.
+    fn most(&self) -> usize {
+        match self.parallel {
+            Parallel::Sessions(most) => most,
+            Parallel::Auto => {
+                let millis = self.round_trip.map_or(0, |round_trip| round_trip.as_millis());
+                usize::try_from(millis / 3).unwrap_or(MOST).clamp(2, MOST)
             }
         }
+    }
+
+    /// How many sessions are opened before it is known that there is work for them.
+    fn ahead(&self) -> usize {
+        if self.parallel == Parallel::Auto { self.most() / 2 } else { self.most() }
     }
 }
 
@@ -178,7 +214,11 @@ impl<W> Job<W> {
     }
 }
 
-async fn attempt<W: Work>(pool: Pool, mut job: Job<W>) -> (Job<W>, Ended<W::Output>) {
+async fn attempt<W: Work>(
+    pool: Pool,
+    mut job: Job<W>,
+    stands: mpsc::UnboundedSender<Option<Duration>>,
+) -> (Job<W>, Ended<W::Output>) {
     if !job.wait.is_zero() {
         tokio::time::sleep(std::mem::take(&mut job.wait)).await;
     }
@@ -186,8 +226,10 @@ async fn attempt<W: Work>(pool: Pool, mut job: Job<W>) -> (Job<W>, Ended<W::Outp
         Ok(client) => client,
         Err(error) => return (job, Ended::NoSession(error)),
     };
+    // Where nobody listens any more, nobody needs to know.
+    let _ = stands.send(client.round_trip());
     let result = job.work.attempt(&mut client).await;
-    (job, Ended::Tried(result, client.round_trip()))
+    (job, Ended::Tried(result))
 }
 
 #[cfg(test)]
@@ -201,7 +243,9 @@ mod tests {
         crew.proven = true;
         for (millis, seats) in [(0, 2), (12, 4), (50, 16), (500, 16)] {
             crew.round_trip = Some(Duration::from_millis(millis));
-            assert_eq!((crew.seats(100), crew.seats(2)), (seats, 1), "{millis}");
+            crew.wanted = 0;
+            assert_eq!((crew.seats(2), crew.seats(100), crew.seats(2)), (1, seats, seats), "{millis}");
+            assert_eq!(crew.ahead(), seats / 2);
         }
         let mut crew = Crew::new(Client::builder(), Parallel::Sessions(3), Retry::NEVER);
         assert_eq!(crew.seats(100), 1);

@@ -184,7 +184,7 @@ pub(crate) struct GetArgs {
     /// Files, or patterns for them; with -r directories.
     #[arg(value_name = "URL", required = true)]
     pub(crate) urls: Vec<String>,
-    /// Write to this file or into this directory; `-` is standard output.
+    /// Write to this file or into this directory, which is made where it ends with `/`; `-` is standard output.
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
     /// Directories as well, and all that is in them. Symbolic links are left out: see mirror.

@@ -37,6 +37,9 @@ pub(super) async fn run(args: &GetArgs) -> anyhow::Result<Exit> {
         }
     }
     refuse_one_name_for_many(&places, args, several)?;
+    if let Some(output) = args.output.as_ref().filter(|output| output.as_os_str().as_bytes().ends_with(b"/")) {
+        std::fs::create_dir_all(output).with_context(|| format!("cannot make {}", output.display()))?;
+    }
     // Neighbours that are of one session are fetched in one go.
     for group in places.chunk_by(|a, b| a.is_same_session(b)) {
         outcome.add_exit(fetch(&mut remote, group, several, args).await);

@@ -13,5 +13,6 @@ mod sandbox;
 mod serve;
 mod support;
 mod trace;
+mod trees;
 mod uploads;
 mod users;

@@ -96,7 +96,7 @@ impl Mirror {
     /// is told to the watch and counted in the summary.
     pub async fn down(&self, remote: &[u8], local: &Path) -> Result<Summary, Error> {
         let report = Report::new(&self.watch, &self.options);
-        let mut crew = Crew::new(self.settings.clone(), self.batch.parallel, self.batch.retry);
+        let mut crew = self.crew();
         let mut down = Down::new(remote, local, &self.options, self.get_options(), report)?;
         let done = down.run(&mut crew).await;
         crew.end().await;
@@ -115,11 +115,15 @@ impl Mirror {
             return Err(Error::Usage("links cannot be kept at a server: FTP makes none; skip or follow them"));
         }
         let report = Report::new(&self.watch, &self.options);
-        let mut crew = Crew::new(self.settings.clone(), self.batch.parallel, self.batch.retry);
+        let mut crew = self.crew();
         let mut up = Up::new(local, remote, &self.options, self.put_options(), report)?;
         let done = up.run(&mut crew).await;
         crew.end().await;
         done.map(|()| up.finish())
+    }
+
+    fn crew(&self) -> Crew {
+        Crew::new(self.settings.clone(), self.batch.parallel, self.batch.retry).expecting_more()
     }
 
     fn get_options(&self) -> GetOptions {

@@ -290,6 +290,8 @@ async fn a_call_that_was_dropped_does_not_leave_its_reply_to_the_next() {
         heard.send(()).unwrap();
         go.await.unwrap();
         peer.say("250 in a").await;
+        // First the client asks for itself where it is now.
+        peer.answer("PWD", "257 \"/a\"").await;
         peer.answer("PWD", "257 \"/a\"").await;
         peer.quit().await;
     };
