@@ -116,7 +116,7 @@ impl Crew {
                         for _ in 1..self.ahead() {
                             let pool = self.pool.clone();
                             // Where it does not come to stand, work will find out why.
-                            opening.spawn(async move { pool.get().await.map(drop) });
+                            opening.spawn(async move { prepare(&mut *pool.get().await?).await });
                         }
                     }
                     continue;
@@ -212,6 +212,11 @@ impl<W> Job<W> {
     fn new(work: W) -> Job<W> {
         Job { work, failures: 0, reached: 0, wait: Duration::ZERO }
     }
+}
+
+/// What every transfer of the session would begin with otherwise.
+async fn prepare(client: &mut Client) -> Result<(), Error> {
+    client.set_representation(client.representation()).await.map(drop)
 }
 
 async fn attempt<W: Work>(
