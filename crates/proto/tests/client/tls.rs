@@ -5,14 +5,17 @@ use port21_proto::parameters::Protection;
 
 use crate::play::{Play, from_start, settings, transcript, with_settings};
 
-/// A session that is under TLS, and has sent PBSZ and PROT with its first transfer.
-const PROTECTED: &str = "
+/// A session that is under TLS.
+const UNDER_TLS: &str = "
     ? tls
     C: AUTH TLS
     S: 234 go
     do #0 start tls
     > secured #0
-    done reply 234 go
+    done reply 234 go";
+
+/// And has sent PBSZ and PROT with its first transfer.
+const PROTECTED: &str = "
     ? get a
     C: PBSZ 0
     S: 200 ok
@@ -33,8 +36,12 @@ const PROTECTED: &str = "
     do #3 connect 192.0.2.1:5000
     > connected #3";
 
+fn under_tls(script: &str) {
+    transcript(&format!("{UNDER_TLS}{script}"));
+}
+
 fn protected(script: &str) {
-    transcript(&format!("{PROTECTED}{script}"));
+    under_tls(&format!("{PROTECTED}{script}"));
 }
 
 #[test]
@@ -140,13 +147,8 @@ fn what_was_told_in_clear_text_is_asked_again() {
 
 #[test]
 fn a_server_without_private_data_is_not_given_any() {
-    transcript(
-        "? tls
-        C: AUTH TLS
-        S: 234 go
-        do #0 start tls
-        > secured #0
-        done reply 234 go
+    under_tls(
+        "
         ? get a
         C: PBSZ 0
         S: 503 what for?
@@ -278,7 +280,7 @@ fn tls_on_data_that_does_not_come_to_stand() {
 #[test]
 fn uploads_wait_for_tls() {
     let start = PROTECTED.replace("get f", "put f");
-    transcript(&format!(
+    under_tls(&format!(
         "{start}
         C: STOR f
         do #4 secure #3
@@ -290,7 +292,7 @@ fn uploads_wait_for_tls() {
         release #4
         done transferred 226 done"
     ));
-    transcript(&format!(
+    under_tls(&format!(
         "{start}
         C: STOR f
         do #4 secure #3
@@ -302,13 +304,8 @@ fn uploads_wait_for_tls() {
 
 #[test]
 fn active_data_connections_are_under_tls_as_well() {
-    transcript(
-        "? tls
-        C: AUTH TLS
-        S: 234 go
-        do #0 start tls
-        > secured #0
-        done reply 234 go
+    under_tls(
+        "
         ? get f active
         C: PBSZ 0
         S: 200 ok
@@ -330,13 +327,8 @@ fn active_data_connections_are_under_tls_as_well() {
 
 #[test]
 fn ccc_leaves_data_under_tls() {
-    transcript(
-        "? tls
-        C: AUTH TLS
-        S: 234 go
-        do #0 start tls
-        > secured #0
-        done reply 234 go
+    under_tls(
+        "
         ? list
         C: PBSZ 0
         S: 200 ok
@@ -361,13 +353,8 @@ fn ccc_leaves_data_under_tls() {
         C: RETR f
         do #3 secure #2",
     );
-    transcript(
-        "? tls
-        C: AUTH TLS
-        S: 234 go
-        do #0 start tls
-        > secured #0
-        done reply 234 go
+    under_tls(
+        "
         ? ccc
         C: CCC
         S: 534 no
@@ -431,11 +418,9 @@ fn a_server_whose_address_only_the_proxy_knows() {
 
 #[test]
 fn data_can_be_protected_before_there_is_any() {
-    const TLS: &str = "? tls\n C: AUTH TLS\n S: 234 go\n do #0 start tls\n > secured #0\n done reply 234 go\n";
-    let after_tls = |script: &str| transcript(&format!("{TLS}{script}"));
-    let protect = "? protect\n C: PBSZ 0\n S: 503 what for?\n C: PROT P\n";
-    after_tls(&format!("{protect} S: 200 ok\n done protected\n ? protect\n done protected"));
-    after_tls(&format!("{protect} S: 534 never\n error PROT: the server answered 534 never"));
+    let protect = "\n ? protect\n C: PBSZ 0\n S: 503 what for?\n C: PROT P\n";
+    under_tls(&format!("{protect} S: 200 ok\n done protected\n ? protect\n done protected"));
+    under_tls(&format!("{protect} S: 534 never\n error PROT: the server answered 534 never"));
     // In clear text there is nothing to be protected.
     transcript("? protect\n done protected");
 }

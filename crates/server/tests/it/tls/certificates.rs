@@ -119,6 +119,13 @@ impl Authority {
         Authorities::read(file).unwrap()
     }
 
+    /// A site that asks its clients for certificates of this authority.
+    fn asked_for(&self) -> Secure {
+        Secure::with(TlsMode::Offer, Site::settings(), |tls| {
+            tls.client_certificates = ClientCertificates::Request(self.trusted());
+        })
+    }
+
     fn config(&self, secure: &Secure, version: &'static rustls::SupportedProtocolVersion, name: &str) -> ClientConfig {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
@@ -135,14 +142,11 @@ impl Authority {
 fn a_certificate_is_told_to_who_decides_on_logins() {
     let authority = Authority::new();
     for (_, version) in VERSIONS {
-        let secure = Secure::with(TlsMode::Offer, Site::settings(), |tls| {
-            tls.client_certificates = ClientCertificates::Request(authority.trusted());
-        });
+        let secure = authority.asked_for();
         let mut client = secure.connect(authority.config(&secure, version, "robot.example"));
         client.command("USER robot", 331);
         client.command("PASS", 230);
-        client.command("PBSZ 0", 200);
-        client.command("PROT P", 200);
+        client.protect_data();
         client.store("STOR file", b"bytes");
         assert_eq!(client.fetch("RETR file"), b"bytes");
         // One of another name, none at all, and no TLS.
@@ -161,13 +165,10 @@ fn a_certificate_is_told_to_who_decides_on_logins() {
 fn a_certificate_alone_logs_in_at_user() {
     let authority = Authority::new();
     for (_, version) in VERSIONS {
-        let secure = Secure::with(TlsMode::Offer, Site::settings(), |tls| {
-            tls.client_certificates = ClientCertificates::Request(authority.trusted());
-        });
+        let secure = authority.asked_for();
         let mut client = secure.connect(authority.config(&secure, version, "robot.example"));
         client.command("USER signed", 232);
-        client.command("PBSZ 0", 200);
-        client.command("PROT P", 200);
+        client.protect_data();
         client.store("STOR file", b"bytes");
         assert_eq!(client.fetch("RETR file"), b"bytes");
         client.command("PASS superfluous", 202);

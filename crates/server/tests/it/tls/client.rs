@@ -80,8 +80,7 @@ impl Secure {
         let mut client = self.connect(config);
         client.command(&format!("USER {user}"), 331);
         client.command("PASS secret", 230);
-        client.command("PBSZ 0", 200);
-        client.command("PROT P", 200);
+        client.protect_data();
         client.command("TYPE I", 200);
         client
     }
@@ -175,6 +174,12 @@ impl TlsClient {
     pub(crate) fn command(&mut self, line: &str, code: u16) -> String {
         self.send(format!("{line}\r\n"));
         self.expect(code)
+    }
+
+    /// From now on data connections are private.
+    pub(crate) fn protect_data(&mut self) {
+        self.command("PBSZ 0", 200);
+        self.command("PROT P", 200);
     }
 
     /// All that comes until the server ends TLS, record by record: what follows in clear is left on the socket.

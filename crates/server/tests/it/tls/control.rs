@@ -191,8 +191,7 @@ fn ccc_goes_on_in_clear_without_losing_a_byte() {
         let mut client = secure.connect(secure.client_config(version));
         client.command("CCC", 530);
         client.log_in();
-        client.command("PBSZ 0", 200);
-        client.command("PROT P", 200);
+        client.protect_data();
         // All in one segment: a command that is still protected, the end of TLS, and commands in clear behind it.
         client.control.conn.writer().write_all(b"CCC\r\nNOOP\r\n").unwrap();
         client.control.conn.send_close_notify();
