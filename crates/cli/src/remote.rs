@@ -247,6 +247,9 @@ pub(crate) fn builder(args: &ConnectArgs, place: &Place) -> anyhow::Result<Build
     if let Some(ports) = &args.active_ports {
         builder = builder.active_ports(ports.clone());
     }
+    if let Some(charset) = args.charset {
+        builder = builder.charset(charset);
+    }
     builder = secure(builder, args, place)?;
     if let Some(proxy) = proxy::find(args.proxy.as_deref(), place)? {
         if args.active {

@@ -8,6 +8,7 @@ use port21_proto::client::DataMode;
 use port21_proto::event::ConnectionId;
 
 use crate::Representation;
+use crate::charset::Charset;
 use crate::client::Client;
 use crate::connect::{Connector, Proxy, Resolve};
 use crate::credentials::Credentials;
@@ -40,6 +41,7 @@ pub struct Builder {
     pub(crate) timeouts: Timeouts,
     pub(crate) probe: bool,
     pub(crate) max_listing: u64,
+    pub(crate) charset: Option<Charset>,
     pub(crate) clock: Clock,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
 }
@@ -123,6 +125,7 @@ impl Builder {
             timeouts: Timeouts::default(),
             probe: true,
             max_listing: 1 << 30,
+            charset: None,
             clock: Clock::start(),
             sink: None,
         }
@@ -296,6 +299,16 @@ impl Builder {
     #[must_use]
     pub fn probe(mut self, probe: bool) -> Builder {
         self.probe = probe;
+        self
+    }
+
+    /// The charset of the server's names. Default: none, and names are the server's bytes, most often UTF-8. With one, names are given
+    /// and got in UTF-8; those that it does not have are refused with [`Error::Usage`] before anything is sent, and lines of
+    /// listings that are not in it are [`Listed::Unreadable`](crate::Listed::Unreadable). The server is told to leave UTF-8 off where
+    /// it has that. Two names that look alike are told apart no better than the charset does.
+    #[must_use]
+    pub fn charset(mut self, charset: Charset) -> Builder {
+        self.charset = Some(charset);
         self
     }
 

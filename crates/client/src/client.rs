@@ -145,7 +145,7 @@ impl Client {
     /// See [`Client`]; [`Error::Protocol`] where the reply holds no path.
     pub async fn pwd(&mut self) -> Result<Vec<u8>, Error> {
         let reply = self.command(Command::Pwd).await?;
-        told_path(&reply).ok_or_else(|| unreadable("path", &reply))
+        told_path(&reply).and_then(|path| self.decoded(&path)).ok_or_else(|| unreadable("path", &reply))
     }
 
     async fn walk(&mut self, command: Command) -> Result<Reply, Error> {
@@ -202,6 +202,11 @@ impl Client {
     /// See [`Client`].
     pub async fn size(&mut self, path: impl AsRef<[u8]>) -> Result<u64, Error> {
         let path = self.path(path.as_ref()).await?;
+        self.size_of(path).await
+    }
+
+    /// As [`Client::size`], of a path as the server has it.
+    pub(crate) async fn size_of(&mut self, path: PathArg) -> Result<u64, Error> {
         let reply = reply(self.run(Request::Command(Command::Size(path), Some(self.settings.representation))).await?)?;
         let digits = std::str::from_utf8(reply.text().trim_ascii()).ok();
         digits.and_then(|d| d.parse().ok()).ok_or_else(|| unreadable("size", &reply))
@@ -258,7 +263,8 @@ impl Client {
             Ok(reply) => {
                 // RFC 3659 section 7.2: the facts stand on the reply's second line, indented by a space.
                 let line = reply.lines().get(1).map(|line| line.strip_prefix(b" ").unwrap_or(line));
-                line.and_then(|line| parse_facts(line).ok()).ok_or_else(|| unreadable("facts", &reply))
+                let entry = line.and_then(|line| parse_facts(line).ok()).and_then(|entry| self.decoded_entry(entry));
+                entry.ok_or_else(|| unreadable("facts", &reply))
             }
             Err(Error::Refused { reply, .. }) if matches!(reply.code().number(), 500 | 501 | 502 | 504) => {
                 let mut entry = Entry::new(EntryKind::File, path.as_ref());
@@ -378,11 +384,30 @@ impl Client {
 
     /// A path that can be sent. Where it is not ASCII, and the server may be asked, it is told to take names in UTF-8.
     pub(crate) async fn path(&mut self, path: &[u8]) -> Result<PathArg, Error> {
-        let path = PathArg::new(path)?;
+        let path = PathArg::new(self.encoded(path)?)?;
         if !path.as_bytes().is_ascii() {
             self.probe().await?;
         }
         Ok(path)
+    }
+
+    /// A name as the server has it.
+    pub(crate) fn encoded(&self, name: &[u8]) -> Result<Vec<u8>, Error> {
+        self.settings.charset.map_or_else(|| Ok(name.to_vec()), |charset| charset.encode(name))
+    }
+
+    /// An entry with its names as the caller has them.
+    pub(crate) fn decoded_entry(&self, mut entry: Entry) -> Option<Entry> {
+        entry.name = self.decoded(&entry.name)?;
+        for name in [&mut entry.target, &mut entry.directory].into_iter().flatten() {
+            *name = self.decoded(name)?;
+        }
+        Some(entry)
+    }
+
+    /// A name of the server's as the caller has it; nothing where it is not in the server's charset.
+    pub(crate) fn decoded(&self, name: &[u8]) -> Option<Vec<u8>> {
+        self.settings.charset.map_or_else(|| Some(name.to_vec()), |charset| charset.decode(name))
     }
 
     /// Asks the server what it has, once, where that is wanted and a user is logged in.

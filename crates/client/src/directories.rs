@@ -44,18 +44,18 @@ impl Client {
     }
 
     async fn is_directory(&mut self, path: &[u8], refusal: &Error) -> Result<bool, Error> {
-        let path = PathArg::new(path)?;
         if refusal.reply().is_some_and(|reply| reply.code() == 521) {
             return Ok(true);
         }
         self.probe().await?;
         if self.link.session().features().is_some_and(|features| features.has("MLST")) {
-            match self.stat(path.as_bytes()).await {
+            match self.stat(path).await {
                 Ok(entry) => return Ok(entry.is_directory()),
                 Err(Error::Refused { .. } | Error::Protocol { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        let path = self.path(path).await?;
         let told = reply(self.run(Request::Command(Command::Pwd, None)).await?)?;
         let Some(back) = told_path(&told).and_then(|back| PathArg::new(back).ok()) else {
             return Ok(false);

@@ -97,7 +97,7 @@ impl DownloadStream<'_> {
         let is_all = |size: u64| size == came + self.offset || size == came;
         let whole = match self.size {
             Some(size) => is_all(size),
-            None => self.flow.client.size(self.path.as_bytes()).await.is_ok_and(|size| size == came + self.offset),
+            None => self.flow.client.size_of(self.path.clone()).await.is_ok_and(|size| size == came + self.offset),
         };
         let why = TlsError::Truncated;
         if whole { Ok(()) } else { Err(Error::Tls { phase: Phase::Transfer, why }) }

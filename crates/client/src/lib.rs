@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `builder` | [`Builder`]: where to, how, and with which limits |
 //! | `client`, `login`, `credentials` | [`Client`]: a session and its commands; who logs in |
+//! | `charset` | names in another charset than UTF-8 |
 //! | `directories` | directories that may be there already |
 //! | `order` | a session that is repaired, or begun anew |
 //! | `security`, `idle` | TLS in a session that stands; a session that nobody uses for a while |
@@ -42,6 +43,7 @@
 mod batch;
 mod between;
 mod builder;
+mod charset;
 mod client;
 mod connect;
 mod control;
@@ -85,6 +87,7 @@ mod zone;
 pub use batch::{Batch, BatchOptions};
 pub use between::Between;
 pub use builder::{Builder, IpFamily, Timeouts};
+pub use charset::{Charset, CharsetError};
 pub use client::Client;
 pub use connect::{
     Attempt, BoxFuture, Connector, Destination, Dial, Direct, Family, Proxy, ProxyError, Resolve, Stream, Transport,

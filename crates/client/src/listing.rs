@@ -151,7 +151,11 @@ impl Stream for Entries<'_> {
         loop {
             match reader.poll_entry() {
                 Some(Ok(entry)) if is_self_or_parent(&entry, name) => continue,
-                Some(Ok(mut entry)) => {
+                Some(Ok(entry)) => {
+                    let raw = entry.raw.clone();
+                    let Some(mut entry) = chunks.flow.client.decoded_entry(entry) else {
+                        return Poll::Ready(Some(Ok(Listed::Unreadable(raw))));
+                    };
                     if entry.is_directory() {
                         entry.kind = EntryKind::Directory;
                     }
@@ -184,7 +188,9 @@ impl Stream for Lines<'_> {
         let Lines { chunks, splitter } = &mut *self;
         loop {
             if let Some(line) = splitter.lines.pop_front() {
-                return Poll::Ready(Some(Ok(line)));
+                // What is not in the server's charset comes as it is.
+                let decoded = chunks.flow.client.decoded(&line);
+                return Poll::Ready(Some(Ok(decoded.unwrap_or(line))));
             }
             match ready!(chunks.poll_chunk(cx)) {
                 Some(Ok(Chunk::Bytes(bytes))) => splitter.split(bytes),

@@ -305,7 +305,7 @@ impl Client {
             progress(Progress { done, total: source.total });
         }
         let hasher = reader.finish().await;
-        let unique_name = stream.unique_name().map(<[u8]>::to_vec);
+        let unique_name = stream.unique_name();
         let sent = stream.sent();
         let reply = stream.finish().await.map_err(|error| partial(sent, error))?;
         let done = Transferred { bytes: sent, from, reply, unique_name, time_kept: false, verified: None };

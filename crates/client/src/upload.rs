@@ -84,10 +84,11 @@ impl UploadStream<'_> {
 
     /// The name that the server has made up, of [`Upload::Unique`], where its 1yz reply tells it (RFC 1123 section
     /// 4.1.2.9: `150 FILE: name`).
-    pub fn unique_name(&self) -> Option<&[u8]> {
+    pub fn unique_name(&self) -> Option<Vec<u8>> {
         let text = self.flow.started.as_ref().filter(|_| self.unique)?.mark.as_ref()?.text();
         let at = text.windows(5).position(|part| part.eq_ignore_ascii_case(b"FILE:"))?;
-        text.get(at + 5..).map(<[u8]>::trim_ascii).filter(|name| !name.is_empty())
+        let name = text.get(at + 5..).map(<[u8]>::trim_ascii).filter(|name| !name.is_empty())?;
+        self.flow.client.decoded(name)
     }
 
     /// Ends the bytes and waits for the server's verdict. Only its success makes the upload done.

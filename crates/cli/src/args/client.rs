@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use port21_client::{Parallel, Pin, TlsVersion};
+use port21_client::{Charset, Parallel, Pin, TlsVersion};
 
 use crate::units::{Size, parse_duration};
 
@@ -66,6 +66,9 @@ pub(crate) struct ConnectArgs {
     /// been connected, else 0.
     #[arg(long, value_name = "N")]
     pub(crate) retry: Option<u32>,
+    /// The charset of the server's names, where that is not UTF-8: windows-1252, koi8-r, shift_jis and the like.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) charset: Option<Charset>,
     /// Send no FEAT and SYST, and no TYPE from the console unless told: only what was asked for.
     #[arg(long)]
     pub(crate) no_probe: bool,

@@ -148,6 +148,7 @@ fn client_flags(places: &Places) -> ConnectArgs {
         ipv6: false,
         timeout: Some(Duration::from_secs(10)),
         retry: None,
+        charset: None,
         no_probe: true,
         trace: None,
         bind: Some(places.client_host()),

@@ -51,6 +51,7 @@ impl Link {
             implicit_tls: settings.tls_mode == TlsMode::Implicit,
             protection: if settings.protect_data { Protection::Private } else { Protection::Clear },
             learned: known.learned,
+            utf8: settings.charset.is_none(),
             limits: Limits {
                 greeting: t.greeting,
                 tls: t.tls,

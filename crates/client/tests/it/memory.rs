@@ -131,11 +131,21 @@ impl Peer {
 
     /// A line, or nothing at the client's end.
     pub(crate) async fn maybe_line(&mut self) -> Option<String> {
+        self.maybe_bytes().await.map(|line| String::from_utf8_lossy(&line).into_owned())
+    }
+
+    /// A line as it is.
+    pub(crate) async fn bytes(&mut self) -> Vec<u8> {
+        self.maybe_bytes().await.unwrap()
+    }
+
+    async fn maybe_bytes(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(end) = self.input.windows(2).position(|w| w == b"\r\n") {
                 let rest = self.input.split_off(end + 2);
-                let line = std::mem::replace(&mut self.input, rest);
-                return Some(String::from_utf8_lossy(&line[..end]).into_owned());
+                let mut line = std::mem::replace(&mut self.input, rest);
+                line.truncate(end);
+                return Some(line);
             }
             let mut buffer = [0; 4096];
             match self.stream.read(&mut buffer).await {

@@ -119,7 +119,7 @@ async fn what_else_an_upload_can_be() {
     assert_eq!(std::fs::read(root.path().join("f")).unwrap(), b"1212345");
     let mut stream = client.upload("new", Upload::Unique).await.unwrap();
     stream.write_all(b"x").await.unwrap();
-    let name = String::from_utf8(stream.unique_name().unwrap().to_vec()).unwrap();
+    let name = String::from_utf8(stream.unique_name().unwrap()).unwrap();
     stream.finish().await.unwrap();
     assert_eq!(std::fs::read(root.path().join(name.trim_start_matches('/'))).unwrap(), b"x");
 

@@ -37,6 +37,8 @@ pub struct Settings {
     pub implicit_tls: bool,
     /// What data connections are to be once the control connection is under TLS. In clear text they are in clear text.
     pub protection: Protection,
+    /// Names are in UTF-8, where the server has that; else it is told to leave it off.
+    pub utf8: bool,
     /// What an earlier session with the same server has learned.
     pub learned: Learned,
     /// How long each phase may take.

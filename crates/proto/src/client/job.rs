@@ -208,7 +208,7 @@ impl Job {
             Job::Probe(rest) => {
                 if front.verb == Verb::Feat.name() {
                     let features = if ok { Features::read(&reply) } else { Features::default() };
-                    rest.extend(options(&features));
+                    rest.extend(options(&features, core.settings.utf8));
                     core.features = Some(features);
                 }
                 // What OPTS is refused stays as it is, and listings are read all the same.
@@ -293,9 +293,10 @@ fn login_step(verb: &'static str, reply: Reply) -> Result<LoginStep, Reply> {
 
 /// What is set once the server has told what it has. Some servers send names in UTF-8 only after OPTS UTF8, and some take that
 /// only from a client that has named itself.
-fn options(features: &Features) -> Vec<Command> {
-    let utf8 = features.has("UTF8").then_some(Command::Opts(Opts::Utf8(true)));
-    let name = utf8.as_ref().filter(|_| features.has("CLNT")).and_then(|_| Text::new("port21").ok().map(Command::Clnt));
+fn options(features: &Features, utf8: bool) -> Vec<Command> {
+    let on = features.has("UTF8").then_some(Command::Opts(Opts::Utf8(utf8)));
+    let name =
+        on.as_ref().filter(|_| utf8 && features.has("CLNT")).and_then(|_| Text::new("port21").ok().map(Command::Clnt));
     let facts = features.facts_to_ask_for().map(|facts| Command::Opts(Opts::Mlst(facts)));
-    name.into_iter().chain(utf8).chain(facts).collect()
+    name.into_iter().chain(on).chain(facts).collect()
 }

@@ -23,6 +23,7 @@ pub(crate) fn settings() -> Settings {
         implicit_tls: false,
         protection: Protection::Private,
         learned: Learned::default(),
+        utf8: true,
         limits: Limits {
             greeting: secs(60),
             reply: secs(60),

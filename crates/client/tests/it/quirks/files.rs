@@ -307,10 +307,44 @@ async fn an_upload_s_name_is_the_server_s() {
             for _ in 0..2 {
                 let mut stream = client.upload("", Upload::Unique).await.unwrap();
                 stream.write_all(b"x").await.unwrap();
-                assert_eq!(stream.unique_name(), Some(&b"a.1"[..]));
+                assert_eq!(stream.unique_name().unwrap(), b"a.1");
                 stream.finish().await.unwrap();
             }
         },
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_in_another_charset() {
+    let mut net = Net::new();
+    let builder = net.client().probe(true).charset("windows-1252".parse().unwrap());
+    let serve = async {
+        let mut peer = net.login().await;
+        peer.answer("MKD plain", "257 \"plain\"").await;
+        // The server must not go over to UTF-8 of itself.
+        peer.answer("FEAT", "211-x\r\n CLNT\r\n UTF8\r\n EPSV\r\n211 End").await;
+        peer.answer("OPTS UTF8 OFF", "200 ok").await;
+        assert_eq!(peer.bytes().await, b"CWD gr\xf6\xdfe");
+        peer.say("250 ok").await;
+        peer.hear("PWD").await;
+        peer.raw(b"257 \"/gr\xf6\xdfe\"\r\n").await;
+        peer.send("LIST", b"-rw-r--r-- 1 o g 5 Jan 1 2020 \x80.txt\r\n").await;
+        peer.send("NLST", b"\x80.txt\r\n").await;
+        peer.quit().await;
+    };
+    let play = async {
+        let mut client = builder.open().await.unwrap();
+        client.mkdir("plain").await.unwrap();
+        client.cwd("größe").await.unwrap();
+        assert_eq!(client.pwd().await.unwrap(), "/größe".as_bytes());
+        assert_eq!(entries(&mut client, "").await.unwrap(), [(EntryKind::File, "€.txt".to_owned())]);
+        let mut lines = client.nlst("").await.unwrap();
+        assert_eq!(lines.next().await.unwrap().unwrap(), "€.txt".as_bytes());
+        assert!(lines.next().await.is_none());
+        // Not a byte of it is sent.
+        assert!(matches!(client.cwd("файл").await, Err(Error::Usage(_))));
+        client.quit().await.unwrap();
+    };
+    tokio::join!(serve, play);
 }
