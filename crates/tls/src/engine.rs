@@ -158,10 +158,11 @@ impl<S: Side> Engine<S> {
         }
         let is_last = self.said_end && !self.ended;
         if is_last { self.process_last(plain) } else { self.process(plain, |_, _| Ok(())) }?;
-        match !self.ended && self.incoming.bytes().len() > MAX_UNREAD {
-            true => Err(Fault::Endless),
-            false => Ok(()),
+        if !self.ended && self.incoming.bytes().len() > MAX_UNREAD {
+            self.failed = true;
+            return Err(Fault::Endless);
         }
+        Ok(())
     }
 
     fn write(
