@@ -88,7 +88,7 @@ fn every_test_and_place_that_security_md_names_is_there() {
                 assert!(crates().join(path).exists(), "SECURITY.md names {span}, which is not there");
             }
         }
-        if cells.len() == 4 && !line.starts_with("| attack") {
+        if cells.len() == 4 && cells.last() != Some(&"test") {
             assert!(!tests.is_empty(), "no test holds this: {line}");
         }
     }
