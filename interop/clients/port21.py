@@ -125,7 +125,47 @@ class Port21(_Ours):
             if "wrong" in said.replace(url, ""):
                 raise Failure("the password is in what it said", said)
 
+        def mirror_down() -> None:
+            tree = _plant(site / "mirror-down")
+            local = self.home / "mirror-down"
+            url = self._url("/site/mirror-down")
+            _same(tree, local, self._port21("mirror", url, str(local)))
+            _nothing_to_do(self._port21("mirror", url, str(local)))
+            (tree / "b.bin").unlink()
+            write(local / "old.bin", b"old")
+            _same(tree, local, self._port21("mirror", "--delete", url, str(local)))
+
+        def mirror_up() -> None:
+            local = _plant(self.home / "mirror-up")
+            tree = site / "mirror-up"
+            url = self._url("/site/mirror-up")
+            _same(local, tree, self._port21("mirror", "--parallel", "2", str(local), url))
+            _nothing_to_do(self._port21("mirror", str(local), url))
+            (local / "b.bin").unlink()
+            _same(local, tree, self._port21("mirror", "--delete", str(local), url))
+
+        def several_by_pattern() -> None:
+            tree = _plant(site / "pattern")
+            local = self.home / "pattern"
+            said = self._port21("get", "--parallel", "3", "-o", f"{local}/", self._url("/site/pattern/") + "*.bin")
+            expect(local / "b.bin", (tree / "b.bin").read_bytes(), said)
+            expect(local / "it's.bin", (tree / "it's.bin").read_bytes(), said)
+            folder(site / "pattern-up")
+            said = self._port21("put", "--parallel", "3", str(local / "*.bin"), self._url("/site/pattern-up/"))
+            expect(site / "pattern-up/b.bin", (tree / "b.bin").read_bytes(), said)
+
+        def segments() -> None:
+            data = PAYLOAD * 20
+            write(site / "segments.bin", data)
+            local = self.home / "segments.bin"
+            said = self._port21("get", "--segments", "3", "-o", str(local), self._url("/site/segments.bin"))
+            expect(local, data, said)
+
         return {
+            "mirror down, and again": mirror_down,
+            "mirror up, and again": mirror_up,
+            "get and put by pattern, three at once": several_by_pattern,
+            "get in segments": segments,
             "cat": cat,
             "stat": stat,
             "rm -r of a tree": tree,
@@ -147,6 +187,39 @@ class Port21(_Ours):
         line = 'out=$1; shift; exec "$@" >"$out"'
         self.run("sh", "-c", line, "sh", str(out), port21(), command, *self.flags(), *arguments)
         return out.read_bytes()
+
+
+def _plant(root: Path) -> Path:
+    """A tree with a directory in a directory, and files that are not all alike."""
+    folder(root)
+    folder(root / "deep")
+    folder(root / "deep/er")
+    for name, data in {
+        "b.bin": PAYLOAD,
+        "it's.bin": PAYLOAD[1:5],
+        "empty": b"",
+        "deep/Grüße.txt": b"one\r\ntwo\n",
+        "deep/er/last one.bin": PAYLOAD[7:],
+    }.items():
+        write(root / name, data)
+    return root
+
+
+def _same(source: Path, target: Path, said: str) -> None:
+    """The target holds just what the source does."""
+
+    def all_of(root: Path) -> dict[str, bytes | None]:
+        return {str(p.relative_to(root)): p.read_bytes() if p.is_file() else None for p in root.rglob("*")}
+
+    wanted, found = all_of(source), all_of(target)
+    if wanted != found:
+        names = [name for name in sorted({*wanted, *found}) if wanted.get(name, b"-") != found.get(name, b"-")]
+        raise Failure(f"not the same on both sides: {', '.join(names)}", said)
+
+
+def _nothing_to_do(said: str) -> None:
+    if "0 files transferred" not in said:
+        raise Failure("the second run transferred files", said)
 
 
 class Port21Shell(_Ours):
