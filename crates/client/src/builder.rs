@@ -19,6 +19,24 @@ use crate::tls::{TlsMode, TlsSettings};
 use crate::url::Target;
 
 /// Settings of a session, and the way to begin one. Cheap to clone; a session keeps a copy, for when it reconnects.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), port21_client::Error> {
+/// use std::time::Duration;
+///
+/// use port21_client::{Client, Credentials, Timeouts, TlsMode};
+///
+/// let mut client = Client::builder()
+///     .host("ftp.example.org")
+///     .credentials(Credentials::new("joe", "opensesame"))
+///     .tls(TlsMode::Explicit)
+///     .timeouts(Timeouts { stall: Duration::from_secs(30), ..Timeouts::default() })
+///     .open()
+///     .await?;
+/// client.mkdir("backup").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Builder {
     pub(crate) host: String,

@@ -22,6 +22,15 @@ use crate::tls::TlsError;
 ///
 /// The end of the bytes alone does not say that the file is whole: [`DownloadStream::finish`] does. Dropping it early
 /// aborts the download at the session's next call. An [`Error`] is carried in the [`io::Error`] of a failed read.
+///
+/// ```no_run
+/// # async fn example(client: &mut port21_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut stream = client.download("pub/readme.txt", 0).await?;
+/// tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+/// stream.finish().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct DownloadStream<'a> {
     flow: Flow<'a>,
     path: PathArg,

@@ -36,6 +36,22 @@ pub enum Listed {
 ///
 /// Its end is reached only after the server has said that the listing is complete; a listing that broke off ends with
 /// an error. Dropping it early aborts the listing at the next call.
+///
+/// ```no_run
+/// # async fn example(client: &mut port21_client::Client) -> Result<(), port21_client::Error> {
+/// use port21_client::Listed;
+///
+/// let mut entries = client.list("pub").await?;
+/// while let Some(listed) = entries.next().await {
+///     match listed? {
+///         // A name is the server's: it may be `../../.ssh/config`.
+///         Listed::Entry(entry) => println!("{:?} {:?}", entry.safe_name(), entry.size),
+///         Listed::Unreadable(line) => println!("not understood: {}", port21_proto::text::Shown(&line)),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Entries<'a> {
     chunks: Chunks<'a>,
     reader: ListingReader,

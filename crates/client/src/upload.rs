@@ -38,6 +38,18 @@ pub enum Upload {
 /// Nothing is uploaded before [`UploadStream::finish`] has succeeded: shutting the writer down ends the bytes and no
 /// more. Dropping it early aborts the upload at the session's next call, and the data connection is reset, so that no
 /// server takes a part for the whole. An [`Error`] is carried in the [`io::Error`] of a failed write.
+///
+/// ```no_run
+/// # async fn example(client: &mut port21_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use port21_client::Upload;
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// let mut stream = client.upload("incoming/hello.txt", Upload::Whole).await?;
+/// stream.write_all(b"hello").await?;
+/// stream.finish().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct UploadStream<'a> {
     flow: Flow<'a>,
     unique: bool,
