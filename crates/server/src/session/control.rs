@@ -36,6 +36,8 @@ pub(crate) struct Control {
     out: Vec<u8>,
     tls: Option<Box<Tls>>,
     write_timeout: Duration,
+    /// Something could not be sent. Nothing more is tried: it would only fail again.
+    is_lost: bool,
 }
 
 /// TLS on the connection.
@@ -89,7 +91,7 @@ impl Control {
         // A client whose machine was switched off never ends its side, and a NAT on the way forgets a connection that
         // is silent while a transfer runs.
         SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-        Ok(Control { stream, out: Vec::new(), tls: None, write_timeout })
+        Ok(Control { stream, out: Vec::new(), tls: None, write_timeout, is_lost: false })
     }
 
     /// Begins TLS: the client speaks next. All that is to be sent in clear was sent.
@@ -144,8 +146,20 @@ impl Control {
     /// Sends what was queued, as far as the client takes it at once: whether that was all of it, as it mostly is.
     ///
     /// # Errors
-    /// What was queued is then gone.
+    /// Once: what was queued is then gone, and so is whatever is queued later, without another error.
     pub(crate) fn flush_now(&mut self) -> io::Result<bool> {
+        if self.is_lost {
+            self.give_up();
+            return Ok(true);
+        }
+        let sent = self.send_queued();
+        if sent.is_err() {
+            self.give_up();
+        }
+        sent
+    }
+
+    fn send_queued(&mut self) -> io::Result<bool> {
         // Taken out, so that a session that waits afterwards holds no buffer.
         let mut out = std::mem::take(&mut self.out);
         let Some(tls) = &mut self.tls else {
@@ -165,16 +179,30 @@ impl Control {
         Ok(tls.engine.outgoing().is_empty())
     }
 
+    /// Nothing of what was queued will be sent.
+    fn give_up(&mut self) {
+        self.is_lost = true;
+        self.out = Vec::new();
+        if let Some(tls) = &mut self.tls {
+            tls.engine.sent(usize::MAX);
+            tls.engine.rest();
+        }
+    }
+
     /// Sends all that was queued.
     ///
     /// # Errors
-    /// Also where the client does not take it in time: see [`SLOWEST`].
+    /// As [`Control::flush_now`]; and where the client does not take it in time: see [`SLOWEST`].
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         let mut patience = None;
         while !self.flush_now()? {
             let unsent = self.tls.as_ref().map_or(self.out.len(), |tls| tls.engine.outgoing().len());
             let patience = *patience.get_or_insert_with(|| Patience::new(self.write_timeout, unsent));
-            timeout_at(patience.until(), self.stream.writable()).await??;
+            let writable = timeout_at(patience.until(), self.stream.writable()).await;
+            if !matches!(writable, Ok(Ok(()))) {
+                self.give_up();
+                writable??;
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use port21_proto::event::EventKind;
+use port21_server::account::guard::GuardSettings;
 use port21_server::{Settings, TlsMode};
 use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
@@ -239,6 +240,26 @@ fn rein_is_answered_under_tls_and_ends_it() {
     raw.command("USER user", 530);
     raw.command("AUTH TLS", 234);
     TlsClient::over(raw, client.config).log_in();
+}
+
+/// Replies that cannot be sent any more are no reason to try for ever: that would take a thread from everybody else.
+#[test]
+fn who_resets_the_connection_before_the_replies_holds_nobody_up() {
+    for (_, version) in VERSIONS {
+        let mut settings = Site::settings();
+        settings.guard =
+            GuardSettings { delay: Duration::from_millis(10), address_failures: 0, ..GuardSettings::default() };
+        let secure = Secure::with(TlsMode::Require, settings, |_| {});
+        for _ in 0..2 {
+            let mut client = secure.connect(secure.client_config(version));
+            // The reply to a login takes its time, and there is more to be said behind it.
+            client.send("USER a\r\nPASS b\r\nUSER a\r\nPASS c\r\n");
+            socket2::SockRef::from(&client.control.sock).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        while secure.site.handle.counts().sessions > 0 {
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[test]
