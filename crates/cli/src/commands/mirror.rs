@@ -90,13 +90,16 @@ fn tell(summary: &Summary, args: &MirrorArgs) {
         format!("{} unchanged", summary.unchanged),
     ];
     let rest = [
-        (summary.directories, "directories made"),
-        (summary.links, "links made"),
-        (summary.removed, "removed"),
-        (summary.skipped, "left out"),
-        (summary.failed, "failed"),
+        (summary.directories, "directory made", "directories made"),
+        (summary.links, "link made", "links made"),
+        (summary.removed, "removed", "removed"),
+        (summary.skipped, "left out", "left out"),
+        (summary.failed, "failed", "failed"),
     ];
-    parts.extend(rest.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    parts.extend(rest.iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| {
+        let what = if *count == 1 { one } else { many };
+        format!("{count} {what}")
+    }));
     let would = if args.dry_run { "would be: " } else { "" };
     println!("{would}{}, in {seconds:.1} s", parts.join(", "));
 }

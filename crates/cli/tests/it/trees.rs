@@ -15,7 +15,7 @@ fn names(dir: std::path::PathBuf) -> Vec<String> {
 fn a_mirror_down_up_and_again() {
     let site = Site::start();
     let told = site.run(&["mirror", &site.guest(""), "copy"]).ok();
-    assert!(told.starts_with("2 files transferred (12 B), 0 unchanged, 1 directories made, in "), "{told}");
+    assert!(told.starts_with("2 files transferred (12 B), 0 unchanged, 1 directory made, in "), "{told}");
     assert_eq!(names(site.local("copy/pub")), ["a b.bin", "readme.txt"]);
     let told = site.run(&["mirror", &site.guest("/"), "copy"]).ok();
     assert!(told.starts_with("0 files transferred (0 B), 2 unchanged, in "), "{told}");

@@ -25,6 +25,7 @@ use crate::watch::{Deed, Event, Item, Place};
 
 pub(super) struct Down<'a> {
     remote: Vec<u8>,
+    here: &'a Path,
     /// In a dry run it may not be there.
     folder: Option<Arc<Folder>>,
     options: &'a MirrorOptions,
@@ -41,7 +42,7 @@ pub(super) struct Down<'a> {
 impl<'a> Down<'a> {
     pub(super) fn new(
         remote: &[u8],
-        here: &Path,
+        here: &'a Path,
         options: &'a MirrorOptions,
         get: GetOptions,
         report: Report,
@@ -56,6 +57,7 @@ impl<'a> Down<'a> {
         };
         Ok(Down {
             remote: remote.to_vec(),
+            here,
             folder: folder.map(Arc::new),
             options,
             get,
@@ -438,10 +440,7 @@ impl<'a> Down<'a> {
 
     fn shown(&self, path: &[u8]) -> std::path::PathBuf {
         use std::os::unix::ffi::OsStrExt as _;
-        match &self.folder {
-            Some(folder) => folder.shown(path),
-            None => std::ffi::OsStr::from_bytes(path).into(),
-        }
+        self.here.join(std::ffi::OsStr::from_bytes(path))
     }
 }
 
