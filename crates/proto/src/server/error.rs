@@ -91,6 +91,10 @@ pub enum LoginError {
     /// The answer could not be found out.
     #[error("the authenticator failed")]
     Unavailable,
+    /// One authenticator has refused the password, and another one, which may know better, failed. Answered as
+    /// [`LoginError::Unavailable`], and counted as a failed login: else whoever guesses passwords waits for an outage.
+    #[error("refused, and another authenticator failed")]
+    Undecided,
 }
 
 /// Why a storage did not do what was asked. One table in this crate turns it into a reply: 550 for what is not there, is

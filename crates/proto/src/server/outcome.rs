@@ -158,6 +158,8 @@ impl ServerSession {
                 self.reply(now, say(421, format!("Not now: {error}; try again later.")));
                 self.close();
             }
+            // Which of its authenticators a server has asked is nobody else's business.
+            Err(LoginError::Undecided) => self.logged_in(now, user, Err(LoginError::Unavailable)),
         }
     }
 

@@ -139,6 +139,13 @@ pub trait Authenticator: Send + Sync {
         let _ = attempt;
         Box::pin(std::future::ready(Err(LoginError::Refused)))
     }
+
+    /// Whether it looks at passwords, so that its [`LoginError::Refused`] may be the answer to a wrong one. Default: yes.
+    /// No is for those that let in by the name alone: what they refuse counts as no failed login where the next
+    /// authenticator fails.
+    fn looks_at_passwords(&self) -> bool {
+        true
+    }
 }
 
 /// Lets guests in: the names `anonymous` and `ftp`, in any case, with any password (RFC 1635 asks guests for their
@@ -161,6 +168,10 @@ impl Authenticator for Anonymous {
     fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
         let answer = if Anonymous::is_guest(attempt.user) { Ok(self.0.clone()) } else { Err(LoginError::Refused) };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn looks_at_passwords(&self) -> bool {
+        false
     }
 }
 
@@ -217,20 +228,31 @@ impl FirstOf {
 }
 
 impl Authenticator for FirstOf {
-    /// The first account; else, where one of them could not tell, that; else a refusal. Too many sessions of an account
-    /// are an answer too.
+    /// The first account; else, where one of them could not tell, that, and whether another one has refused the password;
+    /// else a refusal. Whether that one knows the name makes no difference, as strangers could learn who is known from
+    /// what their tries lead to. Too many sessions of an account are an answer too.
     fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
         Box::pin(async move {
-            let mut refusal = LoginError::Refused;
+            let (mut has_refused, mut has_failed) = (false, false);
             for authenticator in &self.0 {
                 match authenticator.login(attempt).await {
-                    Err(LoginError::Refused) => {}
-                    Err(LoginError::Unavailable) => refusal = LoginError::Unavailable,
+                    Err(LoginError::Refused) => has_refused |= authenticator.looks_at_passwords(),
+                    Err(LoginError::Unavailable) => has_failed = true,
+                    Err(LoginError::Undecided) => (has_refused, has_failed) = (true, true),
                     answer => return answer,
                 }
             }
-            Err(refusal)
+            Err(match (has_refused, has_failed) {
+                (_, false) => LoginError::Refused,
+                (true, true) => LoginError::Undecided,
+                (false, true) => LoginError::Unavailable,
+            })
         })
+    }
+
+    /// Where any of them does.
+    fn looks_at_passwords(&self) -> bool {
+        self.0.iter().any(|authenticator| authenticator.looks_at_passwords())
     }
 
     /// The first account.
@@ -310,7 +332,8 @@ mod tests {
         assert_eq!(login(&FirstOf::default(), "ann", "one").await, Err(LoginError::Refused));
 
         for (first, then) in [
-            (LoginError::Unavailable, LoginError::Unavailable),
+            (LoginError::Unavailable, LoginError::Undecided),
+            (LoginError::Undecided, LoginError::Undecided),
             (LoginError::Refused, LoginError::Refused),
             (LoginError::TooMany, LoginError::TooMany),
         ] {
@@ -318,6 +341,33 @@ mod tests {
             let chain = FirstOf::new(vec![broken, Arc::clone(&users)]);
             assert_eq!(login(&chain, "eve", "x").await, Err(then));
             assert_eq!(login(&chain, "ann", "one").await.is_ok(), first != LoginError::TooMany);
+        }
+    }
+
+    /// A password that was compared and is wrong is a failed login, whatever the next one says; a name that is no guest's
+    /// is none.
+    #[tokio::test]
+    async fn a_refusal_before_or_behind_a_failure_is_told() {
+        let mut users = Users::default();
+        users.add(Secret::new("one"), account("ann"));
+        let users: Arc<dyn Authenticator> = Arc::new(users);
+        let guests: Arc<dyn Authenticator> = Arc::new(Anonymous::new(account("guest")));
+        let broken: Arc<dyn Authenticator> = Arc::new(Broken(LoginError::Unavailable));
+        let nested: Arc<dyn Authenticator> = Arc::new(FirstOf::new(vec![Arc::clone(&guests), Arc::clone(&broken)]));
+        let named: Arc<dyn Authenticator> = Arc::new(FirstOf::new(vec![Arc::clone(&guests)]));
+        for (chain, want) in [
+            (vec![&users, &broken], LoginError::Undecided),
+            (vec![&broken, &users], LoginError::Undecided),
+            (vec![&guests, &users, &nested], LoginError::Undecided),
+            (vec![&guests, &broken], LoginError::Unavailable),
+            (vec![&named, &broken], LoginError::Unavailable),
+            (vec![&broken], LoginError::Unavailable),
+            (vec![&guests, &users], LoginError::Refused),
+        ] {
+            let chain = FirstOf::new(chain.into_iter().map(Arc::clone).collect());
+            for name in ["ann", "eve"] {
+                assert_eq!(login(&chain, name, "wrong").await.err(), Some(want.clone()), "{name}");
+            }
         }
     }
 

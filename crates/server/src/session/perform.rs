@@ -149,13 +149,11 @@ impl Performer {
             None => Err(LoginError::Unavailable),
         };
         // Tries that are made at once count as if they were made one after another, in the order in which they end: the
-        // right password behind the last failure that was allowed comes too late.
-        let result = result.and_then(|account| match guard.refuses(peer, tried) {
-            true => Err(LoginError::Refused),
-            false => Ok(account),
-        });
+        // right password behind the last failure that was allowed comes too late. Any other answer does too, or it would
+        // tell the two apart.
+        let result = if guard.refuses(peer, tried) { Err(LoginError::Refused) } else { result };
         match &result {
-            Err(LoginError::Refused) => sleep(guard.failed(peer, tried)).await,
+            Err(LoginError::Refused | LoginError::Undecided) => sleep(guard.failed(peer, tried)).await,
             // Anybody can be a guest: that proves nothing of who comes from there.
             Ok(account) if !account.anonymous => guard.succeeded(peer, tried),
             _ => {}

@@ -1,9 +1,13 @@
 //! Failed logins: what they lead to, and what they do not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use port21_server::Settings;
+use port21_proto::server::LoginError;
 use port21_server::account::guard::{GuardSettings, Tried};
+use port21_server::storage::BoxFuture;
+use port21_server::{Account, Attempt, Authenticator, Settings};
+use tokio::sync::Semaphore;
 
 use crate::site::{LATE, Raw, Site};
 
@@ -58,6 +62,52 @@ fn tries_at_once_are_no_more_than_tries_in_turn() {
     fail(&mut wrong, "y");
     LATE.may_go_on.add_permits(1);
     right.expect(530);
+}
+
+/// An authenticator that fails: for `waits` as late as the test wants.
+struct Broken {
+    arrived: Semaphore,
+    may_go_on: Semaphore,
+}
+
+impl Authenticator for Broken {
+    fn login<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
+        Box::pin(async move {
+            if attempt.user == b"waits" {
+                self.arrived.add_permits(1);
+                let _ = self.may_go_on.acquire().await;
+            }
+            Err(LoginError::Unavailable)
+        })
+    }
+}
+
+/// Else passwords could be guessed for as long as the directory of the other accounts is down.
+#[test]
+fn wrong_passwords_count_while_another_authenticator_fails() {
+    let guard = GuardSettings { address_failures: 3, delay: Duration::ZERO, ..GuardSettings::default() };
+    let broken = Arc::new(Broken { arrived: Semaphore::new(0), may_go_on: Semaphore::new(0) });
+    let site = Site::asking(vec![broken.clone()], Settings { guard, ..Site::settings() });
+    let mut waits = site.connect();
+    waits.command("USER waits", 331);
+    waits.send("PASS wrong\r\n");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(broken.arrived.acquire()).unwrap().forget();
+    // Whether somebody has the name makes no difference.
+    let answers = ["user", "nobody", "user"].map(|name| {
+        let mut raw = site.connect();
+        raw.command(&format!("USER {name}"), 331);
+        raw.command("PASS wrong", 421)
+    });
+    assert!(answers[0].contains("the authenticator failed") && answers.iter().all(|answer| *answer == answers[0]));
+    let bans = site.handle.guard().bans();
+    assert_eq!((bans.len(), bans[0].from.as_ref(), bans[0].failures), (1, None, 3));
+    assert!(Raw::silent(site.addr).expect(421).contains("failed logins"));
+    // Who was on the way is answered as the right password would be.
+    broken.may_go_on.add_permits(1);
+    assert!(waits.expect(530).contains("Login incorrect"));
+    assert!(site.handle.guard().lift(bans[0].address));
+    site.login();
 }
 
 #[test]

@@ -20,8 +20,8 @@ use port21_server::storage::BoxFuture;
 use port21_server::storage::{CommitMode, LocalFs, LocalSettings, UploadPolicy};
 use port21_server::tls::TlsSettings;
 use port21_server::{
-    Account, Activity, Attempt, Authenticator, Deed, EventSink, Listen, Server, ServerHandle, Settings, Storage,
-    TlsMode,
+    Account, Activity, Attempt, Authenticator, Deed, EventSink, FirstOf, Listen, Server, ServerHandle, Settings,
+    Storage, TlsMode,
 };
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, oneshot};
@@ -67,7 +67,7 @@ impl Site {
         wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
     ) -> Site {
         let place = Listen::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).with_tls(mode);
-        Site::build(place, settings, Some(tls), wrap)
+        Site::build(place, settings, Some(tls), wrap, Vec::new())
     }
 
     /// At the address of IPv6; nothing where there is none.
@@ -83,7 +83,13 @@ impl Site {
     }
 
     fn at(addr: SocketAddr, settings: Settings, wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>) -> Site {
-        Site::build(addr.into(), settings, None, wrap)
+        Site::build(addr.into(), settings, None, wrap, Vec::new())
+    }
+
+    /// These are asked about whoever the site's own accounts do not let in.
+    pub(crate) fn asking(others: Vec<Arc<dyn Authenticator>>, settings: Settings) -> Site {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Site::build(loopback.into(), settings, None, |files| files, others)
     }
 
     fn build(
@@ -91,6 +97,7 @@ impl Site {
         settings: Settings,
         tls: Option<TlsSettings>,
         wrap: impl FnOnce(Arc<dyn Storage>) -> Arc<dyn Storage>,
+        others: Vec<Arc<dyn Authenticator>>,
     ) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
@@ -114,7 +121,9 @@ impl Site {
             runtime.block_on(async {
                 let mut settings = settings;
                 settings.session.anonymous = true;
-                let mut builder = Server::builder(Arc::new(Accounts(storage)));
+                let own: Arc<dyn Authenticator> = Arc::new(Accounts(storage));
+                let all = std::iter::once(own).chain(others).collect();
+                let mut builder = Server::builder(Arc::new(FirstOf::new(all)));
                 if let Some(storage) = second {
                     builder = builder.site(port21_server::Site {
                         names: vec!["second.example".into()],
