@@ -79,6 +79,7 @@ impl Combination<'_> {
             commit: if self.commit == CommitMode::Direct { CommitMode::Atomic } else { self.commit },
             told: None,
             representation: Representation::Image,
+            adds: true,
         };
         let mut upload = match storage.create(request).await {
             Ok(upload) => upload,

@@ -276,8 +276,16 @@ impl Performer {
             },
             Action::Create { path, placement, overwrite, announced, told, representation } => {
                 let commit = uploads.commit_of(&path).unwrap_or(self.shared.settings.commit);
-                let request =
-                    UploadRequest { path: &path, placement, overwrite, announced, commit, told, representation };
+                let request = UploadRequest {
+                    path: &path,
+                    placement,
+                    overwrite,
+                    announced,
+                    commit,
+                    told,
+                    representation,
+                    adds: false,
+                };
                 match storage.create(request).await {
                     Ok(upload) => Done::holding(Outcome::Created(Ok(upload.path().clone())), Held::Upload(upload)),
                     Err(error) => Outcome::Created(Err(error)).into(),

@@ -323,8 +323,16 @@ mod tests {
     async fn upload(files: &dyn Storage, name: &str, placement: Placement) -> Result<FtpPath, StorageError> {
         let (path, commit) = (path(name), CommitMode::Atomic);
         let (announced, told, representation) = (None, None, Representation::Image);
-        let request =
-            UploadRequest { path: &path, placement, overwrite: true, announced, commit, told, representation };
+        let request = UploadRequest {
+            path: &path,
+            placement,
+            overwrite: true,
+            announced,
+            commit,
+            told,
+            representation,
+            adds: false,
+        };
         let upload = files.create(request).await?;
         let path = upload.path().clone();
         upload.commit().await?;

@@ -164,7 +164,8 @@ pub trait Storage: Send + Sync {
     ///
     /// # Errors
     /// [`StorageError::Busy`] where somebody writes or holds it, [`StorageError::Denied`] where it may not be read and
-    /// removed, [`StorageError::Unsupported`], and as the place has them.
+    /// removed, [`StorageError::NoResume`] where it may be taken for what an interrupted upload was to become,
+    /// [`StorageError::Unsupported`], and as the place has them.
     fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {
         let _ = path;
         Box::pin(std::future::ready(Err(StorageError::Unsupported)))
@@ -289,6 +290,9 @@ pub struct UploadRequest<'a> {
     pub told: Option<Told>,
     /// How the bytes come: of a text that breaks off nothing is kept to go on with.
     pub representation: Representation,
+    /// With [`Placement::Whole`]: the bytes begin with those of the file that is there (COMB). They are added to, and so
+    /// refused where [`Placement::End`] would be; and where this breaks off it is begun anew, never gone on with.
+    pub adds: bool,
 }
 
 /// An upload that was begun. Dropped before it was committed, it was interrupted: no file has changed, but what was

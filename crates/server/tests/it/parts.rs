@@ -157,6 +157,31 @@ fn over_a_file_the_old_one_stays_and_nothing_is_kept() {
 }
 
 #[test]
+fn what_broke_off_over_a_file_is_not_combined_with_it() {
+    let site = Site::new();
+    for name in ["there", "part", "whole"] {
+        site.write(name, name);
+    }
+    cut_when(&site, "there", b"new", Cut::DataReset, || {
+        while site.aside() < 3 {
+            std::thread::yield_now();
+        }
+    });
+    let mut raw = image(&site);
+    raw.command("COMB there part", 554);
+    raw.command("COMB whole part there", 554);
+    raw.command("COMB none part there", 554);
+    for name in ["there", "part", "whole"] {
+        assert_eq!(site.read(name), name.as_bytes());
+    }
+    assert_eq!(site.names(), ["part", "there", "whole"]);
+    raw.command("EPSV", 229);
+    raw.store("STOR there", b"new");
+    raw.command("COMB whole part there", 250);
+    assert_eq!(site.read("whole"), b"wholepartnew");
+}
+
+#[test]
 fn by_a_client_that_others_wrote() {
     let whole = noise(500_000);
     for append in [false, true] {

@@ -83,6 +83,11 @@ pub(super) fn over_name(owner: Option<&str>, name: &[u8]) -> Vec<u8> {
     found_again(OVER_PREFIX, owner.unwrap_or_default(), name)
 }
 
+/// The name of one that is to replace a file, and that nobody is to find again: no mark comes of it.
+pub(super) fn passing_over_name() -> Result<Vec<u8>, Failure> {
+    Ok([OVER_PREFIX, &random_letters::<16>()?].concat())
+}
+
 fn found_again(prefix: &[u8], owner: &str, name: &[u8]) -> Vec<u8> {
     // The length keeps apart what belongs to the one and to the other.
     let key = [&(owner.len() as u64).to_be_bytes()[..], owner.as_bytes(), name].concat();
@@ -97,8 +102,14 @@ pub(super) fn is_over(name: &[u8]) -> bool {
     name.starts_with(OVER_PREFIX)
 }
 
+/// Whether there is a [mark](over_name), or a [part](part_name) though a file has its name: then an upload broke off, and
+/// what is there is not what its client had begun to send.
+pub(super) fn was_interrupted(dir: &OwnedFd, mark: &[u8], part: Option<&[u8]>) -> bool {
+    is_marked(dir, mark) || part.is_some_and(|part| is_part(dir, part))
+}
+
 /// Whether there is a mark of this [name](over_name). Where that cannot be found out there may be one.
-pub(super) fn is_marked(dir: &OwnedFd, mark: &[u8]) -> bool {
+fn is_marked(dir: &OwnedFd, mark: &[u8]) -> bool {
     !matches!(statat(dir, mark, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
 }
 
@@ -264,7 +275,7 @@ pub(super) fn remove_part(dir: &OwnedFd, name: &[u8]) -> Result<u64, Failure> {
 }
 
 /// Whether there is a part of this name. Where that cannot be found out there may be one.
-pub(super) fn is_part(dir: &OwnedFd, name: &[u8]) -> bool {
+fn is_part(dir: &OwnedFd, name: &[u8]) -> bool {
     !matches!(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
 }
 

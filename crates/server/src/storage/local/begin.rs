@@ -14,8 +14,8 @@ use rustix::io::{Errno, dup};
 
 use super::super::quota::Charge;
 use super::super::{CommitMode, Quota};
-use super::aside::{Aside, is_marked, is_part, over_name, part_name};
-use super::aside::{random_letters, remove_mark, remove_part};
+use super::aside::{Aside, over_name, part_name, passing_over_name};
+use super::aside::{random_letters, remove_mark, remove_part, was_interrupted};
 use super::attributes::take_over;
 use super::facts::Facts;
 use super::failure::Failure;
@@ -36,6 +36,7 @@ pub(super) struct Begin {
     pub(super) commit: CommitMode,
     pub(super) told: Option<Told>,
     pub(super) representation: Representation,
+    pub(super) adds: bool,
     /// The permissions of a new file.
     pub(super) mode: Mode,
     /// Whose upload it is, where one client at a time uses the account.
@@ -78,13 +79,18 @@ impl Begin {
             // Guests, and who shares an account with others, would take room from them without sending a byte.
             if self.owner.is_some() { upload.reserve(bytes)? } else { upload.check_room(bytes)? }
         }
-        upload.begins();
+        if !self.adds {
+            upload.begins();
+        }
         Ok(upload)
     }
 
     /// What is written to: by what the client asked for, what is there, and what an interrupted upload has left.
     fn open(&self, place: Place, there: Option<Facts>, claim: &mut Claim) -> Result<Opened, Failure> {
         let part = self.parts_of.as_ref().map(|owner| part_name(owner, &place.name));
+        if self.adds && self.was_interrupted(&place, there.and(part.as_ref())) {
+            return Err(StorageError::NoResume.into());
+        }
         // Whether the client means to go on from somewhere, and where: nothing is the file's end.
         let from = match (self.placement, there) {
             (Placement::End, _) => Some(None),
@@ -109,13 +115,14 @@ impl Begin {
             (_, there, _) => {
                 // What is left of a text nobody could go on with: it is not to be found again.
                 let part_to_be = there.is_none()
+                    && !self.adds
                     && self.commit != CommitMode::Direct
                     && self.representation == Representation::Image;
                 if let Some(part) = part.as_ref().filter(|_| !part_to_be) {
                     // Of an upload that has nothing to do with the file that is there, or that will be.
                     self.forget_part(&place, part)?;
                 }
-                let mark = self.over_name(&place);
+                let mark = if self.adds { passing_over_name()? } else { self.over_name(&place) };
                 match (there, part) {
                     (Some(facts), _) if self.commit != CommitMode::Direct => self.over(place, facts, mark),
                     (there, part) => {
@@ -184,7 +191,7 @@ impl Begin {
     /// Aside, and then in the place of a file.
     fn over(&self, place: Place, old: Facts, mark: Vec<u8>) -> Result<Opened, Failure> {
         let (aside, file, left) = Aside::create_over(dup(&place.dir)?, mark)?;
-        if self.commit == CommitMode::Durable {
+        if self.commit == CommitMode::Durable && !self.adds {
             // Before the client may send a byte: after a power cut it asks for the size, finds that of the old file, and would
             // go on with the new one from there, if nothing told that it had begun.
             sync_directory(aside.dir(), &file)?;
@@ -223,8 +230,7 @@ impl Begin {
     /// Whether an upload of this account broke off, over a file of this name, or before somebody else gave the name to one:
     /// whatever that is, it is not what the client had begun to send.
     fn was_interrupted(&self, place: &Place, part: Option<&Vec<u8>>) -> bool {
-        let has_part = part.is_some_and(|part| is_part(&place.dir, part));
-        has_part || is_marked(&place.dir, &self.over_name(place))
+        was_interrupted(&place.dir, &self.over_name(place), part.map(Vec::as_slice))
     }
 
     fn over_name(&self, place: &Place) -> Vec<u8> {

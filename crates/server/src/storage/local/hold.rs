@@ -7,6 +7,7 @@ use port21_proto::server::StorageError;
 use rustix::fs::{Access, AtFlags, accessat, fstat};
 
 use super::super::{Answer, Hold, Source};
+use super::aside::{over_name, part_name, was_interrupted};
 use super::facts::{Facts, unique};
 use super::failure::Failure;
 use super::tree::{LOOK, Lookup, Place, Tree};
@@ -37,6 +38,15 @@ pub(super) fn hold(tree: &Arc<Tree>, path: &FtpPath, settings: &Arc<LocalSetting
     let mut claim = Claim::new(None);
     let named = claim.place(&place)?.ok_or(StorageError::NotFound)?;
     claim.file(&file)?;
+    // Where an upload broke off, what is there is not what the client may take it for: it would be put somewhere, and go.
+    let behind = if named.is_file() { None } else { Some(tree.behind_links(path)?) };
+    let (owner, parts_of) = (settings.owner.as_deref(), settings.parts_of());
+    for Place { dir, name } in [Some(&place), behind.as_ref()].into_iter().flatten() {
+        let part = parts_of.as_ref().map(|owner| part_name(owner, name));
+        if was_interrupted(dir, &over_name(owner, name), part.as_deref()) {
+            return Err(StorageError::NoResume.into());
+        }
+    }
     let directory = Facts::from(fstat(&place.dir)?);
     let (tree, settings, path) = (Arc::clone(tree), Arc::clone(settings), path.clone());
     Ok(LocalHold { tree, settings, path, directory, named, file, unique: unique(&file), claim })

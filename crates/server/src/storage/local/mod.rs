@@ -260,7 +260,7 @@ impl Storage for LocalFs {
     }
 
     fn create<'a>(&'a self, request: UploadRequest<'a>) -> Answer<'a, Box<dyn Upload>> {
-        let UploadRequest { path, placement, overwrite, announced, commit, told, representation } = request;
+        let UploadRequest { path, placement, overwrite, announced, commit, told, representation, adds } = request;
         let (owner, quota) = (self.settings.owner.clone(), self.settings.quota.clone());
         let (path, mode, parts_of) = (path.clone(), self.mode(0o666), self.settings.parts_of());
         let parts_since = self.settings.parts_since;
@@ -272,6 +272,7 @@ impl Storage for LocalFs {
             commit,
             told,
             representation,
+            adds,
             mode,
             owner,
             parts_of,

@@ -113,7 +113,7 @@ async fn a_file_that_is_held_is_nobody_elses_until_it_is_gone() {
     // What is being written cannot be held.
     let upload = Put::new(&place.fs, "other").write("x").await.unwrap();
     assert_eq!(place.fs.hold(&path("other")).await.err(), Some(StorageError::Busy));
-    drop(upload);
+    upload.commit().await.unwrap();
     // What has become another file, or a longer one, by somebody outside stays.
     let held = place.fs.hold(&path("other")).await.unwrap();
     fs::File::options().append(true).open(place.at("other")).unwrap().write_all(b" and more").unwrap();

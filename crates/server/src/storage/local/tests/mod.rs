@@ -109,6 +109,7 @@ struct Put<'a> {
     commit: CommitMode,
     told: Option<Told>,
     representation: Representation,
+    adds: bool,
 }
 
 impl Put<'_> {
@@ -122,13 +123,15 @@ impl Put<'_> {
             commit: CommitMode::Atomic,
             told: None,
             representation: Representation::Image,
+            adds: false,
         }
     }
 
     /// Begins the upload and writes its bytes.
     async fn write(&self, text: &str) -> Result<Box<dyn Upload>, StorageError> {
-        let Put { placement, overwrite, announced, commit, told, representation, .. } = *self;
-        let request = UploadRequest { path: &self.path, placement, overwrite, announced, commit, told, representation };
+        let Put { placement, overwrite, announced, commit, told, representation, adds, .. } = *self;
+        let request =
+            UploadRequest { path: &self.path, placement, overwrite, announced, commit, told, representation, adds };
         let mut upload = self.fs.create(request).await?;
         match upload.sink() {
             Sink::File(file) => (&*file).write_all(text.as_bytes()).unwrap(),

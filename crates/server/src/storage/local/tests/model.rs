@@ -355,6 +355,7 @@ impl World {
             commit,
             told,
             representation,
+            adds: false,
         };
         let begun = account.fs.create(request).await;
         let is_afresh = want.as_ref().is_ok_and(|effect| *effect == afresh() && !matches!(how, How::At(_)));

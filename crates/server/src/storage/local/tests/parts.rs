@@ -375,6 +375,48 @@ async fn a_mark_goes_with_what_it_is_about() {
 }
 
 #[tokio::test]
+async fn what_an_interrupted_upload_was_to_become_is_not_combined() {
+    let adds = |place: &Place| place.other(Some("ann"));
+    for by_kill in [false, true] {
+        let place = Place::with(ann());
+        place.write("a", "old");
+        cut_over(&place, "a", by_kill).await;
+        symlink("a", place.at("link")).unwrap();
+        let fs = adds(&place);
+        for name in ["a", "link"] {
+            let put = Put { adds: true, ..Put::new(&fs, name) };
+            assert_eq!(put.all("oldtent").await, Err(StorageError::NoResume));
+            assert_eq!(fs.hold(&path(name)).await.err(), Some(StorageError::NoResume), "{name}");
+        }
+        assert!(place.other(Some("bob")).hold(&path("a")).await.is_ok(), "it is Ann's matter alone");
+        Put::new(&fs, "a").all("new").await.unwrap();
+        assert!(fs.hold(&path("link")).await.is_ok());
+    }
+    // A part whose name somebody else has given to a file.
+    let place = Place::with(ann());
+    broken(&Put::new(&place.fs, "a"), "12345").await;
+    place.write("a", "other");
+    assert_eq!(place.fs.hold(&path("a")).await.err(), Some(StorageError::NoResume));
+    let put = Put { adds: true, ..Put::new(&place.fs, "a") };
+    assert_eq!(put.all("more").await, Err(StorageError::NoResume));
+}
+
+#[tokio::test]
+async fn what_adds_leaves_nothing_when_it_breaks_off() {
+    for old in [None, Some("old")] {
+        for commit in [CommitMode::Durable, CommitMode::Atomic] {
+            let place = Place::with(ann());
+            old.inspect(|old| place.write("a", old));
+            let add = Put { adds: true, commit, ..Put::new(&place.fs, "a") };
+            broken(&add, "12345").await;
+            assert_eq!(place.names(), place.visible().into_iter().collect());
+            add.all("12345").await.unwrap();
+            assert_eq!(place.read("a"), "12345");
+        }
+    }
+}
+
+#[tokio::test]
 async fn marks_are_kept_where_no_parts_are() {
     let settings = LocalSettings { parts_kept: Duration::ZERO, stale_after: Duration::ZERO, ..ann() };
     let place = Place::with(settings);
