@@ -211,6 +211,10 @@ impl Session {
 
     fn begin(&mut self, op: OpId, action: Action) {
         match action {
+            // Whom would it be with? Nothing is read any more.
+            Action::StartTls { .. } | Action::StopTls if self.ended => {
+                self.switched(op, Switched::Failed(TlsError::Truncated));
+            }
             Action::StartTls { site } => self.start_tls(op, site),
             Action::StopTls => {
                 if let Some(behind) = self.control.stop_tls(op) {

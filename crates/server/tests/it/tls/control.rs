@@ -262,6 +262,23 @@ fn who_resets_the_connection_before_the_replies_holds_nobody_up() {
     }
 }
 
+/// Nobody is left to end TLS with: the session ends at once, and not when the time of a handshake is over.
+#[test]
+fn who_asks_for_the_end_of_tls_and_breaks_is_not_waited_for() {
+    for (_, version) in VERSIONS {
+        let mut settings = Site::settings();
+        settings.session.tls.handshake_timeout = Duration::from_secs(3600);
+        let secure = Secure::with(TlsMode::Require, settings, |_| {});
+        let mut client = secure.login(secure.client_config(version));
+        client.send("REIN\r\n");
+        client.control.sock.write_all(b"no record of TLS, whatever else it may be").unwrap();
+        client.control.sock.shutdown(std::net::Shutdown::Both).unwrap();
+        while secure.site.handle.counts().sessions > 0 {
+            std::thread::yield_now();
+        }
+    }
+}
+
 #[test]
 fn a_command_cut_into_records_and_segments_is_one_command() {
     for (_, version) in VERSIONS {
