@@ -13,8 +13,21 @@ pub struct Network {
 
 /// Why a text is no [`Network`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no network: write it as 192.168.0.0/16 or fe80::/10")]
-pub struct NetworkError(String);
+pub enum NetworkError {
+    /// It is none.
+    #[error("{0:?} is no network: write it as 192.168.0.0/16 or fe80::/10")]
+    NotANetwork(String),
+    /// It is an address within one: whoever has copied it may have meant either.
+    #[error("{text:?} names one address and a whole network: write {address}, or {network} for all of them")]
+    AddressInNetwork {
+        /// What was written.
+        text: String,
+        /// The address.
+        address: IpAddr,
+        /// The network.
+        network: Network,
+    },
+}
 
 impl Network {
     /// The addresses that share the first `prefix` bits with `base`; more bits than an address has mean all of them.
@@ -35,6 +48,21 @@ impl Network {
             }
             _ => false,
         }
+    }
+
+    /// The same network by its first address.
+    fn first(self) -> Network {
+        let base = match self.base {
+            IpAddr::V4(base) => {
+                let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                Ipv4Addr::from(u32::from(base) & !host).into()
+            }
+            IpAddr::V6(base) => {
+                let host = u128::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                Ipv6Addr::from(u128::from(base) & !host).into()
+            }
+        };
+        Network { base, ..self }
     }
 
     /// Loopback, link-local and private addresses: RFC 1918, RFC 6598 (behind a carrier's NAT), RFC 3927, RFC 4193,
@@ -60,16 +88,21 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Network, NetworkError> {
-        let error = || NetworkError(text.to_owned());
+        let error = || NetworkError::NotANetwork(text.to_owned());
         let (base, prefix) = match text.split_once('/') {
             Some((base, prefix)) => (base, Some(prefix.parse::<u8>().map_err(|_| error())?)),
             None => (text, None),
         };
         let base: IpAddr = base.parse().map_err(|_| error())?;
         let bits = if base.is_ipv4() { 32 } else { 128 };
-        match prefix.unwrap_or(bits) {
-            prefix if prefix <= bits => Ok(Network { base, prefix }),
-            _ => Err(error()),
+        let prefix = prefix.unwrap_or(bits);
+        if prefix > bits {
+            return Err(error());
+        }
+        let network = Network { base, prefix }.first();
+        match network.base == base {
+            true => Ok(network),
+            false => Err(NetworkError::AddressInNetwork { text: text.to_owned(), address: base, network }),
         }
     }
 }
@@ -107,6 +140,12 @@ mod tests {
     fn refuses_what_is_none() {
         for bad in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "example.org", "10.0.0.0/x"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+        // Copied from what a system says of its own addresses.
+        for (mixed, network) in [("10.1.2.3/8", "10.0.0.0/8"), ("2001:db8::7/64", "2001:db8::/64"), ("::1/0", "::/0")] {
+            let told = mixed.parse::<Network>().unwrap_err().to_string();
+            assert!(told.contains(network), "{told}");
+            assert_eq!(network.parse::<Network>().unwrap().to_string(), network);
         }
     }
 

@@ -48,6 +48,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    pub(super) fn check(&self, found: &mut Found<'_>) {
+        for (key, most) in
+            [("connections", self.connections), ("connections-per-address", self.connections_per_address)]
+        {
+            if most == 0 {
+                found.at(key, "nobody could connect: write at least 1");
+            }
+        }
+    }
+
     /// Whether the guests' rates are above the minimum.
     pub(super) fn check_guests(&self, guests: &Anonymous, found: &mut Found<'_>) {
         for key in guests.rates_below(self.minimum_rate) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::mistake::Found;
 
@@ -36,11 +37,13 @@ impl Default for Log {
 
 impl Log {
     pub(super) fn check(&self, found: &mut Found<'_>) {
-        if let Err(error) = EnvFilter::try_new(&self.level) {
-            found.at(
-                "level",
-                format!("`{}` is no level: write error, warn, info, debug or trace ({error})", self.level),
-            );
-        }
+        // A filter takes any word for the name of a part of the program, and then lets nothing else through.
+        let is_word = |part: &str| !part.contains(['=', '[']) && part.trim().parse::<LevelFilter>().is_err();
+        let why = match EnvFilter::try_new(&self.level) {
+            Err(error) => format!(" ({error})"),
+            Ok(_) if self.level.split(',').any(is_word) => String::new(),
+            Ok(_) => return,
+        };
+        found.at("level", format!("`{}` is no level: write error, warn, info, debug or trace{why}", self.level));
     }
 }

@@ -352,6 +352,8 @@ impl Config {
         self.site.check(&mut found.within("site"));
         self.tls.check(&mut found.within("tls"));
         self.anonymous.check(&mut found.within("anonymous"));
+        self.limits.check(&mut found.within("limits"));
+        self.timeouts.check(&mut found.within("timeouts"));
         self.limits.check_guests(&self.anonymous, &mut found.within("anonymous"));
         if let Some(authenticator) = &self.authenticator {
             authenticator.check(&mut found.within("authenticator"));
@@ -438,7 +440,6 @@ mod tests {
         let file = Config::parse(&default_file()).unwrap();
         let mut want = Config { listen: vec![Listen::at(":21".parse().unwrap())], ..Config::default() };
         want.site.root = Some("/".into());
-        want.anonymous.enabled = true;
         want.control.socket = Some("/run/port21/control.sock".into());
         assert_eq!(file, want);
     }
@@ -490,5 +491,24 @@ mod tests {
         assert!(!told(&user("a")).contains("hunter2") && told(&user("a")).starts_with("Ok"));
         assert!(told(&user("")).starts_with("Err"));
         assert!(told(&("[anonymous]\nenabled = true\n".to_owned() + &user("ftp"))).starts_with("Err"));
+    }
+
+    #[test]
+    fn what_would_let_nobody_in_or_say_nothing_is_a_mistake() {
+        for (text, key) in [
+            ("[log]\nlevel = \"warning\"\n", "log.level"),
+            ("[log]\nlevel = \"loud,info\"\n", "log.level"),
+            ("[limits]\nconnections = 0\n", "limits.connections"),
+            ("[limits]\nconnections-per-address = 0\n", "limits.connections-per-address"),
+            ("[timeouts]\nlogin = \"0s\"\n", "timeouts.login"),
+            ("[timeouts]\nstall = \"0s\"\n", "timeouts.stall"),
+            ("[proxy]\ntrusted = [\"10.1.2.3/8\"]\n", "proxy.trusted"),
+        ] {
+            let mistakes = Config::parse(text).unwrap_err().iter().map(|m| m.in_file("f")).collect::<String>();
+            assert!(mistakes.contains(&format!("`{key}`")), "{mistakes}");
+        }
+        for level in ["warn", "off", "info,port21_server=debug", "port21_server::data=trace"] {
+            assert_eq!(Config::parse(&format!("[log]\nlevel = \"{level}\"\n")).unwrap().log.level, level);
+        }
     }
 }

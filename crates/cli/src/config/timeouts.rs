@@ -5,6 +5,7 @@ use std::time::Duration;
 use port21_server::Settings;
 use serde::Deserialize;
 
+use super::mistake::Found;
 use crate::units::deserialize_duration;
 
 /// The keys of the section; `timeouts.toml` explains each.
@@ -37,6 +38,15 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
+    pub(super) fn check(&self, found: &mut Found<'_>) {
+        let waits = [("login", self.login), ("idle", self.idle), ("data-open", self.data_open), ("stall", self.stall)];
+        for (key, wait) in waits {
+            if wait.is_zero() {
+                found.at(key, "nobody would be waited for at all, and so nobody served: write at least \"1s\"");
+            }
+        }
+    }
+
     pub(super) fn apply(&self, settings: &mut Settings) {
         settings.session.login_timeout = self.login;
         settings.session.idle_timeout = self.idle;
