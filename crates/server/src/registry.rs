@@ -216,6 +216,7 @@ impl Registry {
                 entry.login.as_ref().is_some_and(|(account, _)| **account == **name) && at.is(entry.site.as_deref())
             }
             Whom::Address(ip) => canonical(entry.peer).ip() == ip.to_canonical(),
+            Whom::Site(at) => at.is(entry.site.as_deref()),
         };
         let kicked = state.sessions.iter().filter(|(number, entry)| meant(**number, entry));
         kicked.filter(|(_, entry)| entry.call.call(Why::Kicked)).count()

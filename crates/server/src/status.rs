@@ -154,6 +154,8 @@ pub enum Whom {
     },
     /// Those from this address.
     Address(IpAddr),
+    /// Those of a site, whether or not they have logged in.
+    Site(At),
 }
 
 /// Which sites are meant.

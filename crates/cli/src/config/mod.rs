@@ -320,6 +320,17 @@ impl Config {
         std::iter::once(first).chain(self.hosts.iter().map(|host| host.config(self)))
     }
 
+    /// The settings of the site that another configuration tells by this [`Config::host`]: the one to begin with, or a
+    /// `[[host]]` that has this among its names.
+    pub(crate) fn site_now(&self, host: Option<&str>) -> Option<Config> {
+        let is = |name: &String, host: &str| name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(host);
+        self.sites().find(|site| match (host, site.host()) {
+            (None, None) => true,
+            (Some(host), Some(_)) => site.site.names.iter().any(|name| is(name, host)),
+            _ => false,
+        })
+    }
+
     /// What is done about TLS at a place.
     pub(crate) fn tls_at(&self, listen: &Listen) -> TlsMode {
         listen.tls.unwrap_or(self.tls.mode).into()

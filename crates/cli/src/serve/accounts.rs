@@ -60,7 +60,7 @@ pub(super) fn open(
         all.push(Arc::new(users));
     }
     if let Some(file) = &config.accounts.file {
-        let watched = Watched::open(file.clone(), helper.clone(), common)?;
+        let watched = Watched::open(file.clone(), config.host().map(str::to_owned), helper.clone(), common)?;
         all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched, watches)), passwords.clone())));
     }
     // Last: it is told the password of whoever nobody else knows.

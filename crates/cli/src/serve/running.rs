@@ -164,10 +164,13 @@ impl Running {
         if config.hooks != before.hooks {
             self.hooks.replace(&config.hooks);
         }
+        self.beside
+            .watches
+            .retire(|host, file| config.site_now(host).is_some_and(|site| site.accounts.file.as_deref() == Some(file)));
         if let Err(error) = self.helper().adopt().await {
             tracing::warn!(%error, "the helper process does not know of the new configuration");
         }
-        self.end_sessions_of_users_that_are_gone(&config, &before);
+        self.end_sessions_of_those_that_are_gone(&config, &before);
         let mut state = self.lock();
         (state.config, state.tls) = (config, tls);
         state.listening.retain(|addr| !reloaded.closed.contains(addr));
@@ -183,18 +186,21 @@ impl Running {
         Ok(changed.join(", "))
     }
 
-    /// Ends sessions of each `[[user]]` that is not there any more, or has another password.
-    fn end_sessions_of_users_that_are_gone(&self, config: &Config, before: &Config) {
+    /// Ends sessions of each `[[host]]` that is not there any more, and of each `[[user]]` who is not, or has another password.
+    fn end_sessions_of_those_that_are_gone(&self, config: &Config, before: &Config) {
         for old in before.sites() {
-            // Whoever is at a host that is not there any more stays until they go.
-            let Some(new) = config.sites().find(|new| new.host() == old.host()) else { continue };
+            let at = old.host().map_or(At::First, |host| At::Named(host.to_owned()));
+            let Some(new) = config.site_now(old.host()) else {
+                let sessions = self.handle.kick(&Whom::Site(at));
+                tracing::info!(host = old.host(), sessions, "ending sessions of a host that was removed");
+                continue;
+            };
             let stays = |user: &User| {
                 let mut users = new.users.iter();
                 users.any(|other| (&other.name, &other.password) == (&user.name, &user.password))
             };
             for user in old.users.iter().filter(|user| !stays(user)) {
-                let at = old.host().map_or(At::First, |host| At::Named(host.to_owned()));
-                let sessions = self.handle.kick(&Whom::Account { name: user.name.clone(), at });
+                let sessions = self.handle.kick(&Whom::Account { name: user.name.clone(), at: at.clone() });
                 if sessions > 0 {
                     tracing::info!(user = %Shown(user.name.as_bytes()), sessions, "ending sessions of a user who was removed");
                 }

@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// logged, once.
 pub(crate) struct Watched {
     path: PathBuf,
+    /// The `[[host]]` that they are of; nothing: the site to begin with.
+    host: Option<String>,
     /// Who reads it: it may be out of reach for the server itself.
     helper: Helper,
     common: Common,
@@ -48,6 +50,8 @@ struct State {
     seen: Option<Stamp>,
     /// Whether the sessions that there are were compared with the accounts as they are now.
     compared: bool,
+    /// The configuration in force does not name it any more: nobody is let in by it, and nobody looks at it.
+    retired: bool,
 }
 
 struct User {
@@ -62,8 +66,8 @@ impl Watched {
     ///
     /// # Errors
     /// Where it is broken from the beginning.
-    pub(crate) fn open(path: PathBuf, helper: Helper, common: Common) -> anyhow::Result<Watched> {
-        let watched = Watched { path, helper, common, state: Mutex::default() };
+    pub(crate) fn open(path: PathBuf, host: Option<String>, helper: Helper, common: Common) -> anyhow::Result<Watched> {
+        let watched = Watched { path, host, helper, common, state: Mutex::default() };
         let stamp = watched.stamp()?;
         let file = watched.read()?;
         warn_of_readers(&watched.path, stamp);
@@ -71,15 +75,21 @@ impl Watched {
         Ok(watched)
     }
 
-    fn find_now(&self, name: &[u8]) -> Found {
+    fn find_now(&self, name: &[u8]) -> Result<Found, LoginError> {
         self.look();
         let mut state = self.lock();
+        if state.retired {
+            return Err(LoginError::Unavailable);
+        }
         let decoy = state.decoy.get_or_insert_with(|| Arc::new(PasswordHash::decoy(Cost::default()))).clone();
-        Found { record: state.user(name).map(|user| user.record.clone()), decoy }
+        Ok(Found { record: state.user(name).map(|user| user.record.clone()), decoy })
     }
 
     fn open_now(&self, name: &[u8]) -> Result<Account, LoginError> {
         let mut state = self.lock();
+        if state.retired {
+            return Err(LoginError::Unavailable);
+        }
         let user = state.user(name).ok_or(LoginError::Refused)?;
         if let Some(account) = &user.account {
             return Ok(account.clone());
@@ -96,6 +106,9 @@ impl Watched {
 
     /// Takes the file up where it has changed, and ends sessions of accounts that are not what they were.
     fn look_at_sessions(&self) {
+        if self.lock().retired {
+            return;
+        }
         self.look();
         let stamp = self.stamp();
         let mut state = self.lock();
@@ -106,8 +119,19 @@ impl Watched {
         }
     }
 
+    /// Ends the sessions that have come by it, and lets nobody in any more.
+    fn retire(&self) {
+        let mut state = self.lock();
+        state.retired = true;
+        state.users.clear();
+        state.given.drain(..).for_each(|(_, standing)| standing.withdraw(Withdrawn::Revoked));
+    }
+
     /// Takes the file up where it has changed.
     fn look(&self) {
+        if self.lock().retired {
+            return;
+        }
         let stamp = match self.stamp() {
             Ok(stamp) => stamp,
             Err(error) => return tracing::error!("the accounts stay as they are: {}", sentence(&error)),
@@ -210,7 +234,7 @@ impl Shared {
     }
 }
 
-/// All files of accounts that sessions may have come by: also those of configurations that are not in force any more.
+/// All files of accounts that sessions may have come by: also as configurations had them that are not in force any more.
 #[derive(Clone, Default)]
 pub(crate) struct Watches(Arc<Mutex<Vec<Weak<Watched>>>>);
 
@@ -223,6 +247,22 @@ impl Watches {
             // It waits for the helper. Where it has panicked, that was told.
             let _ = tokio::task::spawn_blocking(move || watches.look()).await;
         }
+    }
+
+    /// Ends all sessions of files that are `named` no more, for the same host (nothing: the site to begin with): from now on
+    /// nobody could end them by their file.
+    pub(crate) fn retire(&self, named: impl Fn(Option<&str>, &Path) -> bool) {
+        let gone = |watched: &Arc<Watched>| !named(watched.host.as_deref(), &watched.path);
+        let mut all = self.lock();
+        all.retain(|watched| match watched.upgrade() {
+            Some(watched) if gone(&watched) => {
+                watched.retire();
+                tracing::info!("no accounts of {} any more: ending their sessions", watched.path.display());
+                false
+            }
+            Some(_) => true,
+            None => false,
+        });
     }
 
     fn look(&self) {
@@ -246,7 +286,7 @@ impl Records for Shared {
         Box::pin(async move {
             // It reads files.
             let found = tokio::task::spawn_blocking(move || watched.find_now(&name)).await;
-            found.map_err(|_| LoginError::Unavailable)
+            found.unwrap_or(Err(LoginError::Unavailable))
         })
     }
 
@@ -278,7 +318,7 @@ mod tests {
             let path = dir.path().join("users.toml");
             std::fs::write(&path, text).unwrap();
             let config = Config { site: Site { root: Some(root), ..Site::default() }, ..Config::default() };
-            Place { watched: Watched::open(path, Helper::default(), Common::new(&config)).unwrap(), dir }
+            Place { watched: Watched::open(path, None, Helper::default(), Common::new(&config)).unwrap(), dir }
         }
 
         fn write(&self, text: &str) {
@@ -289,7 +329,7 @@ mod tests {
         }
 
         fn find(&self, name: &str) -> Option<Arc<Record>> {
-            self.watched.find_now(name.as_bytes()).record
+            self.watched.find_now(name.as_bytes()).unwrap().record
         }
 
         fn open(&self, name: &str) -> Account {
@@ -313,7 +353,7 @@ mod tests {
         assert!(place.find("eve").is_none());
         place.write("[[user]]\nname = \"bob\"\n");
         assert!(place.find("bob").is_some());
-        assert!(place.watched.find_now(b"\xff").record.is_none());
+        assert!(place.watched.find_now(b"\xff").unwrap().record.is_none());
         assert_eq!(place.watched.open_now(b"eve").err(), Some(LoginError::Refused));
     }
 
@@ -364,13 +404,28 @@ mod tests {
         let place = Place::new("");
         place.write("[[user]]\n");
         let common = Common::new(&Config::default());
-        assert!(Watched::open(place.dir.path().join("users.toml"), Helper::default(), common).is_err());
+        assert!(Watched::open(place.dir.path().join("users.toml"), None, Helper::default(), common).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_named_no_more_lets_nobody_in() {
+        let Place { dir, watched } = Place::new("[[user]]\nname = \"ann\"\n");
+        let (path, watches) = (watched.path.clone(), Watches::default());
+        let Shared(watched) = Shared::new(watched, &watches);
+        let ann = watched.open_now(b"ann").unwrap();
+        watches.retire(|host, file| host.is_none() && file == path);
+        assert!(watched.find_now(b"ann").is_ok() && watches.lock().len() == 1);
+        watches.retire(|host, _| host == Some("a.example"));
+        assert!(watches.lock().is_empty() && watched.lock().given.is_empty());
+        assert_eq!(watched.find_now(b"ann").err(), Some(LoginError::Unavailable));
+        assert_eq!(watched.open_now(b"ann").err(), Some(LoginError::Unavailable));
+        drop((dir, ann));
     }
 
     #[test]
     fn an_unknown_name_costs_as_much_as_the_accounts_do() {
         let cheap = PasswordHash::new(&port21_proto::Secret::new("x"), Cost { memory: 64, passes: 3 }).unwrap();
         let place = Place::new(&format!("[[user]]\nname = \"ann\"\npassword = \"{}\"\n", cheap.as_str()));
-        assert_eq!(place.watched.find_now(b"nobody").decoy.cost(), cheap.cost());
+        assert_eq!(place.watched.find_now(b"nobody").unwrap().decoy.cost(), cheap.cost());
     }
 }

@@ -199,7 +199,32 @@ fn hosts_come_and_change_by_a_reload() {
     service.write("");
     service.run(&["reload"]).ok();
     connect(&service).say("HOST four.example", 220);
-    session.is_at(1);
+    // Nobody could say any more who may be there.
+    assert!(session.reply().starts_with("421"));
+}
+
+/// Their file cannot take the accounts away from them any more: it is not looked at.
+#[test]
+fn sessions_end_where_their_file_of_accounts_is_named_no_more() {
+    let service = start(&format!("[accounts]\nfile = \"DIR/two.toml\"\n{HOSTS}"));
+    let (mut main, mut two, mut bob) = (connect(&service), at(&service, "2.example"), connect(&service));
+    main.log_in("carol", "opensesame", 230);
+    two.log_in("carol", "opensesame", 230);
+    bob.log_in("bob", "secret", 230);
+    let mut late = connect(&service);
+    std::fs::copy(service.path("two.toml"), service.path("other.toml")).unwrap();
+    service.write(&format!("[accounts]\nfile = \"DIR/other.toml\"\n{HOSTS}"));
+    service.run(&["reload"]).ok();
+    assert!(main.reply().starts_with("421"));
+    late.log_in("carol", "opensesame", 421);
+    connect(&service).log_in("carol", "opensesame", 230);
+    // It is still that of a host.
+    two.is_at(3);
+    bob.is_at(5);
+    service.write(&HOSTS.replace("accounts = { file = \"two.toml\" }\n", ""));
+    service.run(&["reload"]).ok();
+    assert!(two.reply().starts_with("421"));
+    bob.is_at(5);
 }
 
 #[test]
