@@ -273,8 +273,18 @@ pub enum Placement {
 pub enum Told {
     /// That there is a file of so many bytes.
     File(u64),
-    /// That an interrupted upload has left so many bytes ([`Outcome::Part`]).
-    Part(u64),
+    /// That an interrupted upload has left this ([`Outcome::Part`]).
+    Part(Part),
+}
+
+/// What an interrupted upload has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// How many bytes.
+    pub size: u64,
+    /// What tells it from all others that the same name may have had before or since, as the storage has it: two sessions
+    /// of an account may each leave one of the same size.
+    pub identity: [u64; 2],
 }
 
 /// How a data connection comes to stand.
@@ -342,7 +352,7 @@ pub enum Outcome {
     Size(Result<u64, StorageError>),
     /// Of [`Action::Size`] and [`Action::Facts`]: no file has this name, but an upload to it was interrupted, and so many
     /// bytes of it are kept.
-    Part(u64),
+    Part(Part),
     /// Of [`Action::Describe`].
     Described(Result<Described, StorageError>),
     /// Of [`Action::Who`]: the lines, without ends.

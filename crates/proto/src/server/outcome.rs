@@ -94,14 +94,14 @@ impl ServerSession {
                 self.sizes_told.tell(path, Told::File(size));
                 say(213, size.to_string())
             }
-            (Pending::Size { path, .. }, Outcome::Part(size)) => {
-                self.sizes_told.tell(path, Told::Part(size));
-                say(213, size.to_string())
+            (Pending::Size { path, .. }, Outcome::Part(part)) => {
+                self.sizes_told.tell(path, Told::Part(part));
+                say(213, part.size.to_string())
             }
-            (Pending::Facts { path, .. }, Outcome::Part(size)) => {
+            (Pending::Facts { path, .. }, Outcome::Part(part)) => {
                 // No time: of a part it tells nothing about the file that it may become.
-                let entry = Entry { size: Some(size), ..Entry::new(EntryKind::File, path.as_bytes()) };
-                self.sizes_told.tell(path.clone(), Told::Part(size));
+                let entry = Entry { size: Some(part.size), ..Entry::new(EntryKind::File, path.as_bytes()) };
+                self.sizes_told.tell(path.clone(), Told::Part(part));
                 self.facts_reply(&path, entry)
             }
             (Pending::Modified { name, .. }, Outcome::Entry(Ok(entry))) => modified_reply(&entry, &name),

@@ -57,7 +57,12 @@ impl SizesTold {
 
 #[cfg(test)]
 mod tests {
+    use super::super::action::Part;
     use super::*;
+
+    fn part(size: u64) -> Told {
+        Told::Part(Part { size, identity: [0; 2] })
+    }
 
     fn path(text: &str) -> FtpPath {
         FtpPath::new(text).unwrap()
@@ -66,8 +71,8 @@ mod tests {
     #[test]
     fn what_was_told_last_is_used_once() {
         let mut told = SizesTold::default();
-        told.tell(path("/a"), Told::Part(1));
-        told.tell(path("/b"), Told::Part(2));
+        told.tell(path("/a"), part(1));
+        told.tell(path("/b"), part(2));
         told.tell(path("/a"), Told::File(3));
         assert_eq!(told.take(&path("/a")), Some(Told::File(3)));
         assert_eq!(told.take(&path("/a")), None);

@@ -293,6 +293,7 @@ pub(crate) const REPLIES: &[Promise] = &[
             "server/src/storage/local/tests/uploads.rs a_name_that_an_upload_will_get_is_given_to_nobody_else",
             "server/src/storage/local/tests/uploads.rs what_is_written_is_not_taken_away",
             "server/tests/it/parts.rs cut_anywhere_in_any_way_and_gone_on_with",
+            "server/tests/it/parts.rs what_two_sessions_have_begun_is_never_mixed",
         ],
     ),
     promise(
@@ -398,6 +399,7 @@ pub(crate) const SECURITY: &[Promise] = &[
         &[
             "server/tests/it/verbs.rs links_lead_nowhere_but_into_the_root",
             "server/tests/it/verbs.rs a_tree_is_removed_and_nothing_that_its_links_lead_to",
+            "server/src/storage/local/tests/confinement.rs links_do_not_lead_to_what_uploads_hide",
             "proto/tests/drafts/in_use.rs targets_of_links",
         ],
     ),

@@ -11,10 +11,13 @@ use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::reply::Text;
 use port21_proto::server::{
     Action, DataChannel, Described, DigestRequest, Digested, Direction, Grant, LoginError, OpId, Opened, Outcome,
-    Output, ServerSession, SessionSettings, SiteId, StorageError, TlsMode, TransferError, Transferred, UploadEof,
+    Output, Part, ServerSession, SessionSettings, SiteId, StorageError, TlsMode, TransferError, Transferred, UploadEof,
 };
 use port21_proto::verb::{Permission, Permissions};
 use port21_proto::{FtpPath, Time};
+
+/// What an interrupted upload to `/part` has left.
+pub(crate) const PART: Part = Part { size: 500, identity: [7, 7] };
 
 /// A session with its driver.
 pub(crate) struct Bench {
@@ -293,7 +296,7 @@ impl Bench {
             Action::List(request) => Outcome::Opened(known(&request.path).map(|_| Opened::default())),
             Action::Create { path, .. } => Outcome::Created(Ok(path.clone())),
             // Of `/part` there is what an interrupted upload has left.
-            Action::Facts(path) | Action::Size { path, .. } if path.as_bytes() == b"/part" => Outcome::Part(500),
+            Action::Facts(path) | Action::Size { path, .. } if path.as_bytes() == b"/part" => Outcome::Part(PART),
             Action::Stat(path) | Action::Named(path) | Action::Facts(path) => Outcome::Entry(known(path).map(Box::new)),
             Action::Size { path, .. } => {
                 Outcome::Size(known(path).and_then(|e| e.size.ok_or(StorageError::NotARegularFile)))

@@ -2,7 +2,7 @@
 
 use port21_proto::server::{Action, Outcome, Receipt, SessionSettings, StorageError, Told, TransferError, Transferred};
 
-use crate::bench::{Bench, settings};
+use crate::bench::{Bench, PART, settings};
 
 /// What a session that has said `before` asks its storage to make for `STOR` or `APPE`: what it was told of the part.
 fn told(before: &str, upload: &str) -> Option<Told> {
@@ -24,9 +24,9 @@ fn told_now(b: &mut Bench, upload: &str) -> Option<Told> {
 
 #[test]
 fn only_who_was_told_the_size_of_a_part_goes_on_with_it() {
-    assert_eq!(told("SIZE part", "APPE part"), Some(Told::Part(500)));
-    assert_eq!(told("SIZE part\r\nREST 500", "STOR part"), Some(Told::Part(500)));
-    assert_eq!(told("MLST part", "APPE /part"), Some(Told::Part(500)));
+    assert_eq!(told("SIZE part", "APPE part"), Some(Told::Part(PART)));
+    assert_eq!(told("SIZE part\r\nREST 500", "STOR part"), Some(Told::Part(PART)));
+    assert_eq!(told("MLST part", "APPE /part"), Some(Told::Part(PART)));
     assert_eq!(told("NOOP", "APPE part"), None);
     assert_eq!(told("SIZE part", "APPE other"), None);
     assert_eq!(told("SIZE readme.txt", "APPE readme.txt"), Some(Told::File(1715)), "a file is no part");
@@ -41,7 +41,7 @@ fn only_who_was_told_the_size_of_a_part_goes_on_with_it() {
 fn what_was_told_is_used_up_by_one_upload() {
     let mut b = Bench::logged_in("root");
     b.say("TYPE I\r\nSIZE part\r\nEPSV\r\n");
-    assert_eq!(told_now(&mut b, "STOR part"), Some(Told::Part(500)));
+    assert_eq!(told_now(&mut b, "STOR part"), Some(Told::Part(PART)));
     b.say("EPSV\r\n");
     assert_eq!(told_now(&mut b, "APPE part"), None);
 }

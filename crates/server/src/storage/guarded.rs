@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::listing::{Entry, EntryKind};
-use port21_proto::server::{ListRequest, Representation, StorageError};
+use port21_proto::server::{ListRequest, Part, Representation, StorageError};
 use port21_proto::verb::Permission;
 
 use super::rules::Rules;
@@ -130,7 +130,7 @@ impl Storage for Guarded {
         self.guard(path, Permission::List, || self.inner.size(path, representation))
     }
 
-    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Part> {
         self.guard(path, Permission::List, || self.inner.part(path))
     }
 

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::ascii::ToWire;
 use port21_proto::listing::Entry;
-use port21_proto::server::{ListRequest, Placement, Representation, StorageError, Told};
+use port21_proto::server::{ListRequest, Part, Placement, Representation, StorageError, Told};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use guarded::Guarded;
@@ -76,12 +76,12 @@ pub trait Storage: Send + Sync {
         None
     }
 
-    /// How many bytes are kept of an upload to this path that was interrupted, where no file has that name. An account
+    /// What is kept of an upload to this path that was interrupted, where no file has that name. An account
     /// is told of its own uploads only. Nothing else tells of them: they are in no listing and cannot be read.
     ///
     /// # Errors
     /// [`StorageError::NotFound`] where there is none; without this method there never is.
-    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Part> {
         let _ = path;
         Box::pin(std::future::ready(Err(StorageError::NotFound)))
     }

@@ -252,6 +252,29 @@ fn who_was_not_told_begins_afresh() {
     assert_eq!(site.read("new"), b"afresh");
 }
 
+/// Two sessions of one account break off at the same size, a record or a limit; the part is the later one's.
+#[test]
+fn what_two_sessions_have_begun_is_never_mixed() {
+    let site = Site::new();
+    leave_part(&site, "new", b"AAAAAAAA", Cut::DataReset);
+    let mut first = image(&site);
+    assert_eq!(size(&mut first, "new"), Some(8));
+    let mut second = image(&site);
+    let mut data = second.passive();
+    second.command("STOR new", 150);
+    data.write_all(b"BBBBBBBB").unwrap();
+    let mut third = image(&site);
+    assert!((0..1_000_000).any(|_| size(&mut third, "new") == Some(8)), "the bytes do not come");
+    second.command("ABOR", 426);
+    second.expect(226);
+    first.command("EPSV", 229);
+    first.command("APPE new", 554);
+    assert_eq!(size(&mut first, "new"), Some(8));
+    first.command("DELE new", 250);
+    first.store("STOR new", b"AAAAAAAAaaaa");
+    assert_eq!(site.read("new"), b"AAAAAAAAaaaa");
+}
+
 #[test]
 fn an_upload_of_text_leaves_nothing_to_go_on_with() {
     let site = Site::new();

@@ -13,7 +13,9 @@
 //! the next: its name is made of the account's and the file's. When the upload is interrupted, even by the end of the
 //! server, it stays, and is what the client may go on with. Both names go through a hash, for together they may be longer
 //! than a name can be, and a directory's other readers need not learn whose file is missing. What was written before the
-//! machine was started last is not gone on with: it may lack bytes that a power cut has kept from the disk.
+//! machine was started last is not gone on with: it may lack bytes that a power cut has kept from the disk. And who was told
+//! of a part goes on with that very one: where two sessions of the account break off at the same size, the part that is there
+//! is the later one's.
 //!
 //! **Marks.** Where there is a file of the name, nothing is kept of an interrupted upload. But its client may not know
 //! that: it asks for the size, or looks at a listing, finds that of the old file, and goes on with the new one from there;
@@ -31,16 +33,18 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
 use port21_proto::FtpPath;
 use port21_proto::path::MAX_PATH;
-use port21_proto::server::StorageError;
+use port21_proto::server::{Part, StorageError};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, SeekFrom, Timespec, Timestamps, UTIME_OMIT};
-use rustix::fs::{fchmod, flock, fstat, ftruncate, futimens, openat, renameat, seek, statat, unlinkat};
+use rustix::fs::{
+    StatxFlags, fchmod, flock, fstat, ftruncate, futimens, openat, renameat, seek, statat, statx, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::LocalSettings;
 use super::facts::Facts;
 use super::failure::Failure;
-use super::tree::{CAREFUL, Lookup, Tree};
+use super::tree::{CAREFUL, LOOK, Lookup, Tree};
 
 /// What the names of files aside begin with.
 const PREFIX: &[u8] = b".port21-upload-";
@@ -66,9 +70,15 @@ pub(super) fn is_aside(name: &[u8]) -> bool {
     [PREFIX, PART_PREFIX, OVER_PREFIX].into_iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// Whether a name leads to one: on a file system that does not tell upper case from lower, one that is written in another way
+/// does too.
+pub(super) fn leads_aside(name: &[u8]) -> bool {
+    is_aside(&name.to_ascii_lowercase())
+}
+
 /// Whether a part of the path is such a name.
 pub(super) fn has_aside(path: &FtpPath) -> bool {
-    path.parts().any(is_aside)
+    path.parts().any(leads_aside)
 }
 
 /// The name of what is kept of an account's upload of this name.
@@ -145,20 +155,26 @@ impl Aside {
         name: Vec<u8>,
         mode: Mode,
     ) -> Result<(Aside, OwnedFd, Option<u64>), Failure> {
-        let left = match remove_part(&dir, &name) {
-            Ok(size) => Some(size),
-            Err(Failure::Os(Errno::NOENT)) => None,
+        let (_left, facts) = match lock_part(&dir, &name) {
+            Ok(left) => left,
+            Err(Failure::Os(Errno::NOENT)) => {
+                let (aside, file) = Aside::create_as(dir, name, mode, true)?;
+                return Ok((aside, file, None));
+            }
             Err(failure) => return Err(failure),
         };
-        let (aside, file) = Aside::create_as(dir, name, mode, true)?;
-        Ok((aside, file, left))
+        // While the earlier one is there, no other has its inode: they can be told apart.
+        let (mut aside, file) = Aside::create(dir, mode)?;
+        renameat(&aside.dir, aside.name(), &aside.dir, name.as_slice())?;
+        (aside.name, aside.is_part) = (Some(name), true);
+        Ok((aside, file, Some(facts.size)))
     }
 
-    /// Takes up what an interrupted upload has left, where that is so long.
+    /// Takes up what an interrupted upload has left, where that is what the client was told of.
     pub(super) fn take_up(
         dir: OwnedFd,
         name: Vec<u8>,
-        size: u64,
+        told: Part,
         since: SystemTime,
     ) -> Result<(Aside, OwnedFd), Failure> {
         let (file, facts) = lock_part(&dir, &name).map_err(|failure| match failure {
@@ -166,10 +182,11 @@ impl Aside {
             Failure::Os(Errno::NOENT) => StorageError::NoResume.into(),
             failure => failure,
         })?;
-        if facts.size != size || facts.is_older_than(since) {
+        let there = Part { size: facts.size, identity: identity(&facts, &file) };
+        if there != told || facts.is_older_than(since) {
             return Err(StorageError::NoResume.into());
         }
-        seek(&file, SeekFrom::Start(size))?;
+        seek(&file, SeekFrom::Start(told.size))?;
         Ok((Aside { dir, name: Some(name), is_part: true, was_marked: false }, file))
     }
 
@@ -279,10 +296,25 @@ fn is_part(dir: &OwnedFd, name: &[u8]) -> bool {
     !matches!(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
 }
 
-/// How many bytes an interrupted upload has left, or one that is under way has received, if it was written to since then.
-pub(super) fn part_size(dir: &OwnedFd, name: &[u8], since: SystemTime) -> Result<u64, Failure> {
-    let facts = Facts::from(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?);
-    if facts.is_file() && !facts.is_older_than(since) { Ok(facts.size) } else { Err(StorageError::NotFound.into()) }
+/// What an interrupted upload has left, or one that is under way has received, if it was written to since then.
+pub(super) fn part(dir: &OwnedFd, name: &[u8], since: SystemTime) -> Result<Part, Failure> {
+    let file = openat(dir, name, LOOK | OFlags::NOFOLLOW, Mode::empty())?;
+    let facts = Facts::from(fstat(&file)?);
+    if !facts.is_file() || facts.is_older_than(since) {
+        return Err(StorageError::NotFound.into());
+    }
+    Ok(Part { size: facts.size, identity: identity(&facts, &file) })
+}
+
+/// What tells a part from those before and after it: its inode, and since an inode that is free is soon another file's,
+/// when the file was made. Not when it was written to: what comes last of a part changes that.
+fn identity(facts: &Facts, file: &OwnedFd) -> [u64; 2] {
+    let made = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).map_or(0, |statx| {
+        let known = statx.stx_mask & StatxFlags::BTIME.bits() != 0;
+        let nanos = i128::from(statx.stx_btime.tv_sec) * 1_000_000_000 + i128::from(statx.stx_btime.tv_nsec);
+        if known { nanos as u64 } else { 0 }
+    });
+    [facts.inode, made]
 }
 
 /// Opens a part to go on with it, alone.

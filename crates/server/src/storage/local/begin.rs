@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use port21_proto::FtpPath;
-use port21_proto::server::{Placement, Representation, StorageError, Told};
+use port21_proto::server::{Part, Placement, Representation, StorageError, Told};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 use rustix::fs::{accessat, fstat, ftruncate, openat};
 use rustix::io::{Errno, dup};
@@ -107,7 +107,7 @@ impl Begin {
             }
             (Some(Some(from)), Some(facts), _) => self.in_place(&place, &facts, from),
             (Some(None), Some(facts), _) => self.at_end(&place, &facts),
-            (Some(from), None, Some(Told::Part(told))) if from.is_none_or(|from| from == told) => {
+            (Some(from), None, Some(Told::Part(told))) if from.is_none_or(|from| from == told.size) => {
                 self.go_on(place, part, told)
             }
             (Some(Some(_)), None, Some(Told::Part(_))) => Err(StorageError::NoResume.into()),
@@ -163,12 +163,12 @@ impl Begin {
     }
 
     /// Behind what an interrupted upload has left.
-    fn go_on(&self, place: Place, part: Option<Vec<u8>>, size: u64) -> Result<Opened, Failure> {
+    fn go_on(&self, place: Place, part: Option<Vec<u8>>, told: Part) -> Result<Opened, Failure> {
         let Some(part) = part.filter(|_| self.representation == Representation::Image) else {
             return Err(StorageError::NoResume.into());
         };
-        let (aside, file) = Aside::take_up(place.dir, part, size, self.parts_since)?;
-        let charge = Charge::of_file(self.quota.as_ref(), size, size);
+        let (aside, file) = Aside::take_up(place.dir, part, told, self.parts_since)?;
+        let charge = Charge::of_file(self.quota.as_ref(), told.size, told.size);
         Ok(Opened { file, end: End::Rename { aside, name: place.name, old: None }, charge })
     }
 

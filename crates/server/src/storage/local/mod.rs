@@ -50,7 +50,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use port21_proto::FtpPath;
 use port21_proto::listing::Entry;
-use port21_proto::server::{ListRequest, Representation, StorageError};
+use port21_proto::server::{ListRequest, Part, Representation, StorageError};
 use port21_proto::verb::Permissions;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
@@ -282,12 +282,12 @@ impl Storage for LocalFs {
         Box::pin(self.begin(begin))
     }
 
-    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, u64> {
+    fn part<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Part> {
         Box::pin(async move {
             let Some(owner) = self.settings.parts_of() else { return Err(StorageError::NotFound) };
             let since = self.settings.parts_since;
             self.change(path, StorageError::NotFound, move |tree, path| match begin::target(tree, path)? {
-                (place, None) => aside::part_size(&place.dir, &aside::part_name(&owner, &place.name), since),
+                (place, None) => aside::part(&place.dir, &aside::part_name(&owner, &place.name), since),
                 (_, Some(_)) => Err(StorageError::NotFound.into()),
             })
             .await
@@ -390,12 +390,18 @@ impl Storage for LocalFs {
 
     fn link<'a>(&'a self, target: &'a FtpPath, link: &'a FtpPath) -> Answer<'a, ()> {
         let text = relative(target, link);
-        Box::pin(self.change(link, StorageError::BadName, move |tree, link| {
-            let place = tree.parent(link)?;
-            let mut claim = Claim::for_a_moment();
-            claim.name(&place)?;
-            Ok(symlinkat(text.as_slice(), &place.dir, place.name)?)
-        }))
+        Box::pin(async move {
+            if aside::has_aside(target) {
+                return Err(StorageError::BadName);
+            }
+            self.change(link, StorageError::BadName, move |tree, link| {
+                let place = tree.parent(link)?;
+                let mut claim = Claim::for_a_moment();
+                claim.name(&place)?;
+                Ok(symlinkat(text.as_slice(), &place.dir, place.name)?)
+            })
+            .await
+        })
     }
 
     fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {

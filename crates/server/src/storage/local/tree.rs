@@ -8,15 +8,20 @@
 //! Links are followed as a chroot follows them: an absolute one starts at the root, `..` stops there. What a client sees
 //! in a listing (`-> /pub`) is therefore what it gets, and a link that was meant to lead out leads to a name inside that
 //! most likely is not there. Magic links of /proc, which are no text at all, are never followed.
+//!
+//! A link does not lead to the hidden file of an upload either (see `aside`): that no session can say its name would be worth
+//! nothing if a link could. So the last part of a path is opened as what it is, and one that is a link is walked by hand,
+//! to see the name at its end.
 
 use std::path::Path;
 
 use port21_proto::FtpPath;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::fs::{fstat, fstatfs, open, openat, openat2, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::aside::leads_aside;
 use super::facts::Facts;
 
 /// An account's files, from its root down.
@@ -106,7 +111,23 @@ impl Tree {
 
     /// Opens what a path names; links in it and at its end are followed inside the root.
     pub(super) fn open(&self, path: &FtpPath, flags: OFlags, lookup: Lookup) -> Result<OwnedFd, Errno> {
-        self.open_relative(path.relative(), flags, lookup)
+        let relative = path.relative();
+        // Hidden files are no directories.
+        if !self.kernel || flags.contains(OFlags::DIRECTORY) || path.is_root() {
+            return self.open_relative(relative, flags, lookup);
+        }
+        match self.open_relative(relative, flags | OFlags::NOFOLLOW, lookup) {
+            // Only to look at, a link is opened itself.
+            Ok(file) if flags.contains(OFlags::PATH) && is_link(&file)? => {}
+            Err(Errno::LOOP) => {}
+            answer => return answer,
+        }
+        if lookup == Lookup::Cached {
+            return Err(Errno::AGAIN);
+        }
+        // On the way there the kernel is asked all the same: it knows links that are no text, and does not follow them.
+        self.parent(path)?;
+        self.open_walking(relative, flags)
     }
 
     /// As [`Tree::open`] of the path with `/.` behind it: a directory that may be searched, or an error.
@@ -133,6 +154,9 @@ impl Tree {
 
     /// As [`Tree::parent`], but where the last part is a link: the place that it leads to, at last. The name was no link
     /// a moment ago; it is still not to be followed.
+    ///
+    /// # Errors
+    /// ENOENT where that is an upload's hidden file.
     pub(super) fn behind_links(&self, path: &FtpPath) -> Result<Place, Errno> {
         self.walk(path.relative())
     }
@@ -166,11 +190,16 @@ impl Tree {
                 }
             }
         }
+        self.open_walking(relative, flags)
+    }
+
+    fn open_walking(&self, relative: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         for _ in 0..RETRIES {
             let Place { dir, name } = self.walk(relative)?;
             match openat(&dir, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
                 // The name has become a link since.
                 Err(Errno::LOOP | Errno::INTR) => {}
+                Ok(file) if flags.contains(OFlags::PATH) && is_link(&file)? => {}
                 answer => return answer,
             }
         }
@@ -213,7 +242,7 @@ impl Tree {
                 Err(errno) => return Err(errno),
             }
             if todo.is_empty() {
-                return Ok(Place { dir, name: part });
+                return if leads_aside(&part) { Err(Errno::NOENT) } else { Ok(Place { dir, name: part }) };
             }
             dir = step(&dir, &part, &mut steps)?;
             done.push(part);
@@ -226,6 +255,10 @@ impl Tree {
         let root = step(&self.root, b".", steps)?;
         parts.iter().try_fold(root, |dir, part| step(&dir, part, steps))
     }
+}
+
+fn is_link(file: &OwnedFd) -> Result<bool, Errno> {
+    Ok(Facts::from(fstat(file)?).kind() == FileType::Symlink)
 }
 
 fn step(dir: &OwnedFd, part: &[u8], steps: &mut usize) -> Result<OwnedFd, Errno> {

@@ -55,7 +55,7 @@ async fn magic_links_are_not_followed() {
     let fs = LocalFs::open("/proc/self", LocalSettings::default()).unwrap();
     assert_eq!(get(&fs, "root/etc/passwd", 0).await, Err(StorageError::Denied));
     assert_eq!(fs.enter(&path("cwd")).await, Err(StorageError::Denied));
-    assert_eq!(get(&fs, "fd/0", 0).await, Err(StorageError::Denied));
+    assert!(get(&fs, "fd/0", 0).await.is_err());
     let walking = LocalFs {
         root: "/proc/self".into(),
         tree: Arc::new(Tree::walking(Path::new("/proc/self"))),
@@ -63,6 +63,57 @@ async fn magic_links_are_not_followed() {
     };
     assert!(get(&walking, "root/etc/passwd", 0).await.is_err());
     assert!(get(&walking, "exe", 0).await.is_err());
+}
+
+/// Nobody but its account learns of an interrupted upload, and nobody changes an upload that runs.
+#[tokio::test]
+async fn links_do_not_lead_to_what_uploads_hide() {
+    let owner = |name: &str| LocalSettings { owner: Some(name.into()), ..LocalSettings::default() };
+    let place = Place::with(owner("ann"));
+    let stranger = LocalFs::open(place.root(), owner("bob")).unwrap();
+    place.write("there", "old");
+    fs::create_dir(place.at("d")).unwrap();
+    let uploads =
+        [Put::new(&place.fs, "new").write("of Ann").await, Put::new(&place.fs, "there").write("of Ann").await];
+    let hidden = place.names().into_iter().filter(|name| name.starts_with(".port21-")).collect::<Vec<_>>();
+    assert_eq!(hidden.len(), 2);
+    for (number, name) in hidden.iter().enumerate() {
+        let link = path(&format!("made{number}"));
+        for name in [name.clone(), name.to_uppercase(), format!("d/../{name}"), format!("{name}/x")] {
+            assert_eq!(stranger.link(&path(&name), &link).await, Err(StorageError::BadName), "{name}");
+        }
+        symlink(name, place.at(format!("link{number}"))).unwrap();
+        symlink(format!("/{name}"), place.at(format!("d/link{number}"))).unwrap();
+        symlink(format!("d/link{number}"), place.at(format!("chain{number}"))).unwrap();
+        for link in ["link", "d/link", "chain"].map(|link| format!("{link}{number}")) {
+            let at = path(&link);
+            for fs in [&stranger, &place.walking(), &place.fs] {
+                let not_found = Err(StorageError::NotFound);
+                assert_eq!(get(fs, &link, 0).await, not_found.clone(), "{link}");
+                assert_eq!(fs.stat(&at).await.err(), Some(StorageError::NotFound));
+                assert_eq!(fs.size(&at, Representation::Image).await.err(), Some(StorageError::NotFound));
+                assert_eq!(fs.part(&at).await.err(), Some(StorageError::NotFound));
+                assert_eq!(fs.set_mode(&at, 0o777).await.err(), Some(StorageError::NotFound));
+                assert_eq!(fs.set_modified(&at, Timestamp::UNIX_EPOCH).await.err(), Some(StorageError::NotFound));
+                assert_eq!(fs.hold(&at).await.err(), Some(StorageError::NotFound));
+                for placement in [Placement::Whole, Placement::End, Placement::At(6)] {
+                    let put = Put { placement, ..Put::new(fs, &link) };
+                    assert_eq!(put.all("else").await.err(), Some(StorageError::NotFound), "{placement:?}");
+                }
+            }
+        }
+    }
+    for name in [".PORT21-PART-1", "d/.Port21-over-2", ".port21-upload-x"] {
+        assert_eq!(get(&stranger, name, 0).await, Err(StorageError::NotFound));
+        assert_eq!(Put::new(&stranger, name).all("x").await, Err(StorageError::BadName));
+    }
+    for upload in uploads {
+        upload.unwrap().commit().await.unwrap();
+    }
+    assert_eq!((place.read("new"), place.read("there")), ("of Ann".into(), "of Ann".into()));
+    // Who made such a link is rid of it.
+    stranger.remove_file(&path("link0")).await.unwrap();
+    assert_eq!(place.names().len(), hidden.len() + 4);
 }
 
 #[tokio::test]

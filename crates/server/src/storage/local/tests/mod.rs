@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::tz::TimeZone;
 use port21_proto::listing::{EntryKind, FactSet, ListOptions};
-use port21_proto::server::{ListFormat, Placement, Told};
+use port21_proto::server::{ListFormat, Part, Placement, Told};
 use tempfile::TempDir;
 
 use super::*;

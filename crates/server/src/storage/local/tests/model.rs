@@ -214,7 +214,7 @@ impl World {
                 account.told.remove(&name);
                 match (size, account.fs.part(&at(name)).await) {
                     (Some(size), _) => account.told.insert(name, Told::File(size)),
-                    (None, Ok(size)) => account.told.insert(name, Told::Part(size)),
+                    (None, Ok(part)) => account.told.insert(name, Told::Part(part)),
                     _ => None,
                 };
             }
@@ -286,7 +286,7 @@ impl World {
         let Some(want) = account.wants.get(&name).cloned() else { return };
         let listed = self.files.get(&name).map(|bytes| bytes.len() as u64);
         let from = match account.told.get(&name) {
-            Some(Told::File(size) | Told::Part(size)) => *size,
+            Some(Told::File(size) | Told::Part(Part { size, .. })) => *size,
             None => listed.unwrap_or(0),
         };
         let Some(rest_of_it) = usize::try_from(from).ok().and_then(|from| want.get(from..)) else { return };
@@ -340,10 +340,10 @@ impl World {
             (How::At(from) | How::Within(from), Some(len), _) if from > len as u64 => Err(StorageError::BadOffset),
             (How::Within(from), Some(_), _) => Ok(Effect::InPlace { from: from as usize, cuts: false }),
             (How::At(from), Some(_), _) => Ok(Effect::InPlace { from: from as usize, cuts: true }),
-            (How::At(from) | How::Within(from), None, Some(Told::Part(size))) if from != size => {
+            (How::At(from) | How::Within(from), None, Some(Told::Part(told))) if from != told.size => {
                 Err(StorageError::NoResume)
             }
-            (_, None, Some(Told::Part(size))) => goes_on_with(size),
+            (_, None, Some(Told::Part(told))) => goes_on_with(told.size),
             (How::At(_) | How::Within(_), None, _) => Err(StorageError::BadOffset),
             (How::End, None, _) => Ok(afresh()),
         };

@@ -21,7 +21,7 @@ impl Place {
     }
 
     async fn part(&self, name: &str) -> Result<u64, StorageError> {
-        self.fs.part(&path(name)).await
+        self.fs.part(&path(name)).await.map(|part| part.size)
     }
 }
 
@@ -31,11 +31,19 @@ async fn broken(put: &Put<'_>, text: &str) {
 }
 
 fn end(fs: &LocalFs, told: Option<u64>) -> Put<'_> {
-    Put { placement: Placement::End, told: told.map(Told::Part), ..Put::new(fs, "a") }
+    Put { placement: Placement::End, told: told.map(|size| of_size(fs, size)), ..Put::new(fs, "a") }
 }
 
 fn at(fs: &LocalFs, from: u64, told: Option<u64>) -> Put<'_> {
-    Put { placement: Placement::At(from), told: told.map(Told::Part), ..Put::new(fs, "a") }
+    Put { placement: Placement::At(from), told: told.map(|size| of_size(fs, size)), ..Put::new(fs, "a") }
+}
+
+/// Told of Ann's part of `a` as it is now, but for its size perhaps.
+fn of_size(fs: &LocalFs, size: u64) -> Told {
+    let name = aside::part_name("ann", b"a");
+    let root = fs.tree.open(&FtpPath::root(), LOOK, Lookup::Full).unwrap();
+    let identity = aside::part(&root, &name, SystemTime::UNIX_EPOCH).map_or([0; 2], |part| part.identity);
+    Told::Part(Part { size, identity })
 }
 
 #[tokio::test]
@@ -120,6 +128,45 @@ async fn no_upload_goes_on_from_anywhere_else() {
     assert_eq!(Put { told, ..at(&place.fs, 5, None) }.all("x").await, Err(StorageError::NoResume));
     assert_eq!(place.read("a"), "12345");
     end(&other, None).all("x").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_was_told_of_a_part_goes_on_with_that_one_alone() {
+    let place = Place::with(ann());
+    for by_dele in [false, true] {
+        broken(&Put::new(&place.fs, "a"), "AAAAA").await;
+        let told = place.fs.part(&path("a")).await.unwrap();
+        let of_first =
+            || [end(&place.fs, None), at(&place.fs, 5, None)].map(|put| Put { told: Some(Told::Part(told)), ..put });
+        // Another session of the account breaks off at the same size: more than once, for inodes are used again.
+        for _ in 0..3 {
+            if by_dele {
+                // A file that has the inode of another is told apart by when it was made, as exactly as the system stamps files.
+                let part = place.names().into_iter().next().unwrap();
+                let Ok(made) = fs::metadata(place.at(part)).unwrap().created() else { return };
+                place.fs.remove_file(&path("a")).await.unwrap();
+                let later = (0..1_000_000).any(|_| {
+                    fs::File::create(place.at("later")).unwrap();
+                    let later = fs::metadata(place.at("later")).unwrap().created().unwrap() > made;
+                    fs::remove_file(place.at("later")).unwrap();
+                    later
+                });
+                assert!(later, "the clock stands still");
+            }
+            broken(&Put::new(&place.fs, "a"), "BBBBB").await;
+            for put in of_first() {
+                assert_eq!(put.all("aaaa").await, Err(StorageError::NoResume));
+            }
+        }
+        // What it writes to a part does not make it another one.
+        let told = place.fs.part(&path("a")).await.unwrap();
+        broken(&end(&place.fs, Some(5)), "b").await;
+        let now = place.fs.part(&path("a")).await.unwrap();
+        assert_eq!(now, Part { size: 6, ..told });
+        end(&place.fs, Some(6)).all("bb").await.unwrap();
+        assert_eq!(place.read("a"), "BBBBBbbb");
+        place.fs.remove_file(&path("a")).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -433,10 +480,8 @@ async fn a_part_behind_a_link_stands_where_the_file_will() {
     symlink("real/file", place.at("link")).unwrap();
     broken(&Put::new(&place.fs, "link"), "12345").await;
     assert_eq!((place.part("link").await, place.part("real/file").await), (Ok(5), Ok(5)));
-    Put { placement: Placement::End, told: Some(Told::Part(5)), ..Put::new(&place.fs, "link") }
-        .all("67")
-        .await
-        .unwrap();
+    let told = Told::Part(place.fs.part(&path("link")).await.unwrap());
+    Put { placement: Placement::End, told: Some(told), ..Put::new(&place.fs, "link") }.all("67").await.unwrap();
     assert_eq!(place.read("real/file"), "1234567");
     assert!(fs::symlink_metadata(place.at("link")).unwrap().is_symlink());
 }
