@@ -94,6 +94,9 @@ pub(crate) struct Status {
     pub(crate) pid: u32,
     pub(crate) uptime_seconds: u64,
     pub(crate) listening: Vec<SocketAddr>,
+    /// Why the server is not what it ought to be, though it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wrong: Option<String>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) bans: Vec<Ban>,
     /// Since the server's start.

@@ -19,6 +19,9 @@ pub(super) fn show(status: &Status) -> String {
         show_duration(Duration::from_secs(status.uptime_seconds)),
         at.join(" ")
     ));
+    if let Some(wrong) = &status.wrong {
+        line(format!("WRONG: {wrong}"));
+    }
     line(format!(
         "{}, {}, {}/s",
         many(status.sessions.len(), "session"),
@@ -155,5 +158,7 @@ mod tests {
                     12       alice             192.0.2.7:4711  1m 2s  1s      upload /a b: 3.0 MiB, 1.5 MiB/s\n\
                     13       bob at a.example  192.0.2.7:4711  1m 2s  1s      -\n";
         assert!(text.ends_with(rows), "{text}");
+        let text = show(&Status { wrong: Some("it is ill".into()), ..status });
+        assert!(text.contains("\nWRONG: it is ill\n3 sessions"), "{text}");
     }
 }

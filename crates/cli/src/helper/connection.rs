@@ -45,6 +45,11 @@ impl Connection {
         self.ending.store(true, Ordering::Relaxed);
     }
 
+    /// Whether there is nobody to ask any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.sender.is_closed() || lock(&self.waiting).is_none()
+    }
+
     /// Asks, and waits for the answer. Dropped, it takes back what it has asked for.
     pub(super) async fn ask(&self, task: Task) -> io::Result<Done> {
         let (id, answer) = self.send(task)?;
@@ -123,7 +128,8 @@ async fn receive(from: OwnedReadHalf, waiting: Weak<Mutex<Waiting>>, ending: Arc
     }
     tracing::error!(
         why,
-        "the helper process is gone: hooks, external authenticators and reloads fail until the server is started anew"
+        "the helper process is gone: until the server is started anew nobody logs in by a file of accounts or an external \
+         authenticator, hooks run no program, certificates are not renewed and reloads fail"
     );
 }
 

@@ -156,6 +156,11 @@ impl Helper {
         }
     }
 
+    /// Whether there was a process, and it is gone: all that is asked of it fails from now on.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is_gone())
+    }
+
     /// The server ends: that the helper goes is no fault from now on.
     pub(crate) fn ending(&self) {
         if let Some(connection) = &self.connection {

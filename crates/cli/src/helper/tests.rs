@@ -148,8 +148,10 @@ async fn a_helper_that_is_gone_is_noticed_by_all_who_wait() {
         tokio::spawn(async move { helper.run(&program, "", false).await.map(drop) })
     };
     tokio::task::yield_now().await;
+    assert!(!helper.is_gone() && !Helper::default().is_gone());
     process.abort();
     assert_eq!(done(waiting).await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert!(helper.is_gone());
     assert_eq!(done(helper.read(Path::new("x"))).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }
 

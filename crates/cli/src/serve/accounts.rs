@@ -12,6 +12,7 @@ use port21_server::storage::rules::Rules;
 use port21_server::{Account, Authenticator};
 
 use crate::config::Config;
+use crate::exit::{Exit, Fault};
 use crate::helper::Helper;
 use crate::users::account::{Common, Files, rates};
 use crate::users::external::External;
@@ -61,6 +62,10 @@ pub(super) fn open(
     }
     if let Some(file) = &config.accounts.file {
         let watched = Watched::open(file.clone(), config.host().map(str::to_owned), helper.clone(), common)?;
+        if !watched.is_there() && watches.knew(config.host(), file) {
+            let gone = format!("{} is gone: put it back, or leave an empty file to let nobody in", file.display());
+            return Err(Fault::new(Exit::Local, gone).into());
+        }
         all.push(Arc::new(ByRecord::new(Arc::new(Shared::new(watched, watches)), passwords.clone())));
     }
     // Last: it is told the password of whoever nobody else knows.

@@ -94,7 +94,8 @@ async fn answer(mut stream: TcpStream, running: &Running, ending: &AtomicBool) -
             read => head.extend_from_slice(buffer.get(..read).unwrap_or_default()),
         }
     }
-    let (status, kind, body) = respond(&head, || figures(running), ending.load(Ordering::Relaxed));
+    let wrong = if ending.load(Ordering::Relaxed) { Some("ending") } else { running.wrong() };
+    let (status, kind, body) = respond(&head, || figures(running), wrong);
     let body_sent: &str = if head.starts_with(b"HEAD ") { "" } else { &body };
     let answer = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
@@ -119,7 +120,8 @@ fn ends(head: &[u8]) -> bool {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-fn respond(head: &[u8], figures: impl FnOnce() -> String, ending: bool) -> (&'static str, &'static str, String) {
+/// The status, the kind of what is answered, and that. `wrong`: why the server is not healthy, if so.
+fn respond(head: &[u8], figures: impl FnOnce() -> String, wrong: Option<&str>) -> (&'static str, &'static str, String) {
     let line = head.split(|&b| b == b'\r' || b == b'\n').next().unwrap_or_default();
     let words: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
     let [method, target, version] = words.as_slice() else {
@@ -133,8 +135,10 @@ fn respond(head: &[u8], figures: impl FnOnce() -> String, ending: bool) -> (&'st
     }
     match target.split(|&b| b == b'?').next().unwrap_or_default() {
         b"/metrics" => ("200 OK", "text/plain; version=0.0.4; charset=utf-8", figures()),
-        b"/health" if ending => ("503 Service Unavailable", TEXT, "ending\n".to_owned()),
-        b"/health" => ("200 OK", TEXT, "ok\n".to_owned()),
+        b"/health" => match wrong {
+            Some(wrong) => ("503 Service Unavailable", TEXT, format!("{wrong}\n")),
+            None => ("200 OK", TEXT, "ok\n".to_owned()),
+        },
         _ => ("404 Not Found", TEXT, "there are /metrics and /health\n".to_owned()),
     }
 }
@@ -147,6 +151,14 @@ fn figures(running: &Running) -> String {
     let mut page = Page::default();
     page.one("port21_build_info", "gauge", "The release; always 1.", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.one("port21_uptime_seconds", "gauge", "Since the server's start.", &[], running.started.elapsed().as_secs());
+    let helper = u64::from(!running.helper().is_gone());
+    page.one(
+        "port21_helper_up",
+        "gauge",
+        "0 once the helper process is gone: the server must be restarted.",
+        &[],
+        helper,
+    );
     page.one("port21_sessions", "gauge", "Sessions at this moment.", &[], counts.sessions as u64);
     page.one("port21_transfers", "gauge", "Transfers at this moment.", &[], counts.transfers as u64);
     page.one("port21_connections_total", "counter", "Connections that were let in.", &[], counts.connections);
@@ -218,7 +230,7 @@ mod tests {
 
     #[test]
     fn requests_and_their_answers() {
-        let status = |head: &str, ending| respond(head.as_bytes(), || "figures".into(), ending).0;
+        let status = |head: &str, wrong| respond(head.as_bytes(), || "figures".into(), wrong).0;
         for (head, want) in [
             ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
             ("GET /metrics?x=1 HTTP/1.0\r\n\r\n", "200 OK"),
@@ -230,9 +242,9 @@ mod tests {
             ("USER x\r\n\r\n", "400 Bad Request"),
             ("", "400 Bad Request"),
         ] {
-            assert_eq!(status(head, false), want, "{head}");
+            assert_eq!(status(head, None), want, "{head}");
         }
-        assert_eq!(status("GET /health HTTP/1.1\r\n\r\n", true), "503 Service Unavailable");
+        assert_eq!(status("GET /health HTTP/1.1\r\n\r\n", Some("ending")), "503 Service Unavailable");
     }
 
     #[test]

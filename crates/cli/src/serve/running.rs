@@ -92,6 +92,11 @@ impl Running {
         &self.beside.helper
     }
 
+    /// Why the server is not what it ought to be, though it serves: for whoever watches it.
+    pub(super) fn wrong(&self) -> Option<&'static str> {
+        self.helper().is_gone().then_some("the helper process is gone: restart the server")
+    }
+
     /// Where it listens.
     pub(super) fn listening(&self) -> Vec<SocketAddr> {
         self.lock().listening.clone()
@@ -240,7 +245,8 @@ impl Running {
     pub(super) fn status_line(&self) -> String {
         let counts = self.handle.counts();
         let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        format!("{}, {}", many(counts.sessions, "session"), many(counts.transfers, "transfer"))
+        let wrong = self.wrong().map(|wrong| format!("; {wrong}")).unwrap_or_default();
+        format!("{}, {}{wrong}", many(counts.sessions, "session"), many(counts.transfers, "transfer"))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

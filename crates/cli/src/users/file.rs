@@ -1,8 +1,8 @@
 //! `users.toml`: read, locked, and written so that a crash leaves the old one or the new one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -16,7 +16,7 @@ use crate::exit::{Exit, Fault};
 /// What the file says of itself.
 const HEAD: &str = "\
 # Accounts of port21. `port21 user` writes this file anew as a whole: comments do not stay. It may be edited by hand; a
-# running server takes changes up at once. It holds hashes of passwords: chmod 600.
+# running server takes changes up at once. It holds hashes of passwords: nobody but the server may read it.
 
 ";
 
@@ -91,8 +91,8 @@ impl UserFile {
         Ok(done)
     }
 
-    /// Aside, for nobody else to read, forced to the disk, then renamed. It belongs to whom the old one did, else to
-    /// whom the directory does, so that a server which is not root can read what root has written.
+    /// Aside, for nobody else to read, forced to the disk, then renamed. It belongs to whom the old one did, and the group may
+    /// read it if it could; else to whom the directory does, so that a server which is not root can read what root has written.
     fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = format!("{HEAD}{}", toml::to_string(self).context("an entry cannot be written")?);
         let dir = directory(path);
@@ -100,14 +100,26 @@ impl UserFile {
         aside.write_all(text.as_bytes())?;
         let owner = std::fs::metadata(path).or_else(|_| std::fs::metadata(&dir))?;
         let made = aside.as_file().metadata()?;
-        if (made.uid(), made.gid()) != (owner.uid(), owner.gid()) {
-            // Only root can; for others it stays their own.
-            let _ = chown(aside.path(), Some(owner.uid()), Some(owner.gid()));
+        // Only root can; for others it stays their own.
+        let is_theirs = (made.uid(), made.gid()) == (owner.uid(), owner.gid())
+            || chown(aside.path(), Some(owner.uid()), Some(owner.gid())).is_ok();
+        if is_theirs && group_reads(&owner) {
+            aside.as_file().set_permissions(Permissions::from_mode(0o640))?;
         }
         aside.as_file().sync_all()?;
         aside.persist(path).map_err(|error| error.error)?;
         File::open(&dir)?.sync_all()?;
         Ok(())
+    }
+}
+
+/// Whether the group may read the new file as well, by what was there before: the old one, or the directory, where that is
+/// root's and nobody gets into it but a group of its own, as a service's (`/etc/port21`).
+fn group_reads(before: &Metadata) -> bool {
+    let mode = before.mode();
+    match before.is_dir() {
+        true => before.uid() == 0 && before.gid() != 0 && mode & 0o077 == 0o050,
+        false => mode & 0o040 != 0,
     }
 }
 
@@ -136,8 +148,6 @@ fn directory(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -180,6 +190,36 @@ mod tests {
             let mistakes = UserFile::parse(text).unwrap_err();
             let first = mistakes[0].in_file("f");
             assert!(first.starts_with(told) && !first.contains("hunter2"), "{first}");
+        }
+    }
+
+    #[test]
+    fn it_stays_readable_for_whom_it_was_and_a_service_can_read_what_root_makes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.toml");
+        let set = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let change = || {
+            UserFile::change(&path, |_| Ok(())).unwrap();
+            let file = std::fs::metadata(&path).unwrap();
+            (file.mode() & 0o777, file.gid())
+        };
+        set(dir.path(), 0o750);
+        let group = std::fs::metadata(dir.path()).unwrap().gid();
+        assert_eq!(change(), (0o600, group));
+        // What others could do is not kept.
+        set(&path, 0o666);
+        assert_eq!(change(), (0o640, group));
+        set(&path, 0o600);
+        assert_eq!(change().0, 0o600);
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can give a directory to another group");
+            return;
+        }
+        for (mode, made) in [(0o750, 0o640), (0o755, 0o600), (0o770, 0o600)] {
+            std::fs::remove_file(&path).unwrap();
+            chown(dir.path(), None, Some(65534)).unwrap();
+            set(dir.path(), mode);
+            assert_eq!(change(), (made, 65534), "{mode:o}");
         }
     }
 

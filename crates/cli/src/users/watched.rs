@@ -2,11 +2,12 @@
 //! accounts that have gone or changed are ended.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use port21_proto::server::LoginError;
 use port21_server::Account;
 use port21_server::account::password::{Cost, PasswordHash};
@@ -17,7 +18,7 @@ use port21_server::storage::BoxFuture;
 use super::account::Common;
 use super::entry::Entry;
 use super::file::UserFile;
-use crate::exit::sentence;
+use crate::exit::{Exit, Fault, sentence};
 use crate::helper::{Helper, Stamp};
 
 /// How often the file is looked at for the sake of those who are logged in. A change counts for them once it was seen twice: a
@@ -26,8 +27,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The accounts of a file that may change at any time.
 ///
-/// A file that is broken changes nothing: those that it had when it was whole go on being let in, and the mistake is
-/// logged, once.
+/// A file that is broken, out of reach or gone changes nothing: those that it had when it was whole go on being let in, and the
+/// mistake is logged, once. A file that nobody looks at any more, as the helper is gone, lets nobody in: what it says now may be
+/// that they must not.
 pub(crate) struct Watched {
     path: PathBuf,
     /// The `[[host]]` that they are of; nothing: the site to begin with.
@@ -52,6 +54,8 @@ struct State {
     compared: bool,
     /// The configuration in force does not name it any more: nobody is let in by it, and nobody looks at it.
     retired: bool,
+    /// What was told last of what is wrong.
+    told: Option<String>,
 }
 
 struct User {
@@ -68,17 +72,22 @@ impl Watched {
     /// Where it is broken from the beginning.
     pub(crate) fn open(path: PathBuf, host: Option<String>, helper: Helper, common: Common) -> anyhow::Result<Watched> {
         let watched = Watched { path, host, helper, common, state: Mutex::default() };
-        let stamp = watched.stamp()?;
-        let file = watched.read()?;
+        let stamp = watched.stamp().map_err(advised)?;
+        let file = watched.read().map_err(advised)?;
         warn_of_readers(&watched.path, stamp);
         watched.lock().take(stamp, file);
         Ok(watched)
     }
 
+    /// Whether there was a file when it was last looked at.
+    pub(crate) fn is_there(&self) -> bool {
+        self.lock().stamp.is_some()
+    }
+
     fn find_now(&self, name: &[u8]) -> Result<Found, LoginError> {
         self.look();
         let mut state = self.lock();
-        if state.retired {
+        if state.retired || self.helper.is_gone() {
             return Err(LoginError::Unavailable);
         }
         let decoy = state.decoy.get_or_insert_with(|| Arc::new(PasswordHash::decoy(Cost::default()))).clone();
@@ -134,29 +143,43 @@ impl Watched {
         }
         let stamp = match self.stamp() {
             Ok(stamp) => stamp,
-            Err(error) => return tracing::error!("the accounts stay as they are: {}", sentence(&error)),
+            Err(error) => return self.tell(&sentence(&advised(error))),
         };
         let before = {
             let mut state = self.lock();
             if state.stamp == stamp {
+                state.told = None;
                 return;
+            }
+            if stamp.is_none() {
+                drop(state);
+                // An editor, a backup that is being restored, a mistake: whoever means it says so.
+                let gone = "is gone: put it back, or leave an empty file to let nobody in";
+                return self.tell(&format!("{} {gone}", self.path.display()));
             }
             // What follows is done once, and others go on with what there was.
             std::mem::replace(&mut state.stamp, stamp)
         };
-        match self.read() {
+        match self.read_what_is_there() {
             Ok(file) => {
                 tracing::info!(accounts = file.users.len(), "took up {}", self.path.display());
                 warn_of_readers(&self.path, stamp);
                 self.lock().take(stamp, file);
             }
             Err(error) => {
-                tracing::error!("the accounts stay as they are: {}", sentence(&error));
-                // A mistake in it is told once; what could not be read is tried again at the next login.
-                if error.is::<std::io::Error>() {
+                // A mistake in it is looked at once; what could not be read is tried again at the next login.
+                if error.is::<io::Error>() {
                     self.lock().stamp = before;
                 }
+                self.tell(&sentence(&advised(error)));
             }
+        }
+    }
+
+    /// Says what is wrong with the file, once for as long as it is the same. That the helper is gone was said by its own end.
+    fn tell(&self, wrong: &str) {
+        if !self.helper.is_gone() && self.lock().told.replace(wrong.to_owned()).is_none_or(|told| told != wrong) {
+            tracing::error!("the accounts stay as they are: {wrong}");
         }
     }
 
@@ -164,8 +187,17 @@ impl Watched {
         UserFile::read_by(&self.path, |path| self.helper.read_and_wait(path))
     }
 
+    /// As [`Watched::read`], of a file that was there a moment ago: none is not the same as one without accounts.
+    fn read_what_is_there(&self) -> anyhow::Result<UserFile> {
+        UserFile::read_by(&self.path, |path| {
+            self.helper.read_and_wait(path).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => io::Error::other("it is gone"),
+                _ => error,
+            })
+        })
+    }
+
     fn stamp(&self) -> anyhow::Result<Option<Stamp>> {
-        use anyhow::Context as _;
         match self.helper.look_and_wait(&self.path) {
             Ok(stamp) => Ok(Some(stamp)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -179,10 +211,22 @@ impl Watched {
     }
 }
 
+/// The group may read it: the service's, where the file is root's.
 fn warn_of_readers(path: &Path, stamp: Option<Stamp>) {
-    if stamp.is_some_and(|stamp| stamp.mode() & 0o077 != 0) {
-        tracing::warn!("others can read the hashes of passwords: chmod 600 {}", path.display());
+    if stamp.is_some_and(|stamp| stamp.mode() & 0o037 != 0) {
+        tracing::warn!("others can read or change the hashes of passwords: chmod 640 {}", path.display());
     }
+}
+
+/// The error, with what to do about it where the file is there and may not be read.
+fn advised(error: anyhow::Error) -> anyhow::Error {
+    let is_denied = error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    if !is_denied {
+        return error;
+    }
+    let advice = "the user that the server runs as must be able to read it: chown it to them, or chgrp it to their group and \
+                  chmod 640";
+    Fault::new(Exit::Local, format!("{}: {advice}", sentence(&error))).into()
 }
 
 impl State {
@@ -201,6 +245,7 @@ impl State {
         }
         self.stamp = stamp;
         self.compared = false;
+        self.told = None;
     }
 
     /// Withdraws what was given of accounts that are not there any more, or not as they were.
@@ -263,6 +308,12 @@ impl Watches {
             Some(_) => true,
             None => false,
         });
+    }
+
+    /// Whether a file was there under this name, for the same host, and sessions may have come by it.
+    pub(crate) fn knew(&self, host: Option<&str>, path: &Path) -> bool {
+        let all: Vec<Arc<Watched>> = self.lock().iter().filter_map(Weak::upgrade).collect();
+        all.iter().any(|one| one.host.as_deref() == host && one.path == path && one.lock().stamp.is_some())
     }
 
     fn look(&self) {
@@ -349,10 +400,8 @@ mod tests {
         assert!(Arc::ptr_eq(&ann.storage, &place.open("ann").storage), "what did not change is kept");
         place.write("[[user]]\nname = \"ann\"\nhome = nowhere\n");
         assert!(place.find("eve").is_some() && place.find("ann").is_some());
-        std::fs::remove_file(place.dir.path().join("users.toml")).unwrap();
-        assert!(place.find("eve").is_none());
         place.write("[[user]]\nname = \"bob\"\n");
-        assert!(place.find("bob").is_some());
+        assert!(place.find("bob").is_some() && place.find("eve").is_none());
         assert!(place.watched.find_now(b"\xff").unwrap().record.is_none());
         assert_eq!(place.watched.open_now(b"eve").err(), Some(LoginError::Refused));
     }
@@ -397,6 +446,45 @@ mod tests {
         place.write("[[user]]\nname = ann\n");
         assert!(place.find("ann").is_some());
         assert_eq!(place.watched.lock().stamp, place.watched.stamp().unwrap());
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_not_one_without_accounts() {
+        let place = Place::new("[[user]]\nname = \"ann\"\n");
+        let file = place.dir.path().join("users.toml");
+        let told = || place.watched.lock().told.clone();
+        std::fs::remove_file(&file).unwrap();
+        for _ in 0..3 {
+            place.watched.look_at_sessions();
+            assert!(place.find("ann").is_some());
+        }
+        assert!(told().is_some_and(|told| told.contains("users.toml is gone")), "{:?}", told());
+        // Who is gone between two looks is not there either.
+        assert!(place.watched.read_what_is_there().is_err() && place.watched.read().unwrap().users.is_empty());
+        place.write("");
+        assert!(place.find("ann").is_none() && told().is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_it_is_told_once() {
+        let place = Place::new("[[user]]\nname = \"ann\"\n");
+        let told = || place.watched.lock().told.clone();
+        place.watched.tell("this");
+        place.watched.tell("that");
+        assert_eq!(told().as_deref(), Some("that"));
+        // It is as it was: what goes wrong from now on is told again.
+        place.watched.look();
+        assert_eq!(told(), None);
+    }
+
+    #[test]
+    fn who_may_not_read_it_is_told_what_to_do() {
+        let read =
+            |error: io::Error| UserFile::read_by(Path::new("f"), |_| Err(io::Error::from(error.kind()))).unwrap_err();
+        let denied = sentence(&advised(read(ErrorKind::PermissionDenied.into())));
+        assert!(denied.starts_with("cannot read f: ") && denied.contains("chmod 640"), "{denied}");
+        let other = sentence(&advised(read(ErrorKind::IsADirectory.into())));
+        assert!(!other.contains("chmod"), "{other}");
     }
 
     #[test]

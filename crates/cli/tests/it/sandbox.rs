@@ -356,15 +356,29 @@ fn the_helper_ends_with_the_server() {
 fn a_helper_that_dies_is_told_and_transfers_go_on() {
     let dir = open_dir();
     std::fs::write(dir.path().join("file"), "content").unwrap();
+    let mut add = port21(dir.path());
+    add.args(["user", "add", "ann", "--users", "users.toml"]).env("PORT21_PASSWORD", "opensesame");
+    Ran::new(add.output().unwrap()).ok();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = Server::start(
         dir.path(),
         &format!(
-            "site.root = {:?}\nanonymous.enabled = true\n[[listen]]\naddress = \"127.0.0.1:0\"\n[control]\nsocket = {:?}\n",
+            "site.root = {:?}\nanonymous.enabled = true\n[[listen]]\naddress = \"127.0.0.1:0\"\n[control]\nsocket = {:?}\n\
+             [metrics]\nlisten = \"{free}\"\n",
             dir.path(),
             dir.path().join("control")
         ),
         None,
     );
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(free).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
+        String::from_utf8(read(stream)).unwrap()
+    };
+    let status = || Ran::new(port21(dir.path()).args(["status", "--socket", "control"]).output().unwrap()).ok();
+    Control::connect(server.address).login("ann", "opensesame");
+    assert!(get("/health").contains(" 200 ") && get("/metrics").contains("\nport21_helper_up 1\n"));
+    assert!(!status().contains("WRONG"));
     let mut client = Control::connect(server.address);
     client.login("anonymous", "guest@");
     let helper = helper_of(server.process.id());
@@ -377,6 +391,13 @@ fn a_helper_that_dies_is_told_and_transfers_go_on() {
     wait_for(&ended);
     let error = reload().fails(5);
     assert!(error.contains("the helper process is gone"), "{error}");
+    // What their file says now nobody knows, such as that they are let in no more.
+    let mut ann = Control::connect(server.address);
+    ann.command("USER ann", "331");
+    ann.command("PASS opensesame", "421");
+    assert!(get("/health").contains(" 503 ") && get("/metrics").contains("\nport21_helper_up 0\n"));
+    assert!(status().contains("WRONG: the helper process is gone"));
+    Control::connect(server.address).login("anonymous", "guest@");
     assert_eq!(read(client.passive("RETR file")), b"content");
     assert!(client.reply().starts_with("226"));
     drop(client);
