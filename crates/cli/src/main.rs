@@ -6,6 +6,7 @@
 //! | [`exit`] | exit codes, and errors that carry one |
 //! | [`commands`] | `ls cat get put mirror mkdir rm mv stat` |
 //! | [`console`] | `shell`: the interactive console, and scripts |
+//! | [`doctor`] | `doctor`: each step of a session tried on its own, and why it fails |
 //! | [`serve`], [`config`] | the server, and its settings |
 //! | [`users`] | accounts, in `users.toml` |
 //! | [`sandbox`], [`helper`] | what the server gives up before it serves, and the process that still has it |
@@ -22,6 +23,7 @@ mod config;
 mod console;
 mod control;
 mod demo;
+mod doctor;
 mod exit;
 mod helper;
 mod interrupt;
@@ -84,6 +86,7 @@ fn run(command: Command, level: Option<&str>) -> anyhow::Result<Exit> {
         }
         Command::Man { out: Some(dir) } => write_pages(&dir),
         Command::Shell(args) => console::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::User(command) => users::command::run(command),
         Command::Serve(args) => serve::run(*args, level),

@@ -1,6 +1,7 @@
 //! Recordings that clients and servers make of their sessions, for `port21 trace`.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +30,7 @@ pub(crate) struct SessionLog {
 }
 
 struct Lines {
-    writer: Writer<File>,
+    writer: Writer<Box<dyn Write + Send>>,
     failed: bool,
 }
 
@@ -41,14 +42,23 @@ impl Recording {
 
     /// As [`Recording::begin`], with what its drawings are to be called.
     pub(crate) fn begin_titled(path: Option<&Path>, by: Recorder, title: Option<&str>) -> anyhow::Result<Recording> {
+        let Some(path) = path else {
+            return Ok(Recording { clock: Clock::start(), file: None, sessions: Arc::default() });
+        };
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Recording::into_writer(Box::new(file), by, title).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Begins a recording that is written to anything.
+    pub(crate) fn into_writer(
+        to: Box<dyn Write + Send>,
+        by: Recorder,
+        title: Option<&str>,
+    ) -> anyhow::Result<Recording> {
         let clock = Clock::start();
         let header = Header { title: title.map(str::to_owned), ..Header::new(by, clock.now()) };
-        let begin = |path: &Path| -> anyhow::Result<_> {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            let writer = Writer::new(file, &header).with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(Arc::new(Mutex::new(Lines { writer, failed: false })))
-        };
-        Ok(Recording { clock, file: path.map(begin).transpose()?, sessions: Arc::default() })
+        let lines = Lines { writer: Writer::new(to, &header)?, failed: false };
+        Ok(Recording { clock, file: Some(Arc::new(Mutex::new(lines))), sessions: Arc::default() })
     }
 
     /// The log of a further session.

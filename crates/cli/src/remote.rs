@@ -305,7 +305,8 @@ fn secure(mut builder: Builder, args: &ConnectArgs, place: &Place) -> anyhow::Re
     Ok(builder.tls_settings(settings))
 }
 
-fn timeouts(each: Duration) -> Timeouts {
+/// The same time for each phase.
+pub(crate) fn timeouts(each: Duration) -> Timeouts {
     let default = Timeouts::default();
     Timeouts {
         resolve: each,
@@ -323,7 +324,7 @@ fn timeouts(each: Duration) -> Timeouts {
 
 /// Who logs in: as the URL says, or --user, or ~/.netrc, or a guest. A password that is not there yet is looked for in
 /// PORT21_PASSWORD, in ~/.netrc, and asked for on the terminal.
-fn credentials(place: &Place, args: &ConnectArgs) -> anyhow::Result<Credentials> {
+pub(crate) fn credentials(place: &Place, args: &ConnectArgs) -> anyhow::Result<Credentials> {
     let known = place.target.credentials.clone();
     let user = known.as_ref().map(|c| c.user.clone()).or_else(|| args.user.clone());
     if let Some(credentials) = known

@@ -233,6 +233,16 @@ impl Builder {
         self
     }
 
+    /// The settings of TLS.
+    pub fn tls_settings_of(&self) -> &TlsSettings {
+        &self.tls
+    }
+
+    /// Whether a proxy, or a connector of the caller's, stands between: the server cannot connect back.
+    pub fn is_indirect(&self) -> bool {
+        self.proxy.is_some() || self.connector.is_some()
+    }
+
     /// Who logs in.
     pub fn credentials_of(&self) -> &Credentials {
         &self.credentials

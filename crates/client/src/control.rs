@@ -47,6 +47,11 @@ impl Control {
         Control { wire, id, recorder, out: VecDeque::new(), input, server_ended: false, end_grace: None }
     }
 
+    /// TLS, while it stands.
+    pub(crate) fn tls(&self) -> Option<&Engine> {
+        self.wire.as_ref().and_then(Wire::tls)
+    }
+
     /// Sends these bytes behind all others.
     pub(crate) fn send(&mut self, bytes: Vec<u8>, urgent: bool) {
         self.out.push_back(Segment { bytes, written: 0, urgent });

@@ -19,6 +19,7 @@
 //! | `charset` | names in another charset than UTF-8 |
 //! | `directories` | directories that may be there already |
 //! | `order` | a session that is repaired, or begun anew |
+//! | `reach` | names and connections on their own, to look for faults |
 //! | `security`, `idle` | TLS in a session that stands; a session that nobody uses for a while |
 //! | `pool` | [`Pool`]: several sessions with one server |
 //! | `listing` | [`Entries`], [`Lines`]: directories as streams |
@@ -71,6 +72,7 @@ mod pool;
 mod put;
 mod ranges;
 mod rate;
+mod reach;
 mod retry;
 mod security;
 mod segments;

@@ -5,11 +5,30 @@ use port21_proto::client::{Answer, Request};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::tls::Pin;
+use crate::tls::engine::Engine;
 
 impl Client {
     /// Whether the control connection is under TLS now.
     pub fn is_secure(&self) -> bool {
         self.link.session().is_secure()
+    }
+
+    /// What TLS on the control connection has come to: the version and the cipher suite, in words. Nothing in clear text.
+    pub fn protection(&self) -> Option<String> {
+        self.link.tls().map(Engine::description)
+    }
+
+    /// By what the server can be pinned: its certificate's fingerprint, and its key. Nothing in clear text.
+    pub fn server_pins(&self) -> Option<(Pin, Pin)> {
+        let certificate = self.link.tls()?.peer_certificate()?;
+        Some((Pin::of_certificate(certificate)?, Pin::of_key(certificate)?))
+    }
+
+    /// Whether the data connection of the last transfer has resumed the control connection's TLS session; nothing where it
+    /// was not under TLS.
+    pub fn data_resumed(&self) -> Option<bool> {
+        self.link.data_resumed()
     }
 
     /// Sets whether the files and listings that follow are under TLS (PROT P or C), where the session is. Nothing is sent

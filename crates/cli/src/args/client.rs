@@ -363,6 +363,28 @@ pub(crate) struct StatArgs {
     pub(crate) connect: ConnectArgs,
 }
 
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each step is bounded by --timeout (10 s where it is not given) and told with the time that it took. Where one fails it is told on \
+which side the cause is, what it is, and which setting to change. The exit code is that of the first step that failed.")]
+pub(crate) struct DoctorArgs {
+    /// The server, and a directory or file on it that is read.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Upload a file of 1 KiB into the directory as well, and remove it.
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Tell all of it as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw the whole attempt into this file: .txt, .svg, or .jsonl for a recording; `-`: as text. Repeatable.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
 /// A number, or `auto`.
 fn parse_parallel(text: &str) -> Result<Parallel, String> {
     match text {

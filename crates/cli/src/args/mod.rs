@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Mv(client::MvArgs),
     /// Show what the server tells of a file.
     Stat(client::StatArgs),
+    /// Try each step of a session against a server, and tell which one fails, why, and what to change.
+    Doctor(Box<client::DoctorArgs>),
     /// Draw recordings of sessions as sequence diagrams.
     Trace(trace::TraceArgs),
     /// Accounts: add, list, change and remove them.

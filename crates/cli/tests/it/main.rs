@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod console;
 mod demo;
+mod doctor;
 mod hosts;
 mod listings;
 mod operations;

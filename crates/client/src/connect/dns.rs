@@ -42,7 +42,7 @@ pub enum Family {
 }
 
 impl Family {
-    pub(super) fn of(ip: IpAddr) -> Family {
+    pub(crate) fn of(ip: IpAddr) -> Family {
         if ip.is_ipv4() { Family::V4 } else { Family::V6 }
     }
 }

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use port21_proto::event::{Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::dns::Family;
@@ -56,6 +56,14 @@ pub(crate) struct Won {
     pub(crate) id: ConnectionId,
     pub(crate) to: Destination,
     pub(crate) stream: Stream,
+}
+
+impl Won {
+    /// Closes it: that it stands was all that was to be known.
+    pub(crate) fn close(self, recorder: &Recorder) {
+        drop(self.stream);
+        recorder.emit(|| EventKind::Closed { connection: self.id, by: End::Client, how: Closing::Fin });
+    }
 }
 
 /// What is to be raced.

@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_proto::client::{DataState, JobId, Outcome};
-use port21_proto::event::{Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
 use port21_proto::op::OpId;
 use port21_proto::parameters::Direction;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
 use super::Link;
-use crate::connect::{Dial, Stream, plain, tcp};
+use crate::connect::{Destination, Dial, Stream, plain, tcp};
 use crate::data::DataConnection;
 
 /// How long TLS waits for a server's 1yz where the last session that can be resumed would be lost by a refusal. Some servers
@@ -67,6 +67,28 @@ impl Link {
             result
         };
         self.data = Data::Connecting(op, id, Box::pin(attempt));
+    }
+
+    /// Connects as a data connection does, and closes again.
+    pub(crate) async fn reach(&self, address: SocketAddr) -> io::Result<()> {
+        let id = self.recorder.name();
+        let connection =
+            |client| Connection { id, purpose: Purpose::Data, opener: End::Client, client, server: Some(address) };
+        let local = self.bind_data.then(|| SocketAddr::new(self.local.ip(), 0));
+        self.recorder.emit(|| EventKind::Opening(connection(None)));
+        let dial = Dial { to: Destination::Address(address), purpose: Purpose::Data, local };
+        match self.connector.connect(dial).await {
+            Ok(stream) => {
+                self.recorder.emit(|| EventKind::Opened(connection(stream.local_addr().ok())));
+                drop(stream);
+                self.recorder.emit(|| EventKind::Closed { connection: id, by: End::Client, how: Closing::Fin });
+                Ok(())
+            }
+            Err(error) => {
+                self.recorder.emit(|| EventKind::OpenFailed { connection: id, why: plain(&error) });
+                Err(error)
+            }
+        }
     }
 
     pub(super) fn listen(&mut self, op: OpId) {

@@ -8,7 +8,7 @@
 //! | `reuse` | servers that demand that data connections resume the TLS session |
 
 mod channel;
-mod open;
+pub(crate) mod open;
 mod reuse;
 
 use std::future::{Future, poll_fn};
@@ -35,6 +35,7 @@ use crate::control::Control;
 use crate::data::DataConnection;
 use crate::error::Error;
 use crate::sink::Recorder;
+use crate::tls::engine::Engine;
 use crate::tls::{Tls, TlsError, TlsVersion};
 
 /// A session, its control connection, and its data connection.
@@ -104,6 +105,11 @@ impl Link {
 
     pub(crate) fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// TLS on the control connection, while it stands.
+    pub(crate) fn tls(&self) -> Option<&Engine> {
+        self.control.tls()
     }
 
     /// What is known of the server, for the next session with it.

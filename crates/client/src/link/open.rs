@@ -100,15 +100,8 @@ async fn connect(
     recorder: &Recorder,
     id: ConnectionId,
 ) -> Result<(Arc<dyn Connector>, Won), Error> {
-    let resolver: Arc<dyn Resolve> = match &settings.resolver {
-        Some(resolver) => resolver.clone(),
-        None => Arc::new(Dns::new(settings, recorder)),
-    };
-    let connector: Arc<dyn Connector> = match (&settings.connector, &settings.proxy) {
-        (Some(connector), _) => connector.clone(),
-        (None, Some(proxy)) => proxy.clone().connector(resolver.clone()),
-        (None, None) => Arc::new(Direct),
-    };
+    let resolver = resolver(settings, recorder);
+    let connector = connector(settings, &resolver);
     let families = families(settings);
     let host = settings.host.as_str();
     let race = Race {
@@ -133,9 +126,23 @@ async fn connect(
     }
 }
 
+/// Who looks names up.
+pub(crate) fn resolver(settings: &Builder, recorder: &Recorder) -> Arc<dyn Resolve> {
+    settings.resolver.clone().unwrap_or_else(|| Arc::new(Dns::new(settings, recorder)))
+}
+
+/// Who connects.
+pub(crate) fn connector(settings: &Builder, resolver: &Arc<dyn Resolve>) -> Arc<dyn Connector> {
+    match (&settings.connector, &settings.proxy) {
+        (Some(connector), _) => connector.clone(),
+        (None, Some(proxy)) => proxy.clone().connector(resolver.clone()),
+        (None, None) => Arc::new(Direct),
+    }
+}
+
 /// The families that the settings allow, and that can be reached from the local address that they name; IPv6 first (RFC
 /// 8305 section 4), but where only one can be asked for at a time the one that more servers have.
-fn families(settings: &Builder) -> Vec<Family> {
+pub(crate) fn families(settings: &Builder) -> Vec<Family> {
     let all = if settings.dns_local_port == 0 { [Family::V6, Family::V4] } else { [Family::V4, Family::V6] };
     let allowed = |family: &Family| match settings.family {
         IpFamily::Any => true,

@@ -117,6 +117,11 @@ impl Link {
         }
     }
 
+    /// Whether the last data connection has resumed a session; nothing where it was in clear text.
+    pub(crate) fn data_resumed(&self) -> Option<bool> {
+        self.reuse.last
+    }
+
     /// A transfer went well.
     pub(crate) fn transferred(&mut self) {
         if self.reuse.last == Some(false) {

@@ -56,7 +56,8 @@ impl Tls {
             None => builder.with_no_client_auth(),
         };
         let sessions = Arc::new(Sessions::default());
-        config.resumption = Resumption::store(sessions.clone());
+        config.resumption =
+            if settings.no_resumption { Resumption::disabled() } else { Resumption::store(sessions.clone()) };
         Ok(Tls { config: Arc::new(config), sessions, verifier, name })
     }
 

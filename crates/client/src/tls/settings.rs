@@ -47,6 +47,9 @@ pub struct TlsSettings {
     pub insecure: bool,
     /// What is shown to a server that asks for a client's certificate. Default nothing.
     pub identity: Option<Identity>,
+    /// Whether each connection begins a TLS session of its own, and resumes none. Default no: many servers refuse data
+    /// connections that do not resume the control connection's session. To find out whether one does.
+    pub no_resumption: bool,
     /// The one version to be spoken. Default: 1.3 where the server has it, else 1.2.
     pub only: Option<TlsVersion>,
 }
@@ -150,13 +153,13 @@ impl fmt::Debug for Identity {
 
 impl Pin {
     /// The pin of the key in a certificate; nothing where that cannot be read.
-    pub(super) fn of_key(certificate: &CertificateDer<'_>) -> Option<Pin> {
+    pub(crate) fn of_key(certificate: &CertificateDer<'_>) -> Option<Pin> {
         let parsed = ParsedCertificate::try_from(certificate).ok()?;
         sha256(&parsed.subject_public_key_info()).map(Pin::Key)
     }
 
     /// The pin of a certificate.
-    pub(super) fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Pin> {
+    pub(crate) fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Pin> {
         sha256(certificate).map(Pin::Certificate)
     }
 
