@@ -357,6 +357,13 @@ pub enum Outcome {
     Described(Result<Described, StorageError>),
     /// Of [`Action::Who`]: the lines, without ends.
     Text(Result<Vec<Text>, StorageError>),
+    /// Of [`Action::Combine`] and [`Action::RemoveTree`], where it is one of several files that stands in the way.
+    Refused {
+        /// The file, or the directory.
+        at: FtpPath,
+        /// What is with it.
+        error: StorageError,
+    },
     /// Of all others.
     Done(Result<(), StorageError>),
 }

@@ -127,6 +127,7 @@ impl ServerSession {
             }
             (Pending::Describe { name }, Outcome::Described(Ok(described))) => status_reply(&name, described),
             (Pending::Done { reply, .. }, Outcome::Done(Ok(()))) => reply,
+            (_, Outcome::Refused { at, error }) => wording::storage_error(&error, at.as_bytes()),
             (pending, outcome) => match (failure(outcome), pending.long_verb()) {
                 (StorageError::Cancelled, Some(verb)) => wording::aborted(verb),
                 (error, _) => wording::storage_error(&error, pending.name()),

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 
 use crate::data::upload::Cancel;
+use crate::session::fault::Fault;
 use crate::storage::{CommitMode, Hold, Sink, Source, Storage, Upload, UploadRequest, storage_error};
 
 /// How much is copied at a time; between two copies it can be stopped.
@@ -34,7 +35,7 @@ impl Combination<'_> {
         cancel: &mut Cancel,
         removed: impl Fn(&FtpPath),
         stayed: impl Fn(&FtpPath, &StorageError),
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), Fault> {
         let (mut upload, held) = self.begin(storage).await?;
         let written = tokio::select! {
             biased;
@@ -43,7 +44,7 @@ impl Combination<'_> {
         };
         if let Err(error) = written {
             upload.let_go().await;
-            return Err(error);
+            return Err(error.into());
         }
         upload.commit().await?;
         for (path, part) in self.parts.iter().zip(held) {
@@ -56,18 +57,18 @@ impl Combination<'_> {
     }
 
     /// The target as it will be, and the parts, which nobody else changes meanwhile.
-    async fn begin(&self, storage: &dyn Storage) -> Result<(Box<dyn Upload>, Vec<Box<dyn Hold>>), StorageError> {
+    async fn begin(&self, storage: &dyn Storage) -> Result<(Box<dyn Upload>, Vec<Box<dyn Hold>>), Fault> {
         let mut held: Vec<Box<dyn Hold>> = Vec::with_capacity(self.parts.len());
         for part in self.parts {
             match storage.hold(part).await {
                 Ok(part) => held.push(part),
-                Err(error) => return Err(refused(storage, error, part, &held).await),
+                Err(error) => return Err(Fault::at(part, refused(storage, error, part, &held).await)),
             }
         }
         let old = match storage.size(self.target, Representation::Image).await {
             Ok(size) => Some(size),
             Err(StorageError::NotFound) => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let total = held.iter().map(|part| part.size()).fold(old.unwrap_or(0), u64::saturating_add);
         let request = UploadRequest {
@@ -83,7 +84,7 @@ impl Combination<'_> {
         };
         let mut upload = match storage.create(request).await {
             Ok(upload) => upload,
-            Err(error) => return Err(refused(storage, error, self.target, &held).await),
+            Err(error) => return Err(refused(storage, error, self.target, &held).await.into()),
         };
         // The parts are still there: nothing of the target is worth to be kept before it is whole.
         upload.spoil();

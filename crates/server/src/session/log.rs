@@ -211,8 +211,8 @@ impl Log {
         sink(&activity);
     }
 
-    /// Something was changed, or not.
-    pub(super) fn changed(&self, action: &Action, result: &Result<(), StorageError>) {
+    /// Something was changed, or not: for what is `at` this path, where that is another one.
+    pub(super) fn changed(&self, action: &Action, at: Option<&FtpPath>, result: &Result<(), StorageError>) {
         if result.is_ok() {
             self.tell_change(action);
         }
@@ -231,7 +231,8 @@ impl Log {
             Action::Link { link, .. } => ("make link", link),
             _ => return,
         };
-        info!(session = self.session, peer = %self.peer, user = %self.user(), %path, result = outcome(result), "{what}");
+        let (session, peer, user, at) = (self.session, self.peer, self.user(), at.map(tracing::field::display));
+        info!(session, %peer, %user, %path, at, result = outcome(result), "{what}");
     }
 
     fn tell_change(&self, action: &Action) {

@@ -10,11 +10,13 @@
 //! | [`kind`] | what kind an operation is of, and what becomes of one that does not come to its end |
 //! | [`perform`] | how each operation is done |
 //! | [`digest`], [`combine`], [`tree`] | those that take long without a transfer |
+//! | [`fault`] | which of many files stood in the way |
 //! | [`log`] | what an operator reads |
 
 mod combine;
 mod control;
 mod digest;
+mod fault;
 mod kind;
 mod log;
 mod perform;

@@ -29,6 +29,7 @@ use crate::events::Events;
 use crate::limits::AccountPlace;
 use crate::proxy::Ends;
 use crate::session::combine::Combination;
+use crate::session::fault::Fault;
 use crate::session::log::{Carried, Log};
 use crate::session::work::{Done, Held};
 use crate::session::{digest, tree};
@@ -339,8 +340,11 @@ impl Performer {
                 let (removed, stayed) =
                     (|part: &FtpPath| self.log.removed(part), |part: &FtpPath, why: &_| self.log.stayed(part, why));
                 let result = combination.run(storage, cancel, removed, stayed).await;
-                self.log.changed(&action, &result);
-                Outcome::Done(result).into()
+                self.with_many(&action, result)
+            }
+            Action::RemoveTree(ref path) => {
+                let result = tree::remove(storage, path, |file| self.log.removed(file)).await;
+                self.with_many(&action, result)
             }
             Action::Who { everybody } => Outcome::Text(Ok(self.shared.registry.who(self.number, everybody))).into(),
             Action::Enter(path) => Outcome::Done(storage.enter(&path).await).into(),
@@ -373,11 +377,23 @@ impl Performer {
             Action::MakeDirectory(path) => storage.make_directory(path).await,
             Action::SetFacts(path, changes) => set_facts(storage, path, *changes).await,
             Action::Link { target, link } => storage.link(target, link).await,
-            Action::RemoveTree(path) => tree::remove(storage, path, |file| self.log.removed(file)).await,
             _ => Err(StorageError::Unsupported),
         };
-        self.log.changed(&action, &result);
+        self.log.changed(&action, None, &result);
         result
+    }
+
+    /// What came of something with many files.
+    fn with_many(&self, action: &Action, result: Result<(), Fault>) -> Done {
+        let (outcome, at, result) = match result {
+            Ok(()) => (Outcome::Done(Ok(())), None, Ok(())),
+            Err(fault) => {
+                let (at, error) = (fault.at.clone(), fault.error.clone());
+                (fault.into(), at, Err(error))
+            }
+        };
+        self.log.changed(action, at.as_ref(), &result);
+        outcome.into()
     }
 }
 

@@ -109,6 +109,10 @@ impl Storage for Guarded {
         })
     }
 
+    fn at_rest<'a>(&'a self, directory: &'a FtpPath) -> Answer<'a, ()> {
+        self.inner.at_rest(directory)
+    }
+
     fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {
         Box::pin(async move {
             self.check(path, Permission::Read)?;

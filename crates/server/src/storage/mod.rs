@@ -180,6 +180,16 @@ pub trait Storage: Send + Sync {
         self.list(request)
     }
 
+    /// Whether all that this directory has itself could be removed now: nobody writes any of it, or is about to give a name in it
+    /// to an upload. What is below it is another question. Where there are no writers but through one session, there is nothing to ask.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`], and as the place has them.
+    fn at_rest<'a>(&'a self, directory: &'a FtpPath) -> Answer<'a, ()> {
+        let _ = directory;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// How many bytes an upload into this directory may have, by the room that there is and by the quota.
     ///
     /// # Errors

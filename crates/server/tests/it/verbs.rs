@@ -127,7 +127,10 @@ fn parts_become_one_file() {
     assert_eq!(site.names(), ["whole"]);
     // One that is missing leaves all as it was.
     site.write("p5", "x");
-    raw.command("COMB whole p5 missing", 550);
+    assert!(
+        raw.command("COMB whole p5 missing", 550).contains(" /missing: "),
+        "the one that stands in the way is named"
+    );
     raw.command("COMB new p5 missing", 550);
     raw.command("COMB whole whole", 553);
     raw.command("COMB whole p5 ./p5", 553);

@@ -21,8 +21,9 @@
 //! that: it asks for the size, or looks at a listing, finds that of the old file, and goes on with the new one from there;
 //! the result would be neither. So the file aside is made under a name that can be found again too, and when the upload is
 //! interrupted it stays, empty, as a mark. (A server that is killed leaves the same mark, with what had come in it.) Until
-//! its account has sent the whole file, or removed the old one or given it another name, nothing is added to a file of
-//! that name, by whomever it was put there: whatever is there, it is not what the client had begun to send. A part holds it
+//! its account has sent the whole file, under this name or under another that it then gives this one, or removed the old one or
+//! given it another name, nothing is added to a file of that name, whoever else has put it there: whatever is there, it is not what
+//! the client had begun to send. A part holds it
 //! off in the same way, where somebody else has given its name to a file. For `durable` the mark outlasts a power cut as well: its
 //! name is forced to the disk before the upload begins.
 
@@ -30,7 +31,6 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use jiff::{SignedDuration, Timestamp};
 use port21_proto::FtpPath;
 use port21_proto::path::MAX_PATH;
 use port21_proto::server::{Part, StorageError};
@@ -362,6 +362,11 @@ impl Ages {
         Ages { stale: settings.stale_after, parts: settings.parts_kept, marks }
     }
 
+    /// Where the directory is to go: parts and marks go with it, however young, but nothing that may be in use.
+    pub(super) fn of_removal(settings: &LocalSettings) -> Ages {
+        Ages { parts: Duration::ZERO, marks: Duration::ZERO, ..Ages::of(settings) }
+    }
+
     fn of_name(&self, name: &[u8]) -> Duration {
         if name.starts_with(PART_PREFIX) {
             self.parts
@@ -459,6 +464,17 @@ fn collect_from(
     Ok(())
 }
 
+/// Whether [`collect_in`] would remove this file aside.
+pub(super) fn could_collect(dir: BorrowedFd<'_>, name: &[u8], ages: Ages) -> bool {
+    let looked = open_to_collect(dir, name).and_then(|file| {
+        let facts = Facts::from(fstat(&file)?);
+        let is_free = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        Ok(facts.is_file() && facts.was_written_before(ages.of_name(name)) && is_free)
+    });
+    // It may have gone meanwhile.
+    looked.unwrap_or_else(|errno| errno == Errno::NOENT)
+}
+
 /// What was left of a file aside.
 enum Left {
     /// It is gone, and so many bytes with it.
@@ -467,20 +483,23 @@ enum Left {
     Less { bytes: u64 },
 }
 
+fn open_to_collect(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::NOFOLLOW | CAREFUL;
+    // NFS locks only what was opened to be written; a file that replaces a read-only one may not be.
+    openat(dir, name, OFlags::WRONLY | flags, Mode::empty())
+        .or_else(|_| openat(dir, name, OFlags::RDONLY | flags, Mode::empty()))
+}
+
 /// Removes one file aside, if nobody holds it and it is so old. From one that stays it takes what a server that was killed
 /// had no time to: room that was made and not used, and the bytes of a mark.
 fn collect_one(dir: BorrowedFd<'_>, name: &[u8], age: Duration) -> Result<Left, Errno> {
-    let flags = OFlags::NOFOLLOW | CAREFUL;
-    // NFS locks only what was opened to be written; a file that replaces a read-only one may not be.
-    let file = openat(dir, name, OFlags::WRONLY | flags, Mode::empty())
-        .or_else(|_| openat(dir, name, OFlags::RDONLY | flags, Mode::empty()))?;
+    let file = open_to_collect(dir, name)?;
     let stat = fstat(&file)?;
     let facts = Facts::from(stat);
     if !facts.is_file() {
         return Err(Errno::BUSY);
     }
-    let limit = Timestamp::now().checked_sub(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
-    let is_old = facts.modified.is_some_and(|at| limit.is_err() || limit.is_ok_and(|limit| at <= limit));
+    let is_old = facts.was_written_before(age);
     let size = if is_over(name) { 0 } else { facts.size };
     let room = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     // One that was made just now has neither: its upload may be about to lock it.

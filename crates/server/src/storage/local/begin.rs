@@ -88,7 +88,8 @@ impl Begin {
     /// What is written to: by what the client asked for, what is there, and what an interrupted upload has left.
     fn open(&self, place: Place, there: Option<Facts>, claim: &mut Claim) -> Result<Opened, Failure> {
         let part = self.parts_of.as_ref().map(|owner| part_name(owner, &place.name));
-        if self.adds && self.was_interrupted(&place, there.and(part.as_ref())) {
+        // Where there is no file, nothing is added to any: it is sent whole.
+        if self.adds && there.is_some() && self.was_interrupted(&place, part.as_ref()) {
             return Err(StorageError::NoResume.into());
         }
         // Whether the client means to go on from somewhere, and where: nothing is the file's end.
@@ -122,7 +123,7 @@ impl Begin {
                     // Of an upload that has nothing to do with the file that is there, or that will be.
                     self.forget_part(&place, part)?;
                 }
-                let mark = if self.adds { passing_over_name()? } else { self.over_name(&place) };
+                let mark = if self.adds && there.is_some() { passing_over_name()? } else { self.over_name(&place) };
                 match (there, part) {
                     (Some(facts), _) if self.commit != CommitMode::Direct => self.over(place, facts, mark),
                     (there, part) => {

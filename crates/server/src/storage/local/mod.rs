@@ -365,6 +365,13 @@ impl Storage for LocalFs {
         Box::pin(self.change(path, StorageError::NotFound, move |tree, path| remove::directory(tree, path, &settings)))
     }
 
+    fn at_rest<'a>(&'a self, directory: &'a FtpPath) -> Answer<'a, ()> {
+        let settings = Arc::clone(&self.settings);
+        Box::pin(
+            self.change(directory, StorageError::NotFound, move |tree, path| remove::at_rest(tree, path, &settings)),
+        )
+    }
+
     fn make_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
         let (mode, quota) = (self.mode(0o777), self.settings.quota.clone());
         Box::pin(async move {

@@ -13,7 +13,7 @@ use super::LocalSettings;
 use super::aside::{over_name, remove_mark};
 use super::facts::Facts;
 use super::failure::Failure;
-use super::remove::{freed_with, give};
+use super::remove::{forget, freed_with, give};
 use super::tree::{Place, Tree};
 use super::writers::Claim;
 
@@ -36,6 +36,10 @@ pub(super) fn rename(
     }
     // What was interrupted was an upload over a file of that name: there is none now.
     remove_mark(&from.dir, &over_name(settings.owner.as_deref(), &from.name));
+    if !moved.is_directory() {
+        // What the account has begun to send under the new name it has sent in another way.
+        let _ = forget(&to, settings);
+    }
     Ok(())
 }
 

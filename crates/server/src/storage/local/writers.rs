@@ -92,6 +92,23 @@ impl Writer {
     }
 }
 
+/// One of those that have a name in a directory, if any.
+pub(super) fn writer_in(directory: &Facts) -> Option<Arc<Writer>> {
+    let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_it = |key: &Key| matches!(key, Key::Name(device, inode, _) if (*device, *inode) == (directory.device, directory.inode));
+    writers.iter().find(|(key, _)| of_it(key)).map(|(_, writer)| Arc::clone(writer))
+}
+
+/// All files that somebody has, and who: by file system and file.
+pub(super) fn written() -> HashMap<(u64, u64), Arc<Writer>> {
+    let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = writers.iter().filter_map(|(key, writer)| match key {
+        Key::File(device, inode) => Some(((*device, *inode), Arc::clone(writer))),
+        Key::Name(..) => None,
+    });
+    files.collect()
+}
+
 /// The right to write a file. Dropped, it is free for others.
 pub(super) struct Claim {
     writer: Arc<Writer>,

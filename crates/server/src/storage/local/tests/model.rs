@@ -240,6 +240,10 @@ impl World {
                     if account.marks.remove(&from) {
                         account.wants.remove(&from);
                     }
+                    // It is what the account was to send.
+                    account.marks.remove(&to);
+                    account.parts.remove(&to);
+                    account.wants.remove(&to);
                 }
             }
             Deed::Remove(name) => {

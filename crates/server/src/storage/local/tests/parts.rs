@@ -373,7 +373,7 @@ async fn nobody_goes_on_with_the_old_file_after_an_upload_over_it_broke_off() {
         assert_eq!(place.read("a"), "older", "it is Ann's matter alone");
         Put::new(&bob(&place), "a").all("bob's").await.unwrap();
         place.write("b", "b");
-        place.fs.rename(&path("b"), &path("a"), true).await.unwrap();
+        bob(&place).rename(&path("b"), &path("a"), true).await.unwrap();
         nobody_adds("after it became another file").await;
         bob(&place).remove_file(&path("a")).await.unwrap();
         nobody_adds("after it went").await;
@@ -407,6 +407,11 @@ async fn a_mark_goes_with_what_it_is_about() {
         cut_over(&place, "a", by_kill).await;
         place.fs.rename(&path("a"), &path("b"), true).await.unwrap();
         added(&place, "b", "newerer").await;
+        // The account has sent it whole under another name, and gives that the name.
+        cut_over(&place, "b", by_kill).await;
+        Put::new(&place.fs, "b.tmp").all("new").await.unwrap();
+        place.fs.rename(&path("b.tmp"), &path("b"), true).await.unwrap();
+        added(&place, "b", "newer").await;
         // Of a name that somebody else has freed, a whole upload makes a new file.
         place.write("a", "old");
         cut_over(&place, "a", by_kill).await;
@@ -419,6 +424,26 @@ async fn a_mark_goes_with_what_it_is_about() {
         assert_eq!(place.fs.remove_file(&path("a")).await, Err(StorageError::NotFound));
         assert_eq!(place.names().len(), 1, "{:?}", place.names());
     }
+}
+
+#[tokio::test]
+async fn what_is_given_a_name_is_what_its_account_was_to_send() {
+    let quota = Arc::new(Count { most: 100, ..Count::default() });
+    let place = Place::with(LocalSettings { quota: Some(quota.clone()), ..ann() });
+    let now = || *quota.now.lock().unwrap();
+    drop(counted(&Put::new(&place.fs, "a"), "12345").await.unwrap());
+    counted(&Put::new(&place.fs, "a.tmp"), "123").await.unwrap().commit().await.unwrap();
+    assert_eq!(now(), (8, 2));
+    place.fs.rename(&path("a.tmp"), &path("a"), false).await.unwrap();
+    assert_eq!((now(), place.names().len()), ((3, 1), 1), "its part is gone");
+    end(&place.fs, None).all("45").await.unwrap();
+    assert_eq!(place.read("a"), "12345");
+    // Or it is put together from parts, where there is nothing to add to.
+    cut_over(&place, "a", false).await;
+    fs::remove_file(place.at("a")).unwrap();
+    Put { adds: true, ..Put::new(&place.fs, "a") }.all("12").await.unwrap();
+    end(&place.fs, None).all("345").await.unwrap();
+    assert_eq!((place.read("a"), place.names().len()), ("12345".into(), 1));
 }
 
 #[tokio::test]
