@@ -133,8 +133,22 @@ fn parse(bytes: &[u8]) -> Result<Option<Header>, ProxyError> {
             Some(address) if address.protocol != Protocol::Stream => Err(ProxyError::NotTcp),
             address => Ok(Some(Header { told: address.map(|a| (a.source, a.destination)), length })),
         },
+        // All that it has announced is there, and it is too little for the addresses that it is to have.
+        Err(proxy_header::Error::BufferTooShort)
+            if binary_length(bytes).is_some_and(|length| bytes.len() >= length) =>
+        {
+            Err(ProxyError::NoHeader)
+        }
         Err(proxy_header::Error::BufferTooShort) => Ok(None),
         Err(_) => Err(ProxyError::NoHeader),
+    }
+}
+
+/// How long a header of version 2 says that it is, with its first 16 bytes.
+fn binary_length(bytes: &[u8]) -> Option<usize> {
+    match bytes.get(12..16)? {
+        [version, _, high, low] if version >> 4 == 2 => Some(16 + usize::from(u16::from_be_bytes([*high, *low]))),
+        _ => None,
     }
 }
 
@@ -260,6 +274,19 @@ mod tests {
         let endless = [V2, b"\x21\x11\xff\xff", &[1; 66_000]].concat();
         assert!(matches!(arrive_at_once(&endless).await, Err(ProxyError::TooLong)));
         assert!(matches!(arrive_at_once(b"PROXY TC").await, Err(ProxyError::Io(_))));
+    }
+
+    /// A proxy whose header has come whole, and says too little, is not waited for.
+    #[tokio::test]
+    async fn addresses_that_do_not_fit_into_what_was_announced_are_refused_at_once() {
+        for (family, length) in [(0x11, 0), (0x11, 4), (0x11, 11), (0x21, 12), (0x21, 35), (0x31, 215)] {
+            let (stream, mut proxy, from) = pair().await;
+            let header = [V2, &[0x21, family, 0, length], &vec![0; length.into()]].concat();
+            proxy.write_all(&header).await.unwrap();
+            // It stays open.
+            let refused = Ends::behind_proxy(&stream, from).await;
+            assert!(matches!(refused, Err(ProxyError::NoHeader)), "{refused:?} {family:x} {length}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

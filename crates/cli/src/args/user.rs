@@ -52,7 +52,7 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         file: FileArgs,
     },
-    /// Remove an account. Its files stay; sessions that run go on.
+    /// Remove an account. Its files stay; its sessions are ended, and uploads that run break off.
     Remove {
         /// Which account.
         name: String,
@@ -89,8 +89,9 @@ pub(crate) struct Fields {
     /// A directory within the served root, which becomes the account's own; made at the first login. Default: all of the root.
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<String>,
-    /// What it may do: list,read,write,overwrite,delete,rename,mkdir,attributes,link,who, or read-only, all, none. Default:
-    /// as `write` of `[accounts]` says: to list and read, where that is false.
+    /// What it may do: list,read,write,overwrite,delete,rename,mkdir,attributes; link (make symbolic links) and who (see who else
+    /// is logged in); or read-only, none, or all, which is all of these but link and who: all,link has that too. Default: as
+    /// `write` of `[accounts]` says: to list and read, where that is false.
     #[arg(long, value_name = "LIST")]
     pub(crate) permissions: Option<String>,
     /// What it may do with some paths, such as "/incoming/**=write"; the first that matches decides. Repeatable.
@@ -99,7 +100,7 @@ pub(crate) struct Fields {
     /// The most bytes that there may be below its home, such as 10GiB.
     #[arg(long, value_name = "SIZE")]
     pub(crate) quota: Option<Text<Size>>,
-    /// The most files and directories below its home.
+    /// The most files, directories and symbolic links below its home.
     #[arg(long, value_name = "N")]
     pub(crate) quota_files: Option<u64>,
     /// The rate of all its downloads together, in bytes a second, such as 5MiB.

@@ -147,6 +147,8 @@ fn sessions_end_with_their_account() {
     }
     let service = Service::start_with(&format!("[accounts]\nfile = \"{}\"\n", file.display()), |_| ());
     let [mut ann, mut ben, mut cat, mut dan, mut eve] = names.map(|name| Session::open_as(&service.address, name));
+    // Of a text that breaks off nothing is kept in any case.
+    assert!(ann.say("TYPE I").starts_with("200") && dan.say("TYPE I").starts_with("200"));
     let (mut cut, mut last) = (ann.upload("of-ann"), dan.upload("of-dan"));
     cut.write_all(b"half").unwrap();
     last.write_all(b"half").unwrap();
@@ -158,6 +160,9 @@ fn sessions_end_with_their_account() {
         assert_eq!(gone.line(), "421 This login is not valid any more.\r\n");
     }
     assert!(!service.path("root/of-ann").exists(), "an upload that was cut never happened");
+    let names = std::fs::read_dir(service.path("root")).unwrap().map(|entry| entry.unwrap().file_name());
+    let parts = names.filter(|name| name.to_string_lossy().starts_with(".port21-part-")).count();
+    assert_eq!(parts, 1, "that of Dan, whose upload runs: whoever is the next Ann does not go on with this one's");
     // What runs may end, and is the last thing that does under the old permissions.
     last.write_all(b" and half").unwrap();
     drop(last);

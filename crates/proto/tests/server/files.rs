@@ -1,5 +1,6 @@
 //! Transfers and files: RFC 959 section 4.1.3, RFC 3659.
 
+use port21_proto::FtpPath;
 use port21_proto::server::{Action, DataError, Outcome, StorageError, TransferError};
 
 use crate::bench::Bench;
@@ -51,6 +52,19 @@ fn other_listings_have_a_name_of_their_own() {
         b.say(&format!("{line}\r\n"));
         assert_eq!(transcript(&mut b)[0], "S: 150 Opening ASCII mode data connection for file list.");
         b.complete(1);
+    }
+}
+
+/// That may be another one than the client has named first, or one that it has not named at all.
+#[test]
+fn of_many_files_the_one_that_stands_in_the_way_is_named() {
+    for line in ["COMB whole part", "RMDA tree"] {
+        let mut b = Bench::logged_in("root");
+        b.hold_all = true;
+        b.say(&format!("{line}\r\n"));
+        let (op, at) = (b.only(), FtpPath::new("/a/b").unwrap());
+        b.answer(op, Outcome::Refused { at, error: StorageError::Busy });
+        assert!(transcript(&mut b).last().unwrap().starts_with("S: 450 /a/b: "), "{line}");
     }
 }
 

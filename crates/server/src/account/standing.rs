@@ -17,7 +17,7 @@ pub enum Withdrawn {
     /// It is another one now: a transfer that runs may end, and then its client is told to log in again (421).
     Changed,
     /// It is nobody's any more, or takes another proof: its sessions end at once (421), whatever they do. An upload that is
-    /// not complete never happened.
+    /// not complete never happened, and nothing of it is kept.
     Revoked,
 }
 

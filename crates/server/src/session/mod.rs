@@ -437,7 +437,10 @@ impl Session {
         why.into_iter().for_each(|why| self.tell_why(why));
         match why {
             Some(Why::Kicked) => self.cut_off("421 The operator has ended this session.").await,
-            Some(Why::Revoked) => self.cut_off("421 This login is not valid any more.").await,
+            Some(Why::Revoked) => {
+                self.work.spoil();
+                self.cut_off("421 This login is not valid any more.").await;
+            }
             // A place is given away by those alone who have no account yet.
             Some(Why::Changed) | None => self.turn_out(),
         }

@@ -48,6 +48,8 @@ pub(crate) struct Work {
     tasks: JoinSet<Done>,
     /// What ended at once.
     ended: VecDeque<Happened>,
+    /// Nothing is kept of uploads that break off now.
+    spoils: bool,
 }
 
 /// What an operation has opened and a later one uses.
@@ -115,6 +117,7 @@ impl Work {
             running: Vec::new(),
             tasks: JoinSet::new(),
             ended: VecDeque::new(),
+            spoils: false,
         }
     }
 
@@ -252,6 +255,11 @@ impl Work {
         &self.performer.log
     }
 
+    /// Whoever is given the name of this account next is not to go on with what it has begun.
+    pub(crate) fn spoil(&mut self) {
+        self.spoils = true;
+    }
+
     /// Ends every operation and lets go of all that is held. What cannot be stopped is waited for, a little.
     pub(crate) async fn end(&mut self) {
         self.lingering = None;
@@ -270,7 +278,10 @@ impl Work {
     }
 
     fn let_go(&mut self, held: Held) {
-        if let Held::Upload(upload) = held {
+        if let Held::Upload(mut upload) = held {
+            if self.spoils {
+                upload.spoil();
+            }
             self.tasks.spawn(async {
                 upload.let_go().await;
                 Outcome::Done(Ok(())).into()

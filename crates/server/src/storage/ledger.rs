@@ -23,8 +23,8 @@ use super::{BoxFuture, LocalFs, Quota};
 pub struct QuotaLimits {
     /// Bytes in files, as listings tell them (not the blocks of a disk); nothing: as much as the disk has.
     pub bytes: Option<u64>,
-    /// Files and directories; nothing: as many as the file system has. Without a limit an account can use up the file
-    /// system's inodes with empty files.
+    /// Files, directories and symbolic links; nothing: as many as the file system has. Without a limit an account can use up the
+    /// file system's inodes with empty files.
     pub files: Option<u64>,
 }
 
@@ -40,8 +40,18 @@ impl QuotaLimits {
 pub struct Used {
     /// Bytes in regular files.
     pub bytes: u64,
-    /// Regular files and directories.
+    /// Regular files, directories and symbolic links.
     pub files: u64,
+}
+
+impl Used {
+    fn and(self, more: Used) -> Used {
+        Used { bytes: self.bytes.saturating_add(more.bytes), files: self.files.saturating_add(more.files) }
+    }
+
+    fn less(self, less: Used) -> Used {
+        Used { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
+    }
 }
 
 /// How long uploads wait for the first count of a tree, all together: about two million files that are in the kernel's
@@ -51,7 +61,7 @@ const FIRST_COUNT: Duration = Duration::from_secs(10);
 /// How many trees are counted at a time, but for those that an upload waits for: a count keeps a disk busy.
 static TURNS: Semaphore = Semaphore::const_new(2);
 
-/// How often a count is done again at once because something has changed meanwhile; then it is taken as it is.
+/// How often a count is done again at once because something has changed meanwhile; then what is certain of it is enough.
 const TRIES: usize = 3;
 
 /// The [`Quota`] of an account: its limits, and the count of its root. Accounts that share a root share its count, each
@@ -81,8 +91,8 @@ struct State {
     used: Used,
     /// Bytes that uploads have announced and not written yet: no count of the disk finds them.
     reserved: u64,
-    /// How often it has changed.
-    changes: u64,
+    /// All that was ever taken, and given back.
+    changes: Changes,
     counted_at: Option<Instant>,
     /// The files, as each account has them open that shares them.
     files: Vec<Weak<LocalFs>>,
@@ -92,6 +102,13 @@ struct State {
     is_kept: bool,
     /// Until when uploads wait for the first count.
     wait_until: Option<Instant>,
+}
+
+/// What was taken and what was given back, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Changes {
+    taken: Used,
+    given: Used,
 }
 
 /// The books of all roots, by file system and inode.
@@ -167,17 +184,14 @@ impl Quota for Ledger {
     fn take(&self, bytes: u64, files: u64) -> Result<(), StorageError> {
         let mut state = self.lock();
         state.check(&self.limits, bytes, files)?;
-        state.used.bytes = state.used.bytes.saturating_add(bytes);
-        state.used.files = state.used.files.saturating_add(files);
-        state.changes += 1;
+        state.take(Used { bytes, files });
         Ok(())
     }
 
     fn give(&self, bytes: u64, files: u64) {
-        let mut state = self.lock();
-        state.used.bytes = state.used.bytes.saturating_sub(bytes);
-        state.used.files = state.used.files.saturating_sub(files);
-        state.changes += 1;
+        let (mut state, given) = (self.lock(), Used { bytes, files });
+        state.used = state.used.less(given);
+        state.changes.given = state.changes.given.and(given);
     }
 
     fn reserve(&self, bytes: u64) -> Result<(), StorageError> {
@@ -190,8 +204,7 @@ impl Quota for Ledger {
     fn take_reserved(&self, bytes: u64) {
         let mut state = self.lock();
         state.reserved = state.reserved.saturating_sub(bytes);
-        state.used.bytes = state.used.bytes.saturating_add(bytes);
-        state.changes += 1;
+        state.take(Used { bytes, files: 0 });
     }
 
     fn release(&self, bytes: u64) {
@@ -222,6 +235,24 @@ impl Quota for Ledger {
 }
 
 impl State {
+    fn take(&mut self, more: Used) {
+        self.used = self.used.and(more);
+        self.changes.taken = self.changes.taken.and(more);
+    }
+
+    /// Takes a count for what there is, that began when there were these changes. It may have seen all of what came since
+    /// that was taken and nothing of what was given back, or the other way round, and what there is now lies between what either
+    /// would mean. The books have followed each change: where they are within that, they stay as they are; and where they are
+    /// not, since others have put files there or taken them away, they go as far as is certain.
+    fn counted(&mut self, counted: Used, before: Changes) {
+        let Changes { taken, given } = self.changes;
+        let (least, most) = (counted.less(given.less(before.given)), counted.and(taken.less(before.taken)));
+        self.used = Used {
+            bytes: self.used.bytes.clamp(least.bytes, most.bytes),
+            files: self.used.files.clamp(least.files, most.files),
+        };
+    }
+
     /// Whether there may be so much more.
     fn check(&self, limits: &QuotaLimits, bytes: u64, files: u64) -> Result<(), StorageError> {
         let is_over = |limit: Option<u64>, now: u64, more: u64| {
@@ -258,8 +289,12 @@ impl Books {
             match count() {
                 Ok(used) => {
                     let mut state = lock(&self.state);
+                    if state.counted_at.is_none() && attempt == 1 {
+                        // The books know of nothing that was there before them.
+                        state.used = Used { bytes: u64::MAX, files: u64::MAX };
+                    }
+                    state.counted(used, before);
                     if state.changes == before || attempt == TRIES {
-                        state.used = used;
                         state.counted_at = Some(Instant::now());
                         break;
                     }
@@ -382,7 +417,7 @@ mod tests {
         let ledger = Ledger::open(dir.path(), limits(10, 10)).unwrap();
         ledger.keep(&files, Duration::ZERO);
         ledger.counted().await;
-        assert_eq!(ledger.used(), (Used { bytes: 8, files: 3 }, true));
+        assert_eq!(ledger.used(), (Used { bytes: 8, files: 4 }, true));
     }
 
     #[tokio::test]
@@ -414,6 +449,52 @@ mod tests {
             Ok(Used { bytes: 42, files: 3 })
         });
         assert_eq!((ledger.used(), *lock(&tries)), ((Used { bytes: 42, files: 3 }, true), 2));
+    }
+
+    #[test]
+    fn what_is_taken_and_given_while_a_busy_tree_is_counted_is_not_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path(), QuotaLimits::default()).unwrap();
+        ledger.books.count(|| Ok(Used { bytes: 1000, files: 10 }));
+        let bytes = || ledger.used().0.bytes;
+        // What others have put there, and whether the count sees the changes that are made meanwhile.
+        for (others, sees_taken, sees_given) in [
+            (0, false, false),
+            (0, false, true),
+            (0, true, false),
+            (0, true, true),
+            (5000, true, false),
+            (0, true, true),
+        ] {
+            let mut there = bytes() + others;
+            let truth = Mutex::new(&mut there);
+            ledger.books.count(|| {
+                let mut there = lock(&truth);
+                let before = **there;
+                ledger.take(70, 1).unwrap();
+                ledger.give(30, 1);
+                **there += 40;
+                Ok(Used {
+                    bytes: before + if sees_taken { 70 } else { 0 } - if sees_given { 30 } else { 0 },
+                    files: 10,
+                })
+            });
+            assert_eq!(ledger.used().0.files, 10);
+            // As exact as it was; what others did is known but for what changed meanwhile.
+            let tolerance = if others == 0 { 0 } else { 100 };
+            assert!(bytes().abs_diff(there) <= tolerance, "{} and {there}: {others}", bytes());
+            ledger.books.count(|| Ok(Used { bytes: there, files: 10 }));
+        }
+        // One that is disturbed from the first on errs on the side of the limit, and by no more than changed in one try.
+        let other = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(other.path(), QuotaLimits::default()).unwrap();
+        let there = Mutex::new(1000);
+        ledger.books.count(|| {
+            ledger.take(70, 0).unwrap();
+            *lock(&there) += 70;
+            Ok(Used { bytes: *lock(&there), files: 10 })
+        });
+        assert!((1210..=1280).contains(&ledger.used().0.bytes), "{:?}", ledger.used());
     }
 
     /// Waits, on a clock that goes by itself, until so many bytes are counted.

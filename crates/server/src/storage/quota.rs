@@ -9,7 +9,7 @@ use super::BoxFuture;
 
 /// The count of what an account takes up, against what it may.
 ///
-/// Counted are the bytes of regular files and the number of files and directories below the account's root, links not,
+/// Counted are the bytes of regular files and the number of files, directories and symbolic links below the account's root;
 /// what is kept of interrupted uploads too (the files are hidden, not gone: a look at the disk finds them). A file counts
 /// under each of its names. The bytes of an upload that replaces a file count beside it until it has taken its place, for
 /// that is the room that it needs.

@@ -22,7 +22,7 @@ pub const PERMISSIONS: [(&str, Permission); 10] = [
     ("who", Permission::Who),
 ];
 
-/// Reads one permission, or one of the words for several: `none`, `read-only` (list and read), `all`.
+/// Reads one permission, or one of the words for several: `none`, `read-only` (list and read), `all` (all but link and who).
 ///
 /// # Errors
 /// A sentence that names the words there are.

@@ -31,6 +31,7 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use jiff::{SignedDuration, Timestamp};
 use port21_proto::FtpPath;
 use port21_proto::path::MAX_PATH;
 use port21_proto::server::{Part, StorageError};
@@ -469,7 +470,7 @@ pub(super) fn could_collect(dir: BorrowedFd<'_>, name: &[u8], ages: Ages) -> boo
     let looked = open_to_collect(dir, name).and_then(|file| {
         let facts = Facts::from(fstat(&file)?);
         let is_free = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        Ok(facts.is_file() && facts.was_written_before(ages.of_name(name)) && is_free)
+        Ok(facts.is_file() && is_old(&facts, ages.of_name(name)) && is_free)
     });
     // It may have gone meanwhile.
     looked.unwrap_or_else(|errno| errno == Errno::NOENT)
@@ -481,6 +482,12 @@ enum Left {
     Nothing { bytes: u64 },
     /// It is still there, with so many bytes less.
     Less { bytes: u64 },
+}
+
+/// Whether it was last written to so long ago, or longer.
+fn is_old(facts: &Facts, age: Duration) -> bool {
+    let limit = Timestamp::now().checked_sub(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
+    facts.modified.is_some_and(|at| limit.is_err() || limit.is_ok_and(|limit| at <= limit))
 }
 
 fn open_to_collect(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
@@ -499,7 +506,7 @@ fn collect_one(dir: BorrowedFd<'_>, name: &[u8], age: Duration) -> Result<Left, 
     if !facts.is_file() {
         return Err(Errno::BUSY);
     }
-    let is_old = facts.was_written_before(age);
+    let is_old = is_old(&facts, age);
     let size = if is_over(name) { 0 } else { facts.size };
     let room = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     // One that was made just now has neither: its upload may be about to lock it.

@@ -13,7 +13,7 @@ use super::tree::{CAREFUL, Lookup, Tree};
 /// each with a long path.
 const PENDING: usize = 16 << 20;
 
-/// Everything below the root. Links are not followed and do not count; what uploads write aside, and
+/// Everything below the root. Links are not followed, and count as themselves; what uploads write aside, and
 /// what is kept of them, does. It reads every directory and looks at every file. Before each directory it asks whether to `go_on`.
 pub(super) fn count(tree: &Tree, go_on: impl Fn() -> bool) -> Result<Used, Failure> {
     let root = tree.open(&FtpPath::root(), OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Lookup::Full)?;
@@ -37,7 +37,8 @@ pub(super) fn count(tree: &Tree, go_on: impl Fn() -> bool) -> Result<Used, Failu
                 }
                 kind => kind,
             };
-            let is_counted = matches!(kind, FileType::RegularFile | FileType::Directory) && !is_over(name);
+            let is_counted =
+                matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink) && !is_over(name);
             used.files += u64::from(is_counted);
             if kind == FileType::Directory {
                 let path = [relative.as_slice(), b"/", name].concat();

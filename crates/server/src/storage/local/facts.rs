@@ -1,8 +1,8 @@
 //! From what the system tells of a file to an [`Entry`].
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use port21_proto::listing::{Entry, EntryKind, Modified, Precision};
 use port21_proto::verb::{Permission, Permissions};
 use rustix::fs::{FileType, Stat};
@@ -39,12 +39,6 @@ impl Facts {
         let moment = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (seconds, nanos) = self.touched;
         (seconds, nanos) < (i64::try_from(moment.as_secs()).unwrap_or(i64::MAX), u64::from(moment.subsec_nanos()))
-    }
-
-    /// Whether it was last written to so long ago, or longer.
-    pub(super) fn was_written_before(&self, age: Duration) -> bool {
-        let limit = Timestamp::now().checked_sub(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
-        self.modified.is_some_and(|at| limit.is_err() || limit.is_ok_and(|limit| at <= limit))
     }
 
     /// The type.

@@ -63,7 +63,7 @@ use self::aside::Ages;
 use self::begin::Begin;
 use self::facts::{Facts, Rights};
 use self::failure::Failure;
-use self::tree::{CAREFUL, LOOK, Lookup, Tree};
+use self::tree::{CAREFUL, LOOK, Lookup, Place, Tree};
 use self::writers::Claim;
 use super::ledger::Used;
 use super::{Answer, Hold, Listing, Quota, Source, Storage, Upload, UploadRequest};
@@ -381,31 +381,22 @@ impl Storage for LocalFs {
                     return Err(StorageError::Exists.into());
                 }
                 let place = tree.parent(path)?;
-                let mut claim = Claim::for_a_moment();
-                claim.name(&place)?;
-                if let Some(quota) = &quota {
-                    quota.take(0, 1)?;
-                }
-                mkdirat(&place.dir, place.name, mode).map_err(|errno| {
-                    remove::give(quota.as_ref(), (0, 1));
-                    errno.into()
-                })
+                counted(quota.as_ref(), &place, || mkdirat(&place.dir, place.name.as_slice(), mode))
             })
             .await
         })
     }
 
     fn link<'a>(&'a self, target: &'a FtpPath, link: &'a FtpPath) -> Answer<'a, ()> {
-        let text = relative(target, link);
+        let (text, quota) = (relative(target, link), self.settings.quota.clone());
         Box::pin(async move {
             if aside::has_aside(target) {
                 return Err(StorageError::BadName);
             }
+            self.quota_is_ready().await;
             self.change(link, StorageError::BadName, move |tree, link| {
                 let place = tree.parent(link)?;
-                let mut claim = Claim::for_a_moment();
-                claim.name(&place)?;
-                Ok(symlinkat(text.as_slice(), &place.dir, place.name)?)
+                counted(quota.as_ref(), &place, || symlinkat(text.as_slice(), &place.dir, place.name.as_slice()))
             })
             .await
         })
@@ -483,6 +474,23 @@ impl LocalFs {
         self.quota_is_ready().await;
         self.alone(move |tree| Ok(Box::new(begin.clone().begin(tree)?) as Box<dyn Upload>)).await
     }
+}
+
+/// Makes something new of this name that a quota counts, and that is no file.
+fn counted(
+    quota: Option<&Arc<dyn Quota>>,
+    place: &Place,
+    make: impl FnOnce() -> Result<(), Errno>,
+) -> Result<(), Failure> {
+    let mut claim = Claim::for_a_moment();
+    claim.name(place)?;
+    if let Some(quota) = quota {
+        quota.take(0, 1)?;
+    }
+    make().map_err(|errno| {
+        remove::give(quota, (0, 1));
+        errno.into()
+    })
 }
 
 /// The text of a link that leads to `target`: from the link's own directory, so that it leads to the same file for whoever

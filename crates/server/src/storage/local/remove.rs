@@ -120,7 +120,11 @@ pub(super) fn give_back(quota: Option<&Arc<dyn Quota>>, collected: Collected) {
 /// How many bytes and files are free once a name of this is gone, as a quota counts them: by names, for what another
 /// name outside of the tree keeps on the disk (a backup that is made of hard links) is not the account's.
 pub(super) fn freed_with(facts: &Facts) -> (u64, u64) {
-    if facts.is_file() { (facts.size, 1) } else { (0, 0) }
+    match facts.kind() {
+        FileType::RegularFile => (facts.size, 1),
+        FileType::Symlink => (0, 1),
+        _ => (0, 0),
+    }
 }
 
 /// Gives back what was taken up.

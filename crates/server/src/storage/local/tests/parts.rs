@@ -773,6 +773,17 @@ async fn a_quota_is_told_of_all_that_comes_and_goes() {
     fs.remove_directory(&path("d")).await.unwrap();
     assert_eq!(now(), (0, 0));
 
+    // Links are counted, for they cost inodes too.
+    fs.link(&path("none"), &path("l")).await.unwrap();
+    fs.link(&path("none"), &path("m")).await.unwrap();
+    assert_eq!(fs.link(&path("none"), &path("l")).await, Err(StorageError::Exists));
+    assert_eq!(now(), (0, 2));
+    fs.rename(&path("l"), &path("m"), true).await.unwrap();
+    assert_eq!(now(), (0, 1));
+    assert_eq!(fs.count(|| true).unwrap().files, 1);
+    fs.remove_file(&path("m")).await.unwrap();
+    assert_eq!(now(), (0, 0));
+
     // What does not fit leaves the old file and nothing else, whether it was announced or not.
     counted(&put, "0123456789").await.unwrap().commit().await.unwrap();
     assert_eq!(counted(&put, "0123456789x").await.err(), Some(StorageError::OverQuota), "twice the room is needed");
