@@ -201,6 +201,12 @@ impl<'a> Walk<'a> {
     /// Who can connect to whom for data. Whether the mode that transfers will use works.
     async fn data_ports(&mut self, client: &mut Client, scene: &Scene, tell: &mut Tell<'_>) -> anyhow::Result<bool> {
         let is_active = self.args.connect.active;
+        if scene.secure {
+            // Some servers give out no port before they know whether it is to be under TLS.
+            for command in ["PBSZ 0", "PROT P"] {
+                let _ = self.timed(client.quote(command)).await;
+            }
+        }
         let epsv = self.passive_port("EPSV", client, scene, tell).await?;
         let pasv = match scene.peer.ip().to_canonical() {
             IpAddr::V4(_) => self.passive_port("PASV", client, scene, tell).await?,
