@@ -94,9 +94,8 @@ pub(crate) struct Status {
     pub(crate) pid: u32,
     pub(crate) uptime_seconds: u64,
     pub(crate) listening: Vec<SocketAddr>,
-    /// Why the server is not what it ought to be, though it serves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) wrong: Option<String>,
+    /// What somebody has to see to, though the server serves: a sentence each. Names of files are as they are.
+    pub(crate) warnings: Vec<String>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) bans: Vec<Ban>,
     /// Since the server's start.

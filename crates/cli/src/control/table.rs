@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use port21_proto::text::Shown;
+
 use super::protocol::{Ban, Moved, Session, Status};
 use crate::units::{show_duration, show_size};
 
@@ -19,9 +21,7 @@ pub(super) fn show(status: &Status) -> String {
         show_duration(Duration::from_secs(status.uptime_seconds)),
         at.join(" ")
     ));
-    if let Some(wrong) = &status.wrong {
-        line(format!("WRONG: {wrong}"));
-    }
+    status.warnings.iter().for_each(|warning| line(format!("WARNING: {}", Shown(warning.as_bytes()))));
     line(format!(
         "{}, {}, {}/s",
         many(status.sessions.len(), "session"),
@@ -158,7 +158,7 @@ mod tests {
                     12       alice             192.0.2.7:4711  1m 2s  1s      upload /a b: 3.0 MiB, 1.5 MiB/s\n\
                     13       bob at a.example  192.0.2.7:4711  1m 2s  1s      -\n";
         assert!(text.ends_with(rows), "{text}");
-        let text = show(&Status { wrong: Some("it is ill".into()), ..status });
-        assert!(text.contains("\nWRONG: it is ill\n3 sessions"), "{text}");
+        let text = show(&Status { warnings: vec!["it is ill".into()], ..status });
+        assert!(text.contains("\nWARNING: it is ill\n3 sessions"), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use port21_server::{Direction, Refusal};
@@ -189,6 +189,13 @@ fn figures(running: &Running) -> String {
     if let Some(ports) = counts.passive_ports {
         page.one("port21_passive_ports", "gauge", "How many of them there are.", &[], ports as u64);
     }
+    if let Some(tls) = running.tls() {
+        page.head("port21_certificate_not_after_seconds", "gauge", "Until when a certificate is good, since 1970.");
+        for (file, valid) in tls.certificates.validity() {
+            let until = valid.end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            page.sample("port21_certificate_not_after_seconds", &[("file", &file.display().to_string())], until);
+        }
+    }
     let reloads = [("ok", reloads), ("refused", failed_reloads)];
     page.each("port21_reloads_total", "counter", "Reloads of the configuration.", "result", &reloads);
     let messages = [("delivered", of(&hooks.delivered)), ("dropped", of(&hooks.dropped))];
@@ -206,9 +213,8 @@ impl Page {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// No value of a label holds what would have to be escaped.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
@@ -222,6 +228,11 @@ impl Page {
         self.head(name, kind, help);
         values.iter().for_each(|(value, count)| self.sample(name, &[(label, value)], *count));
     }
+}
+
+/// The value of a label.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 #[cfg(test)]
@@ -251,9 +262,9 @@ mod tests {
     fn samples_as_prometheus_reads_them() {
         let mut page = Page::default();
         page.each("x_total", "counter", "What it is.", "why", &[("a", 1), ("b", u64::MAX)]);
-        page.one("y", "gauge", "Y.", &[], 0);
+        page.one("y", "gauge", "Y.", &[("z", "a\\b\"c\nd")], 0);
         let want = "# HELP x_total What it is.\n# TYPE x_total counter\nx_total{why=\"a\"} 1\n\
-                    x_total{why=\"b\"} 18446744073709551615\n# HELP y Y.\n# TYPE y gauge\ny 0\n";
+                    x_total{why=\"b\"} 18446744073709551615\n# HELP y Y.\n# TYPE y gauge\ny{z=\"a\\\\b\\\"c\\nd\"} 0\n";
         assert_eq!(page.0, want);
     }
 }

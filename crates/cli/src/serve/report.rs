@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use port21_server::tls::Certificates;
-use port21_server::{ListenError, Server, TlsMode};
+use port21_server::{ListenError, TlsMode};
 use rustix::fs::{Access, access};
 
 use super::exposure::exposure;
@@ -33,7 +33,7 @@ pub(super) fn announce(
     for site in config.sites().skip(1) {
         lines.push_str(&format!("Host {}: {} for {}.\n", site.site.names.join(", "), root(&site), audience(&site)));
     }
-    lines.extend(certificates.map(|certificates| tls::fingerprints(config, certificates)));
+    lines.extend(certificates.map(|certificates| tls::shown(config, certificates, false)));
     print(&lines)?;
     if bound.iter().all(|(addr, _)| !ListenAddr(*addr).is_beyond_loopback()) {
         tracing::info!("only this machine can connect: for all others, add a place to listen, such as --listen :2121");
@@ -59,7 +59,7 @@ fn address(addr: SocketAddr, tls: TlsMode) -> String {
     }
 }
 
-/// `serve --check`: says what would be exposed and with which safeguards, and tries all that a start needs.
+/// `serve --check`: says what would be exposed and with which safeguards, and tries all that a start needs. It makes nothing.
 ///
 /// # Errors
 /// All that stands against a start.
@@ -73,17 +73,23 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
         Ok(lines) => print(&lines)?,
         Err(error) => faults.extend(sentences(&error)),
     }
-    let builder = match tls::open(config, tls::Reach::default()) {
-        Ok(tls) => {
-            if let Some(tls) = &tls {
-                print(&tls::fingerprints(config, &tls.certificates))?;
+    let builder = match tls::expect(config) {
+        Ok(expected) => {
+            if let Some(tls::Expected { settings, to_be_made }) = &expected {
+                print(&tls::shown(config, &settings.certificates, to_be_made.is_some()))?;
+                tls::warn_of_overdue(&settings.certificates);
+                let dir = to_be_made.as_ref().filter(|dir| !is_made_easily(dir));
+                faults.extend(
+                    dir.map(|dir| format!("`tls.self-signed`: no certificate can be made in {}", dir.display())),
+                );
             }
+            let tls = expected.map(|expected| expected.settings);
             plain_builder(config, tls, (&Helper::default(), &Watches::default()), None).await
         }
         Err(error) => Err(error),
     };
     match builder {
-        Ok(builder) => faults.extend(try_to_listen(config, builder.build())),
+        Ok(_) => faults.extend(try_to_listen(config)),
         Err(error) => faults.extend(sentences(&error)),
     }
     faults.extend(what_is_missing(config));
@@ -107,13 +113,13 @@ fn safeguards(config: &Config) -> anyhow::Result<String> {
     Ok(out)
 }
 
-fn try_to_listen(config: &Config, mut server: Server) -> Vec<String> {
+fn try_to_listen(config: &Config) -> Vec<String> {
     let running =
         config.control.socket.as_ref().is_some_and(|path| std::os::unix::net::UnixStream::connect(path).is_ok());
     let mut passed = Passed::from_environment().unwrap_or_default();
     let mut faults = Vec::new();
     for place in config.listen.iter().filter(|place| passed.take(place).is_none()) {
-        match server.listen(config.place(place)) {
+        match port21_server::listen_ahead(&[config.place(place)], config.settings().backlog) {
             Ok(_) => {}
             // By that very server, most likely.
             Err(ListenError::Taken(_)) if running => tracing::warn!("a server runs already: {}", place.address.0),
@@ -156,10 +162,14 @@ fn what_is_missing(config: &Config) -> Vec<String> {
 
 /// Whether the server makes this directory for itself when it starts, which it does before it gives its rights up.
 fn can_be_made(config: &Config, dir: &Path) -> bool {
+    config.sandbox.mode != Mode::Off && is_made_easily(dir)
+}
+
+/// Whether it is there, or can be, and this user can make something in it.
+fn is_made_easily(dir: &Path) -> bool {
     let there = dir.ancestors().find(|dir| dir.exists() || dir.as_os_str().is_empty());
     let there = there.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
-    config.sandbox.mode != Mode::Off
-        && there.is_some_and(|there| there.is_dir() && access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok())
+    there.is_some_and(|there| there.is_dir() && access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok())
 }
 
 /// The directory of a site, as it is.

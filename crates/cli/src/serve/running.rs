@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use port21_proto::text::Shown;
-use port21_server::tls::TlsSettings;
+use port21_server::tls::{Authorities, CertificateError, TlsSettings};
 use port21_server::{Activity, At, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, Site, TlsMode, Whom};
 
 use super::hooks::Hooks;
@@ -17,7 +17,7 @@ use super::xferlog::Xferlog;
 use super::{accounts, advertise, tls};
 use crate::args::serve::ServeArgs;
 use crate::config::{Config, User};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Fault, sentence};
 use crate::helper::Helper;
 use crate::sandbox::Confined;
 use crate::users::watched::Watches;
@@ -95,6 +95,12 @@ impl Running {
     /// Why the server is not what it ought to be, though it serves: for whoever watches it.
     pub(super) fn wrong(&self) -> Option<&'static str> {
         self.helper().is_gone().then_some("the helper process is gone: restart the server")
+    }
+
+    /// That, and what will be wrong soon, a sentence each.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let overdue = self.tls().map(|tls| tls::overdue(&tls.certificates, SystemTime::now()));
+        self.wrong().map(str::to_owned).into_iter().chain(overdue.into_iter().flatten()).collect()
     }
 
     /// Where it listens.
@@ -176,6 +182,9 @@ impl Running {
             tracing::warn!(%error, "the helper process does not know of the new configuration");
         }
         self.end_sessions_of_those_that_are_gone(&config, &before);
+        if let Some(tls) = &tls {
+            tls::warn_of_overdue(&tls.certificates);
+        }
         let mut state = self.lock();
         (state.config, state.tls) = (config, tls);
         state.listening.retain(|addr| !reloaded.closed.contains(addr));
@@ -228,17 +237,23 @@ impl Running {
         let known = self.tls().filter(|_| same);
         let (config, reach) = (config.clone(), self.beside.reach.clone());
         let read = move || match (known, same) {
-            (Some(known), _) => match known.certificates.reload_if_changed() {
-                Ok(_) => Ok(Some(known)),
-                Err(error) => Err(Fault::new(Exit::Local, error.to_string()).into()),
-            },
+            (Some(known), _) => {
+                // Whoever withdraws an authority has to know that it is withdrawn.
+                let authorities = known.authorities().map_or(Ok(()), Authorities::reload);
+                let read = authorities.and_then(|()| known.reload_if_changed());
+                read.map(|_| Some(known)).map_err(|error| Fault::new(Exit::Local, error.to_string()).into())
+            }
             (None, true) => Ok(None),
             (None, false) => tls::open(&config, reach),
         };
         let result = tokio::task::spawn_blocking(read).await.context("a fault of the server, please report it")?;
-        // A self-signed pair cannot be made any more by a server that has given up writing where it is kept.
-        let restart = if self.beside.confined.is_on() { "restart needed: " } else { "" };
-        result.map_err(|error: anyhow::Error| Fault::new(Exit::Local, format!("{restart}{error:#}")).into())
+        result.map_err(|error: anyhow::Error| {
+            // A self-signed pair cannot be made any more by a server that has given up writing where it is kept. All else
+            // would not be any better after a restart.
+            let is_to_be_made = matches!(error.downcast_ref(), Some(CertificateError::Make(_)));
+            let restart = if self.beside.confined.is_on() && is_to_be_made { "restart needed: " } else { "" };
+            Fault::new(Exit::Local, format!("{restart}{}", sentence(&error))).into()
+        })
     }
 
     /// One line for `systemctl status`.

@@ -232,7 +232,7 @@ fn status(running: &Running) -> Status {
         passive_ports: counts.passive_ports,
         reloads,
         failed_reloads,
-        wrong: running.wrong().map(str::to_owned),
+        warnings: running.warnings(),
         hook_messages_dropped: running.hooks().counts().dropped.load(std::sync::atomic::Ordering::Relaxed),
     }
 }

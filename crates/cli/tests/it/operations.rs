@@ -384,6 +384,83 @@ fn metrics_and_health() {
     }
 }
 
+/// `chain.pem` and `key.pem`: good until the beginning of this year.
+fn make_certificate(dir: &Path, until: i32) {
+    let mut params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(dir.join("chain.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), key.serialize_pem()).unwrap();
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_told_everywhere() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let toml = format!(
+        "[log]\nfile = \"DIR/log\"\n[metrics]\nlisten = \"{free}\"\n[tls]\nmode = \"offer\"\n[[certificate]]\n\
+         chain = \"DIR/chain.pem\"\nkey = \"DIR/key.pem\"\n"
+    );
+    let mut service = Service::start_with(&toml, |command| make_certificate(command.get_current_dir().unwrap(), 2021));
+    let expired = format!("the certificate {} has expired on 2021-01-01", service.path("chain.pem").display());
+    let told = service.run(&["status"]).ok();
+    assert!(told.contains(&format!("WARNING: {expired}")), "{told}");
+    let mut stream = TcpStream::connect(free).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    let file = service.path("chain.pem");
+    let sample = format!("port21_certificate_not_after_seconds{{file=\"{}\"}} 1609459200\n", file.display());
+    assert!(page.contains(&sample), "{page}");
+    let check = service.run(&["serve", "--check", "--config", "port21.toml"]);
+    assert!(
+        check.out.contains("chain.pem, until 2021-01-01 00:00 UTC, SHA-256") && check.err.contains(&expired),
+        "{check:?}"
+    );
+    assert_eq!(check.code, Some(0));
+    assert_eq!(service.stop(), Some(0));
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    assert!(log.lines().any(|line| line.contains("WARN") && line.contains(&expired)), "{log}");
+}
+
+#[test]
+fn what_is_wrong_with_certificates_is_told_at_a_reload() {
+    let service = Service::start("");
+    make_certificate(&service.path(""), 2199);
+    let refused = |toml: &str| {
+        service.write(toml);
+        service.run(&["reload"]).fails(5)
+    };
+    // A restart would help in the one case alone, and in the other be the end of a server that runs.
+    let own = "[tls]\nmode = \"offer\"\nself-signed = \"DIR/keys/own\"\n";
+    let error = refused(own);
+    assert!(error.contains("restart needed: cannot make a certificate"), "{error}");
+    let chain = |name: &str| format!("[[certificate]]\nchain = \"DIR/{name}\"\nkey = \"DIR/key.pem\"\n");
+    let error = refused(&format!("[tls]\nmode = \"offer\"\n{}", chain("typo.pem")));
+    assert!(error.contains("typo.pem") && !error.contains("restart"), "{error}");
+    // Authorities are read at each reload, whatever else has changed.
+    let toml = format!(
+        "[tls]\nmode = \"offer\"\nclient-certificates = \"request\"\nclient-authorities = \"DIR/ca.pem\"\n{}",
+        chain("chain.pem")
+    );
+    let error = refused(&toml);
+    assert!(error.contains("ca.pem") && !error.contains("restart"), "{error}");
+    std::fs::copy(service.path("chain.pem"), service.path("ca.pem")).unwrap();
+    service.run(&["reload"]).ok();
+    std::fs::write(service.path("ca.pem"), "nobody").unwrap();
+    assert!(refused(&toml).contains("ca.pem"));
+    std::fs::remove_file(service.path("ca.pem")).unwrap();
+    assert!(refused(&toml).contains("ca.pem"));
+    // To ask beforehand makes nothing, and listens nowhere for longer than it takes.
+    service.write(own);
+    let check = service.run(&["serve", "--check", "--config", "port21.toml"]);
+    assert!(check.code == Some(0) && check.out.contains("self-signed.pem: there is none yet"), "{check:?}");
+    assert!(!service.path("keys").exists() && !check.err.contains("listening"), "{check:?}");
+    service.write(&own.replace("keys/own", "root/file/own"));
+    let check = service.run(&["serve", "--check", "--config", "port21.toml"]);
+    assert!(check.code == Some(1) && check.err.contains("`tls.self-signed`"), "{check:?}");
+}
+
 /// Whatever umask the server is started with.
 #[test]
 fn new_files_have_the_mode_that_their_account_says() {

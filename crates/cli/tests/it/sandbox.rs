@@ -378,7 +378,7 @@ fn a_helper_that_dies_is_told_and_transfers_go_on() {
     let status = || Ran::new(port21(dir.path()).args(["status", "--socket", "control"]).output().unwrap()).ok();
     Control::connect(server.address).login("ann", "opensesame");
     assert!(get("/health").contains(" 200 ") && get("/metrics").contains("\nport21_helper_up 1\n"));
-    assert!(!status().contains("WRONG"));
+    assert!(!status().contains("WARNING"));
     let mut client = Control::connect(server.address);
     client.login("anonymous", "guest@");
     let helper = helper_of(server.process.id());
@@ -396,7 +396,7 @@ fn a_helper_that_dies_is_told_and_transfers_go_on() {
     ann.command("USER ann", "331");
     ann.command("PASS opensesame", "421");
     assert!(get("/health").contains(" 503 ") && get("/metrics").contains("\nport21_helper_up 0\n"));
-    assert!(status().contains("WRONG: the helper process is gone"));
+    assert!(status().contains("WARNING: the helper process is gone"));
     Control::connect(server.address).login("anonymous", "guest@");
     assert_eq!(read(client.passive("RETR file")), b"content");
     assert!(client.reply().starts_with("226"));

@@ -10,7 +10,7 @@ use port21_client::{
 };
 use port21_proto::Secret;
 use port21_proto::verb::Permissions;
-use port21_server::tls::settings::Authorities as ServerAuthorities;
+use port21_server::tls::Authorities as ServerAuthorities;
 use port21_server::tls::{Certificates, ClientCertificates, Pair, SessionReuse, TlsSettings as ServerTls};
 use port21_server::{Account, Listen, LocalSettings, Server, Settings, TlsMode as ServerMode, Users};
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};

@@ -1,15 +1,17 @@
 //! The server's certificates: read from files, chosen by name, replaced while the server runs.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
@@ -85,6 +87,7 @@ struct Named {
     key: Arc<CertifiedKey>,
     /// In lower case; `*.` stands for one label.
     names: Vec<String>,
+    valid: Range<SystemTime>,
 }
 
 impl Certificates {
@@ -139,6 +142,12 @@ impl Certificates {
         leaves.filter_map(|(pair, named)| Some((&*pair.chain, fingerprint(named.key.cert.first()?)))).collect()
     }
 
+    /// The file of each certificate, and from when until when it is believed (RFC 5280 section 4.1.2.5).
+    pub fn validity(&self) -> Vec<(&Path, Range<SystemTime>)> {
+        let all = self.all();
+        self.pairs.iter().zip(all.iter()).map(|(pair, named)| (&*pair.chain, named.valid.clone())).collect()
+    }
+
     /// Whether one of the certificates is for this name, and not only the first for want of another.
     pub fn knows(&self, name: &str) -> bool {
         self.all().iter().any(|named| named.is_for(name))
@@ -190,7 +199,8 @@ fn load_pair(pair: &Pair, files: &dyn Files) -> Result<Named, CertificateError> 
         .collect::<Result<_, _>>()
         .map_err(|error| pem(&pair.chain, error.to_string()))?;
     let leaf = chain.first().ok_or_else(|| CertificateError::Empty(pair.chain.clone()))?;
-    let names = names(leaf).map_err(|error| pem(&pair.chain, error))?;
+    let (_, facts) = parse_x509_certificate(leaf).map_err(|error| pem(&pair.chain, error.to_string()))?;
+    let (names, valid) = (names(&facts), valid(&facts));
     let key = PrivateKeyDer::from_pem_slice(&read(&pair.key)?)
         .map_err(|error| pem(&pair.key, format!("no private key that can be used: {error}")))?;
     let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
@@ -199,12 +209,11 @@ fn load_pair(pair: &Pair, files: &dyn Files) -> Result<Named, CertificateError> 
         }
         error => pem(&pair.key, error.to_string()),
     })?;
-    Ok(Named { key: Arc::new(key), names })
+    Ok(Named { key: Arc::new(key), names, valid })
 }
 
 /// The names that a certificate is for; the common name only where there is no other (RFC 6125 section 6.4.4).
-fn names(leaf: &[u8]) -> Result<Vec<String>, String> {
-    let (_, certificate) = parse_x509_certificate(leaf).map_err(|error| error.to_string())?;
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let mut names = Vec::new();
     if let Ok(Some(alternative)) = certificate.subject_alternative_name() {
         for name in &alternative.value.general_names {
@@ -217,7 +226,14 @@ fn names(leaf: &[u8]) -> Result<Vec<String>, String> {
         let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
         names.extend(common.map(str::to_ascii_lowercase));
     }
-    Ok(names)
+    names
+}
+
+fn valid(certificate: &X509Certificate<'_>) -> Range<SystemTime> {
+    let valid = certificate.validity();
+    // What began before 1970 has begun.
+    let at = |seconds: i64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap_or_default());
+    at(valid.not_before.timestamp())..at(valid.not_after.timestamp())
 }
 
 fn changed(pairs: &[Pair], files: &dyn Files) -> Vec<Option<SystemTime>> {
@@ -258,9 +274,13 @@ mod tests {
         let one = pair(dir.path(), &["a.example"]);
         let certificates = Certificates::read(vec![one.clone()]).unwrap();
         let before = certificates.fingerprints();
+        // As rcgen has it where nothing else is said: from 1975 to 4096.
+        let (file, valid) = certificates.validity().remove(0);
+        let of = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!((file, of(valid.start), of(valid.end)), (&*one.chain, 157_766_400, 67_090_118_400));
         assert!(!certificates.reload_if_changed().unwrap());
         assert_eq!(pair(dir.path(), &["a.example"]), one);
-        let later = SystemTime::now() + std::time::Duration::from_secs(5);
+        let later = SystemTime::now() + Duration::from_secs(5);
         std::fs::File::options().write(true).open(&one.chain).unwrap().set_modified(later).unwrap();
         assert!(certificates.reload_if_changed().unwrap());
         let after = certificates.fingerprints();
@@ -293,7 +313,7 @@ mod tests {
         assert!(Certificates::read(vec![named.clone()]).is_err());
         let certificates = Certificates::read_by(vec![named], Arc::new(Elsewhere(dir.path().to_owned()))).unwrap();
         pair(dir.path(), &["a.example"]);
-        let later = SystemTime::now() + std::time::Duration::from_secs(5);
+        let later = SystemTime::now() + Duration::from_secs(5);
         std::fs::File::options().write(true).open(&one.key).unwrap().set_modified(later).unwrap();
         let before = certificates.fingerprints();
         assert!(certificates.reload_if_changed().unwrap());

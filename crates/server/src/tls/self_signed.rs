@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use port21_proto::Secret;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 
 use super::certificates::{CertificateError, Pair};
@@ -20,15 +21,33 @@ pub fn keep(dir: impl AsRef<Path>, host: &str) -> Result<Pair, CertificateError>
     if pair.chain.exists() && pair.key.exists() {
         return Ok(pair);
     }
+    let made = make(host)?;
+    let kept = |error: io::Error| CertificateError::Make(format!("{}: {error}", dir.display()));
+    make_directory(dir).map_err(kept)?;
+    // The certificate last: where there is one there is its key.
+    write(&pair.key, 0o600, made.key.expose()).map_err(kept)?;
+    write(&pair.chain, 0o644, made.chain.as_bytes()).map_err(kept)?;
+    Ok(pair)
+}
+
+/// A certificate and its key that are nowhere yet, both as PEM.
+#[derive(Debug)]
+pub struct Made {
+    /// The certificate.
+    pub chain: String,
+    /// Its private key.
+    pub key: Secret,
+}
+
+/// Makes what [`keep`] keeps, and keeps it nowhere.
+///
+/// # Errors
+/// [`CertificateError::Make`], where this machine has no randomness.
+pub fn make(host: &str) -> Result<Made, CertificateError> {
     let made = |error: rcgen::Error| CertificateError::Make(error.to_string());
     let key = KeyPair::generate().map_err(made)?;
     let certificate = params(host).map_err(made)?.self_signed(&key).map_err(made)?;
-    let kept = |error: io::Error| CertificateError::Make(format!("{}: {error}", dir.display()));
-    make(dir).map_err(kept)?;
-    // The certificate last: where there is one there is its key.
-    write(&pair.key, 0o600, key.serialize_pem().as_bytes()).map_err(kept)?;
-    write(&pair.chain, 0o644, certificate.pem().as_bytes()).map_err(kept)?;
-    Ok(pair)
+    Ok(Made { chain: certificate.pem(), key: Secret::new(key.serialize_pem()) })
 }
 
 /// The names of the pair that [`keep`] keeps there.
@@ -55,7 +74,7 @@ fn params(host: &str) -> Result<CertificateParams, rcgen::Error> {
 }
 
 /// The directory, which others may look into: the key is readable for its owner alone.
-fn make(dir: &Path) -> io::Result<()> {
+fn make_directory(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

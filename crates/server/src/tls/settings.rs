@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::server::danger::ClientCertVerifier;
 
+use super::authorities::Authorities;
 use super::certificates::{CertificateError, Certificates};
-use super::files::{Files, OwnFiles};
 
 /// The settings of TLS, for all listeners of a server. Whether TLS is offered, demanded or there from the first byte on
 /// is a place's own: see [`Listen::with_tls`](crate::Listen::with_tls).
@@ -34,6 +32,24 @@ impl TlsSettings {
             reuse: SessionReuse::default(),
             only_tls13: false,
         }
+    }
+
+    /// Whose clients are believed, where clients are asked for a certificate.
+    pub fn authorities(&self) -> Option<&Authorities> {
+        match &self.client_certificates {
+            ClientCertificates::None => None,
+            ClientCertificates::Request(authorities) | ClientCertificates::Require(authorities) => Some(authorities),
+        }
+    }
+
+    /// Reads certificates and authorities again whose files have changed since they were last read: whether any had. The one
+    /// is taken whether or not the other can be.
+    ///
+    /// # Errors
+    /// [`CertificateError`] names the file. It is tried again at the next call.
+    pub fn reload_if_changed(&self) -> Result<bool, CertificateError> {
+        let authorities = self.authorities().map_or(Ok(false), Authorities::reload_if_changed);
+        Ok(self.certificates.reload_if_changed()? | authorities?)
     }
 }
 
@@ -65,41 +81,13 @@ pub enum ClientCertificates {
     Require(Authorities),
 }
 
-/// Certificates of authorities whose clients are believed.
-#[derive(Clone, Debug)]
-pub struct Authorities(pub(super) Arc<RootCertStore>);
-
-impl Authorities {
-    /// The certificates of a PEM file.
-    ///
-    /// # Errors
-    /// Where the file cannot be read, or has none in it. Both name the file.
-    pub fn read(file: impl AsRef<std::path::Path>) -> Result<Authorities, CertificateError> {
-        Authorities::read_by(file, &OwnFiles)
-    }
-
-    /// As [`Authorities::read`], by `files`.
-    ///
-    /// # Errors
-    /// As [`Authorities::read`].
-    pub fn read_by(file: impl AsRef<std::path::Path>, files: &dyn Files) -> Result<Authorities, CertificateError> {
-        let file = file.as_ref();
-        let pem = files.read(file).map_err(|error| CertificateError::Read { file: file.into(), error })?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate =
-                certificate.map_err(|error| CertificateError::Pem { file: file.into(), why: error.to_string() })?;
-            roots
-                .add(certificate)
-                .map_err(|error| CertificateError::Pem { file: file.into(), why: error.to_string() })?;
+impl ClientCertificates {
+    /// What believes clients' certificates at this moment.
+    pub(super) fn verifier(&self) -> Option<Arc<dyn ClientCertVerifier>> {
+        match self {
+            ClientCertificates::None => None,
+            ClientCertificates::Request(authorities) => Some(authorities.verifiers().asking),
+            ClientCertificates::Require(authorities) => Some(authorities.verifiers().demanding),
         }
-        if roots.is_empty() {
-            return Err(CertificateError::Empty(file.into()));
-        }
-        Ok(Authorities(Arc::new(roots)))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

@@ -5,8 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use port21_server::TlsMode;
-use port21_server::tls::settings::Authorities;
-use port21_server::tls::{Certificates, ClientCertificates, SessionReuse};
+use port21_server::tls::{Authorities, Certificates, ClientCertificates, SessionReuse};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -194,6 +193,39 @@ fn where_a_certificate_is_required_there_is_no_session_without() {
     for config in [secure.client_config(&TLS12), another.config(&secure, &TLS12, "robot.example")] {
         let mut stream = begin(&Arc::new(config), "localhost", TcpStream::connect(secure.site.addr).unwrap());
         shake(&mut stream).unwrap_err();
+    }
+}
+
+/// Taking an authority out of the file is how it is believed no more.
+#[test]
+fn authorities_are_read_again_when_their_file_has_changed() {
+    let (authority, another) = (Authority::new(), Authority::new());
+    let trusted = authority.trusted();
+    for (_, version) in VERSIONS {
+        authority.trusted();
+        trusted.reload().unwrap();
+        let secure = Secure::with(TlsMode::Implicit, Site::settings(), |tls| {
+            tls.client_certificates = ClientCertificates::Require(trusted.clone());
+        });
+        let is_let_in = |authority: &Authority| {
+            let config = Arc::new(authority.config(&secure, version, "robot.example"));
+            let mut stream = begin(&config, "localhost", TcpStream::connect(secure.site.addr).unwrap());
+            // Under TLS 1.3 the client learns it with the first bytes that it reads.
+            shake(&mut stream).is_ok() && std::io::Read::read(&mut stream, &mut [0]).is_ok_and(|read| read == 1)
+        };
+        assert!(is_let_in(&authority) && !is_let_in(&another));
+        assert!(!trusted.reload_if_changed().unwrap());
+        let mut stands = TlsClient::implicit(secure.site.addr, authority.config(&secure, version, "robot.example"));
+        let file = authority.dir.path().join("ca.pem");
+        std::fs::write(&file, another.issuer.pem()).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
+        assert!(trusted.reload_if_changed().unwrap());
+        assert!(!is_let_in(&authority) && is_let_in(&another));
+        stands.command("NOOP", 200);
+        std::fs::write(&file, "nobody").unwrap();
+        assert!(trusted.reload().unwrap_err().to_string().contains("ca.pem"));
+        assert!(is_let_in(&another), "what cannot be used replaces nothing");
     }
 }
 
