@@ -8,6 +8,7 @@ use port21_server::storage::CommitMode;
 use port21_server::storage::rules::permission_names;
 use port21_server::{Network, TlsMode};
 
+use super::overlap::overlaps;
 use super::report::{firewall, root};
 use crate::config::tls::{ClientCertificates, Minimum, SessionReuse};
 use crate::config::uploads::Eof;
@@ -36,6 +37,8 @@ pub(super) fn exposure(config: &Config) -> String {
         say("serving", format!("{}, and nothing outside of it (kept in by the kernel: openat2)", root(&site)));
         may_log_in(&site).into_iter().for_each(|who| say("may log in", who));
     }
+    let within_reach = overlaps(config, |file| std::fs::read_to_string(file));
+    within_reach.into_iter().for_each(|what| say("WARNING", what));
     logins(config).into_iter().for_each(|line| say("logins", line));
     uploads(config).into_iter().for_each(|line| say("uploads", line));
     let passive = &config.passive;

@@ -8,6 +8,7 @@
 //! | [`advertise`] | the address that PASV tells behind NAT |
 //! | [`report`], [`exposure`] | what is said at the start; `serve --check` |
 //! | [`socket`], [`metrics`] | what can be asked: by `port21 status`, `reload`, `kick`; by Prometheus |
+//! | `overlap` | whose files others can reach |
 //! | [`systemd`] | what systemd is told and hands over |
 //! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
 //! | `budget` | how much may wait for that |
@@ -26,6 +27,7 @@ mod leftovers;
 mod lines;
 mod log;
 mod metrics;
+mod overlap;
 mod recorder;
 mod report;
 mod running;
@@ -110,6 +112,7 @@ fn begin(args: ServeArgs, config: Config, log: Log) -> anyhow::Result<Exit> {
     let reach = tls::Reach::default();
     let tls = tls::open(&config, reach.clone())?;
     Hooks::prepare(&config.hooks);
+    overlap::overlaps(&config, |file| std::fs::read_to_string(file)).iter().for_each(|told| tracing::warn!("{told}"));
     // The modes of users' files are said by their accounts alone, and all others by what makes them. What was made until
     // now, and what the helper runs, has that which the server was started with.
     rustix::process::umask(rustix::fs::Mode::empty());

@@ -14,7 +14,7 @@ use super::log::Log;
 use super::recorder::Recorder;
 use super::systemd::Notifier;
 use super::xferlog::Xferlog;
-use super::{accounts, advertise, tls};
+use super::{accounts, advertise, overlap, tls};
 use crate::args::serve::ServeArgs;
 use crate::config::{Config, User};
 use crate::exit::{Exit, Fault, sentence};
@@ -185,6 +185,11 @@ impl Running {
         if let Some(tls) = &tls {
             tls::warn_of_overdue(&tls.certificates);
         }
+        let (helper, now) = (self.helper().clone(), config.clone());
+        // It waits for the helper.
+        let told = move || overlap::overlaps(&now, |file| helper.read_and_wait(file));
+        let told = tokio::task::spawn_blocking(told).await.unwrap_or_default();
+        told.iter().for_each(|told| tracing::warn!("{told}"));
         let mut state = self.lock();
         (state.config, state.tls) = (config, tls);
         state.listening.retain(|addr| !reloaded.closed.contains(addr));

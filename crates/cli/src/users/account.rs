@@ -50,6 +50,13 @@ impl Common {
         }
     }
 
+    /// What the account of an entry may do where.
+    pub(crate) fn rules(&self, entry: &Entry) -> Rules {
+        let everywhere = entry.permissions.map_or(self.permissions, |allowed| allowed.0);
+        let paths = entry.paths.iter().map(|rule| Rule { paths: rule.path.0.clone(), permissions: rule.permissions.0 });
+        Rules::new(everywhere, paths.collect())
+    }
+
     /// The account of an entry: its home is opened, and made where it is not there.
     ///
     /// # Errors
@@ -63,12 +70,10 @@ impl Common {
         if let Some(eof) = entry.upload_eof {
             uploads.eof = eof.into();
         }
-        let everywhere = entry.permissions.map_or(self.permissions, |allowed| allowed.0);
-        let paths = entry.paths.iter().map(|rule| Rule { paths: rule.path.0.clone(), permissions: rule.permissions.0 });
         let files = Files {
             home: entry.home.as_deref(),
             owner: (!entry.shared).then_some(entry.name.as_str()),
-            rules: Rules::new(everywhere, paths.collect()),
+            rules: self.rules(entry),
             limits: entry.limits(),
             umask: entry.umask.map(|umask| umask.0.0),
         };
@@ -138,7 +143,10 @@ pub(crate) fn check_home(home: Option<&str>) -> anyhow::Result<()> {
 }
 
 /// A `home`, which is a path within the root.
-fn below(root: &Path, home: Option<&str>) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// Where it leads out of the root.
+pub(crate) fn below(root: &Path, home: Option<&str>) -> anyhow::Result<PathBuf> {
     let mut path = root.to_owned();
     let home = Path::new(home.unwrap_or_default());
     for part in home.components() {

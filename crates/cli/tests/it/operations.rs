@@ -536,6 +536,17 @@ fn what_would_be_exposed_and_whether_it_would_start() {
     for part in ["listening", "this machine only", "anybody", "bob (read and write)", "firewall", "would start"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    assert!(!told.contains("WARNING"), "{told}");
+    // Who can read whose files is told, also by the server itself.
+    let mut ann = port21(service.dir.path());
+    ann.args(["user", "add", "ann", "--users", "users.toml", "--home", "ann", "--no-password"]);
+    Ran::new(ann.output().unwrap()).ok();
+    let within = "guests, bob can reach the home of ann (";
+    let told = service.run(&["serve", "--check", "--config", "port21.toml"]).ok();
+    assert!(told.lines().any(|line| line.starts_with("WARNING") && line.contains(within)), "{told}");
+    service.run(&["reload"]).ok();
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    assert!(log.lines().any(|line| line.contains("WARN") && line.contains(within)), "{log}");
     // A directory that the server makes when it starts is not missed, and one that it cannot make is.
     service.write("[log]\nfile = \"DIR/made/log\"\n");
     let told = service.run(&["serve", "--check", "--config", "port21.toml"]).ok();
