@@ -58,6 +58,7 @@ pub struct Builder {
     pub(crate) family: IpFamily,
     pub(crate) timeouts: Timeouts,
     pub(crate) probe: bool,
+    pub(crate) send_ahead: bool,
     pub(crate) max_listing: u64,
     pub(crate) charset: Option<Charset>,
     pub(crate) clock: Clock,
@@ -142,6 +143,7 @@ impl Builder {
             family: IpFamily::default(),
             timeouts: Timeouts::default(),
             probe: true,
+            send_ahead: true,
             max_listing: 1 << 30,
             charset: None,
             clock: Clock::start(),
@@ -327,6 +329,16 @@ impl Builder {
     #[must_use]
     pub fn probe(mut self, probe: bool) -> Builder {
         self.probe = probe;
+        self
+    }
+
+    /// Whether commands are sent before those ahead of them are answered, wherever that is safe: TYPE and EPSV, REST and
+    /// RETR, SIZE and MDTM, the name and the password of a further session. Default yes; a round trip less for each. A server
+    /// that cannot take it is noticed by its replies, its session is begun anew, and it is sent one at a time from then on. Turn it
+    /// off for one that is known to be such, which saves that, or to see one command after the other in a recording.
+    #[must_use]
+    pub fn send_ahead(mut self, ahead: bool) -> Builder {
+        self.send_ahead = ahead;
         self
     }
 

@@ -47,6 +47,8 @@ pub struct Client {
     /// The session could not be brought in order: the next call begins it anew.
     pub(crate) lost: bool,
     pub(crate) habits: Habits,
+    /// Another download follows the one that is begun next.
+    pub(crate) more_follows: bool,
 }
 
 impl Client {
@@ -84,6 +86,7 @@ impl Client {
             strays: false,
             lost: false,
             habits: Habits::default(),
+            more_follows: false,
         })
     }
 
@@ -208,8 +211,7 @@ impl Client {
     /// As [`Client::size`], of a path as the server has it.
     pub(crate) async fn size_of(&mut self, path: PathArg) -> Result<u64, Error> {
         let reply = reply(self.run(Request::Command(Command::Size(path), Some(self.settings.representation))).await?)?;
-        let digits = std::str::from_utf8(reply.text().trim_ascii()).ok();
-        digits.and_then(|d| d.parse().ok()).ok_or_else(|| unreadable("size", &reply))
+        told_size(&reply)
     }
 
     /// When the file was last changed (MDTM, RFC 3659 section 3).
@@ -219,7 +221,36 @@ impl Client {
     pub async fn mtime(&mut self, path: impl AsRef<[u8]>) -> Result<Timestamp, Error> {
         let path = self.path(path.as_ref()).await?;
         let reply = self.command(Command::Mdtm(path)).await?;
-        stamp::parse(reply.text()).ok_or_else(|| unreadable("time", &reply))
+        told_time(&reply)
+    }
+
+    /// [`Client::size`] and [`Client::mtime`], in one round trip where the server takes both at once.
+    pub(crate) async fn size_and_mtime(
+        &mut self,
+        path: &[u8],
+    ) -> Result<(Result<u64, Error>, Result<Timestamp, Error>), Error> {
+        let path = self.path(path).await?;
+        let commands = vec![Command::Size(path.clone()), Command::Mdtm(path)];
+        let mut replies = self.batch(commands, Some(self.settings.representation)).await?.into_iter();
+        let mut next = |verb| match replies.next() {
+            Some(reply) if reply.code().is_completion() => Ok(reply),
+            Some(reply) => Err(Error::Refused { phase: Phase::Command, verb, reply: Box::new(reply) }),
+            None => Err(Error::Usage("the call was answered by another")),
+        };
+        let (size, time) = (next("SIZE"), next("MDTM"));
+        Ok((size.and_then(|reply| told_size(&reply)), time.and_then(|reply| told_time(&reply))))
+    }
+
+    /// Sends commands, ahead of each other where that goes; their replies, whatever they say.
+    pub(crate) async fn batch(
+        &mut self,
+        commands: Vec<Command>,
+        representation: Option<Representation>,
+    ) -> Result<Vec<Reply>, Error> {
+        match self.run(Request::Batch(commands, representation)).await? {
+            Answer::Replies(replies) => Ok(replies),
+            _ => Err(Error::Usage("the call was answered by another")),
+        }
     }
 
     /// Sets when the file was last changed (MFMT).
@@ -268,13 +299,13 @@ impl Client {
             }
             Err(Error::Refused { reply, .. }) if matches!(reply.code().number(), 500 | 501 | 502 | 504) => {
                 let mut entry = Entry::new(EntryKind::File, path.as_ref());
-                let size = self.size(path.as_ref()).await;
-                entry.size = size.as_ref().ok().copied();
-                entry.modified = match self.mtime(path.as_ref()).await {
+                let (size, modified) = self.size_and_mtime(path.as_ref()).await?;
+                entry.modified = match modified {
                     Ok(at) => Some(Modified { at, precision: Precision::Second, utc: true }),
                     Err(error) if size.is_err() => return Err(error),
                     Err(_) => None,
                 };
+                entry.size = size.ok();
                 Ok(entry)
             }
             Err(error) => Err(error),
@@ -418,9 +449,17 @@ impl Client {
         Ok(())
     }
 
+    /// Does a job. Where the server cannot take what is sent ahead, the job is done again in a new session, one command at a time.
     pub(crate) async fn run(&mut self, request: Request) -> Result<Answer, Error> {
         self.ready().await?;
-        self.link.run(request).await
+        let again = self.link.sends_ahead().then(|| request.clone());
+        match (self.link.run(request).await, again) {
+            (Err(Error::OutOfStep { .. }), Some(request)) => {
+                self.reconnect().await?;
+                self.link.run(request).await
+            }
+            (result, _) => result,
+        }
     }
 
     async fn command(&mut self, command: Command) -> Result<Reply, Error> {
@@ -446,6 +485,15 @@ pub(crate) fn told_path(reply: &Reply) -> Option<Vec<u8>> {
     // Some servers leave the quotes out.
     let bare = || reply.text().split(|&b| b == b' ').next().filter(|word| word.starts_with(b"/")).map(<[u8]>::to_vec);
     FtpPath::unquote(reply.text()).or_else(bare)
+}
+
+fn told_size(reply: &Reply) -> Result<u64, Error> {
+    let digits = std::str::from_utf8(reply.text().trim_ascii()).ok();
+    digits.and_then(|d| d.parse().ok()).ok_or_else(|| unreadable("size", reply))
+}
+
+fn told_time(reply: &Reply) -> Result<Timestamp, Error> {
+    stamp::parse(reply.text()).ok_or_else(|| unreadable("time", reply))
 }
 
 fn unreadable(what: &str, reply: &Reply) -> Error {

@@ -106,7 +106,7 @@ impl Crew {
             while running.len() < self.seats(queue.len() + running.len())
                 && let Some(job) = queue.pop_front()
             {
-                running.spawn(attempt(self.pool.clone(), job, stands.clone()));
+                running.spawn(attempt(self.pool.clone(), job, stands.clone(), !queue.is_empty()));
             }
             let ended = tokio::select! {
                 biased;
@@ -223,6 +223,7 @@ async fn attempt<W: Work>(
     pool: Pool,
     mut job: Job<W>,
     stands: mpsc::UnboundedSender<Option<Duration>>,
+    more: bool,
 ) -> (Job<W>, Ended<W::Output>) {
     if !job.wait.is_zero() {
         tokio::time::sleep(std::mem::take(&mut job.wait)).await;
@@ -233,7 +234,9 @@ async fn attempt<W: Work>(
     };
     // Where nobody listens any more, nobody needs to know.
     let _ = stands.send(client.round_trip());
+    client.more_follows = more;
     let result = job.work.attempt(&mut client).await;
+    client.more_follows = false;
     (job, Ended::Tried(result))
 }
 

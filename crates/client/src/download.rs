@@ -59,7 +59,13 @@ impl Client {
         self.ready().await?;
         let (representation, mode) = (self.representation(), self.mode());
         let what = Transfer::Command(Command::Retr(path.clone()));
-        let request = TransferRequest { what, mode, representation: Some(representation), from: offset };
+        let request = TransferRequest {
+            what,
+            mode,
+            representation: Some(representation),
+            from: offset,
+            more: std::mem::take(&mut self.more_follows),
+        };
         let flow = Flow::begin(self, request, Direction::Down).await?;
         let size = flow.started.as_ref().and_then(|s| size_in(s.mark.as_ref()?.text()));
         Ok(DownloadStream { flow, path, offset, size, text: (representation == Representation::Ascii).then(Text::new) })

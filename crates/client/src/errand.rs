@@ -24,6 +24,10 @@ use crate::zone::Zone;
 /// The most entries of one directory: a server that lists without end runs nobody out of memory.
 const MAX_ENTRIES: usize = 4_000_000;
 
+/// Behind the download of a file of this size at most the way to the next one's data connection is asked for: a long download
+/// gains nothing by it, and its server may look at the control connection meanwhile.
+const SMALL: u64 = 256 * 1024;
+
 /// A piece of work, and how far it has come.
 pub(crate) struct Errand {
     pub(crate) what: What,
@@ -146,6 +150,7 @@ impl Work for Errand {
             What::List { remote, zone, .. } => list(client, remote, *zone).await.map(Output::Listing),
             What::Get { item, to, options, insist } => {
                 watch.event(&Event::Began(item));
+                client.more_follows &= item.size.is_some_and(|size| size <= SMALL);
                 let mut moved = progress(watch.as_ref(), item, reached);
                 let result = match get(client, item, to, options, &mut moved).await {
                     Err(Error::Refused { verb: "REST", .. }) if options.resume && !*insist => {

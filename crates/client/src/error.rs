@@ -72,6 +72,16 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// Commands were sent ahead of the replies to those before them, and the server has lost its place among them. Calls do
+    /// their work again, in a new session, one command at a time; this comes out of one where that could not be done. The next
+    /// call begins the session anew, and sends one at a time.
+    #[error("{phase}: the server's replies are out of step with the commands: {why}")]
+    OutOfStep {
+        /// What was being done.
+        phase: Phase,
+        /// By what it was seen.
+        why: String,
+    },
     /// Nothing came in time.
     #[error("{phase}: {what} within {after:?}")]
     Timeout {
@@ -137,6 +147,7 @@ impl Error {
             | Error::ServiceClosing { phase, .. }
             | Error::Closed { phase }
             | Error::Protocol { phase, .. }
+            | Error::OutOfStep { phase, .. }
             | Error::Tls { phase, .. }
             | Error::Timeout { phase, .. }
             | Error::Transport { phase, .. } => Some(*phase),
@@ -158,9 +169,8 @@ impl Error {
     /// Who erred.
     pub fn blame(&self) -> Blame {
         match self {
-            Error::Refused { .. } | Error::ServiceClosing { .. } | Error::Closed { .. } | Error::Protocol { .. } => {
-                Blame::Peer
-            }
+            Error::Refused { .. } | Error::ServiceClosing { .. } | Error::Closed { .. } => Blame::Peer,
+            Error::Protocol { .. } | Error::OutOfStep { .. } => Blame::Peer,
             Error::Connect { attempts, .. }
                 if attempts.iter().all(|attempt| attempt.error.kind() == io::ErrorKind::TimedOut) =>
             {
@@ -185,6 +195,7 @@ impl From<SessionError> for Error {
             SessionError::ServiceClosing { phase, reply } => Error::ServiceClosing { phase, reply: Box::new(reply) },
             SessionError::Closed { phase } => Error::Closed { phase },
             SessionError::Protocol { phase, why } => Error::Protocol { phase, why },
+            SessionError::OutOfStep { phase, why } => Error::OutOfStep { phase, why },
             SessionError::Timeout { phase, what, after } => Error::Timeout { phase, what, after },
             SessionError::Tls { phase, why } => Error::Tls { phase, why: TlsError::Other(why) },
             SessionError::Data { phase, why } => {

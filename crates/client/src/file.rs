@@ -77,6 +77,12 @@ impl Client {
         }
     }
 
+    /// Both, as far as the server tells them.
+    pub(crate) async fn facts_if_told(&mut self, path: &[u8]) -> Result<(Option<u64>, Option<Timestamp>), Error> {
+        let (size, modified) = self.size_and_mtime(path).await?;
+        Ok((size.ok(), modified.ok()))
+    }
+
     /// Whether the server keeps uploads aside itself until they are whole, as port21 does: then they need not be renamed, and
     /// those who watch its directory or its log see one name and one upload.
     pub(crate) async fn keeps_uploads_aside(&mut self) -> Result<bool, Error> {

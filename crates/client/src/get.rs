@@ -53,9 +53,9 @@ pub struct GetOptions {
 
 /// What is known of the server's file.
 #[derive(Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct Known<T = Option<SystemTime>> {
     pub(crate) size: Option<u64>,
-    pub(crate) modified: Option<SystemTime>,
+    pub(crate) modified: T,
 }
 
 impl Client {
@@ -77,9 +77,9 @@ impl Client {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
         let remote = remote.as_ref();
-        let size = self.size_to_resume(remote, options).await?;
+        let (size, modified) = self.facts_to_resume(remote, options).await?;
         let part = Part::open(to, keep(options, size))?;
-        self.get_part(remote, part, size, options, progress).await
+        self.get_part(remote, part, Known { size, modified }, options, progress).await
     }
 
     /// As [`Client::get_file`], into a place that is not to be left: a link there is replaced, and not followed.
@@ -90,17 +90,23 @@ impl Client {
         options: &GetOptions,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
-        let size = self.size_to_resume(remote, options).await?;
+        let (size, modified) = self.facts_to_resume(remote, options).await?;
         let part = Part::open_at(to, keep(options, size))?;
-        self.get_part(remote, part, size, options, progress).await
+        self.get_part(remote, part, Known { size, modified }, options, progress).await
     }
 
-    async fn size_to_resume(&mut self, remote: &[u8], options: &GetOptions) -> Result<Option<u64>, Error> {
+    /// The size, where it is known or needed, and the time, where it is known or can be asked for at once with the size.
+    async fn facts_to_resume(
+        &mut self,
+        remote: &[u8],
+        options: &GetOptions,
+    ) -> Result<(Option<u64>, Option<Timestamp>), Error> {
         if options.resume && self.representation() == Representation::Ascii {
             return Err(Error::Usage("a transfer in the ASCII type cannot be resumed: use the image type"));
         }
-        match options.known_size {
-            None if options.resume => self.size_if_told(remote).await,
+        match (options.known_size, options.known_time) {
+            (None, None) if options.resume && options.keep_time => self.facts_if_told(remote).await,
+            (None, time) if options.resume => Ok((self.size_if_told(remote).await?, time)),
             known => Ok(known),
         }
     }
@@ -109,22 +115,31 @@ impl Client {
         &mut self,
         remote: &[u8],
         mut part: Part,
-        size: Option<u64>,
+        told: Known<Option<Timestamp>>,
         options: &GetOptions,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
+        let asked = options.resume && options.keep_time && options.known_size.is_none() && options.known_time.is_none();
+        self.more_follows &= !part.is_direct();
         let resumes = part.len > OVERLAP && !part.moved && !options.own_part;
-        let modified = match options.known_time {
+        let modified = match told.modified {
+            None if asked => None,
             // Before the bytes: whoever changes the file meanwhile makes it newer than what is here.
             None if options.keep_time || resumes => self.mtime_if_told(remote).await?,
             known => known,
         };
         let modified = modified.or(options.rough_time);
-        let known = Known { size, modified: modified.map(SystemTime::from) };
+        let known = Known { size: told.size, modified: modified.map(SystemTime::from) };
         if resumes && known.modified.is_some_and(|modified| modified > part.modified) {
             part.start_anew()?;
         }
-        let mut done = match self.fetch_verified(remote, &mut part, known, options, progress).await {
+        let mut result = self.fetch_verified(remote, &mut part, known, options, progress).await;
+        if matches!(result, Err(Error::OutOfStep { .. })) && !part.is_direct() {
+            // Which bytes were this file's is not certain.
+            part.start_anew()?;
+            result = self.fetch_verified(remote, &mut part, known, options, progress).await;
+        }
+        let mut done = match result {
             Ok(done) => done,
             Err(error) => return Err(part.keep(error)),
         };

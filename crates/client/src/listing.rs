@@ -142,7 +142,7 @@ impl Client {
 
     async fn begin_listing(&mut self, what: Transfer) -> Result<(JobId, Result<Started, Answer>), Error> {
         self.ready().await?;
-        let request = TransferRequest { what, mode: self.mode(), representation: None, from: 0 };
+        let request = TransferRequest { what, mode: self.mode(), representation: None, from: 0, more: false };
         self.begin_transfer(request, Direction::Down).await
     }
 }

@@ -4,6 +4,7 @@ use port21_proto::Secret;
 use port21_proto::client::{Answer, LoginStep, Request};
 use port21_proto::command::Text;
 use port21_proto::event::ConnectionId;
+use port21_proto::parameters::Representation;
 use port21_proto::path::PathError;
 use port21_proto::reply::Reply;
 
@@ -34,8 +35,31 @@ impl Client {
     ) -> Result<Client, Error> {
         let credentials = settings.credentials.clone();
         let mut client = Client::begin(settings, recorder, id, known).await?;
-        client.login(&credentials).await?;
+        if known.asks_password && client.link.sends_ahead() {
+            client.log_in_ahead(&credentials).await?;
+        } else {
+            client.login(&credentials).await?;
+        }
+        if client.login.was_asked() {
+            client.link.asked_password();
+        }
         Ok(client)
+    }
+
+    /// Logs in with the name, the password and the type sent as one, to a server that has asked for this password before.
+    async fn log_in_ahead(&mut self, credentials: &Credentials) -> Result<(), Error> {
+        let (name, password) = (Text::new(credentials.user.as_bytes())?, credentials.password.clone());
+        check(password.expose())?;
+        self.login = Login { user: Some(name.clone()), password: Some(password.clone()), ..Login::default() };
+        let typed = Some(self.settings.representation).filter(|wanted| *wanted != Representation::Ascii);
+        let step = login_step(self.run(Request::Login(name, password, typed)).await?)?;
+        match step {
+            LoginStep::Done(_) => {}
+            // It asks for more this time.
+            _ => return self.login(credentials).await.map(drop),
+        }
+        self.login.done = true;
+        Ok(())
     }
 
     /// Logs in: USER, and PASS and ACCT where the server asks for them.
@@ -98,8 +122,21 @@ impl Client {
 }
 
 impl Login {
+    /// Whether the server has asked for a password, and for no more.
+    fn was_asked(&self) -> bool {
+        self.done && self.password.is_some() && self.account.is_none()
+    }
+
     /// Logs in as before, on another connection.
     pub(crate) async fn again(&self, link: &mut Link, user: &Text) -> Result<(), Error> {
+        if let (Some(password), true) = (&self.password, self.was_asked() && link.sends_ahead()) {
+            let request = Request::Login(user.clone(), password.clone(), None);
+            return match link.run(request).await {
+                Ok(Answer::Login(LoginStep::Done(_))) => Ok(()),
+                Ok(_) => Err(Error::Usage("the server asks for more than it did at the first login")),
+                Err(error) => Err(error),
+            };
+        }
         let mut step = login_step(link.run(Request::User(user.clone())).await?)?;
         if let (LoginStep::Password(_), Some(password)) = (&step, &self.password) {
             step = login_step(link.run(Request::Pass(password.clone())).await?)?;

@@ -35,10 +35,17 @@ impl Client {
         self.link.close();
         let recorder = self.link.recorder().clone();
         let id = recorder.name();
-        let (mut link, greeting) = Link::open(&self.settings, recorder, id, known).await?;
+        let (mut link, mut greeting) = Link::open(&self.settings, recorder.clone(), id, known).await?;
         let login = &self.login;
         if let (true, Some(user)) = (login.done, &login.user) {
-            login.again(&mut link, user).await?;
+            match login.again(&mut link, user).await {
+                Err(Error::OutOfStep { .. }) => {
+                    (link, greeting) =
+                        Link::open(&self.settings, recorder.clone(), recorder.name(), link.known()).await?;
+                    login.again(&mut link, user).await?;
+                }
+                result => result?,
+            }
             let Trail::Steps(steps) = &self.trail else {
                 return Err(Error::Usage("the way to the working directory is not known any more"));
             };
@@ -119,6 +126,10 @@ impl Client {
                 Ok(begun) => return Ok(begun),
                 Err(refusal) => refusal,
             };
+            if attempts < 3 && matches!(refusal, Error::OutOfStep { .. }) {
+                self.reconnect().await?;
+                continue;
+            }
             match self.link.learn_from(&refusal, self.settings.tls.only) {
                 Some(known) if attempts < 3 => self.renew(known).await?,
                 _ => return Err(refusal),

@@ -127,7 +127,7 @@ struct Slot {
 
 /// How a session comes to whoever wants one.
 enum Way {
-    Used(Box<Idle>, Slot),
+    Used(Box<Idle>, Slot, Known),
     New(Slot, Known, ConnectionId),
     /// There is none, and no room.
     Wait,
@@ -179,8 +179,8 @@ impl Pool {
             // From here on nothing is missed.
             changed.as_mut().enable();
             match self.shared.way() {
-                Way::Used(idle, slot) => {
-                    if let Some(client) = idle.again(&self.shared.settings).await {
+                Way::Used(idle, slot, known) => {
+                    if let Some(client) = idle.again(&self.shared.settings, known).await {
                         return Ok(Pooled { client: Some(client), slot });
                     }
                 }
@@ -188,7 +188,7 @@ impl Pool {
                     let (settings, recorder) = (self.shared.settings.clone(), self.shared.recorder.clone());
                     match Client::log_in_at_once(settings, recorder, id, known).await {
                         Ok(client) => {
-                            slot.stand();
+                            slot.stand(client.link.known());
                             return Ok(Pooled { client: Some(client), slot });
                         }
                         Err(error) if self.shared.is_full(&error) => {}
@@ -290,7 +290,7 @@ impl Shared {
         let in_order = state.idle.iter().rposition(|idle| idle.client.link.session().is_idle());
         let used = in_order.or(state.idle.len().checked_sub(1)).map(|at| state.idle.remove(at));
         let way = match used {
-            Some(idle) => Way::Used(Box::new(idle), self.slot(true)),
+            Some(idle) => Way::Used(Box::new(idle), self.slot(true), state.known),
             None if state.has_room(now, self.max) => {
                 state.open += 1;
                 let named = std::mem::replace(&mut state.named, true);
@@ -356,9 +356,10 @@ impl State {
 
 impl Slot {
     /// The session stands.
-    fn stand(&mut self) {
+    fn stand(&mut self, known: Known) {
         self.stands = true;
         let mut state = self.shared.state();
+        state.known.join(known);
         state.standing += 1;
         state.limit = state.limit.max(state.standing);
         if !std::mem::replace(&mut state.proven, true) {
@@ -370,7 +371,7 @@ impl Slot {
     fn give_back(&mut self, client: Client) {
         self.kept = true;
         let mut state = self.shared.state();
-        state.known = client.link.known();
+        state.known.join(client.link.known());
         state.idle.push(Idle { client, since: Instant::now() });
         drop(state);
         self.shared.changed.notify_one();
@@ -392,12 +393,13 @@ impl Drop for Slot {
 
 impl Idle {
     /// Makes it as new; nothing where that is not to be had.
-    async fn again(self, settings: &Builder) -> Option<Client> {
+    async fn again(self, settings: &Builder, known: Known) -> Option<Client> {
         let Idle { mut client, since } = self;
         let doubtful = since.elapsed() >= DOUBTFUL_AFTER;
         if !client.is_usable().await {
             return None;
         }
+        client.link.heed(known);
         client.set_mode(settings.mode);
         client.set_protect_data(settings.protect_data);
         client.settings.representation = settings.representation;

@@ -55,6 +55,7 @@ impl Error {
             Error::Connect { .. }
             | Error::Resolve { .. }
             | Error::Closed { .. }
+            | Error::OutOfStep { .. }
             | Error::ServiceClosing { .. }
             | Error::Timeout { .. }
             | Error::Transport { .. } => true,

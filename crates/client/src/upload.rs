@@ -80,8 +80,13 @@ impl Client {
         let from = if let Upload::From(from) = how { from } else { 0 };
         self.ready().await?;
         let (representation, mode) = (self.representation(), self.mode());
-        let request =
-            TransferRequest { what: Transfer::Command(command), mode, representation: Some(representation), from };
+        let request = TransferRequest {
+            what: Transfer::Command(command),
+            mode,
+            representation: Some(representation),
+            from,
+            more: false,
+        };
         let flow = Flow::begin(self, request, Direction::Up).await?;
         let text = (representation == Representation::Ascii).then(Text::default);
         Ok(UploadStream { flow, unique: how == Upload::Unique, text })

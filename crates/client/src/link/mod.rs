@@ -57,6 +57,7 @@ pub(crate) struct Link {
     /// Why TLS does not stand, in more than words.
     tls_failure: Option<TlsError>,
     known: Known,
+    sends_ahead: bool,
     reuse: Reuse,
     active_ports: Arc<[u16]>,
     /// Where among the active ports the next one is.
@@ -82,6 +83,17 @@ pub(crate) struct Known {
     /// Later versions of TLS do not work well with it.
     at_most: Option<TlsVersion>,
     demand: Demand,
+    /// It has asked the user of the settings for a password, protected as the settings have it, and has taken it.
+    pub(crate) asks_password: bool,
+}
+
+impl Known {
+    /// Adds what another session with the server knows by now.
+    pub(crate) fn join(&mut self, mut other: Known) {
+        other.learned.heed(self.learned);
+        other.asks_password |= self.asks_password;
+        *self = other;
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -117,6 +129,21 @@ impl Link {
         Known { learned: self.session.learned(), ..self.known }
     }
 
+    /// Goes by what other sessions with the server have learned of it.
+    pub(crate) fn heed(&mut self, known: Known) {
+        self.session.heed(known.learned);
+    }
+
+    /// The server has asked the user of the settings for a password, and taken it.
+    pub(crate) fn asked_password(&mut self) {
+        self.known.asks_password = true;
+    }
+
+    /// Whether commands may be under way together.
+    pub(crate) fn sends_ahead(&self) -> bool {
+        self.sends_ahead && !self.session.learned().is_one_at_a_time()
+    }
+
     /// Whether the server cannot connect back: there is a proxy, and which.
     pub(crate) fn proxy(&self) -> Option<String> {
         self.connector.proxy()
@@ -146,7 +173,8 @@ impl Link {
     pub(crate) async fn run(&mut self, request: Request) -> Result<Answer, Error> {
         let began = Instant::now();
         // Not everything needs to be asked.
-        let is_measured = matches!(request, Request::Command(..) | Request::User(_) | Request::Pass(_));
+        let is_measured =
+            matches!(request, Request::Command(..) | Request::User(_) | Request::Pass(_) | Request::Login(..));
         let job = self.start(request);
         let answer = self.finish(job).await?;
         if is_measured {

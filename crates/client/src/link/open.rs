@@ -50,6 +50,7 @@ impl Link {
             peer: to.address().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.port))),
             implicit_tls: settings.tls_mode == TlsMode::Implicit,
             protection: if settings.protect_data { Protection::Private } else { Protection::Clear },
+            send_ahead: settings.send_ahead,
             learned: known.learned,
             utf8: settings.charset.is_none(),
             limits: Limits {
@@ -75,6 +76,7 @@ impl Link {
             changing: None,
             tls_failure: None,
             known,
+            sends_ahead: settings.send_ahead,
             reuse: Default::default(),
             active_ports: settings.active_ports.clone(),
             next_active: 0,

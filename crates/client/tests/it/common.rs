@@ -113,12 +113,12 @@ impl Peer {
         listener.accept().await.unwrap().0
     }
 
-    /// As [`Peer::passive`], where EPSV was heard already.
-    pub(crate) async fn passive_heard(&mut self) -> TcpStream {
+    /// Answers EPSV; who comes is to be accepted there.
+    pub(crate) async fn offer(&mut self) -> TcpListener {
         let listener = TcpListener::bind((self.ip, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         self.say(&format!("229 ok (|||{port}|)")).await;
-        listener.accept().await.unwrap().0
+        listener
     }
 
     /// Takes PORT; where it leads to.

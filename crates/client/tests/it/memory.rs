@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use port21_client::{BoxFuture, Builder, Client, Connector, Destination, Dial, IpFamily, Stream, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
@@ -137,6 +138,19 @@ impl Peer {
     /// A line as it is.
     pub(crate) async fn bytes(&mut self) -> Vec<u8> {
         self.maybe_bytes().await.unwrap()
+    }
+
+    /// All lines that have come by now, one at least; nothing at the client's end.
+    pub(crate) async fn segment(&mut self) -> Option<Vec<String>> {
+        let mut lines = vec![self.maybe_line().await?];
+        // The clock stands still while anybody has anything to do.
+        while let Ok(line) = tokio::time::timeout(Duration::from_millis(1), self.maybe_line()).await {
+            match line {
+                Some(line) => lines.push(line),
+                None => break,
+            }
+        }
+        Some(lines)
     }
 
     async fn maybe_bytes(&mut self) -> Option<Vec<u8>> {

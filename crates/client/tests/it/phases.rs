@@ -105,7 +105,8 @@ async fn transfers() {
         peer.answer("TYPE I", "200 ok").await;
         peer
     };
-    check(silence(image, download).await, Phase::DataOpen, t.reply);
+    let waits = async |builder: Builder| download(builder.send_ahead(false)).await;
+    check(silence(image, waits).await, Phase::DataOpen, t.reply);
     let filtered = async |net: &mut Net| {
         let mut peer = image(net).await;
         let port = peer.filtered_port();

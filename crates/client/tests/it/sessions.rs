@@ -137,6 +137,8 @@ async fn a_server_without_1yz_and_with_a_foreign_address() {
     let serve = async {
         let mut peer = server.login().await;
         peer.answer("TYPE I", "200 ok").await;
+        // With TYPE, and once more alone.
+        peer.answer("EPSV", "500 what?").await;
         peer.answer("EPSV", "500 what?").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

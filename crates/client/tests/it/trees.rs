@@ -182,22 +182,18 @@ async fn listed(lines: &str, farewell: &str, options: MirrorOptions, here: &Path
     let mirror = Mirror::new(server.client(), single, options, Arc::new(told.clone()));
     let serve = async {
         let mut peer = server.login().await;
+        let mut offered = None;
         loop {
             let line = String::from_utf8(peer.line().await).unwrap();
             match line.as_str() {
-                "EPSV" => {
-                    let mut data = peer.passive_heard().await;
-                    let command = String::from_utf8(peer.line().await).unwrap();
+                "EPSV" => offered = Some(peer.offer().await),
+                line if line.starts_with("LIST") || line.starts_with("RETR ") => {
+                    let (mut data, _) = offered.take().unwrap().accept().await.unwrap();
                     peer.say("150 go").await;
-                    if command.starts_with("LIST") {
-                        data.write_all(lines.as_bytes()).await.unwrap();
-                        close(data).await;
-                        peer.say(farewell).await;
-                    } else {
-                        data.write_all(b"x").await.unwrap();
-                        close(data).await;
-                        peer.say("226 done").await;
-                    }
+                    let is_list = line.starts_with("LIST");
+                    data.write_all(if is_list { lines.as_bytes() } else { b"x" }).await.unwrap();
+                    close(data).await;
+                    peer.say(if is_list { farewell } else { "226 done" }).await;
                 }
                 "TYPE I" => peer.say("200 ok").await,
                 "QUIT" => {

@@ -53,6 +53,9 @@ impl Abort {
         let transfer = core.pending.iter().any(|p| p.transfer);
         let limit = if transfer || stopping { limits.abort } else { limits.reply };
         let mut abort = Abort { data: None, since: now, limit, marked: false };
+        // Its reply is waited for as all others are.
+        core.prepared = None;
+        core.pending.iter_mut().for_each(|pending| pending.prepares = false);
         if core.pending.iter().any(|p| p.verb == Verb::Type.name()) {
             core.representation = None;
         }

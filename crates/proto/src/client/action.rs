@@ -39,6 +39,9 @@ pub struct Settings {
     pub protection: Protection,
     /// Names are in UTF-8, where the server has that; else it is told to leave it off.
     pub utf8: bool,
+    /// Commands are sent before those ahead of them are answered, wherever that is safe: a round trip less for each. A
+    /// server that cannot take it is noticed, at the price of its session; it is then learned.
+    pub send_ahead: bool,
     /// What an earlier session with the same server has learned.
     pub learned: Learned,
     /// How long each phase may take.
@@ -77,7 +80,7 @@ pub enum DataMode {
 }
 
 /// What a job is to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Request {
     /// USER -> [`Answer::Login`]
@@ -86,8 +89,15 @@ pub enum Request {
     Pass(Secret),
     /// ACCT, as PASS -> [`Answer::Login`]
     Acct(Secret),
+    /// USER, PASS, and TYPE where one is given, sent as one -> [`Answer::Login`]. The server gets the password before it has
+    /// asked for it: only where it has asked for this very one before, as well protected as now. The secret is as that of
+    /// `Pass`.
+    Login(Text, Secret, Option<Representation>),
     /// A command that moves no data -> [`Answer::Reply`], a 2yz. For SIZE the type matters, and is set first.
     Command(Command, Option<Representation>),
+    /// Commands that move no data and do not depend on each other -> [`Answer::Replies`], one for each, whatever it says.
+    /// After a [`SessionError::OutOfStep`] any of them may have been done.
+    Batch(Vec<Command>, Option<Representation>),
     /// RNFR and RNTO -> [`Answer::Reply`]
     Rename(PathArg, PathArg),
     /// AUTH TLS, and TLS on the control connection -> [`Answer::Reply`], the server's 234
@@ -123,6 +133,8 @@ pub struct TransferRequest {
     pub representation: Option<Representation>,
     /// The byte to begin at (REST), if it is not the first.
     pub from: u64,
+    /// Another passive transfer follows at once: the way to its data connection may be asked for behind this one's RETR.
+    pub more: bool,
 }
 
 /// What a transfer moves.
@@ -239,6 +251,8 @@ pub struct Started {
 pub enum Answer {
     /// The reply of the last command.
     Reply(Reply),
+    /// The final replies to the commands of a [`Request::Batch`], in their order.
+    Replies(Vec<Reply>),
     /// How the login goes on.
     Login(LoginStep),
     /// The reply to TYPE, where it was sent.

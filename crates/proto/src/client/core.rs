@@ -13,6 +13,7 @@ use crate::time::Time;
 use crate::verb::Verb;
 
 use super::action::{Action, Answer, JobId, Output, Settings, Started};
+use super::ahead::Prepared;
 use super::channel::Learned;
 use super::error::{Phase, SessionError};
 use super::features::Features;
@@ -38,6 +39,12 @@ pub(super) struct Core {
     /// A REST was sent, and none with 0 after it. RFC 3659 section 5.3: the next command uses it up; some servers keep it
     /// beyond one that they refuse, and some until there is another one.
     pub(super) rest_lingers: bool,
+    /// The way to the next data connection, where it was asked for ahead.
+    pub(super) prepared: Option<Prepared>,
+    /// Verbs that the server refuses by 500 or 503 alone as well.
+    pub(super) honest: Vec<&'static str>,
+    /// The server has taken a REST, or tells that it has it.
+    pub(super) has_rest: bool,
     /// The last final reply of a transfer: some servers send it twice.
     pub(super) last_final: Option<Reply>,
     /// Why nothing more can be done, once that is so.
@@ -55,6 +62,10 @@ pub(super) struct Pending {
     pub(super) transfer: bool,
     /// The job that has sent it.
     pub(super) owner: JobId,
+    /// It was sent before the one ahead of it was answered.
+    pub(super) ahead: bool,
+    /// It asks for the way to the next data connection; no job waits for it, unless that is wanted by then.
+    pub(super) prepares: bool,
 }
 
 #[derive(Debug)]
@@ -85,7 +96,13 @@ impl Core {
             settings,
             outputs: VecDeque::new(),
             job: JobId::GREETING,
-            pending: VecDeque::from([Pending { verb: "greeting", transfer: false, owner: JobId::GREETING }]),
+            pending: VecDeque::from([Pending {
+                verb: "greeting",
+                transfer: false,
+                owner: JobId::GREETING,
+                ahead: false,
+                prepares: false,
+            }]),
             deadline: None,
             next_op: 0,
             representation: Some(Representation::Ascii),
@@ -93,6 +110,9 @@ impl Core {
             learned: settings.learned,
             tls: Tls::default(),
             rest_lingers: false,
+            prepared: None,
+            honest: Vec::new(),
+            has_rest: false,
             last_final: None,
             ended: None,
             close_given: false,
@@ -145,8 +165,9 @@ impl Core {
         });
         self.outputs.push_back(Output::Send(bytes));
         let transfer = Verb::from_name(verb.as_bytes()).and_then(Verb::moves).is_some();
-        self.pending.push_back(Pending { verb, transfer, owner: self.job });
-        self.expect(now, self.settings.limits.reply, phase, format!("no reply to {verb}"));
+        let ahead = !self.pending.is_empty();
+        self.pending.push_back(Pending { verb, transfer, owner: self.job, ahead, prepares: false });
+        self.expect_next(now, phase);
     }
 
     pub(super) fn send_urgent(&mut self, bytes: &[u8]) {
@@ -196,6 +217,7 @@ impl Core {
     pub(super) fn close(&mut self, error: SessionError) {
         self.ended = Some(error);
         self.deadline = None;
+        self.prepared = None;
         self.pending.clear();
     }
 

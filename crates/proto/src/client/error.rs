@@ -67,6 +67,16 @@ pub enum SessionError {
         /// How.
         why: String,
     },
+    /// Commands were sent ahead, and the replies are not theirs in their order: the server cannot take several at once. The
+    /// session has ended; in another one that goes by what this one has
+    /// [learned](super::ClientSession::learned) the work can be done again, one command at a time.
+    #[error("{phase}: the server's replies are out of step with the commands: {why}")]
+    OutOfStep {
+        /// What was being done.
+        phase: Phase,
+        /// By what it was seen.
+        why: String,
+    },
     /// A job was asked for while another one runs.
     #[error("the session is busy with another call")]
     Busy,

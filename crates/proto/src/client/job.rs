@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 
 use crate::command::{Command, CommandError, Opts, Text};
 use crate::parameters::{Protection, Representation};
-use crate::path::PathArg;
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::verb::Verb;
 
 use super::abort::Abort;
-use super::action::{Answer, LoginStep, Request};
+use super::action::{Answer, Request};
+use super::ahead::{Run, Unit, is_harmless};
 use super::core::{Core, Flow, Pending};
 use super::error::{Phase, SessionError};
 use super::features::Features;
+use super::login::{LogIn, login_step};
 use super::tls::Securing;
 use super::transfer::Moving;
 
@@ -28,10 +29,12 @@ pub(super) enum Job {
     Protecting(Option<Protection>),
     /// USER, PASS or ACCT was sent.
     Login,
-    /// A command was sent; or TYPE for it, and this command follows.
-    Command(Option<(Representation, Box<Command>)>),
-    /// RNFR was sent, and RNTO with this name follows; or RNTO was sent.
-    Rename(Option<PathArg>),
+    /// It cannot begin before what was asked for ahead is answered.
+    Held(Option<Request>),
+    /// USER and PASS.
+    LogIn(Box<LogIn>),
+    /// Commands that move no data.
+    Run(Box<Run>),
     /// A line was sent; the type that the server then has, if it is a TYPE that it takes.
     Raw(Option<Representation>),
     /// TYPE was sent.
@@ -50,7 +53,17 @@ pub(super) enum Job {
 
 impl Job {
     pub(super) fn begin(core: &mut Core, now: Time, request: Request) -> (Job, Flow) {
+        if core.awaits_channel() && request.is_barrier() {
+            core.expect_next(now, Phase::Command);
+            return (Job::Held(Some(request)), Flow::Wait);
+        }
+        if request.changes_all() {
+            core.prepared = None;
+        }
         let job = match request {
+            Request::Login(user, password, representation) => {
+                Job::LogIn(Box::new(LogIn::begin(core, now, user, password, representation)))
+            }
             Request::User(name) => {
                 core.doubt_form();
                 core.send(now, Phase::Login, &Command::User(name));
@@ -67,19 +80,21 @@ impl Job {
                 Job::Login
             }
             Request::Command(command, representation) => {
-                if let Some(representation) =
-                    representation.filter(|representation| core.representation != Some(*representation))
-                {
-                    core.send(now, Phase::Command, &Command::Type(representation));
-                    Job::Command(Some((representation, Box::new(command))))
-                } else {
-                    core.send(now, Phase::Command, &command);
-                    Job::Command(None)
+                let units = with_type(core, representation).chain([Unit::from([command])]).collect();
+                Job::Run(Box::new(Run::begin(core, now, units, false)))
+            }
+            Request::Batch(commands, representation) => {
+                let commands = commands.into_iter().map(|command| Unit::from([command]));
+                let units: Vec<Unit> = with_type(core, representation).chain(commands).collect();
+                if units.is_empty() {
+                    let nothing = Flow::Done(Ok(Answer::Replies(Vec::new())));
+                    return (Job::Run(Box::new(Run::begin(core, now, units, true))), nothing);
                 }
+                Job::Run(Box::new(Run::begin(core, now, units, true)))
             }
             Request::Rename(from, to) => {
-                core.send(now, Phase::Command, &Command::Rnfr(from));
-                Job::Rename(Some(to))
+                let units = vec![Unit::from([Command::Rnfr(from), Command::Rnto(to)])];
+                Job::Run(Box::new(Run::begin(core, now, units, false)))
             }
             Request::StartTls => return Securing::begin(core, now),
             Request::StopTls => return Securing::stop(core, now),
@@ -121,7 +136,7 @@ impl Job {
         match self {
             Job::Greeting => Phase::Greeting,
             Job::Securing(_) | Job::Protecting(_) => Phase::Tls,
-            Job::Login => Phase::Login,
+            Job::Login | Job::LogIn(_) => Phase::Login,
             Job::Transfer(moving) => moving.phase(),
             Job::Elsewhere(true) => Phase::Transfer,
             _ => Phase::Command,
@@ -165,23 +180,10 @@ impl Job {
                 Ok(step) => Flow::Done(Ok(Answer::Login(step))),
                 Err(reply) => refused(Phase::Login, reply),
             },
-            Job::Command(next) if ok => match next.take() {
-                Some((representation, command)) => {
-                    core.representation = Some(representation);
-                    core.send(now, Phase::Command, &command);
-                    Flow::Wait
-                }
-                None => Flow::Done(Ok(Answer::Reply(reply))),
-            },
-            Job::Rename(to) if to.is_some() && reply.code().is_error() => refused(Phase::Command, reply),
-            // RFC 959 has 350 here; some servers send a 2yz.
-            Job::Rename(to) => match to.take() {
-                Some(to) => {
-                    core.send(now, Phase::Command, &Command::Rnto(to));
-                    Flow::Wait
-                }
-                None if ok => Flow::Done(Ok(Answer::Reply(reply))),
-                None => refused(Phase::Command, reply),
+            Job::LogIn(log_in) => log_in.reply(core, now, front, reply),
+            Job::Run(run) => match run.reply(core, now, front, reply) {
+                Some(answers) => Flow::Done(run.answer(answers)),
+                None => Flow::Wait,
             },
             Job::Protecting(None) => {
                 // Who refuses it may take PROT all the same: it says nothing under TLS.
@@ -212,13 +214,16 @@ impl Job {
                     core.features = Some(features);
                 }
                 // What OPTS is refused stays as it is, and listings are read all the same.
-                match rest.pop_front() {
-                    Some(command) => {
-                        core.send(now, Phase::Command, &command);
-                        Flow::Wait
-                    }
-                    None => Flow::Done(Ok(Answer::Probed)),
+                while (!core.owes() || core.may_send_ahead())
+                    && let Some(command) = rest.pop_front()
+                {
+                    core.send(now, Phase::Command, &command);
                 }
+                if core.owes() {
+                    core.expect_next(now, Phase::Command);
+                    return Flow::Wait;
+                }
+                Flow::Done(Ok(Answer::Probed))
             }
             Job::Quit(farewell) => {
                 *farewell = Some(reply);
@@ -226,8 +231,33 @@ impl Job {
             }
             Job::Elsewhere(_) if ok => Flow::Done(Ok(Answer::Transferred(reply))),
             Job::Elsewhere(_) => refused(self.phase(), reply),
-            Job::Command(_) | Job::Representation(_) => refused(Phase::Command, reply),
-            Job::Transfer(_) | Job::Abort(_) | Job::Securing(_) => Flow::Wait,
+            Job::Representation(_) => refused(Phase::Command, reply),
+            Job::Transfer(_) | Job::Abort(_) | Job::Securing(_) | Job::Held(_) => Flow::Wait,
+        }
+    }
+
+    /// Why the job fails, where that is known before all is answered that was sent ahead.
+    pub(super) fn refusal(&mut self) -> Option<SessionError> {
+        match self {
+            Job::LogIn(log_in) => log_in.refusal(),
+            Job::Transfer(moving) => moving.refusal(),
+            _ => None,
+        }
+    }
+
+    /// What was asked for ahead was answered.
+    pub(super) fn channel_prepared(&mut self, core: &mut Core, now: Time) -> Flow {
+        match self {
+            Job::Transfer(moving) => moving.channel_prepared(core, now),
+            Job::Held(request) => match request.take() {
+                Some(request) => {
+                    let (job, flow) = Job::begin(core, now, request);
+                    *self = job;
+                    flow
+                }
+                None => Flow::Wait,
+            },
+            _ => Flow::Wait,
         }
     }
 
@@ -277,18 +307,33 @@ impl Job {
     }
 }
 
-/// What a login reply asks for next (RFC 959 section 5.4: USER 230 331 332, PASS 230 202 332, ACCT 230 202).
-fn login_step(verb: &'static str, reply: Reply) -> Result<LoginStep, Reply> {
-    let code = reply.code();
-    if code.is_completion() {
-        Ok(LoginStep::Done(reply))
-    } else if code == 332 || (code.is_intermediate() && verb == "PASS") {
-        Ok(LoginStep::Account(reply))
-    } else if code.is_intermediate() && verb == "USER" {
-        Ok(LoginStep::Password(reply))
-    } else {
-        Err(reply)
+impl Request {
+    /// Whether all that was sent before is to be answered first: where the replies come out of step it must not have been done,
+    /// or bytes behind a 234 would be taken for a stranger's.
+    fn is_barrier(&self) -> bool {
+        match self {
+            Request::Command(command, _) => !is_harmless(command.verb().name()),
+            Request::Batch(commands, _) => !commands.iter().all(|command| is_harmless(command.verb().name())),
+            Request::Rename(..) => true,
+            _ => self.changes_all(),
+        }
     }
+
+    /// Whether a way to a data connection that was asked for before may be of no use behind it.
+    fn changes_all(&self) -> bool {
+        match self {
+            Request::User(_) | Request::Pass(_) | Request::Acct(_) | Request::Login(..) => true,
+            Request::StartTls | Request::StopTls | Request::Protect | Request::Raw(_) | Request::Elsewhere(_) => true,
+            Request::Command(..) | Request::Batch(..) | Request::Rename(..) | Request::Representation(_) => false,
+            Request::Probe | Request::Transfer(_) | Request::Quit => false,
+        }
+    }
+}
+
+/// TYPE, where the server has another one.
+fn with_type(core: &Core, representation: Option<Representation>) -> impl Iterator<Item = Unit> + use<> {
+    let wanted = representation.filter(|representation| core.representation != Some(*representation));
+    wanted.into_iter().map(|representation| Unit::from([Command::Type(representation)]))
 }
 
 /// What is set once the server has told what it has. Some servers send names in UTF-8 only after OPTS UTF8, and some take that

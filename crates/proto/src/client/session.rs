@@ -11,6 +11,7 @@ use crate::time::Time;
 
 use super::abort::Abort;
 use super::action::{Answer, DataState, JobId, Outcome, Output, Request, Settings};
+use super::ahead::fits;
 use super::channel::Learned;
 use super::core::{Core, DeadlineKind, Flow};
 use super::error::{Phase, SessionError};
@@ -153,8 +154,18 @@ impl ClientSession {
             self.core.close(SessionError::Closed { phase: Phase::Command });
             return self.flow(Flow::Done(Ok(Answer::Ended(farewell))));
         }
-        let error = SessionError::Closed { phase: self.phase() };
-        self.core.close(error.clone());
+        let phase = self.phase();
+        if let Some(refusal) = self.refusal() {
+            self.core.close(SessionError::Closed { phase });
+            return self.flow(Flow::Done(Err(refusal)));
+        }
+        let error = if self.core.is_in_run() && !self.core.learned.in_step && !self.is_aborting() {
+            self.core.lose_step(phase, "it closed the connection when several came at once".to_owned())
+        } else {
+            let error = SessionError::Closed { phase };
+            self.core.close(error.clone());
+            error
+        };
         self.flow(Flow::Done(Err(error)));
     }
 
@@ -171,6 +182,10 @@ impl ClientSession {
         let Some(deadline) = self.core.deadline.take_if(|d| d.at <= now) else { return };
         let error = match deadline.kind {
             DeadlineKind::Look => return self.drive(|job, core| job.look(core, now)),
+            DeadlineKind::Fail(SessionError::OutOfStep { phase, why }) => {
+                let error = self.core.lose_step(phase, why);
+                return self.flow(Flow::Done(Err(error)));
+            }
             DeadlineKind::Fail(error) => error,
         };
         if let Some((_, Job::Transfer(transfer))) = &mut self.job
@@ -225,7 +240,7 @@ impl ClientSession {
 
     /// Whether a job may be started: none runs, and no reply is owed.
     pub fn is_idle(&self) -> bool {
-        self.job.is_none() && self.core.pending.is_empty()
+        self.job.is_none() && self.core.pending.iter().all(|pending| pending.prepares)
     }
 
     /// Whether the session has ended.
@@ -264,6 +279,20 @@ impl ClientSession {
         self.core.learned
     }
 
+    /// Goes by what another session with the same server has learned meanwhile; see [`Learned::heed`].
+    pub fn heed(&mut self, learned: Learned) {
+        self.core.learned.heed(learned);
+    }
+
+    /// Why the job fails, whatever is still said to what was sent behind it.
+    fn refusal(&mut self) -> Option<SessionError> {
+        self.job.as_mut().and_then(|(_, job)| job.refusal())
+    }
+
+    fn is_aborting(&self) -> bool {
+        matches!(self.job, Some((_, Job::Abort(_))))
+    }
+
     fn phase(&self) -> Phase {
         self.job.as_ref().map_or(Phase::Command, |(_, job)| job.phase())
     }
@@ -295,21 +324,36 @@ impl ClientSession {
             let error = SessionError::ServiceClosing { phase: self.phase(), reply: reply.clone() };
             self.core.close(error.clone());
             let quits = matches!(self.job, Some((_, Job::Quit(_))));
+            let error = self.refusal().unwrap_or(error);
             return self.flow(Flow::Done(if quits { Ok(Answer::Ended(Some(reply))) } else { Err(error) }));
         }
-        let front = match self.core.addressee(&reply) {
+        let mut front = match self.core.addressee(&reply) {
             Ok(front) => front,
             Err(what) => {
                 self.core.note(now, || format!("the server sent {what}: {reply}"));
                 return self.junk(|| format!("the server sends replies without end: {reply}"));
             }
         };
+        let in_run = self.core.is_in_run() && !self.is_aborting();
+        if in_run && !fits(front.verb, reply.code()) {
+            let error = self.core.lose_step(self.phase(), format!("{} was answered {reply}", front.verb));
+            return self.flow(Flow::Done(Err(error)));
+        }
         if reply.code().is_preliminary() {
             self.junk(|| format!("the server begins {} without end: {reply}", front.verb));
         } else {
+            self.core.learned.in_step |= in_run && front.ahead;
+            front.ahead = in_run;
             self.junk = 0;
             self.core.pending.pop_front();
             self.core.last_final = front.transfer.then(|| reply.clone());
+        }
+        if front.prepares && !self.is_aborting() {
+            if !reply.code().is_preliminary() {
+                self.core.channel_prepared(now, &reply);
+                self.drive(|job, core| job.channel_prepared(core, now));
+            }
+            return;
         }
         // What a job that was given up has left in the queue finds no one, unless it is being cleared up after.
         let stranger = self.job.as_ref().is_none_or(|(id, job)| *id != front.owner && !matches!(job, Job::Abort(_)));

@@ -1,5 +1,6 @@
 //! The jobs that move data: REST, the command itself, and the end of both connections.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::verb::Verb;
 use super::action::{Action, Answer, DataMode, DataState, Outcome, Started, Transfer, TransferRequest};
 use super::core::{Core, Flow, Pending};
 use super::error::{Phase, SessionError};
+use super::prelude::wrapped;
 
 /// A server that sends no 1yz reply to an upload waits for its bytes: after so long they go.
 const UPLOAD_GRACE: Duration = Duration::from_secs(10);
@@ -32,6 +34,20 @@ pub(super) struct Moving {
     /// The ways to a passive connection that were tried, in this transfer.
     pub(super) tried_epsv: bool,
     pub(super) tried_pasv: bool,
+    /// The connection that is being opened was asked for by the transfer before.
+    pub(super) prepared: bool,
+    /// What was sent behind `step`, and is not answered either.
+    pub(super) behind: VecDeque<Step>,
+    /// What was refused as a line is that has lost its predecessor: it is sent again alone.
+    pub(super) doubtful: Option<Step>,
+    /// The transfer is refused, once all that was sent ahead is answered.
+    pub(super) refusal: Option<SessionError>,
+    /// No more is sent ahead in this transfer.
+    pub(super) alone: bool,
+    /// REST was sent together with the command, and is not answered.
+    pub(super) rest_owed: bool,
+    /// It is EPSV that has led to the connection.
+    pub(super) is_extended: bool,
     /// PRET was sent ahead of the passive connection.
     pub(super) announced: bool,
     /// The operation that connects, listens or accepts, and then holds the connection.
@@ -40,7 +56,7 @@ pub(super) struct Moving {
     mark: Option<Reply>,
     last: Option<Reply>,
     /// When the command itself was sent, when its first 1yz reply came, and when the data ended.
-    sent: Time,
+    pub(super) sent: Time,
     marked: Time,
     settled: Time,
     started: bool,
@@ -58,6 +74,8 @@ pub(super) enum Step {
     Prot(Protection),
     /// TYPE was sent.
     Representation(Representation),
+    /// What the transfer before has asked for is not answered yet.
+    Prepared,
     /// EPSV was sent.
     Epsv,
     /// PASV was sent.
@@ -99,6 +117,13 @@ impl Moving {
             step: Step::Running,
             tried_epsv: false,
             tried_pasv: false,
+            prepared: false,
+            behind: VecDeque::new(),
+            doubtful: None,
+            refusal: None,
+            alone: false,
+            rest_owed: false,
+            is_extended: false,
             announced: false,
             op: None,
             data: Data::None,
@@ -116,26 +141,6 @@ impl Moving {
         (moving, flow)
     }
 
-    /// What has to be set before there can be a data connection.
-    fn prepare(&mut self, core: &mut Core, now: Time) -> Flow {
-        let (step, phase, command) = if let Some(level) = core.protection_to_set() {
-            match core.tls.pbsz {
-                // RFC 4217 section 9: PBSZ must come before PROT.
-                false => (Step::Pbsz, Phase::Tls, Command::Pbsz(0)),
-                true => (Step::Prot(level), Phase::Tls, Command::Prot(level)),
-            }
-        } else if let Some(representation) =
-            self.request.representation.filter(|representation| core.representation != Some(*representation))
-        {
-            (Step::Representation(representation), Phase::Command, Command::Type(representation))
-        } else {
-            return self.open(core, now);
-        };
-        self.step = step;
-        core.send(now, phase, &command);
-        Flow::Wait
-    }
-
     /// Whether the server has said 1yz.
     pub(super) fn is_marked(&self) -> bool {
         self.mark.is_some()
@@ -150,12 +155,17 @@ impl Moving {
         match (&self.step, &self.data) {
             (Step::Pbsz | Step::Prot(_), _) => Phase::Tls,
             (Step::Representation(_), _) => Phase::Command,
-            (Step::Running, _) if !self.started && self.mark.is_none() => Phase::Command,
+            (Step::Running, _) if self.rest_owed || !self.started && self.mark.is_none() => Phase::Command,
             (Step::Running, Data::Ended) => Phase::FinalReply,
             (Step::Running, _) if self.insecure => Phase::DataOpen,
             (Step::Running, Data::Open | Data::Begun | Data::Broken(_)) => Phase::Transfer,
             _ => Phase::DataOpen,
         }
+    }
+
+    /// Why it fails, where something that was sent ahead is not answered yet.
+    pub(super) fn refusal(&mut self) -> Option<SessionError> {
+        self.refusal.take()
     }
 
     /// Lets go of the data connection, or of what was to become one.
@@ -177,32 +187,43 @@ impl Moving {
         }
         let ok = reply.code().is_completion();
         let refused = |phase, reply| Err(SessionError::Refused { phase, verb: front.verb, reply });
+        if self.doubtful.take_if(|step| *step == self.step).is_some() {
+            core.compare(front.verb, &reply);
+        } else if core.is_doubtful(front, &reply) && !matches!(self.step, Step::Rest | Step::Running) {
+            self.doubtful = self.doubtful.or(Some(self.step));
+            return self.next_step(core, now);
+        }
+        if self.rest_owed {
+            return self.rest_reply(core, now, reply);
+        }
         match self.step {
             Step::Pbsz => {
                 // Who refuses it may take PROT all the same: it says nothing under TLS.
                 core.tls.pbsz = true;
-                self.prepare(core, now)
+                self.next_step(core, now)
             }
             Step::Prot(level) if ok => {
                 core.tls.prot = Some(level);
-                self.prepare(core, now)
+                self.next_step(core, now)
             }
-            Step::Prot(_) => self.done(core, refused(Phase::Tls, reply)),
             Step::Representation(representation) if ok => {
                 core.representation = Some(representation);
-                self.prepare(core, now)
+                self.next_step(core, now)
             }
-            Step::Representation(_) => self.done(core, refused(Phase::Command, reply)),
+            Step::Prot(_) | Step::Representation(_) => {
+                let phase = self.phase();
+                self.refusal = self.refusal.take().or(Some(SessionError::Refused { phase, verb: front.verb, reply }));
+                self.next_step(core, now)
+            }
+            // What was sent ahead of it decides.
+            Step::Epsv | Step::Pasv if self.refusal.is_some() || self.doubtful.is_some() => self.next_step(core, now),
             // RFC 959 has 350 here; some servers send a 2yz.
             Step::Rest if !reply.code().is_error() => match wrapped(self.request.from, &reply) {
-                Some(heard) => {
-                    let why = format!(
-                        "REST {} was taken for {heard}: the server counts no further than it can",
-                        self.request.from
-                    );
-                    self.done(core, Err(SessionError::Protocol { phase: Phase::Command, why }))
+                Some(heard) => self.wrapped(core, &heard),
+                None => {
+                    core.has_rest |= self.request.from > 0;
+                    self.run(core, now)
                 }
-                None => self.run(core, now),
             },
             Step::Rest if self.request.from == 0 => self.run(core, now),
             Step::Rest => {
@@ -273,22 +294,14 @@ impl Moving {
         self.advance(core, now)
     }
 
-    /// REST last of all before the command: some servers forget it over a PASV.
-    pub(super) fn rest(&mut self, core: &mut Core, now: Time) -> Flow {
-        if self.request.from == 0 && !core.rest_lingers {
-            return self.run(core, now);
-        }
-        self.step = Step::Rest;
-        core.rest_lingers = self.request.from > 0;
-        core.send(now, Phase::Command, &Command::Rest(self.request.from));
-        Flow::Wait
-    }
-
-    fn run(&mut self, core: &mut Core, now: Time) -> Flow {
+    pub(super) fn run(&mut self, core: &mut Core, now: Time) -> Flow {
         core.rest_lingers &= self.request.from > 0;
         self.step = Step::Running;
         self.sent = now;
         core.send(now, Phase::Command, &self.command);
+        if self.asks_ahead(core) {
+            core.prepare_channel(now, self.is_extended);
+        }
         if self.request.mode == DataMode::Active {
             self.op = self.op.map(|listening| core.begin(Action::Accept(listening)));
         }
@@ -314,12 +327,13 @@ impl Moving {
     }
 
     /// Looks at both connections: whether the transfer has begun, is over, or is overdue.
-    fn advance(&mut self, core: &mut Core, now: Time) -> Flow {
+    pub(super) fn advance(&mut self, core: &mut Core, now: Time) -> Flow {
         if let Some(last) = self.last.take_if(|last| !last.code().is_completion()) {
             return self.failed(core, now, last);
         }
         let sign = match self.data {
             Data::None | Data::Securing => false,
+            _ if self.rest_owed => false,
             _ if self.insecure => false,
             Data::Begun => true,
             // A connection that ends without a byte may as well be one that a refusal follows.
@@ -413,6 +427,12 @@ impl Moving {
 
     /// The server has answered, and not that it is done.
     fn failed(&mut self, core: &mut Core, now: Time, last: Reply) -> Flow {
+        if core.awaits_channel() {
+            // This may be the reply to what was sent behind the command: the next one will show it.
+            self.last = Some(last);
+            core.expect_next(now, self.phase());
+            return Flow::Wait;
+        }
         let code = last.code();
         if let (Transfer::Entries(path), Verb::Mlsd, false) = (&self.request.what, self.command.verb(), self.started)
             && is_unknown(&last)
@@ -460,19 +480,6 @@ fn command(core: &Core, what: &Transfer) -> Command {
             }
         }
     }
-}
-
-/// What a server has made of an offset that is too large for its numbers, by what its 350 says: `Restarting at 5` to REST
-/// 4294967301. Nothing would be noticed before the file is spoilt.
-fn wrapped(from: u64, reply: &Reply) -> Option<String> {
-    let low = u32::try_from(from & u64::from(u32::MAX)).unwrap_or_default();
-    let text = String::from_utf8_lossy(reply.text());
-    let numbers = || text.split(|c: char| !c.is_ascii_digit() && c != '-').filter(|word| !word.is_empty());
-    if from <= i32::MAX.unsigned_abs().into() || numbers().any(|n| n == from.to_string()) {
-        return None;
-    }
-    let made = [low.to_string(), low.cast_signed().to_string(), i32::MAX.to_string(), u32::MAX.to_string()];
-    numbers().find(|n| made.iter().any(|m| m == n)).map(str::to_owned)
 }
 
 /// The verb is not known, or not with these parameters.

@@ -22,6 +22,7 @@ pub(crate) fn settings() -> Settings {
         peer: "192.0.2.1:21".parse().unwrap(),
         implicit_tls: false,
         protection: Protection::Private,
+        send_ahead: false,
         learned: Learned::default(),
         utf8: true,
         limits: Limits {
@@ -76,7 +77,8 @@ impl Play {
             () => None,
         };
         let from = words.iter().find_map(|w| w.strip_prefix('@')).map_or(0, |n| n.parse().unwrap());
-        let transfer = |what| Request::Transfer(TransferRequest { what, mode, representation, from });
+        let more = words.contains(&"more");
+        let transfer = |what| Request::Transfer(TransferRequest { what, mode, representation, from, more });
         let request = match words.as_slice() {
             ["abort"] => {
                 self.session.abort(self.now);
@@ -85,6 +87,14 @@ impl Play {
             ["user", name] => Request::User(text(name)),
             ["pass", word] => Request::Pass(Secret::new(*word)),
             ["acct", word] => Request::Acct(Secret::new(*word)),
+            ["login", name, word, ..] => Request::Login(text(name), Secret::new(*word), representation),
+            ["sizes", of @ ..] => {
+                let commands = of.iter().map(|of| Command::Size(path(of))).collect();
+                Request::Batch(commands, Some(Representation::Image))
+            }
+            ["delete", names @ ..] => {
+                Request::Batch(names.iter().map(|name| Command::Dele(path(name))).collect(), None)
+            }
             ["cwd", to] => Request::Command(Command::Cwd(path(to)), None),
             ["size", of] => Request::Command(Command::Size(path(of)), Some(Representation::Image)),
             ["rename", from, to] => Request::Rename(path(from), path(to)),
@@ -167,6 +177,9 @@ fn shown(answer: &Answer) -> String {
     let maybe = |reply: &Option<Reply>| reply.as_ref().map_or("nothing".to_owned(), ToString::to_string);
     match answer {
         Answer::Reply(reply) => format!("reply {reply}"),
+        Answer::Replies(replies) => {
+            format!("replies {}", replies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
         Answer::Login(LoginStep::Done(reply)) => format!("logged in {reply}"),
         Answer::Login(LoginStep::Password(reply)) => format!("password {reply}"),
         Answer::Login(LoginStep::Account(reply)) => format!("account {reply}"),
@@ -199,7 +212,7 @@ pub(crate) fn with_settings(settings: Settings, script: &str) {
     compare(&play.log, script);
 }
 
-fn compare(log: &str, script: &str) {
+pub(crate) fn compare(log: &str, script: &str) {
     let wanted: String = script.lines().map(str::trim).filter(|l| !l.is_empty()).flat_map(|l| [l, "\n"]).collect();
     assert!(log == wanted, "--- wanted\n{wanted}--- played\n{log}");
 }

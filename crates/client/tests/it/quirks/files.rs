@@ -62,6 +62,10 @@ async fn a_size_of_zero_or_none_loses_no_byte() {
             async |peer| {
                 peer.answer("TYPE I", "200 ok").await;
                 peer.answer("SIZE f", reply).await;
+                if reply.starts_with("500") {
+                    // Alone as well: it might have been TYPE that was in its way.
+                    peer.answer("SIZE f", reply).await;
+                }
                 peer.send("RETR f", b"the whole of it").await;
             },
             async |client| {
