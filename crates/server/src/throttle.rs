@@ -28,6 +28,10 @@ pub(crate) struct Throttles {
     pub(crate) not_resumed: Throttle,
     /// Connections that were closed before their login to make room for another.
     pub(crate) turned_out: Throttle,
+    /// Transfers, and other commands, that were refused.
+    pub(crate) denied: Throttle,
+    /// Those that were because of the disk.
+    pub(crate) disk: Throttle,
     /// Handshakes of control connections that failed.
     pub(crate) tls: Throttle,
     /// Accepting failed.

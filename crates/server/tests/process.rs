@@ -439,6 +439,35 @@ fn no_name_forges_a_line_of_the_log_or_steers_a_terminal() {
     }
 }
 
+/// Else nobody could tell a user why an upload does not work, nor see a disk that has become read-only.
+#[test]
+fn what_is_refused_is_told_to_the_operator_and_does_not_fill_the_log() {
+    let log = Log::of_this_process();
+    let site = Site::new(|_| {});
+    log.take();
+    let mut client = site.login();
+    assert!(log.wait_for("message=login ", 1)[0].text.contains("tls=none"));
+    let mut refused = |command: &str, code: u16, what: &str, why: &str| {
+        log.take();
+        client.command("TYPE I", 200);
+        client.command("EPSV", 229);
+        client.command(command, code);
+        let line = log.wait_for(what, 1).remove(0).text;
+        assert!(line.contains("user=user") && line.contains(why), "{command}: {line}");
+    };
+    std::fs::create_dir(site.dir.path().join("d")).unwrap();
+    refused("RETR none", 550, "download refused", "path=/none error=No such file");
+    refused("STOR d", 550, "upload refused", "path=/d error=Is a directory");
+    refused("STOR no/where", 550, "upload refused", "error=No such file");
+    refused("SITE SYMLINK a b", 550, "not allowed to this account", "verb=SITE about=SYMLINK \"a\" \"b\"");
+    for _ in 0..100 {
+        client.command("EPSV", 229);
+        client.command("RETR none", 550);
+    }
+    let told = log.take().into_iter().filter(|line| line.text.contains("unwritten=")).count();
+    assert!(told <= 10, "{told}");
+}
+
 /// All that is logged, every value as it is.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<Line>>>);

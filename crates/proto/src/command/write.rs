@@ -22,7 +22,8 @@ impl Command {
         line.fill(0);
     }
 
-    fn argument(&self) -> Vec<u8> {
+    /// What stands behind the verb. That of PASS and ACCT is a secret.
+    pub(crate) fn argument(&self) -> Vec<u8> {
         let path = |p: &PathArg| p.as_bytes().to_vec();
         let maybe = |p: &Option<PathArg>| p.as_ref().map(path).unwrap_or_default();
         match self {

@@ -15,7 +15,7 @@ use crate::path::FtpPath;
 use crate::reply::Text;
 use crate::secret::Secret;
 use crate::time::Time;
-use crate::verb::Permissions;
+use crate::verb::{Permissions, Verb};
 
 /// What a session gives out, in the order in which it is to be done.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ pub enum Output {
     /// its account, for one) is given back now, and not when somebody logs in next, which may be never. The session's end
     /// is a logout too, and is told by [`Output::Close`] alone.
     LoggedOut,
+    /// The account may do no such thing anywhere, and the client was told so without anything being done: the verb, and what
+    /// it was about. For those who are asked why it does not work.
+    Denied(Verb, Vec<u8>),
     /// Send all that was given out, then close the control connection, and end every operation and connection of the
     /// session. Nothing follows.
     Close,

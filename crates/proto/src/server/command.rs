@@ -29,7 +29,7 @@ impl ServerSession {
     }
 
     /// Why the command may not be done now, by the verb table.
-    fn gate(&self, command: &Command) -> Option<Reply> {
+    fn gate(&mut self, command: &Command) -> Option<Reply> {
         if let Some(refusal) = self.tls_gate(command) {
             return Some(refusal);
         }
@@ -42,6 +42,7 @@ impl ServerSession {
             (Needs::Nothing, _) => None,
             (_, Login::Out { .. }) => Some(say(530, "Please log in with USER and PASS first.")),
             (Needs::May(permission), Login::In { grant, .. }) if !grant.permissions.allows(permission) => {
+                self.tell_denied(command.verb(), command.argument());
                 Some(wording::denied())
             }
             _ => None,

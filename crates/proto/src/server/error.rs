@@ -30,6 +30,16 @@ pub enum TransferError {
     Displaced,
 }
 
+impl TransferError {
+    /// For the log, as [`StorageError::detail`].
+    pub fn detail(&self) -> String {
+        match self {
+            TransferError::Storage(error) => error.detail(),
+            error => error.to_string(),
+        }
+    }
+}
+
 /// What went wrong with TLS. The peer erred, or somebody between.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -106,9 +116,15 @@ pub enum StorageError {
     /// Nothing has this name.
     #[error("No such file or directory")]
     NotFound,
-    /// The account or the file system does not allow it; also what leads out of the root.
+    /// The account may not do it; also what leads out of the root.
     #[error("Permission denied")]
     Denied,
+    /// The system does not let the server do it: its own words, for the log. The client is told what it is told of `Denied`.
+    #[error("Permission denied")]
+    Forbidden(String),
+    /// Nothing can be written where the file is.
+    #[error("Read-only file system")]
+    ReadOnly,
     /// The name is taken.
     #[error("File exists")]
     Exists,
@@ -167,4 +183,21 @@ pub enum StorageError {
     /// Anything else, for the log; the client is told no detail.
     #[error("Local error")]
     Io(String),
+}
+
+impl StorageError {
+    /// For the log: with the system's own words, where there are some, and whose refusal it is.
+    pub fn detail(&self) -> String {
+        match self {
+            StorageError::Denied => "not allowed to this account".into(),
+            StorageError::Forbidden(system) => format!("the system does not allow it to the server: {system}"),
+            StorageError::Io(system) => system.clone(),
+            error => error.to_string(),
+        }
+    }
+
+    /// Whether it is for the operator to mend: a disk that is full, broken, or not to be written to.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, StorageError::NoSpace | StorageError::ReadOnly | StorageError::Io(_))
+    }
 }

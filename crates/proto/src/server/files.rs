@@ -7,7 +7,7 @@ use super::login::Login;
 use super::outcome::Pending;
 use super::session::ServerSession;
 use super::wording::{self, say};
-use crate::command::{Digest, Site, SiteFacts, Timed};
+use crate::command::{Command, Digest, Site, SiteFacts, Timed};
 use crate::listing::Changes;
 use crate::path::{FtpPath, PathArg, PathError};
 use crate::reply::Reply;
@@ -64,6 +64,7 @@ impl ServerSession {
     /// COMB: the parts are read and removed, the target is written.
     pub(super) fn combine(&mut self, target: &PathArg, parts: &[PathArg]) -> Begun {
         if ![Permission::Read, Permission::Delete].into_iter().all(|permission| self.may(permission)) {
+            self.tell_denied(Verb::Comb, written(target));
             return Ok(Some(wording::denied()));
         }
         let to = self.cwd.resolve(target)?;
@@ -84,6 +85,7 @@ impl ServerSession {
         if let Needs::May(permission) = needs
             && !self.may(permission)
         {
+            self.tell_denied(verb, Command::Site(site).argument());
             return Ok(Some(wording::denied()));
         }
         let done = || say(200, format!("SITE {name} command successful."));

@@ -452,6 +452,10 @@ impl ServerSession {
         self.outputs.push(Output::Release(op));
     }
 
+    pub(super) fn tell_denied(&mut self, verb: Verb, about: Vec<u8>) {
+        self.outputs.push(Output::Denied(verb, about));
+    }
+
     pub(super) fn tell_logout(&mut self) {
         self.outputs.push(Output::LoggedOut);
     }

@@ -166,6 +166,8 @@ pub(super) fn storage_error(error: &StorageError, name: &[u8]) -> Reply {
     let code = match error {
         StorageError::NotFound
         | StorageError::Denied
+        | StorageError::Forbidden(_)
+        | StorageError::ReadOnly
         | StorageError::Exists
         | StorageError::NotADirectory
         | StorageError::IsADirectory

@@ -13,7 +13,7 @@ use port21_proto::server::{
     Action, DataChannel, Described, DigestRequest, Digested, Direction, Grant, LoginError, OpId, Opened, Outcome,
     Output, Part, ServerSession, SessionSettings, SiteId, StorageError, TlsMode, TransferError, Transferred, UploadEof,
 };
-use port21_proto::verb::{Permission, Permissions};
+use port21_proto::verb::{Permission, Permissions, Verb};
 use port21_proto::{FtpPath, Time};
 
 /// What an interrupted upload to `/part` has left.
@@ -29,6 +29,8 @@ pub(crate) struct Bench {
     pub(crate) held: BTreeMap<OpId, Action>,
     /// Whether also small operations are held.
     pub(crate) hold_all: bool,
+    /// What the account was refused unseen.
+    pub(crate) denied: Vec<(Verb, Vec<u8>)>,
     /// The wait that was given out last.
     pub(crate) until: Time,
     pub(crate) closed: bool,
@@ -70,6 +72,7 @@ impl Bench {
             log: Vec::new(),
             held: BTreeMap::new(),
             hold_all: false,
+            denied: Vec::new(),
             until: Time::MAX,
             closed: false,
             kept: BTreeSet::new(),
@@ -257,6 +260,7 @@ impl Bench {
                     self.kept.remove(&op);
                     self.log.push("* release".into());
                 }
+                Output::Denied(verb, about) => self.denied.push((verb, about)),
                 Output::LoggedOut => self.log.push("* logged out".into()),
                 Output::Close => {
                     assert!(!self.closed, "closed twice");

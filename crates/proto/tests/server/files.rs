@@ -2,6 +2,7 @@
 
 use port21_proto::FtpPath;
 use port21_proto::server::{Action, DataError, Outcome, StorageError, TransferError};
+use port21_proto::verb::Verb;
 
 use crate::bench::Bench;
 
@@ -53,6 +54,16 @@ fn other_listings_have_a_name_of_their_own() {
         assert_eq!(transcript(&mut b)[0], "S: 150 Opening ASCII mode data connection for file list.");
         b.complete(1);
     }
+}
+
+#[test]
+fn what_an_account_may_not_do_at_all_is_told_to_the_driver() {
+    let mut b = Bench::logged_in("ftp");
+    assert_eq!(b.codes("DELE readme.txt\r\nMKD a b\r\nPWD"), [550, 550, 257]);
+    assert_eq!(b.denied, [(Verb::Dele, b"readme.txt".to_vec()), (Verb::Mkd, b"a b".to_vec())]);
+    let mut b = Bench::logged_in("root");
+    assert_eq!(b.codes("SITE SYMLINK a b"), [550]);
+    assert_eq!(b.denied, [(Verb::Site, br#"SYMLINK "a" "b""#.to_vec())]);
 }
 
 /// That may be another one than the client has named first, or one that it has not named at all.

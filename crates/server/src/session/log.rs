@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use port21_proto::server::{Action, LoginError, Representation, StorageError, TlsError, TransferError};
 use port21_proto::text::Shown;
+use port21_proto::verb::Verb;
 use port21_proto::{FtpPath, Secret};
 use tracing::{debug, info, warn};
 
@@ -39,6 +40,8 @@ struct State {
     storage: Option<Arc<dyn Storage>>,
     /// An upload whose bytes are there, but which has no name yet.
     upload: Option<Carried>,
+    /// Version and cipher suite, while TLS is on the control connection.
+    tls: Option<Arc<str>>,
 }
 
 /// The most characters of an e-mail address (RFC 5321, section 4.5.3.1.3, without its brackets).
@@ -64,7 +67,13 @@ impl Log {
 
     /// TLS stands on the control connection.
     pub(crate) fn secured(&self, description: &str) {
+        self.lock().tls = Some(description.into());
         debug!(session = self.session, peer = %self.peer, tls = description, "secured");
+    }
+
+    /// It has ended, and the control connection goes on in clear.
+    pub(crate) fn cleared(&self) {
+        self.lock().tls = None;
     }
 
     pub(crate) fn not_secured(&self, error: &TlsError) {
@@ -135,7 +144,9 @@ impl Log {
                     state.storage = Some(account.storage.clone());
                 }
                 let account = Shown(account.name.as_bytes());
-                info!(session = self.session, peer = %self.peer, site, user = %shown, %account, "login");
+                let tls = self.lock().tls.clone();
+                let tls = tls.as_deref().unwrap_or("none");
+                info!(session = self.session, peer = %self.peer, site, user = %shown, %account, tls, "login");
                 Ok(())
             }
             Err(error) => {
@@ -160,7 +171,33 @@ impl Log {
         self.upload_ends(false);
         info!(session = self.session, peer = %self.peer, user = %self.user(), "logout");
         self.shared.registry.logged_out(self.session);
-        *self.lock() = State::default();
+        let mut state = self.lock();
+        *state = State { tls: state.tls.take(), ..State::default() };
+    }
+
+    /// The account may do no such thing anywhere.
+    pub(super) fn denied(&self, verb: Verb, about: &[u8]) {
+        let (session, peer, user, about) = (self.session, self.peer, self.user(), Shown(about));
+        let what = "not allowed to this account";
+        match self.shared.registry.throttles.denied.pass() {
+            Some(unwritten) => info!(session, %peer, %user, %verb, %about, unwritten, "{what}"),
+            None => debug!(session, %peer, %user, %verb, %about, "{what}"),
+        }
+    }
+
+    /// A transfer was refused before its data connection was used: the client may know no more than that it was.
+    pub(super) fn refused(&self, direction: Direction, path: &FtpPath, error: &StorageError) {
+        let (session, peer, user, what) = (self.session, self.peer, self.user(), direction.name());
+        let (throttles, cause) = (&self.shared.registry.throttles, error.detail());
+        let of_the_disk = error.is_of_the_disk();
+        let throttle = if of_the_disk { &throttles.disk } else { &throttles.denied };
+        match throttle.pass() {
+            Some(unwritten) if of_the_disk => {
+                warn!(session, %peer, %user, %path, error = cause, unwritten, "{what} refused");
+            }
+            Some(unwritten) => info!(session, %peer, %user, %path, error = cause, unwritten, "{what} refused"),
+            None => debug!(session, %peer, %user, %path, error = cause, "{what} refused"),
+        }
     }
 
     /// A transfer has ended, one way or the other. A file that was received is there only once it was stored.
@@ -169,7 +206,9 @@ impl Log {
         let (what, path, bytes) = (carried.direction.name(), &carried.path, carried.bytes);
         match result {
             Ok(()) => info!(session, %peer, %user, %path, bytes, seconds, "{what}"),
-            Err(error) => warn!(session, %peer, %user, %path, bytes, seconds, %error, "{what} broke off"),
+            Err(error) => {
+                warn!(session, %peer, %user, %path, bytes, seconds, error = error.detail(), "{what} broke off");
+            }
         }
         // An upload that nobody has stored or refused since will not be stored any more.
         self.upload_ends(false);
@@ -185,7 +224,8 @@ impl Log {
         match result {
             Ok(()) => info!(session = self.session, peer = %self.peer, user = %self.user(), %path, "stored"),
             Err(error) => {
-                warn!(session = self.session, peer = %self.peer, user = %self.user(), %path, %error, "not stored");
+                let (session, peer, user) = (self.session, self.peer, self.user());
+                warn!(session, %peer, %user, %path, error = error.detail(), "not stored");
             }
         }
         self.upload_ends(result.is_ok());
@@ -259,7 +299,7 @@ impl Log {
     /// A part that is in another file now could not be removed.
     pub(super) fn stayed(&self, path: &FtpPath, error: &StorageError) {
         let (session, peer, user) = (self.session, self.peer, self.user());
-        warn!(session, %peer, %user, %path, %error, "combined, and could not be removed: it is there twice now");
+        warn!(session, %peer, %user, %path, error = error.detail(), "combined, and could not be removed: it is there twice now");
     }
 
     fn deed(&self, carried: Carried, whole: bool) -> Deed {
@@ -291,7 +331,7 @@ fn mail(password: &Secret) -> Option<Arc<str>> {
 }
 
 fn outcome(result: &Result<(), StorageError>) -> String {
-    result.as_ref().map_or_else(ToString::to_string, |()| "done".into())
+    result.as_ref().map_or_else(StorageError::detail, |()| "done".into())
 }
 
 #[cfg(test)]

@@ -178,6 +178,7 @@ impl Session {
                 Output::Cancel(op) => self.work.cancel(op),
                 // On the heap, as the session mostly waits.
                 Output::Release(op) => Box::pin(self.work.release(op)).await,
+                Output::Denied(verb, about) => self.work.log().denied(verb, &about),
                 Output::LoggedOut => {
                     self.work.log_out();
                     self.place.logged_out();
@@ -280,6 +281,7 @@ impl Session {
                 Outcome::Secured(Err(error))
             }
             Switched::Cleared => {
+                self.work.log().cleared();
                 self.work.secured(None);
                 Outcome::Cleared(Ok(()))
             }

@@ -273,7 +273,10 @@ impl Performer {
                 .await
             {
                 Ok((source, size)) => Done::holding(Outcome::Opened(Ok(Opened { size })), Held::Source(source, path)),
-                Err(error) => Outcome::Opened(Err(error)).into(),
+                Err(error) => {
+                    self.log.refused(Direction::Down, &path, &error);
+                    Outcome::Opened(Err(error)).into()
+                }
             },
             Action::Create { path, placement, overwrite, announced, told, representation } => {
                 let commit = uploads.commit_of(&path).unwrap_or(self.shared.settings.commit);
@@ -289,7 +292,10 @@ impl Performer {
                 };
                 match storage.create(request).await {
                     Ok(upload) => Done::holding(Outcome::Created(Ok(upload.path().clone())), Held::Upload(upload)),
-                    Err(error) => Outcome::Created(Err(error)).into(),
+                    Err(error) => {
+                        self.log.refused(Direction::Up, &path, &error);
+                        Outcome::Created(Err(error)).into()
+                    }
                 }
             }
             Action::List(request) => match storage.list(&request).await {

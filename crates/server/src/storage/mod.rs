@@ -108,7 +108,7 @@ pub trait Storage: Send + Sync {
     /// Whether this may be the working directory.
     ///
     /// # Errors
-    /// [`StorageError::NotADirectory`], [`StorageError::Denied`] where it may not be searched.
+    /// [`StorageError::NotADirectory`], [`StorageError::Forbidden`] where it may not be searched.
     fn enter<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()>;
 
     /// Gives a file, a directory or a link itself another name. A directory is never replaced, a file only where
@@ -163,7 +163,7 @@ pub trait Storage: Send + Sync {
     /// read, and is itself what is removed. A place that cannot do that has no COMB.
     ///
     /// # Errors
-    /// [`StorageError::Busy`] where somebody writes or holds it, [`StorageError::Denied`] where it may not be read and
+    /// [`StorageError::Busy`] where somebody writes or holds it, [`StorageError::Denied`] and [`StorageError::Forbidden`] where it may not be read and
     /// removed, [`StorageError::NoResume`] where it may be taken for what an interrupted upload was to become,
     /// [`StorageError::Unsupported`], and as the place has them.
     fn hold<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, Box<dyn Hold>> {

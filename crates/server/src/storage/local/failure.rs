@@ -58,8 +58,10 @@ pub fn storage_error(error: &io::Error) -> StorageError {
 fn meaning(errno: Errno) -> StorageError {
     match errno {
         Errno::NOENT => StorageError::NotFound,
-        // ELOOP is a ring of links, or a magic link that openat2 was told not to follow.
-        Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::LOOP => StorageError::Denied,
+        // A ring of links, or a magic link that openat2 was told not to follow.
+        Errno::LOOP => StorageError::Denied,
+        Errno::ACCESS | Errno::PERM => StorageError::Forbidden(errno.to_string()),
+        Errno::ROFS => StorageError::ReadOnly,
         Errno::EXIST => StorageError::Exists,
         Errno::NOTDIR => StorageError::NotADirectory,
         Errno::ISDIR => StorageError::IsADirectory,
@@ -84,6 +86,10 @@ mod tests {
     #[test]
     fn errors_of_files_are_understood_and_others_are_kept_for_the_log() {
         assert_eq!(storage_error(&Errno::NOSPC.into()), StorageError::NoSpace);
+        assert_eq!(storage_error(&Errno::ROFS.into()), StorageError::ReadOnly);
+        let forbidden = storage_error(&Errno::ACCESS.into());
+        assert_eq!(forbidden.to_string(), StorageError::Denied.to_string());
+        assert!(forbidden.detail().contains("os error 13"), "{}", forbidden.detail());
         assert_eq!(storage_error(&Errno::DQUOT.into()), StorageError::OverQuota);
         assert!(matches!(storage_error(&Errno::IO.into()), StorageError::Io(text) if !text.is_empty()));
         assert_eq!(storage_error(&io::Error::other("lost")), StorageError::Io("lost".into()));
