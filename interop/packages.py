@@ -36,6 +36,7 @@ SERVERS = {
     "proftpd": ["proftpd-core", "proftpd-mod-crypto"],
     "pure-ftpd": ["pure-ftpd"],
     "pyftpdlib": ["python3-pyftpdlib"],
+    "inetutils-ftpd": ["inetutils-ftpd"],
 }
 
 # What Python modules the servers need that are not unpacked with them, and the packages that have them.
