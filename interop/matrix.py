@@ -31,6 +31,8 @@ def scenarios(clients: Iterable[type[Client]], servers: Iterable[type[Server]]) 
 def _play(scenario: Scenario, server_class: type[Server], client_class: type[Client], mode: Mode) -> None:
     if mode.family == 6 and not has_ipv6():
         raise Skip("this machine has no IPv6 loopback")
+    if mode.verb in server_class.lacks:
+        raise Skip(f"{server_class.name} has no {mode.verb}")
     # Our client has no flag for PASV: it is what it falls back to.
     refuse_epsv = mode.verb == "PASV" and client_class.falls_back_to_pasv
     with server_class(mode.host, epsv=not refuse_epsv, tls=mode.tls) as server:

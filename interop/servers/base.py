@@ -28,6 +28,9 @@ class Server:
     # The kinds of TLS that it can be started with: "require" (AUTH TLS) and "implicit".
     tls_kinds: tuple[str, ...] = ()
 
+    # The commands for data connections that it does not have.
+    lacks: tuple[str, ...] = ()
+
     def __init__(self, host: str = "127.0.0.1", epsv: bool = True, quiet: bool = False, tls: str = ""):
         self.host, self.epsv, self.quiet, self.tls = host, epsv, quiet, tls
         self.ports = Ports()

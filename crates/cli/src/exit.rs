@@ -62,6 +62,8 @@ impl Exit {
                 (Some(Phase::Resolve | Phase::Connect | Phase::Greeting), _) => Exit::Connect,
                 (Some(Phase::Tls), _) => Exit::Verification,
                 (Some(Phase::Login), Blame::Peer) if error.reply().is_some() => Exit::Login,
+                // Some servers say 150 before they look whether there is such a file.
+                (Some(Phase::Transfer | Phase::FinalReply), _) if is_unavailable(error) => Exit::Refused,
                 (Some(Phase::Transfer | Phase::FinalReply), _) => Exit::Interrupted,
                 _ if matches!(error, Error::Refused { .. } | Error::Protocol { .. }) => Exit::Refused,
                 // The connection did not stand, or no data connection came to.
@@ -69,6 +71,10 @@ impl Exit {
             },
         }
     }
+}
+
+fn is_unavailable(error: &Error) -> bool {
+    error.reply().is_some_and(|reply| matches!(reply.code().number(), 550 | 553))
 }
 
 impl From<Exit> for ExitCode {
@@ -198,6 +204,7 @@ mod tests {
             (refused(Phase::Command, 550), Exit::Refused),
             (refused(Phase::DataOpen, 550), Exit::Refused),
             (refused(Phase::FinalReply, 426), Exit::Interrupted),
+            (refused(Phase::FinalReply, 550), Exit::Refused),
             (closed(Phase::Transfer), Exit::Interrupted),
             (closed(Phase::Command), Exit::Connect),
             (Error::Protocol { phase: Phase::Command, why: "x".into() }, Exit::Refused),
