@@ -154,7 +154,7 @@ impl Client {
     async fn walk(&mut self, command: Command) -> Result<Reply, Error> {
         self.ready().await?;
         self.walking = true;
-        let result = self.link.run(Request::Command(command.clone(), None)).await;
+        let result = self.run_ready(Request::Command(command.clone(), None)).await;
         self.walking = false;
         let reply = reply(result?)?;
         self.trail.step(command);
@@ -378,7 +378,7 @@ impl Client {
         self.ready().await?;
         self.altered = true;
         self.walking = matches!(command, Ok(Command::Cwd(_) | Command::Cdup));
-        let reply = reply(self.link.run(Request::Raw(line)).await?)?;
+        let reply = reply(self.run_ready(Request::Raw(line)).await?)?;
         self.walking = false;
         match command {
             _ if reply.code().is_error() => {}
@@ -452,10 +452,17 @@ impl Client {
     /// Does a job. Where the server cannot take what is sent ahead, the job is done again in a new session, one command at a time.
     pub(crate) async fn run(&mut self, request: Request) -> Result<Answer, Error> {
         self.ready().await?;
+        self.run_ready(request).await
+    }
+
+    /// As [`Client::run`], in a session that is in order.
+    async fn run_ready(&mut self, request: Request) -> Result<Answer, Error> {
         let again = self.link.sends_ahead().then(|| request.clone());
         match (self.link.run(request).await, again) {
             (Err(Error::OutOfStep { .. }), Some(request)) => {
+                let walking = self.walking;
                 self.reconnect().await?;
+                self.walking = walking;
                 self.link.run(request).await
             }
             (result, _) => result,

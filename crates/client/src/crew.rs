@@ -18,8 +18,9 @@ use crate::retry::Retry;
 pub enum Parallel {
     /// So many, where the server lets as many in, and at least one.
     Sessions(usize),
-    /// As many as the way to the server is long: two where an answer comes at once, and up to 16 where it takes 50 ms. It
-    /// costs the server as many connections; one that allows fewer is asked for no more than it allows.
+    /// As many as the way to the server is long: two where an answer comes at once, and up to 16 where it takes 50 ms, or half
+    /// as many again where there are hundreds of files. It costs the server as many connections; one that allows fewer is
+    /// asked for no more than it allows.
     Auto,
 }
 
@@ -29,8 +30,14 @@ impl Default for Parallel {
     }
 }
 
-/// The most sessions that [`Parallel::Auto`] uses.
+/// The most sessions that [`Parallel::Auto`] uses, for less than [`MANY`] pieces of work each; half as many again for more.
 const MOST: usize = 16;
+
+/// So many pieces of work for each session are worth further sessions.
+const MANY: usize = 20;
+
+/// The most commands that are worth sending at once.
+const DEEPEST: usize = 32;
 
 /// A piece of work in a session. It may be tried several times, each time in a session that stands.
 pub(crate) trait Work: Send + 'static {
@@ -77,8 +84,8 @@ enum Ended<O> {
 
 impl Crew {
     pub(crate) fn new(settings: Builder, parallel: Parallel, retry: Retry) -> Crew {
-        let most = if let Parallel::Sessions(most) = parallel { most } else { MOST };
-        let pool = Pool::new(settings, most);
+        let most = if let Parallel::Sessions(most) = parallel { most } else { MOST + MOST / 2 };
+        let pool = Pool::for_transfers(settings, most);
         Crew { pool, parallel, retry, expects_more: false, proven: false, round_trip: None, wanted: 0 }
     }
 
@@ -173,9 +180,20 @@ impl Crew {
             return 1;
         }
         // One more is not worth its login for a file or two; those that stand are used to the end.
-        let worth = if self.parallel == Parallel::Auto { work.div_ceil(2) } else { usize::MAX };
-        self.wanted = self.wanted.max(self.most().min(worth)).max(1);
+        let most = self.most();
+        let wanted = match self.parallel {
+            Parallel::Sessions(_) => most,
+            Parallel::Auto if work > most * MANY => most + most / 2,
+            Parallel::Auto => most.min(work.div_ceil(2)),
+        };
+        self.wanted = self.wanted.max(wanted).max(1);
         self.wanted.min(self.pool.limit())
+    }
+
+    /// How many commands that wait for nothing are worth sending in one session at once, so that the way's length counts once.
+    pub(crate) fn depth(&self) -> usize {
+        let millis = self.round_trip.map_or(0, |round_trip| round_trip.as_millis());
+        usize::try_from(millis).unwrap_or(DEEPEST).clamp(1, DEEPEST)
     }
 
     /// The most sessions that are of use.
@@ -252,8 +270,13 @@ mod tests {
         for (millis, seats) in [(0, 2), (12, 4), (50, 16), (500, 16)] {
             crew.round_trip = Some(Duration::from_millis(millis));
             crew.wanted = 0;
-            assert_eq!((crew.seats(2), crew.seats(100), crew.seats(2)), (1, seats, seats), "{millis}");
+            assert_eq!((crew.seats(2), crew.seats(seats * 2), crew.seats(2)), (1, seats, seats), "{millis}");
+            assert_eq!(crew.seats(1000), seats + seats / 2);
             assert_eq!(crew.ahead(), seats / 2);
+        }
+        for (millis, depth) in [(0, 1), (12, 12), (500, 32)] {
+            crew.round_trip = Some(Duration::from_millis(millis));
+            assert_eq!(crew.depth(), depth);
         }
         let mut crew = Crew::new(Client::builder(), Parallel::Sessions(3), Retry::NEVER);
         assert_eq!(crew.seats(100), 1);

@@ -55,6 +55,11 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
+        self.enters(path).await
+    }
+
+    /// Whether the directory can be entered.
+    pub(crate) async fn enters(&mut self, path: &[u8]) -> Result<bool, Error> {
         let path = self.path(path).await?;
         let told = reply(self.run(Request::Command(Command::Pwd, None)).await?)?;
         let Some(back) = told_path(&told).and_then(|back| PathArg::new(back).ok()) else {

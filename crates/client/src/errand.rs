@@ -18,6 +18,7 @@ use crate::folder::{Folder, Spot};
 use crate::get::GetOptions;
 use crate::listing::Listed;
 use crate::put::{PutOptions, Source};
+use crate::several::Each;
 use crate::watch::{Event, Item, Watch};
 use crate::zone::Zone;
 
@@ -65,16 +66,17 @@ pub(crate) enum What {
         item: Item,
         to: Target,
     },
-    /// Makes the directory `remote`, which is `relative` in its tree, and those above it that are missing.
+    /// Makes directories, and those above them that are missing: each `remote`, and `relative` in its tree.
     Make {
-        remote: Vec<u8>,
-        relative: Vec<u8>,
+        remotes: Vec<Vec<u8>>,
+        relatives: Vec<Vec<u8>>,
     },
+    /// Removes files, or directories.
     Remove {
-        remote: Vec<u8>,
-    },
-    RemoveDirectory {
-        remote: Vec<u8>,
+        remotes: Vec<Vec<u8>>,
+        directories: bool,
+        /// It was tried before.
+        again: bool,
     },
     /// Asks whether the server sets the times of files.
     Probe,
@@ -104,7 +106,8 @@ pub(crate) enum Output {
     Same(bool),
     Size(Option<u64>),
     KeepsTimes(bool),
-    Done,
+    /// How each of several went.
+    Each(Each),
 }
 
 /// A directory of the server.
@@ -131,10 +134,8 @@ impl Errand {
             What::Get { item, .. } | What::Put { item, .. } | What::Compare { item, .. } | What::Look { item, .. } => {
                 &item.remote
             }
-            What::List { remote, .. }
-            | What::Make { remote, .. }
-            | What::Remove { remote }
-            | What::RemoveDirectory { remote } => remote,
+            What::List { remote, .. } => remote,
+            What::Make { remotes, .. } | What::Remove { remotes, .. } => remotes.first().map_or(b"", Vec::as_slice),
             What::Probe => b"",
         }
     }
@@ -175,9 +176,11 @@ impl Work for Errand {
             }
             What::Compare { item, local, .. } => compare(client, item, local).await.map(Output::Same),
             What::Look { item, .. } => client.size_if_told(&item.remote).await.map(Output::Size),
-            What::Make { remote, .. } => make(client, remote).await.map(|()| Output::Done),
-            What::Remove { remote } => client.remove(&*remote).await.map(|_| Output::Done),
-            What::RemoveDirectory { remote } => client.rmdir(&*remote).await.map(|_| Output::Done),
+            What::Make { remotes, .. } => client.make_several(remotes).await.map(Output::Each),
+            What::Remove { remotes, directories, again } => {
+                let before = std::mem::replace(again, true);
+                client.remove_several(remotes, *directories, before).await.map(Output::Each)
+            }
             What::Probe if !client.settings().probe => Ok(Output::KeepsTimes(false)),
             What::Probe => client.features().await.map(|features| Output::KeepsTimes(features.has("MFMT"))),
         }
@@ -252,15 +255,6 @@ async fn compare(client: &mut Client, item: &Item, here: &Origin) -> Result<bool
     };
     let (there, file) = (client.digest(&item.remote, way).await?, here.open()?);
     Ok(there == of_file(&item.local, &file, way.algorithm).await?)
-}
-
-/// Makes a directory. Only where that is refused those above it are looked at, and whether it is there.
-async fn make(client: &mut Client, remote: &[u8]) -> Result<(), Error> {
-    match client.mkdir(remote).await {
-        Ok(_) => Ok(()),
-        Err(Error::Refused { .. }) => client.make_directories(remote).await.map(drop),
-        Err(error) => Err(error),
-    }
 }
 
 /// Lists a directory to its end.

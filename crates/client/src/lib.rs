@@ -17,7 +17,7 @@
 //! | `builder` | [`Builder`]: where to, how, and with which limits |
 //! | `client`, `login`, `credentials` | [`Client`]: a session and its commands; who logs in |
 //! | `charset` | names in another charset than UTF-8 |
-//! | `directories` | directories that may be there already |
+//! | `directories`, `several` | directories that may be there already; many made or removed at once |
 //! | `order` | a session that is repaired, or begun anew |
 //! | `reach` | names and connections on their own, to look for faults |
 //! | `security`, `idle` | TLS in a session that stands; a session that nobody uses for a while |
@@ -76,6 +76,7 @@ mod reach;
 mod retry;
 mod security;
 mod segments;
+mod several;
 mod sink;
 mod stream;
 mod tls;

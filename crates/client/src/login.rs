@@ -1,7 +1,7 @@
 //! Logging in, at once or step by step, and again.
 
 use port21_proto::Secret;
-use port21_proto::client::{Answer, LoginStep, Request};
+use port21_proto::client::{Answer, DataMode, LoginStep, Request};
 use port21_proto::command::Text;
 use port21_proto::event::ConnectionId;
 use port21_proto::parameters::Representation;
@@ -32,11 +32,12 @@ impl Client {
         recorder: Recorder,
         id: ConnectionId,
         known: Known,
+        transfers: bool,
     ) -> Result<Client, Error> {
         let credentials = settings.credentials.clone();
         let mut client = Client::begin(settings, recorder, id, known).await?;
         if known.asks_password && client.link.sends_ahead() {
-            client.log_in_ahead(&credentials).await?;
+            client.log_in_ahead(&credentials, transfers).await?;
         } else {
             client.login(&credentials).await?;
         }
@@ -46,13 +47,16 @@ impl Client {
         Ok(client)
     }
 
-    /// Logs in with the name, the password and the type sent as one, to a server that has asked for this password before.
-    async fn log_in_ahead(&mut self, credentials: &Credentials) -> Result<(), Error> {
+    /// Logs in with the name, the password and the type sent as one, to a server that has asked for this password before;
+    /// and with what a transfer needs, where one follows.
+    async fn log_in_ahead(&mut self, credentials: &Credentials, transfers: bool) -> Result<(), Error> {
         let (name, password) = (Text::new(credentials.user.as_bytes())?, credentials.password.clone());
         check(password.expose())?;
         self.login = Login { user: Some(name.clone()), password: Some(password.clone()), ..Login::default() };
         let typed = Some(self.settings.representation).filter(|wanted| *wanted != Representation::Ascii);
-        let step = login_step(self.run(Request::Login(name, password, typed)).await?)?;
+        let passive = transfers && self.settings.mode == DataMode::Passive;
+        let request = Request::Login { user: name, password, representation: typed, passive };
+        let step = login_step(self.run(request).await?)?;
         match step {
             LoginStep::Done(_) => {}
             // It asks for more this time.
@@ -130,7 +134,8 @@ impl Login {
     /// Logs in as before, on another connection.
     pub(crate) async fn again(&self, link: &mut Link, user: &Text) -> Result<(), Error> {
         if let (Some(password), true) = (&self.password, self.was_asked() && link.sends_ahead()) {
-            let request = Request::Login(user.clone(), password.clone(), None);
+            let (user, password) = (user.clone(), password.clone());
+            let request = Request::Login { user, password, representation: None, passive: false };
             return match link.run(request).await {
                 Ok(Answer::Login(LoginStep::Done(_))) => Ok(()),
                 Ok(_) => Err(Error::Usage("the server asks for more than it did at the first login")),

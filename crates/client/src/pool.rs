@@ -87,6 +87,8 @@ struct Shared {
     settings: Builder,
     recorder: Recorder,
     max: usize,
+    /// What a transfer needs is asked for with the login.
+    transfers: bool,
     state: Mutex<State>,
     /// A session was given back, or there is room for one more.
     changed: Notify,
@@ -139,6 +141,15 @@ impl Pool {
     /// More sessions than four seldom help and annoy servers' operators; what helps over long ways is more of them for many
     /// small files.
     pub fn new(settings: Builder, max: usize) -> Pool {
+        Pool::build(settings, max, false)
+    }
+
+    /// As [`Pool::new`], of sessions whose first work is most often a transfer.
+    pub(crate) fn for_transfers(settings: Builder, max: usize) -> Pool {
+        Pool::build(settings, max, true)
+    }
+
+    fn build(settings: Builder, max: usize, transfers: bool) -> Pool {
         let max = max.max(1);
         let state = State {
             idle: Vec::new(),
@@ -152,7 +163,7 @@ impl Pool {
             named: false,
         };
         let recorder = Recorder::new(settings.sink.clone(), settings.clock);
-        let shared = Shared { settings, recorder, max, state: Mutex::new(state), changed: Notify::new() };
+        let shared = Shared { settings, recorder, max, transfers, state: Mutex::new(state), changed: Notify::new() };
         Pool { shared: Arc::new(shared) }
     }
 
@@ -186,7 +197,7 @@ impl Pool {
                 }
                 Way::New(mut slot, known, id) => {
                     let (settings, recorder) = (self.shared.settings.clone(), self.shared.recorder.clone());
-                    match Client::log_in_at_once(settings, recorder, id, known).await {
+                    match Client::log_in_at_once(settings, recorder, id, known, self.shared.transfers).await {
                         Ok(client) => {
                             slot.stand(client.link.known());
                             return Ok(Pooled { client: Some(client), slot });

@@ -174,7 +174,7 @@ impl Link {
         let began = Instant::now();
         // Not everything needs to be asked.
         let is_measured =
-            matches!(request, Request::Command(..) | Request::User(_) | Request::Pass(_) | Request::Login(..));
+            matches!(request, Request::Command(..) | Request::User(_) | Request::Pass(_) | Request::Login { .. });
         let job = self.start(request);
         let answer = self.finish(job).await?;
         if is_measured {

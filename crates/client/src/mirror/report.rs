@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use port21_proto::client::Phase;
+
 use super::MirrorOptions;
 use crate::errand::Errand;
 use crate::error::Error;
@@ -121,6 +123,17 @@ impl Report {
     pub(super) fn fail(&mut self, place: &Place, error: Error) {
         self.watch.event(&Event::Failed(place, &error));
         self.count_failure(error);
+    }
+
+    /// What was to be done to all of these has failed by one error, which is the first one's.
+    pub(super) fn fail_all(&mut self, places: impl Iterator<Item = Place>, error: Error) {
+        let phase = error.phase().unwrap_or(Phase::Command);
+        let why = format!("not done: {error}");
+        let mut first = Some(error);
+        for place in places {
+            let error = first.take().unwrap_or_else(|| Error::Protocol { phase, why: why.clone() });
+            self.fail(&place, error);
+        }
     }
 
     pub(super) fn fail_here(&mut self, path: PathBuf, source: io::Error) {

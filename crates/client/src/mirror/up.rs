@@ -33,6 +33,8 @@ pub(super) struct Up<'a> {
     zone: Option<Zone>,
     /// The server sets the times of files: one that is newer there was changed there.
     keeps_times: bool,
+    /// How many directories are made, or files removed, at once in a session.
+    depth: usize,
 }
 
 /// What a directory of the server holds.
@@ -56,6 +58,7 @@ impl<'a> Up<'a> {
             source_is_empty: false,
             zone: None,
             keeps_times: false,
+            depth: 1,
         })
     }
 
@@ -69,6 +72,7 @@ impl<'a> Up<'a> {
             Next::nothing()
         })
         .await?;
+        self.depth = crew.depth();
         let first = vec![Errand::new(root, &watch)];
         crew.run(first, |errand, result| self.done(errand, result, &mut root_failure)).await?;
         match root_failure {
@@ -99,11 +103,18 @@ impl<'a> Up<'a> {
                 self.make(Vec::new(), &mut next);
             }
             (What::List { relative, .. }, Err(error)) if relative.is_empty() => *root_failure = Some(error),
-            (What::List { remote, .. } | What::Make { remote, .. }, Err(error)) => {
-                let place = Place::Remote(remote.clone());
-                self.report.fail(&place, error);
+            (What::List { remote, .. }, Err(error)) => self.report.fail(&Place::Remote(remote.clone()), error),
+            (What::Make { remotes, .. }, Err(error)) => {
+                self.report.fail_all(remotes.iter().cloned().map(Place::Remote), error);
             }
-            (What::Make { relative, .. }, Ok(_)) => self.directory_stands(relative, &There::new(), &mut next),
+            (What::Make { remotes, relatives }, Ok(Output::Each(each))) => {
+                for ((remote, relative), result) in remotes.iter().zip(relatives).zip(each) {
+                    match result {
+                        Ok(()) => self.directory_stands(relative, &There::new(), &mut next),
+                        Err(error) => self.report.fail(&Place::Remote(remote.clone()), error),
+                    }
+                }
+            }
             (What::Put { item, .. }, Ok(Output::Transferred(done))) => self.report.ended(&errand, item, Ok(done)),
             (What::Put { item, .. }, Err(error)) => self.report.ended(&errand, item, Err(error)),
             (What::Compare { .. }, Ok(Output::Same(true))) => self.report.summary.unchanged += 1,
@@ -116,7 +127,25 @@ impl<'a> Up<'a> {
             (What::Compare { item, .. }, Err(error)) => self.report.fail(&Place::Remote(item.remote.clone()), error),
             _ => {}
         }
+        self.gather(&mut next);
         next
+    }
+
+    /// Directories that are to be made become as few pieces of work as the way to the server is long.
+    fn gather(&self, next: &mut Next<Errand>) {
+        let (mut remotes, mut relatives) = (Vec::new(), Vec::new());
+        next.urgent.retain_mut(|errand| match &mut errand.what {
+            What::Make { remotes: some, relatives: theirs } => {
+                remotes.append(some);
+                relatives.append(theirs);
+                false
+            }
+            _ => true,
+        });
+        for (remotes, relatives) in remotes.chunks(self.depth).zip(relatives.chunks(self.depth)) {
+            let what = What::Make { remotes: remotes.to_vec(), relatives: relatives.to_vec() };
+            next.urgent.push(Errand::new(what, self.report.watch()));
+        }
     }
 
     fn listed(&mut self, relative: Vec<u8>, listing: Listing, next: &mut Next<Errand>) {
@@ -142,7 +171,8 @@ impl<'a> Up<'a> {
         if self.report.is_dry() {
             return self.directory_stands(&relative, &There::new(), next);
         }
-        next.urgent.push(Errand::new(What::Make { remote, relative }, self.report.watch()));
+        let what = What::Make { remotes: vec![remote], relatives: vec![relative] };
+        next.urgent.push(Errand::new(what, self.report.watch()));
     }
 
     /// Compares a directory here with what is at the server.
@@ -324,21 +354,29 @@ impl<'a> Up<'a> {
 
     async fn remove(&mut self, crew: &mut Crew, paths: Vec<Vec<u8>>, directories: bool) -> Result<(), Error> {
         let deed = if directories { Deed::RemoveDirectory } else { Deed::Remove };
-        let remotes = paths.into_iter().map(|path| join(&self.remote, &path));
+        let remotes: Vec<Vec<u8>> = paths.into_iter().map(|path| join(&self.remote, &path)).collect();
         if self.report.is_dry() {
-            remotes.for_each(|remote| self.report.did(deed, &Place::Remote(remote)));
+            remotes.into_iter().for_each(|remote| self.report.did(deed, &Place::Remote(remote)));
             return Ok(());
         }
         let watch = self.report.watch().clone();
-        let what = |remote| if directories { What::RemoveDirectory { remote } } else { What::Remove { remote } };
-        let errands = remotes.map(|remote| Errand::new(what(remote), &watch)).collect();
+        let what = |remotes: &[Vec<u8>]| What::Remove { remotes: remotes.to_vec(), directories, again: false };
+        let errands = remotes.chunks(self.depth).map(|remotes| Errand::new(what(remotes), &watch)).collect();
         let report = &mut self.report;
         crew.run(errands, |errand, result| {
-            if let What::Remove { remote } | What::RemoveDirectory { remote } = errand.what {
-                match result {
-                    Ok(_) => report.did(deed, &Place::Remote(remote)),
-                    Err(error) => report.fail(&Place::Remote(remote), error),
+            match (errand.what, result) {
+                (What::Remove { remotes, .. }, Ok(Output::Each(each))) => {
+                    for (remote, result) in remotes.into_iter().zip(each) {
+                        match result {
+                            Ok(()) => report.did(deed, &Place::Remote(remote)),
+                            Err(error) => report.fail(&Place::Remote(remote), error),
+                        }
+                    }
                 }
+                (What::Remove { remotes, .. }, Err(error)) => {
+                    report.fail_all(remotes.into_iter().map(Place::Remote), error);
+                }
+                _ => {}
             }
             Next::nothing()
         })

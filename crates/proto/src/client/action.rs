@@ -89,10 +89,19 @@ pub enum Request {
     Pass(Secret),
     /// ACCT, as PASS -> [`Answer::Login`]
     Acct(Secret),
-    /// USER, PASS, and TYPE where one is given, sent as one -> [`Answer::Login`]. The server gets the password before it has
+    /// USER, PASS, and what the first transfer needs, sent as one -> [`Answer::Login`]. The server gets the password before it has
     /// asked for it: only where it has asked for this very one before, as well protected as now. The secret is as that of
     /// `Pass`.
-    Login(Text, Secret, Option<Representation>),
+    Login {
+        /// The name.
+        user: Text,
+        /// The password.
+        password: Secret,
+        /// The type that is to be set.
+        representation: Option<Representation>,
+        /// A passive transfer follows soon: the way to its data connection is asked for.
+        passive: bool,
+    },
     /// A command that moves no data -> [`Answer::Reply`], a 2yz. For SIZE the type matters, and is set first.
     Command(Command, Option<Representation>),
     /// Commands that move no data and do not depend on each other -> [`Answer::Replies`], one for each, whatever it says.

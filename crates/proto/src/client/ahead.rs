@@ -34,18 +34,17 @@ const FRESH: Duration = Duration::from_secs(10);
 /// A way to a data connection that was asked for ahead.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Prepared {
-    /// EPSV, or PASV, was sent.
-    Asked { extended: bool },
-    /// It leads to here, since then.
+    /// EPSV, or PASV, was sent then.
+    Asked { extended: bool, since: Time },
+    /// It was asked for then, and leads to here.
     Ready { extended: bool, to: SocketAddr, since: Time },
 }
 
 impl Prepared {
+    /// What is older may belong to another session by now.
     pub(super) fn is_fresh(&self, now: Time) -> bool {
-        match self {
-            Prepared::Asked { .. } => true,
-            Prepared::Ready { since, .. } => now.since(*since) < FRESH,
-        }
+        let (Prepared::Asked { since, .. } | Prepared::Ready { since, .. }) = self;
+        now.since(*since) < FRESH
     }
 }
 
@@ -113,11 +112,17 @@ impl Core {
     }
 
     /// The server has lost its place among the commands: what it says from now on cannot be believed.
-    pub(super) fn lose_step(&mut self, phase: Phase, why: String) -> SessionError {
+    pub(super) fn lose_step(&mut self, now: Time, phase: Phase, why: String) -> SessionError {
+        self.note(now, || format!("the server cannot take several commands at once: {why}"));
         self.learned.one_at_a_time = true;
         let error = SessionError::OutOfStep { phase, why };
         self.close(error.clone());
         error
+    }
+
+    /// Whether the way to the next data connection can be asked for before it is known what will move.
+    pub(super) fn may_prepare_channel(&self) -> bool {
+        self.may_send_ahead() && !self.learned.no_asking_ahead && !self.wants_pret()
     }
 
     /// Asks for the way to the next data connection behind the command that was sent last.
@@ -129,7 +134,7 @@ impl Core {
         if let Some(last) = self.pending.back_mut() {
             last.prepares = true;
         }
-        self.prepared = Some(Prepared::Asked { extended });
+        self.prepared = Some(Prepared::Asked { extended, since: now });
     }
 
     /// Whether the command is to be sent again alone, because its reply may be that of a server that takes no two at once.

@@ -98,7 +98,7 @@ impl Moving {
         let ipv4 = addr::canonical(core.settings.peer).is_ipv4();
         let listed = core.features.as_ref().is_none_or(|f| f.lines().is_empty() || f.has("EPSV"));
         let pasv = ipv4 && !self.tried_pasv;
-        let epsv = !(self.tried_epsv || ipv4 && core.learned.epsv_broken);
+        let epsv = !self.tried_epsv && core.prefers_epsv();
         if epsv && (listed || !pasv || core.learned.pasv_broken) {
             self.tried_epsv = true;
             Some((Step::Epsv, Command::Epsv(Epsv::Same)))
@@ -222,12 +222,17 @@ impl Core {
         self.learned.wants_pret || self.features.as_ref().is_some_and(|f| f.has("PRET"))
     }
 
+    /// Whether EPSV is what leads to a data connection, as far as is known.
+    pub(super) fn prefers_epsv(&self) -> bool {
+        !(self.learned.epsv_broken && addr::canonical(self.settings.peer).is_ipv4())
+    }
+
     /// The reply to what was asked for ahead has come.
     pub(super) fn channel_prepared(&mut self, now: Time, reply: &Reply) {
         self.learned.no_asking_ahead |= reply.code().is_error();
-        if let Some(Prepared::Asked { extended }) = self.prepared.take() {
+        if let Some(Prepared::Asked { extended, since }) = self.prepared.take() {
             let to = self.passive_address(now, reply);
-            self.prepared = to.map(|to| Prepared::Ready { extended, to, since: now });
+            self.prepared = to.map(|to| Prepared::Ready { extended, to, since });
         }
     }
 

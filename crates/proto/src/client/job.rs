@@ -61,8 +61,8 @@ impl Job {
             core.prepared = None;
         }
         let job = match request {
-            Request::Login(user, password, representation) => {
-                Job::LogIn(Box::new(LogIn::begin(core, now, user, password, representation)))
+            Request::Login { user, password, representation, passive } => {
+                Job::LogIn(Box::new(LogIn::begin(core, now, user, password, representation, passive)))
             }
             Request::User(name) => {
                 core.doubt_form();
@@ -322,7 +322,7 @@ impl Request {
     /// Whether a way to a data connection that was asked for before may be of no use behind it.
     fn changes_all(&self) -> bool {
         match self {
-            Request::User(_) | Request::Pass(_) | Request::Acct(_) | Request::Login(..) => true,
+            Request::User(_) | Request::Pass(_) | Request::Acct(_) | Request::Login { .. } => true,
             Request::StartTls | Request::StopTls | Request::Protect | Request::Raw(_) | Request::Elsewhere(_) => true,
             Request::Command(..) | Request::Batch(..) | Request::Rename(..) | Request::Representation(_) => false,
             Request::Probe | Request::Transfer(_) | Request::Quit => false,

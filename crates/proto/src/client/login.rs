@@ -29,6 +29,7 @@ impl LogIn {
         user: Text,
         password: Secret,
         representation: Option<Representation>,
+        passive: bool,
     ) -> LogIn {
         core.doubt_form();
         let log_in = LogIn { user, password, representation, user_reply: None, password_reply: None, again: false };
@@ -37,6 +38,10 @@ impl LogIn {
             core.send(now, Phase::Login, &Command::Pass(log_in.password.clone()));
             if let Some(representation) = representation {
                 core.send(now, Phase::Login, &Command::Type(representation));
+            }
+            // Under TLS PROT comes first, and whether it is to be asked for is not known yet.
+            if passive && core.may_prepare_channel() && !core.tls.is_on() {
+                core.prepare_channel(now, core.prefers_epsv());
             }
         }
         log_in

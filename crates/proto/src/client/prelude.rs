@@ -91,7 +91,7 @@ impl Moving {
         if reply.code().is_error() && self.request.from > 0 {
             // Bytes are on their way, and not those that were asked for.
             let why = format!("REST was sent ahead of RETR, and answered {reply}");
-            return Flow::Done(Err(core.lose_step(Phase::Command, why)));
+            return Flow::Done(Err(core.lose_step(now, Phase::Command, why)));
         }
         if let Some(heard) = wrapped(self.request.from, &reply) {
             return self.wrapped(core, &heard);
@@ -110,7 +110,7 @@ impl Moving {
     /// would wait for it in some servers.
     pub(super) fn asks_ahead(&self, core: &Core) -> bool {
         let way = self.request.more && self.request.mode == DataMode::Passive && self.command.verb() == Verb::Retr;
-        way && core.may_send_ahead() && !self.alone && !core.learned.no_asking_ahead && !core.wants_pret()
+        way && !self.alone && core.may_prepare_channel()
     }
 }
 

@@ -145,7 +145,7 @@ impl ClientSession {
     }
 
     /// The server has ended its side of the control connection, or the connection broke.
-    pub fn handle_eof(&mut self, _now: Time) {
+    pub fn handle_eof(&mut self, now: Time) {
         if self.core.closed() {
             return;
         }
@@ -160,7 +160,7 @@ impl ClientSession {
             return self.flow(Flow::Done(Err(refusal)));
         }
         let error = if self.core.is_in_run() && !self.core.learned.in_step && !self.is_aborting() {
-            self.core.lose_step(phase, "it closed the connection when several came at once".to_owned())
+            self.core.lose_step(now, phase, "it closed the connection when several came at once".to_owned())
         } else {
             let error = SessionError::Closed { phase };
             self.core.close(error.clone());
@@ -183,7 +183,7 @@ impl ClientSession {
         let error = match deadline.kind {
             DeadlineKind::Look => return self.drive(|job, core| job.look(core, now)),
             DeadlineKind::Fail(SessionError::OutOfStep { phase, why }) => {
-                let error = self.core.lose_step(phase, why);
+                let error = self.core.lose_step(now, phase, why);
                 return self.flow(Flow::Done(Err(error)));
             }
             DeadlineKind::Fail(error) => error,
@@ -336,7 +336,7 @@ impl ClientSession {
         };
         let in_run = self.core.is_in_run() && !self.is_aborting();
         if in_run && !fits(front.verb, reply.code()) {
-            let error = self.core.lose_step(self.phase(), format!("{} was answered {reply}", front.verb));
+            let error = self.core.lose_step(now, self.phase(), format!("{} was answered {reply}", front.verb));
             return self.flow(Flow::Done(Err(error)));
         }
         if reply.code().is_preliminary() {

@@ -63,6 +63,33 @@ fn a_login_is_one_round_trip_where_it_is_known() {
         S: 213 5
         done reply 213 5",
     );
+    // With the way to the first transfer's data.
+    ahead(
+        "? login ann secret image passive
+        C: USER ann
+        C: PASS secret
+        C: TYPE I
+        C: EPSV
+        S: 331 password?
+        S: 230 in
+        S: 200 ok
+        done logged in 230 in
+        S: 229 ok (|||5000|)
+        ? get f image
+        do #0 connect 192.0.2.1:5000",
+    );
+    ahead(
+        "? login ann wrong image passive
+        C: USER ann
+        C: PASS wrong
+        C: TYPE I
+        C: EPSV
+        S: 331 password?
+        S: 530 wrong
+        > eof
+        error PASS: the server answered 530 wrong
+        close",
+    );
     // In without a password: what is said to it means nothing.
     for reply in ["230 in already", "503 who are you?", "202 not needed"] {
         ahead(&format!(
@@ -340,6 +367,7 @@ fn an_offset_goes_with_its_download() {
         &format!(
             "{begin}
             S: 501 no
+            note the server cannot take several commands at once: REST was sent ahead of RETR, and answered 501 no
             error command: the server's replies are out of step with the commands: REST was sent ahead of RETR, and answered 501 no
             close"
         ),
@@ -357,6 +385,7 @@ fn an_offset_goes_with_its_download() {
     ahead(&format!(
         "{begin}
         S: 150 go
+        note the server cannot take several commands at once: REST was answered 150 go
         error command: the server's replies are out of step with the commands: REST was answered 150 go
         close"
     ));
@@ -453,6 +482,21 @@ fn the_next_way_is_asked_for_behind_a_download() {
         ? get g
         C: EPSV"
     ));
+    ahead(&format!(
+        "{FIRST_OF_TWO}
+        S: 150 go
+        started #0 RETR: 150 go
+        > ended #0
+        S: 226 done
+        release #0
+        done transferred 226 done
+        > after 11
+        ? get g
+        C: EPSV
+        S: 229 ok (|||5001|)
+        S: 229 ok (|||5002|)
+        do #1 connect 192.0.2.1:5002"
+    ));
     // Refused behind a download, it is not asked for there again.
     ahead(&format!(
         "{FIRST_OF_TWO}
@@ -482,6 +526,7 @@ fn a_server_that_looks_at_its_input_while_it_sends() {
             started #0 RETR: 150 go
             S: 450 a transfer is in progress
             S: 226 done
+            note the server cannot take several commands at once: EPSV was answered 226 done
             error transfer: the server's replies are out of step with the commands: EPSV was answered 226 done
             close"
         ),
@@ -499,6 +544,7 @@ fn a_server_that_looks_at_its_input_while_it_sends() {
         started #0 RETR: 150 go
         > ended #0
         S: 229 ok (|||5001|)
+        note the server cannot take several commands at once: RETR was answered 229 ok (|||5001|)
         error final reply: the server's replies are out of step with the commands: RETR was answered 229 ok (|||5001|)
         close"
     ));
@@ -552,6 +598,7 @@ fn input_that_came_early_is_thrown_away() {
         C: SIZE f
         S: 200 ok
         > after 5
+        note the server cannot take several commands at once: SIZE was sent ahead, and has no reply within 5s
         error command: the server's replies are out of step with the commands: SIZE was sent ahead, and has no reply within 5s
         close",
         "? size f
@@ -588,6 +635,7 @@ fn a_connection_that_ends_over_two_commands() {
         C: TYPE I
         C: SIZE f
         > eof
+        note the server cannot take several commands at once: it closed the connection when several came at once
         error command: the server's replies are out of step with the commands: it closed the connection when several came at once
         close",
         "? size f

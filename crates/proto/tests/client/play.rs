@@ -87,7 +87,10 @@ impl Play {
             ["user", name] => Request::User(text(name)),
             ["pass", word] => Request::Pass(Secret::new(*word)),
             ["acct", word] => Request::Acct(Secret::new(*word)),
-            ["login", name, word, ..] => Request::Login(text(name), Secret::new(*word), representation),
+            ["login", name, word, ..] => {
+                let passive = words.contains(&"passive");
+                Request::Login { user: text(name), password: Secret::new(*word), representation, passive }
+            }
             ["sizes", of @ ..] => {
                 let commands = of.iter().map(|of| Command::Size(path(of))).collect();
                 Request::Batch(commands, Some(Representation::Image))
