@@ -72,7 +72,10 @@ fn run(command: Command, level: Option<&str>) -> anyhow::Result<Exit> {
         Command::Config(ConfigCommand::Default) => print(config::DEFAULT_FILE),
         Command::Config(ConfigCommand::Check { file }) => {
             Config::read(&file)?.check_accounts()?;
-            print(&format!("{}: no mistakes\n", file.display()))
+            print(&format!(
+                "{}: no mistakes in the text; `port21 serve --check` looks at the machine too\n",
+                file.display()
+            ))
         }
         Command::Completions { shell } => {
             let mut out = Vec::new();

@@ -86,12 +86,13 @@ fn admit(
                 Refused::Total => "421 Too many connections, try again later.\r\n",
                 Refused::PerAddress => "421 Too many connections from your address, try again later.\r\n",
             };
-            shared.registry.refused(match refused {
+            let refusal = match refused {
                 Refused::Total => Refusal::Connections,
                 Refused::PerAddress => Refusal::Address,
-            });
+            };
+            shared.registry.refused(refusal);
             if let Some(unwritten) = shared.registry.throttles.refused.pass() {
-                warn!(%peer, ?refused, unwritten, "refused a connection");
+                warn!(%peer, reason = refusal.name(), unwritten, "refused a connection");
             }
             send_last(&stream, tls, why);
             None

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use port21_proto::server::TlsMode;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -165,7 +166,13 @@ impl Server {
 
     fn add(&mut self, listener: Listener) -> SocketAddr {
         let bound = listener.bound;
-        info!(addr = %bound, tls = ?listener.wanted.tls, "listening");
+        let tls = match listener.wanted.tls {
+            TlsMode::Off => "off",
+            TlsMode::Offer => "offer",
+            TlsMode::Require => "require",
+            TlsMode::Implicit => "implicit",
+        };
+        info!(addr = %bound, tls, "listening");
         self.listeners.push(listener);
         bound
     }
@@ -216,7 +223,8 @@ impl Server {
                         let settings = &shared.settings;
                         connections =
                             connections.with_limits(settings.max_connections, settings.max_connections_per_address);
-                        info!(opened = ?reloaded.opened, closed = ?reloaded.closed, "new settings");
+                        let list = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+                        info!(opened = list(&reloaded.opened), closed = list(&reloaded.closed), "new settings");
                         reloaded
                     });
                     // Whoever has asked may have gone.

@@ -41,6 +41,9 @@ pub(crate) enum UserCommand {
         name: String,
         #[command(flatten)]
         fields: Box<Fields>,
+        /// Take these away, by their keys in the file, such as quota,networks,paths: then they are as if they had never been set.
+        #[arg(long, value_name = "KEYS", value_delimiter = ',')]
+        unset: Vec<String>,
         #[command(flatten)]
         file: FileArgs,
     },

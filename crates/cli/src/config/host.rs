@@ -129,7 +129,7 @@ mod tests {
             assert!(told.len() == 1 && told[0].starts_with(&format!("f:{line}: `{key}`: ")), "{host}: {told:?}");
         }
         let told = mistakes(&format!("{good}certificates = 1\n"));
-        assert!(told.len() == 1 && told[0].starts_with("f:8: ") && told[0].contains("`certificates`"), "{told:?}");
+        assert!(told.len() == 1 && told[0].starts_with("f:8: ") && told[0].contains("`host.certificates`"), "{told:?}");
         let told = mistakes("names = [\"a.example\"]\nanonymous.enabled = true\n");
         assert!(told.len() == 1 && told[0].contains("`root`"), "{told:?}");
     }

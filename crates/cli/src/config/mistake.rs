@@ -136,10 +136,22 @@ impl<'a> Document<'a> {
 }
 
 fn mistake(text: &str, span: Option<Range<usize>>, key: Option<String>, message: &str) -> Mistake {
-    let message = message.lines().next().unwrap_or_default().to_owned();
-    // An unknown key is quoted by the message itself.
-    let key = key.filter(|key| !message.contains(&format!("`{}`", key.rsplit('.').next().unwrap_or(key))));
-    Mistake { line: span.map(|span| line_at(text, span.start)), key, text: message }
+    let message = message.lines().next().unwrap_or_default();
+    let name = key.as_deref().map(|key| key.rsplit('.').next().unwrap_or(key)).unwrap_or_default().to_owned();
+    let advice = match message {
+        "invalid type: map, expected a sequence" => format!("there may be several of these: write [[{name}]]"),
+        _ if message.starts_with("unexpected leading zero") => {
+            format!("{message}; an octal number stands in quotes, such as \"022\"")
+        }
+        _ => message.to_owned(),
+    };
+    // An unknown key is quoted by the message itself, which does not say of which section.
+    let key = key.filter(|key| key.contains('.') || !advice.contains(&format!("`{name}`")));
+    let advice = match key {
+        Some(_) => advice.replacen(&format!("unknown field `{name}`, "), "there is no such key: ", 1),
+        None => advice,
+    };
+    Mistake { line: span.map(|span| line_at(text, span.start)), key, text: advice }
 }
 
 /// Whether what is wrong with the table is that it lacks this key.
@@ -242,6 +254,10 @@ mod tests {
             ),
             ("timeouts = 3\n", "f:1: `timeouts`: ", ""),
             ("a = = b", "f:1: ", ""),
+            ("[listen]\naddress = \":21\"\n", "f:1: `listen`: ", "write [[listen]]"),
+            ("[uploads]\numask = 022\n", "f:2: ", "such as \"022\""),
+            ("[metrics]\nlisten = \":9121\"\n", "f:2: `metrics.listen`: ", "127.0.0.1:9121"),
+            ("[log]\nrot = 1\n", "f:2: `log.rot`: there is no such key: expected one of `level`", ""),
             ("[[user]]\nname = \"a\"\n", "f:1: ", "`password`"),
             ("[passive]\nlocal-networks = [\n  \"10.0.0.0/8\",\n  \"x\",\n]\n", "f:2: `passive.local-networks`: ", "x"),
         ] {

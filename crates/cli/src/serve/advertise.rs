@@ -74,8 +74,9 @@ pub(super) async fn keep_looking_up(running: Arc<Running>) {
             }
             Ok(_) => {}
             Err(error) => {
-                let (error, known) = (format!("{error:#}"), running.handle.advertised());
-                tracing::warn!(%host, error, ?known, "what PASV tells to peers beyond NAT stays as it is");
+                let known = running.handle.advertised().map(|known| known.to_string());
+                let error = format!("{error:#}");
+                tracing::warn!(%host, error, known, "what PASV tells to peers beyond NAT stays as it is");
             }
         }
     }

@@ -72,7 +72,11 @@ impl Metrics {
                     let (running, ending) = (running.clone(), ending.clone());
                     tokio::spawn(async move {
                         let answered = timeout(PATIENCE, answer(stream, &running, &ending)).await;
-                        debug!(%from, ?answered, "metrics");
+                        match answered {
+                            Ok(Ok(())) => debug!(%from, "answered for the metrics"),
+                            Ok(Err(error)) => debug!(%from, %error, "the metrics"),
+                            Err(_) => debug!(%from, "whoever asks for the metrics takes too long"),
+                        }
                         drop(permit);
                     });
                 }

@@ -120,7 +120,7 @@ async fn answer(stream: UnixStream, running: &Running) -> anyhow::Result<()> {
     let mut line = String::new();
     timeout(PATIENCE, BufReader::new((&mut read).take(MAX_QUESTION)).read_line(&mut line)).await??;
     let answer = match question(&line) {
-        Ok(question) => done(question, running).await,
+        Ok(question) => done(question, running, who.uid()).await,
         Err(error) => Answer::Errors(vec![error]),
     };
     let mut line = serde_json::to_vec(&answer)?;
@@ -149,7 +149,8 @@ fn question(line: &str) -> Result<Question, String> {
     Ok(request.question)
 }
 
-async fn done(question: Question, running: &Running) -> Answer {
+/// `by`: the user of this machine who asks.
+async fn done(question: Question, running: &Running, by: u32) -> Answer {
     let done = match question {
         Question::Status => Done::Status(Box::new(status(running))),
         Question::Reload => match running.reload().await {
@@ -162,13 +163,22 @@ async fn done(question: Question, running: &Running) -> Answer {
                 Ok(_) => At::Every,
                 Err(error) => return Answer::Errors(vec![error]),
             };
+            let (told_user, told_address) = (told(user.as_deref()), address.map(|address| address.to_string()));
             let account = user.map(|name| Whom::Account { name, at });
             let whom = [session.map(Whom::Session), account, address.map(Whom::Address)];
             let Ok([whom]) = <[Whom; 1]>::try_from(whom.into_iter().flatten().collect::<Vec<_>>()) else {
                 return Answer::Errors(vec!["name a session, a user or an address".to_owned()]);
             };
             let sessions = running.handle.kick(&whom);
-            info!(?whom, sessions, "ending sessions");
+            info!(
+                by_uid = by,
+                session,
+                user = told_user,
+                host = told(host.as_deref()),
+                address = told_address,
+                sessions,
+                "ending sessions"
+            );
             Done::Kicked { sessions }
         }
         Question::Unban { user, address, host } => {
@@ -184,11 +194,23 @@ async fn done(question: Question, running: &Running) -> Answer {
                 (None, Some(address)) => guard.lift(address),
                 _ => return Answer::Errors(vec!["name a user or an address".to_owned()]),
             };
-            info!(?user, ?address, lifted, "lifting bans");
+            info!(
+                by_uid = by,
+                user = told(user.as_deref()),
+                host = told(host.as_deref()),
+                address = address.map(|address| address.to_string()),
+                lifted,
+                "lifting bans"
+            );
             Done::Unbanned { lifted }
         }
     };
     Answer::Done(Box::new(done))
+}
+
+/// What somebody has typed, as a log may have it.
+fn told(text: Option<&str>) -> Option<String> {
+    text.map(|text| Shown(text.as_bytes()).to_string())
 }
 
 /// The site that is named, or all of them, as sessions tell them: none for the one to begin with.

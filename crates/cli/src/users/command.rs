@@ -62,8 +62,12 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
             })?;
             format!("Changed the password of {}.\n", Shown(name.as_bytes()))
         }
-        UserCommand::Change { name, fields, file } => {
-            UserFile::change(&path(&file)?, |file| apply(file.get_mut(&name)?, &fields))?;
+        UserCommand::Change { name, fields, unset: keys, file } => {
+            UserFile::change(&path(&file)?, |file| {
+                let entry = file.get_mut(&name)?;
+                keys.iter().try_for_each(|key| unset(entry, key.trim()))?;
+                apply(entry, &fields)
+            })?;
             format!("Changed {}.\n", Shown(name.as_bytes()))
         }
         UserCommand::Remove { name, file } => {
@@ -136,6 +140,39 @@ fn apply(entry: &mut Entry, fields: &Fields) -> anyhow::Result<()> {
         Some((key, text)) => bail!(Fault::usage(format!("`{key}`: {text}"))),
         None => Ok(()),
     }
+}
+
+/// Takes away what a key says.
+fn unset(entry: &mut Entry, key: &str) -> Result<(), Fault> {
+    let new = Entry::default();
+    match key {
+        "home" => entry.home = new.home,
+        "permissions" => entry.permissions = new.permissions,
+        "paths" => entry.paths = new.paths,
+        "quota" => entry.quota = new.quota,
+        "quota-files" => entry.quota_files = new.quota_files,
+        "rate-down" => entry.rate_down = new.rate_down,
+        "rate-up" => entry.rate_up = new.rate_up,
+        "session-rate-down" => entry.session_rate_down = new.session_rate_down,
+        "session-rate-up" => entry.session_rate_up = new.session_rate_up,
+        "max-sessions" => entry.max_sessions = new.max_sessions,
+        "networks" => entry.networks = new.networks,
+        "tls-required" => entry.tls_required = new.tls_required,
+        "certificates" => entry.certificates = new.certificates,
+        "certificate-alone" => entry.certificate_alone = new.certificate_alone,
+        "umask" => entry.umask = new.umask,
+        "commit" => entry.commit = new.commit,
+        "upload-eof" => entry.upload_eof = new.upload_eof,
+        "shared" => entry.shared = new.shared,
+        "disabled" => entry.disabled = new.disabled,
+        _ => {
+            let keys = "home, permissions, paths, quota, quota-files, rate-down, rate-up, session-rate-down, session-rate-up, \
+                        max-sessions, networks, tls-required, certificates, certificate-alone, umask, commit, upload-eof, \
+                        shared, disabled";
+            return Err(Fault::usage(format!("--unset: there is no `{key}` to take away: there are {keys}")));
+        }
+    }
+    Ok(())
 }
 
 /// Reads `PATTERN=PERMISSION,PERMISSION`.
@@ -217,6 +254,22 @@ fn as_text(file: &UserFile) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_can_be_taken_away() {
+        let all = "name = \"ann\"\nhome = \"/a\"\npermissions = [\"list\"]\nquota = \"1GiB\"\nquota-files = 1\n\
+                   rate-down = \"1MiB\"\nrate-up = \"1MiB\"\nsession-rate-down = \"1MiB\"\nsession-rate-up = \"1MiB\"\n\
+                   max-sessions = 1\nnetworks = [\"::1\"]\ntls-required = true\ncertificates = [\"cn:a\"]\n\
+                   certificate-alone = true\numask = \"022\"\ncommit = \"atomic\"\nupload-eof = \"lenient\"\n\
+                   shared = true\ndisabled = true\npaths = [{ path = \"/in\", permissions = [] }]\n";
+        let mut entry: Entry = toml::from_str(all).unwrap();
+        let keys = shown(&entry).unwrap();
+        let keys: Vec<&String> = keys.keys().filter(|key| !["name", "has-password"].contains(&key.as_str())).collect();
+        assert_eq!(keys.len(), 19, "{keys:?}");
+        keys.iter().for_each(|key| unset(&mut entry, key).unwrap());
+        assert_eq!(entry, Entry { name: "ann".into(), ..Entry::default() });
+        assert!(unset(&mut entry, "name").unwrap_err().to_string().contains("quota-files"));
+    }
 
     #[test]
     fn rules_of_paths() {

@@ -19,7 +19,7 @@ fn the_default_passes_the_check_and_a_mistake_does_not() {
     check(&default).ok();
     let line = default.lines().position(|line| line.starts_with("idle")).unwrap() + 1;
     let error = check(&default.replace("idle =", "idel =")).fails(2);
-    assert!(error.contains(&format!("port21.toml:{line}: ")) && error.contains("`idel`"), "{error}");
+    assert!(error.contains(&format!("port21.toml:{line}: ")) && error.contains("`timeouts.idel`"), "{error}");
     let error = check(&default.replace("write = false", "write = \"no\"")).fails(2);
     assert!(error.contains("`accounts.write`"), "{error}");
     let line = default.lines().position(|line| line.starts_with("root")).unwrap() + 1;

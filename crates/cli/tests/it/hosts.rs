@@ -276,5 +276,5 @@ fn what_is_served_to_whom_at_each_host_is_told() {
     let line = text.lines().count();
     std::fs::write(service.path("port21.toml"), text).unwrap();
     let error = service.run(&["config", "check", "port21.toml"]).fails(2);
-    assert!(error.contains(&format!("port21.toml:{line}: ")) && error.contains("`greting`"), "{error}");
+    assert!(error.contains(&format!("port21.toml:{line}: ")) && error.contains("`host.greting`"), "{error}");
 }

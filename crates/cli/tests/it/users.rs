@@ -47,6 +47,13 @@ fn accounts_are_added_changed_listed_and_removed() {
     assert!(list.starts_with("ann  ") && list.contains("quota=2MiB") && list.contains("disabled=true"), "{list}");
     assert!(list.contains("home=ann") && !list.contains('$'), "{list}");
 
+    user(&file, &["change", "ann", "--unset", "quota,disabled,networks", "--home", "other"], "").ok();
+    let list = user(&file, &["list"], "").ok();
+    assert!(["quota", "disabled", "networks"].iter().all(|key| !list.contains(key)), "{list}");
+    assert!(list.contains("home=other") && list.contains("permissions="), "{list}");
+    assert!(user(&file, &["change", "ann", "--unset", "quotas"], "").fails(2).contains("there is no `quotas`"));
+    assert!(user(&file, &["change", "ann", "--home", "a\nb"], "").fails(2).contains("control characters"));
+
     user(&file, &["remove", "ann"], "").ok();
     assert_eq!(user(&file, &["list"], "").ok(), "");
     user(&file, &["remove", "ann"], "").fails(2);
