@@ -40,6 +40,10 @@ impl Authenticator for Anybody {
             }
         })
     }
+
+    fn knows<'a>(&'a self, user: &'a [u8]) -> BoxFuture<'a, bool> {
+        Box::pin(std::future::ready(user != b"opensesame"))
+    }
 }
 
 struct Site {
@@ -437,6 +441,24 @@ fn no_name_forges_a_line_of_the_log_or_steers_a_terminal() {
         assert!(!line.text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{line:?}");
         assert!(!line.text.contains("secret"), "{line:?}");
     }
+}
+
+/// Typed one field too early, a password comes as a name.
+#[test]
+fn a_name_that_nobody_has_is_not_written_into_the_log() {
+    let log = Log::of_this_process();
+    let site = Site::new(|_| {});
+    let mut client = site.connect();
+    client.reply(220);
+    log.take();
+    client.command("USER opensesame", 331);
+    client.command("PASS x", 530);
+    client.command("USER somebody", 331);
+    client.command("PASS x", 530);
+    log.wait_for("login failed", 2);
+    let failed = log.take();
+    let told = |text: &str| failed.iter().filter(|line| line.text.contains(text)).count();
+    assert_eq!((told("opensesame"), told("user=(no such account)"), told("user=somebody")), (0, 1, 1), "{failed:?}");
 }
 
 /// Else nobody could tell a user why an upload does not work, nor see a disk that has become read-only.

@@ -146,6 +146,13 @@ pub trait Authenticator: Send + Sync {
     fn looks_at_passwords(&self) -> bool {
         true
     }
+
+    /// Whether an account has this name, as far as this can tell without asking anybody else: a name that nobody has may be a
+    /// password that was typed one field too early, and is kept out of the log. Default: yes, as where nobody can tell.
+    fn knows<'a>(&'a self, user: &'a [u8]) -> BoxFuture<'a, bool> {
+        let _ = user;
+        Box::pin(std::future::ready(true))
+    }
 }
 
 /// Lets guests in: the names `anonymous` and `ftp`, in any case, with any password (RFC 1635 asks guests for their
@@ -172,6 +179,10 @@ impl Authenticator for Anonymous {
 
     fn looks_at_passwords(&self) -> bool {
         false
+    }
+
+    fn knows<'a>(&'a self, user: &'a [u8]) -> BoxFuture<'a, bool> {
+        Box::pin(std::future::ready(Anonymous::is_guest(user)))
     }
 }
 
@@ -214,6 +225,12 @@ impl Authenticator for Users {
         }
         Box::pin(std::future::ready(found.cloned().ok_or(LoginError::Refused)))
     }
+
+    fn knows<'a>(&'a self, user: &'a [u8]) -> BoxFuture<'a, bool> {
+        let tried = Secret::new(user);
+        let known = self.0.iter().fold(false, |known, user| known | tried.matches(&user.name));
+        Box::pin(std::future::ready(known))
+    }
 }
 
 /// Asks several authenticators, one after the other, until one knows the user.
@@ -255,6 +272,17 @@ impl Authenticator for FirstOf {
         self.0.iter().any(|authenticator| authenticator.looks_at_passwords())
     }
 
+    /// Where any of them does.
+    fn knows<'a>(&'a self, user: &'a [u8]) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let mut known = false;
+            for authenticator in &self.0 {
+                known |= authenticator.knows(user).await;
+            }
+            known
+        })
+    }
+
     /// The first account.
     fn recognise<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
         Box::pin(async move {
@@ -291,6 +319,21 @@ mod tests {
         fn login<'a>(&'a self, _: Attempt<'a>) -> BoxFuture<'a, Result<Account, LoginError>> {
             Box::pin(std::future::ready(Err(self.0.clone())))
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_known_where_somebody_may_have_it() {
+        let mut users = Users::default();
+        users.add(Secret::new("secret"), account("ann"));
+        let own: Vec<Arc<dyn Authenticator>> =
+            vec![Arc::new(Anonymous::new(account("guest"))), Arc::new(users), Arc::new(FirstOf::default())];
+        let all = FirstOf::new(own.clone());
+        for (name, known) in [("ann", true), ("FTP", true), ("Ann", false), ("secret", false), ("", false)] {
+            assert_eq!(all.knows(name.as_bytes()).await, known, "{name}");
+        }
+        // Of one that asks somebody else nobody knows whom it would let in.
+        let all = FirstOf::new(own.into_iter().chain([Arc::new(Broken(LoginError::Refused)) as _]).collect());
+        assert!(all.knows(b"secret").await);
     }
 
     #[tokio::test]

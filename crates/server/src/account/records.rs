@@ -193,6 +193,10 @@ impl Authenticator for ByRecord {
             self.records.open(attempt.user).await
         })
     }
+
+    fn knows<'a>(&'a self, user: &'a [u8]) -> BoxFuture<'a, bool> {
+        Box::pin(async move { self.records.find(user).await.is_ok_and(|found| found.record.is_some()) })
+    }
 }
 
 fn is_within(networks: &[Network], peer: IpAddr) -> bool {

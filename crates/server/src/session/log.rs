@@ -40,6 +40,8 @@ struct State {
     storage: Option<Arc<dyn Storage>>,
     /// An upload whose bytes are there, but which has no name yet.
     upload: Option<Carried>,
+    /// What the next failed login gives for a name is nobody's.
+    is_nobody: bool,
     /// Version and cipher suite, while TLS is on the control connection.
     tls: Option<Arc<str>>,
 }
@@ -123,6 +125,11 @@ impl Log {
         text
     }
 
+    /// The login that is told of next has failed, and nobody has its name: that may be a password, and is not written down.
+    pub(super) fn has_tried_a_name_that_nobody_has(&self) {
+        self.lock().is_nobody = true;
+    }
+
     /// The name and kind of the account that the login gave, or why it gave none. `password` is looked at for a guest's
     /// alone.
     pub(super) fn login(
@@ -154,11 +161,13 @@ impl Log {
                     self.shared.registry.refused(Refusal::Account);
                 }
                 self.shared.registry.login_failed(self.session);
-                {
+                let is_nobody = {
                     let mut state = self.lock();
                     (state.account, state.anonymous, state.guest, state.storage) = (None, false, None, None);
-                }
-                warn!(session = self.session, peer = %self.peer, site, user = %shown, %error, "login failed");
+                    std::mem::take(&mut state.is_nobody)
+                };
+                let user = if is_nobody { "(no such account)".into() } else { shown.to_string() };
+                warn!(session = self.session, peer = %self.peer, site, user, %error, "login failed");
                 Err(error.clone())
             }
         };

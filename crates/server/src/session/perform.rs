@@ -89,6 +89,13 @@ impl Performer {
         let attempt = Attempt { user, password, peer: self.ends.peer.ip(), tls };
         let result = self.guarded(site, attempt).await;
         let result = result.and_then(|account| self.admit(site, account));
+        let is_known = match (&result, self.shared.sites.authenticator(site)) {
+            (Err(_), Some(authenticator)) => authenticator.knows(user).await,
+            _ => true,
+        };
+        if !is_known {
+            self.log.has_tried_a_name_that_nobody_has();
+        }
         self.logged_in(self.tried(site, user), Some(password), result)
     }
 
