@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::builder::Builder;
-use crate::crew::{Crew, Next, Parallel};
+use crate::client::Client;
+use crate::crew::{Crew, Next, Parallel, Work as _};
 use crate::digest::Verify;
 use crate::errand::{Errand, Origin, Output, Target, What};
 use crate::error::Error;
@@ -127,13 +128,7 @@ impl Batch {
         let errands =
             if options.segments > 1 { fetch_segmented(&settings, &options, &watch, errands).await? } else { errands };
         let done = crew.run(errands, |errand, result| {
-            if let What::Get { item, .. } | What::Put { item, .. } = &errand.what {
-                let result = result.and_then(|output| match output {
-                    Output::Transferred(done) => Ok(done),
-                    _ => Err(Error::Usage("a transfer was answered by something else")),
-                });
-                watch.event(&Event::Ended { item, result: &result, took: errand.took() });
-            }
+            ended(&errand, result, &watch);
             Next::nothing()
         });
         let done = done.await;
@@ -141,10 +136,60 @@ impl Batch {
         done
     }
 
+    /// Transfers them in order over this session, in its working directory and its type: as [`Batch::run`], but for
+    /// [`BatchOptions::parallel`] and [`BatchOptions::segments`]. Between two attempts the session is begun anew where it was lost.
+    ///
+    /// Cancel safety: as [`Client`].
+    ///
+    /// # Errors
+    /// Where the session was lost and not to be had again: the file's error is given then and told to nobody, and those behind it
+    /// are left.
+    pub async fn run_on(self, client: &mut Client) -> Result<(), Error> {
+        let Batch { options, watch, errands, items, .. } = self;
+        items.iter().for_each(|item| watch.event(&Event::Found(item)));
+        for mut errand in errands {
+            let result = attempts(&mut errand, client, options.retry).await;
+            match result {
+                Err(error) if !client.is_connected() => return Err(error),
+                result => ended(&errand, result, &watch),
+            }
+        }
+        Ok(())
+    }
+
     fn item(&mut self, remote: Vec<u8>, local: PathBuf, size: Option<u64>) -> Item {
         let item = Item { id: self.items.len() as u64 + 1, remote, local, size };
         self.items.push(item.clone());
         item
+    }
+}
+
+/// Tells how a file went.
+fn ended(errand: &Errand, result: Result<Output, Error>, watch: &Arc<dyn Watch>) {
+    if let What::Get { item, .. } | What::Put { item, .. } = &errand.what {
+        let result = result.and_then(|output| match output {
+            Output::Transferred(done) => Ok(done),
+            _ => Err(Error::Usage("a transfer was answered by something else")),
+        });
+        watch.event(&Event::Ended { item, result: &result, took: errand.took() });
+    }
+}
+
+/// Tries it in one session, as often as is to be.
+async fn attempts(errand: &mut Errand, client: &mut Client, retry: Retry) -> Result<Output, Error> {
+    let (mut failures, mut reached) = (0, 0);
+    loop {
+        let error = match errand.attempt(client).await {
+            Err(error) if error.is_passing() => error,
+            result => return result,
+        };
+        if errand.reached() > reached {
+            (reached, failures) = (errand.reached(), 0);
+        }
+        failures += 1;
+        let Some(wait) = retry.wait(failures) else { return Err(error) };
+        errand.again(&error, wait);
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -64,12 +64,38 @@ impl Client {
         to: impl AsRef<[u8]>,
         limit: Duration,
     ) -> Result<Between, Error> {
-        let (source, target) = (self.path(from.as_ref()).await?, other.path(to.as_ref()).await?);
+        self.send_as(from.as_ref(), other, to.as_ref(), false, limit).await
+    }
+
+    /// As [`Client::send_to`], behind the last byte of the other server's file (APPE), or into a new one. Sizes are not compared.
+    ///
+    /// # Errors
+    /// As [`Client::send_to`].
+    pub async fn append_to(
+        &mut self,
+        from: impl AsRef<[u8]>,
+        other: &mut Client,
+        to: impl AsRef<[u8]>,
+        limit: Duration,
+    ) -> Result<Between, Error> {
+        self.send_as(from.as_ref(), other, to.as_ref(), true, limit).await
+    }
+
+    async fn send_as(
+        &mut self,
+        from: &[u8],
+        other: &mut Client,
+        to: &[u8],
+        appends: bool,
+        limit: Duration,
+    ) -> Result<Between, Error> {
+        let (source, target) = (self.path(from).await?, other.path(to).await?);
+        let take = if appends { Command::Appe(target) } else { Command::Stor(target) };
         self.ready().await?;
         other.ready().await?;
         let part = client_part(self, other).await?;
         // Who has no such file says so before the other one begins to write.
-        let size = self.size_if_there(from.as_ref()).await?;
+        let size = self.size_if_there(from).await?;
         for client in [&mut *self, &mut *other] {
             client.run(Request::Representation(Representation::Image)).await?;
             client.run(Request::Protect).await?;
@@ -81,7 +107,7 @@ impl Client {
             result => result,
         };
         arranged?;
-        let done = self.pair(Command::Retr(source), other, Command::Stor(target), limit).await;
+        let done = self.pair(Command::Retr(source), other, take, limit).await;
         if done.is_err() {
             // What the one has said counts. Where a server cannot be stopped its session is begun anew by the next call.
             let _ = self.ready().await;
@@ -94,7 +120,7 @@ impl Client {
                 client.strays = false;
             }
         }
-        let there = other.size_if_told(to.as_ref()).await?;
+        let there = if appends { None } else { other.size_if_told(to).await? };
         if let (Some(here), Some(there)) = (size, there)
             && here != there
         {

@@ -61,6 +61,8 @@ pub struct Builder {
     pub(crate) send_ahead: bool,
     pub(crate) max_listing: u64,
     pub(crate) charset: Option<Charset>,
+    pub(crate) keeps_returns: bool,
+    pub(crate) buffers: Buffers,
     pub(crate) clock: Clock,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
 }
@@ -75,6 +77,16 @@ pub enum IpFamily {
     V4,
     /// IPv6 alone: one AAAA query.
     V6,
+}
+
+/// How large the buffers of data connections' sockets are, in bytes; nothing: as the system has them, which grow with the way.
+/// A size that is set does not grow: it limits how fast a long way can be. The system may make it another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Buffers {
+    /// That of what is sent.
+    pub send: Option<usize>,
+    /// That of what is received.
+    pub receive: Option<usize>,
 }
 
 /// How long each phase may take. Nothing is waited for without a limit.
@@ -146,6 +158,8 @@ impl Builder {
             send_ahead: true,
             max_listing: 1 << 30,
             charset: None,
+            keeps_returns: false,
+            buffers: Buffers::default(),
             clock: Clock::start(),
             sink: None,
         }

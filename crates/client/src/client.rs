@@ -13,7 +13,7 @@ use port21_proto::reply::Reply;
 use port21_proto::{Verb, stamp};
 
 use crate::Representation;
-use crate::builder::Builder;
+use crate::builder::{Buffers, Builder};
 use crate::error::Error;
 use crate::file::Habits;
 use crate::link::{Known, Link};
@@ -351,6 +351,23 @@ impl Client {
     /// Who opens data connections.
     pub fn mode(&self) -> DataMode {
         self.settings.mode
+    }
+
+    /// Sets whether EPSV is tried where there is PASV as well, on this connection and whatever was learned of it so far. Nothing is
+    /// sent.
+    pub fn set_extended(&mut self, on: bool) {
+        self.link.set_extended(on);
+    }
+
+    /// Sets whether downloads in the ASCII type keep the CR of each CRLF, as some servers' files have single LFs within their lines.
+    pub fn set_keeps_returns(&mut self, on: bool) {
+        self.settings.keeps_returns = on;
+    }
+
+    /// Sets how large the buffers of the data connections that follow are.
+    pub fn set_buffers(&mut self, buffers: Buffers) {
+        self.settings.buffers = buffers;
+        self.link.set_buffers(buffers);
     }
 
     /// Sends a line as it is, and gives the reply whatever it says. The line's secrets (PASS, ACCT) are masked in

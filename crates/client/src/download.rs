@@ -68,7 +68,8 @@ impl Client {
         };
         let flow = Flow::begin(self, request, Direction::Down).await?;
         let size = flow.started.as_ref().and_then(|s| size_in(s.mark.as_ref()?.text()));
-        Ok(DownloadStream { flow, path, offset, size, text: (representation == Representation::Ascii).then(Text::new) })
+        let converts = representation == Representation::Ascii && !flow.client.settings.keeps_returns;
+        Ok(DownloadStream { flow, path, offset, size, text: converts.then(Text::new) })
     }
 }
 

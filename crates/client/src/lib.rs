@@ -89,7 +89,7 @@ mod zone;
 
 pub use batch::{Batch, BatchOptions};
 pub use between::Between;
-pub use builder::{Builder, IpFamily, Timeouts};
+pub use builder::{Buffers, Builder, IpFamily, Timeouts};
 pub use charset::{Charset, CharsetError};
 pub use client::Client;
 pub use connect::{

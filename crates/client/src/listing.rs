@@ -126,6 +126,15 @@ impl Client {
         self.lines(Command::Nlst(Listing::of(path))).await
     }
 
+    /// The lines of MLSD as the server writes them, with those of the directory itself and the one above.
+    ///
+    /// # Errors
+    /// See [`Client`]; also in the phase data open.
+    pub async fn mlsd(&mut self, path: impl AsRef<[u8]>) -> Result<Lines<'_>, Error> {
+        let path = self.directory(path.as_ref()).await?;
+        self.lines(Command::Mlsd(path)).await
+    }
+
     async fn directory(&mut self, path: &[u8]) -> Result<Option<PathArg>, Error> {
         if path.is_empty() { Ok(None) } else { self.path(path).await.map(Some) }
     }

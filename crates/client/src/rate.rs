@@ -1,5 +1,6 @@
 //! How fast bytes may go.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 /// How many bytes a second may go, over all the transfers that share it: clones do.
 #[derive(Clone, Debug)]
 pub struct Rate {
-    bytes_per_second: u64,
+    bytes_per_second: Arc<AtomicU64>,
     /// When what has gone so far will have been paid for.
     paid_until: Arc<Mutex<Option<Instant>>>,
 }
@@ -19,16 +20,26 @@ const BURST: Duration = Duration::from_millis(100);
 impl Rate {
     /// So many bytes a second; at least one.
     pub fn new(bytes_per_second: u64) -> Rate {
-        Rate { bytes_per_second: bytes_per_second.max(1), paid_until: Arc::default() }
+        Rate { bytes_per_second: Arc::new(AtomicU64::new(bytes_per_second.max(1))), paid_until: Arc::default() }
+    }
+
+    /// Sets another pace, for all that share it, at once; at least one byte a second.
+    pub fn set(&self, bytes_per_second: u64) {
+        self.bytes_per_second.store(bytes_per_second.max(1), Ordering::Relaxed);
+    }
+
+    /// How many bytes a second it is.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.bytes_per_second.load(Ordering::Relaxed)
     }
 
     /// The most bytes that should go at once, to keep an even pace.
     pub(crate) fn at_once(&self) -> usize {
-        usize::try_from(self.bytes_per_second / 10).unwrap_or(usize::MAX).clamp(512, 256 * 1024)
+        usize::try_from(self.bytes_per_second() / 10).unwrap_or(usize::MAX).clamp(512, 256 * 1024)
     }
 
-    /// Waits until so many bytes may have gone.
-    pub(crate) async fn pay(&self, bytes: usize) {
+    /// Waits until so many bytes may have gone: for those who read or write a stream themselves.
+    pub async fn pay(&self, bytes: usize) {
         let wait = self.charge(Instant::now(), bytes);
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
@@ -36,7 +47,7 @@ impl Rate {
     }
 
     fn charge(&self, now: Instant, bytes: usize) -> Duration {
-        let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
+        let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second() as f64);
         let mut paid = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
         let until = paid.map_or(now, |paid| paid.max(now)) + cost;
         *paid = Some(until);
@@ -70,5 +81,11 @@ mod tests {
         let begun = Instant::now();
         rate.pay(2000).await;
         assert!(begun.elapsed() >= Duration::from_millis(1900));
+        // A clone's pace is its own pace.
+        rate.clone().set(1_000_000);
+        assert_eq!(
+            (rate.bytes_per_second(), rate.charge(Instant::now() + Duration::from_secs(9), 1000).is_zero()),
+            (1_000_000, true)
+        );
     }
 }

@@ -11,10 +11,12 @@ use port21_proto::client::{DataState, JobId, Outcome};
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
 use port21_proto::op::OpId;
 use port21_proto::parameters::Direction;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
 use super::Link;
+use crate::builder::Buffers;
 use crate::connect::{Destination, Dial, Stream, plain, tcp};
 use crate::data::DataConnection;
 
@@ -52,12 +54,15 @@ impl Link {
         let to = self.to.with_port(to.port());
         let connection =
             move |client, server| Connection { id, purpose: Purpose::Data, opener: End::Client, client, server };
-        let (recorder, connector) = (self.recorder.clone(), self.connector.clone());
+        let (recorder, connector, buffers) = (self.recorder.clone(), self.connector.clone(), self.buffers);
         // How long it may take the session says.
         let attempt = async move {
             let server = to.address();
             recorder.emit(|| EventKind::Opening(connection(None, server)));
             let result = connector.connect(Dial { to, purpose: Purpose::Data, local }).await;
+            if let Some(stream) = result.as_ref().ok().and_then(Stream::as_tcp) {
+                set_buffers(stream, buffers);
+            }
             match &result {
                 Ok(stream) => recorder.emit(|| {
                     EventKind::Opened(connection(stream.local_addr().ok(), server.or(stream.peer_addr().ok())))
@@ -259,6 +264,7 @@ impl Link {
         self.recorder.emit(|| EventKind::Opening(connection.clone()));
         self.recorder.emit(|| EventKind::Opened(connection));
         let outcome = stream.set_nodelay(true).map_err(|e| e.to_string());
+        set_buffers(&stream, self.buffers);
         self.data = Data::Open(op, DataConnection::new(stream.into(), id, self.recorder.clone()), Use::Awaiting);
         self.session.handle_outcome(self.recorder.now(), op, Outcome::Connected(outcome));
     }
@@ -273,5 +279,16 @@ impl Link {
         let connection = Connection { id, purpose: Purpose::Data, opener: End::Server, client, server: None };
         self.recorder.emit(|| EventKind::Opening(connection));
         self.recorder.emit(|| EventKind::OpenFailed { connection: id, why: "the server has not connected".to_owned() });
+    }
+}
+
+/// A size that the system does not take leaves the buffer as it was: that is no reason to fail a transfer.
+fn set_buffers(stream: &TcpStream, buffers: Buffers) {
+    let socket = SockRef::from(stream);
+    if let Some(bytes) = buffers.send {
+        let _ = socket.set_send_buffer_size(bytes);
+    }
+    if let Some(bytes) = buffers.receive {
+        let _ = socket.set_recv_buffer_size(bytes);
     }
 }

@@ -30,6 +30,7 @@ use tokio::time::Sleep;
 
 use self::channel::{Data, Use};
 use self::reuse::{Demand, Reuse};
+use crate::builder::Buffers;
 use crate::connect::{Connector, Destination};
 use crate::control::Control;
 use crate::data::DataConnection;
@@ -68,6 +69,7 @@ pub(crate) struct Link {
     /// The data connection of a download has ended in order, and without a byte.
     came_empty: bool,
     bind_data: bool,
+    buffers: Buffers,
     /// What the session has given out and nobody has taken yet.
     started: Option<(JobId, Started)>,
     done: Option<(JobId, Result<Answer, SessionError>)>,
@@ -152,6 +154,16 @@ impl Link {
     /// Whether data connections are to be under TLS from now on.
     pub(crate) fn protect_data(&mut self, private: bool) {
         self.session.set_protection(if private { Protection::Private } else { Protection::Clear });
+    }
+
+    /// Whether EPSV is tried from now on where there is PASV as well.
+    pub(crate) fn set_extended(&mut self, on: bool) {
+        self.session.set_extended(on);
+    }
+
+    /// How large the buffers of data connections are from now on.
+    pub(crate) fn set_buffers(&mut self, buffers: Buffers) {
+        self.buffers = buffers;
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -84,6 +84,7 @@ impl Link {
             direction: Direction::Down,
             came_empty: false,
             bind_data: settings.bind_ip.is_some(),
+            buffers: settings.buffers,
             started: None,
             done: None,
             timer: None,

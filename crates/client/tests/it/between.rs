@@ -58,6 +58,23 @@ async fn the_target_listens() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_is_appended_to_another() {
+    let scripts = async |mut source: Peer, mut target: Peer| {
+        ready(&mut source, &mut target).await;
+        target.answer("PASV", "227 ok (192,0,2,99,19,137)").await;
+        source.answer("PORT 192,0,2,99,19,137", "200 ok").await;
+        source.answer("RETR f", "150 go\r\n226 done").await;
+        target.answer("APPE g", "150 go\r\n226 done").await;
+        source.quit().await;
+        target.quit().await;
+    };
+    let append = async |source: &mut Client, target: &mut Client| {
+        source.append_to("f", target, "g", LIMIT).await.map(|done| done.size)
+    };
+    assert_eq!(between(scripts, append).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_source_listens_where_the_target_may_not() {
     for refused in ["PASV", "PORT"] {
         let scripts = async |mut source: Peer, mut target: Peer| {

@@ -1,6 +1,7 @@
 //! The client against servers: port21's own, one that others have written, and ones that do what a test says.
 
 mod between;
+mod chosen;
 mod common;
 mod cuts;
 mod eyeballs;

@@ -41,6 +41,11 @@ impl Learned {
         self.one_at_a_time |= other.one_at_a_time;
         self.no_asking_ahead |= other.no_asking_ahead;
     }
+
+    /// Whether EPSV is tried, whatever was learned.
+    pub(super) fn set_extended(&mut self, on: bool) {
+        self.epsv_broken = !on;
+    }
 }
 
 impl Moving {

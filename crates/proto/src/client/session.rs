@@ -293,6 +293,11 @@ impl ClientSession {
         matches!(self.job, Some((_, Job::Abort(_))))
     }
 
+    /// Whether EPSV is tried where there is PASV as well, whatever was learned so far. Over IPv6 it always is.
+    pub fn set_extended(&mut self, on: bool) {
+        self.core.learned.set_extended(on);
+    }
+
     fn phase(&self) -> Phase {
         self.job.as_ref().map_or(Phase::Command, |(_, job)| job.phase())
     }
