@@ -14,39 +14,6 @@ use crate::units::show_size;
 /// Transfers that are over sooner show nothing.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A bar on standard error for one transfer; nothing where that is no terminal.
-pub(crate) struct Meter {
-    name: String,
-    begun: Instant,
-    /// What was there when the transfer began: it has no part in its speed.
-    first: Option<u64>,
-    shown: Option<ProgressBar>,
-    wanted: bool,
-}
-
-impl Meter {
-    /// The meter of a transfer of this name.
-    pub(crate) fn new(name: &[u8]) -> Meter {
-        let wanted = std::io::stderr().is_terminal() && tracing::enabled!(tracing::Level::WARN);
-        Meter { name: Shown(name).to_string(), begun: Instant::now(), first: None, shown: None, wanted }
-    }
-
-    /// Shows how far the transfer is.
-    pub(crate) fn update(&mut self, progress: Progress) {
-        let first = *self.first.get_or_insert(progress.done);
-        let elapsed = self.begun.elapsed();
-        if !self.wanted || (self.shown.is_none() && elapsed < PATIENCE) {
-            return;
-        }
-        let bar = self.shown.get_or_insert_with(|| bar(&self.name, progress));
-        if let Some(total) = progress.total {
-            bar.set_length(total.max(progress.done));
-        }
-        bar.set_message(pace(progress, first, elapsed));
-        bar.set_position(progress.done);
-    }
-}
-
 /// Bars on standard error for many transfers, and one for all of them; nothing where that is no terminal.
 pub(crate) struct Board {
     begun: Instant,
@@ -128,6 +95,11 @@ impl Board {
         self.draw();
     }
 
+    /// Its bars: what is written to the terminal meanwhile has to go above them.
+    pub(crate) fn bars(&self) -> MultiProgress {
+        self.bars.clone()
+    }
+
     /// How far all of it has come.
     pub(crate) fn total(&self) -> Total {
         self.total
@@ -169,14 +141,6 @@ fn pace(progress: Progress, first: u64, elapsed: Duration) -> String {
         text += &format!(" {}:{:02}", seconds / 60, seconds % 60);
     }
     text
-}
-
-impl Drop for Meter {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.shown {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 fn bar(name: &str, progress: Progress) -> ProgressBar {

@@ -16,7 +16,24 @@ pub(crate) fn is_possible() -> bool {
 
 /// Asks for a line that may be seen.
 pub(crate) fn line(question: &str) -> anyhow::Result<String> {
-    let answer = ask(question, Echo::On)?;
+    text(ask(question, Echo::On)?)
+}
+
+/// As [`line`]; nothing where the user ends his input (^D).
+pub(crate) fn line_or_end(question: &str) -> anyhow::Result<Option<String>> {
+    let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").context("there is no terminal to ask on")?;
+    let mut tty = Asking::begin(tty, Echo::On)?;
+    tty.terminal.write_all(question.as_bytes())?;
+    match read_line(&mut tty.terminal) {
+        Ok(Some(answer)) => text(answer).map(Some),
+        other => {
+            tty.terminal.write_all(b"\n")?;
+            other.map(|_| None)
+        }
+    }
+}
+
+fn text(answer: Vec<u8>) -> anyhow::Result<String> {
     String::from_utf8(answer).map_err(|_| Fault::usage("the answer is not UTF-8").into())
 }
 
@@ -35,27 +52,31 @@ fn ask(question: &str, echo: Echo) -> anyhow::Result<Vec<u8>> {
     let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").context("there is no terminal to ask on")?;
     let mut tty = Asking::begin(tty, echo)?;
     tty.terminal.write_all(question.as_bytes())?;
-    let answer = read_line(&mut tty.terminal);
+    let answer = read_line(&mut tty.terminal)
+        .and_then(|answer| answer.ok_or_else(|| Fault::new(Exit::Interrupted, "no answer").into()));
     if echo == Echo::Off || answer.is_err() {
         tty.terminal.write_all(b"\n")?;
     }
     answer
 }
 
-/// Reads up to the end of the line, or to ^C.
-fn read_line(tty: &mut File) -> anyhow::Result<Vec<u8>> {
+/// Reads up to the end of the line; nothing at the end of the input. ^C is an error.
+fn read_line(tty: &mut File) -> anyhow::Result<Option<Vec<u8>>> {
     let mut answer = Vec::new();
     let mut chunk = [0; 256];
     loop {
         let n = tty.read(&mut chunk)?;
         answer.extend_from_slice(chunk.get(..n).unwrap_or_default());
         chunk.fill(0);
+        if n == 0 && answer.is_empty() {
+            return Ok(None);
+        }
         if n == 0 || answer.contains(&INTERRUPT) {
             bail!(Fault::new(Exit::Interrupted, "no answer"));
         }
         if answer.last() == Some(&b'\n') {
             answer.pop();
-            return Ok(answer);
+            return Ok(Some(answer));
         }
     }
 }

@@ -48,7 +48,7 @@ fn is_none(url: &str) -> bool {
 
 /// Whether `no_proxy` names the host: `*` is every host; `example.org` and `.example.org` are that one and all below it; an
 /// address is itself, and `192.0.2.0/24` all of a network.
-fn is_exempt(host: &str, list: &str) -> bool {
+pub(crate) fn is_exempt(host: &str, list: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let ip = host.parse::<IpAddr>().ok();
     list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {

@@ -60,6 +60,12 @@ impl Place {
         show(&Target { path: path.to_vec(), ..self.target.clone() })
     }
 
+    /// The URL of a path that is encoded already, for this user.
+    pub(crate) fn url_for(&self, user: Option<&str>, path: &str) -> String {
+        let credentials = user.map(|user| Credentials::new(user, ""));
+        show(&Target { credentials, path: path.as_bytes().to_vec(), ..self.target.clone() })
+    }
+
     /// Whether one session serves both.
     pub(crate) fn is_same_session(&self, other: &Place) -> bool {
         let (a, b) = (&self.target, &other.target);

@@ -96,9 +96,9 @@ pub(crate) struct ConnectArgs {
 /// Arguments of `shell`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without a terminal the commands come from standard input. The first that fails ends the script, with its exit code: what \
-follows a failed `cd` must not be done in the wrong place. A line that begins with - may fail; one that begins with # is a \
-remark. The commands: echo help | port21 shell")]
+Without a terminal the commands come from standard input, or with -f from a file. The first that fails ends the script, with its \
+exit code: what follows a failed `cd` must not be done in the wrong place. A line that begins with - may fail, and with -k every \
+line; one that begins with # is a remark. The commands: echo help | port21 shell")]
 pub(crate) struct ShellArgs {
     /// Where to go first: a URL, or the name of a host.
     #[arg(value_name = "URL")]
@@ -106,6 +106,12 @@ pub(crate) struct ShellArgs {
     /// The server's port, where a host is given.
     #[arg(value_name = "PORT", requires = "url")]
     pub(crate) port: Option<u16>,
+    /// Read commands from this file; `-` is standard input.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    /// Go on behind a line of a script that fails. The exit code is that of the first that did.
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
 }
@@ -245,25 +251,9 @@ pub(crate) struct PutArgs {
     pub(crate) connect: ConnectArgs,
 }
 
-/// Arguments of `mirror`.
+/// What a mirror does: the same for the command and the console's.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Files whose size or time differs are transferred, take their names when they are whole, and keep their times: a second run has \
-nothing to do, and one after an interruption does what is left.
-
-Patterns: * and ? stand for what is between two /, ** for any number of directories. One without a / is for the last part of a \
-path, one with a / for the whole path from the tree's root, one that ends with / for directories alone. What they leave out is \
-not removed by --delete.")]
-pub(crate) struct MirrorArgs {
-    /// The source: a directory of a server, or one of here.
-    #[arg(value_name = "FROM")]
-    pub(crate) from: String,
-    /// The target: the other of the two.
-    #[arg(value_name = "TO")]
-    pub(crate) to: String,
-    /// To the server, in whichever order the two are given.
-    #[arg(short = 'R', long)]
-    pub(crate) reverse: bool,
+pub(crate) struct TreeArgs {
     /// Remove from the target what the source does not have. Nothing is removed where a listing of the source is not whole, or
     /// the source is empty.
     #[arg(long)]
@@ -287,6 +277,29 @@ pub(crate) struct MirrorArgs {
     /// they lead to.
     #[arg(long, value_name = "HOW", value_enum, default_value = "skip")]
     pub(crate) links: LinksAs,
+}
+
+/// Arguments of `mirror`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Files whose size or time differs are transferred, take their names when they are whole, and keep their times: a second run has \
+nothing to do, and one after an interruption does what is left.
+
+Patterns: * and ? stand for what is between two /, ** for any number of directories. One without a / is for the last part of a \
+path, one with a / for the whole path from the tree's root, one that ends with / for directories alone. What they leave out is \
+not removed by --delete.")]
+pub(crate) struct MirrorArgs {
+    /// The source: a directory of a server, or one of here.
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+    /// The target: the other of the two.
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+    /// To the server, in whichever order the two are given.
+    #[arg(short = 'R', long)]
+    pub(crate) reverse: bool,
+    #[command(flatten)]
+    pub(crate) tree: TreeArgs,
     /// Send files under their own names from the beginning on.
     #[arg(long)]
     pub(crate) direct: bool,
@@ -386,7 +399,7 @@ pub(crate) struct DoctorArgs {
 }
 
 /// A number, or `auto`.
-fn parse_parallel(text: &str) -> Result<Parallel, String> {
+pub(crate) fn parse_parallel(text: &str) -> Result<Parallel, String> {
     match text {
         "auto" => Ok(Parallel::Auto),
         text => match text.parse() {
@@ -469,7 +482,9 @@ mod tests {
     fn flags_of_transfers() {
         let line = "mirror -n --verify --limit-rate 1MiB --parallel 4 --exclude *.o --exclude .git/ ftp://h/ here";
         let Ok(Command::Mirror(mirror)) = parse(line) else { panic!() };
-        assert!(mirror.dry_run && mirror.exclude == ["*.o", ".git/"] && mirror.parallel == Parallel::Sessions(4));
+        assert!(
+            mirror.tree.dry_run && mirror.tree.exclude == ["*.o", ".git/"] && mirror.parallel == Parallel::Sessions(4)
+        );
         assert_eq!(mirror.transfer.limit_rate, Some(Size(1 << 20)));
         assert_eq!(mirror.transfer.verify, Some(VerifyBy::Digest));
         let Ok(Command::Mirror(mirror)) = parse("mirror --verify=size ftp://h/ here") else { panic!() };

@@ -9,15 +9,36 @@ use serde_json::json;
 
 use super::teller::{Teller, print};
 use super::{batch_options, remote};
-use crate::args::client::{LinksAs, MirrorArgs};
+use crate::args::client::{LinksAs, MirrorArgs, TreeArgs};
 use crate::exit::{Exit, Fault};
 use crate::remote::Place;
 use crate::units::show_size;
 
 pub(super) async fn run(args: &MirrorArgs) -> anyhow::Result<Exit> {
     let way = Way::of(args)?;
+    let mut remote = remote(&args.connect)?;
+    let place = &way.place;
+    let settings = remote.settings(place, &format!("mirror {} {}", args.from, args.to)).await?;
+    let mut batch = batch_options(&args.transfer, &args.connect, args.parallel, remote.is_recorded())?;
+    batch.aside = !args.direct;
+    let teller = Arc::new(Teller::new(place, args.transfer.json, way.up, args.tree.dry_run));
+    let mirror = Mirror::new(settings, batch, options(&args.tree)?, teller.clone());
+    let summary = match way.up {
+        true => mirror.up(Path::new(way.local), place.path()).await,
+        false => mirror.down(place.path(), Path::new(way.local)).await,
+    };
+    let summary = summary.with_context(|| place.to_string())?;
+    tell(&summary, args);
+    Ok(match (teller.exit(), &summary.not_removed) {
+        (Exit::Done, Some(_)) => Exit::Refused,
+        (exit, _) => exit,
+    })
+}
+
+/// What a mirror does, as the flags say.
+pub(crate) fn options(args: &TreeArgs) -> anyhow::Result<MirrorOptions> {
     let wrong = |error: port21_client::PatternError| Fault::usage(error.to_string());
-    let mirror_options = MirrorOptions {
+    Ok(MirrorOptions {
         delete: args.delete,
         dry_run: args.dry_run,
         filter: Filter::new(&args.include, &args.exclude).map_err(wrong)?,
@@ -31,23 +52,6 @@ pub(super) async fn run(args: &MirrorArgs) -> anyhow::Result<Exit> {
             LinksAs::Keep => Links::Keep,
             LinksAs::Follow => Links::Follow,
         },
-    };
-    let mut remote = remote(&args.connect)?;
-    let place = &way.place;
-    let settings = remote.settings(place, &format!("mirror {} {}", args.from, args.to)).await?;
-    let mut options = batch_options(&args.transfer, &args.connect, args.parallel, remote.is_recorded())?;
-    options.aside = !args.direct;
-    let teller = Arc::new(Teller::new(place, args.transfer.json, way.up, args.dry_run));
-    let mirror = Mirror::new(settings, options, mirror_options, teller.clone());
-    let summary = match way.up {
-        true => mirror.up(Path::new(way.local), place.path()).await,
-        false => mirror.down(place.path(), Path::new(way.local)).await,
-    };
-    let summary = summary.with_context(|| place.to_string())?;
-    tell(&summary, args);
-    Ok(match (teller.exit(), &summary.not_removed) {
-        (Exit::Done, Some(_)) => Exit::Refused,
-        (exit, _) => exit,
     })
 }
 
@@ -77,14 +81,18 @@ fn tell(summary: &Summary, args: &MirrorArgs) {
     let seconds = summary.took.as_secs_f64();
     if args.transfer.json {
         return print(&json!({
-            "event": "summary", "dry_run": args.dry_run, "transferred": summary.transferred, "bytes": summary.bytes,
+            "event": "summary", "dry_run": args.tree.dry_run, "transferred": summary.transferred, "bytes": summary.bytes,
             "unchanged": summary.unchanged, "directories": summary.directories, "links": summary.links,
             "removed": summary.removed, "skipped": summary.skipped, "failed": summary.failed, "seconds": seconds,
         }));
     }
-    if !tracing::enabled!(tracing::Level::WARN) {
-        return;
+    if tracing::enabled!(tracing::Level::WARN) {
+        println!("{}", self::summary(summary, args.tree.dry_run));
     }
+}
+
+/// What a mirror has done, in a line.
+pub(crate) fn summary(summary: &Summary, dry_run: bool) -> String {
     let mut parts = vec![
         format!("{} transferred ({})", files(summary.transferred), show_size(summary.bytes)),
         format!("{} unchanged", summary.unchanged),
@@ -100,8 +108,8 @@ fn tell(summary: &Summary, args: &MirrorArgs) {
         let what = if *count == 1 { one } else { many };
         format!("{count} {what}")
     }));
-    let would = if args.dry_run { "would be: " } else { "" };
-    println!("{would}{}, in {seconds:.1} s", parts.join(", "));
+    let would = if dry_run { "would be: " } else { "" };
+    format!("{would}{}, in {:.1} s", parts.join(", "), summary.took.as_secs_f64())
 }
 
 fn files(count: u64) -> String {

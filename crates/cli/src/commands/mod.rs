@@ -4,7 +4,7 @@
 mod cat;
 mod get;
 mod ls;
-mod mirror;
+pub(crate) mod mirror;
 mod mkdir;
 mod mv;
 mod put;

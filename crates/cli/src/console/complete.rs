@@ -10,9 +10,10 @@ use rustyline::completion::{Completer, Pair};
 use rustyline::{Context, Helper, Highlighter, Hinter, Validator};
 use tokio::runtime::Runtime;
 
-use super::Console;
+use super::options::OPTIONS;
 use super::table::{COMMANDS, Completes, find};
 use super::words::{quoted, unfinished};
+use super::{Console, bookmarks};
 
 /// How long the server may take to list a directory for a completion.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +37,10 @@ impl Completion {
         match kind {
             Completes::Nothing => Vec::new(),
             Completes::Command => commands(text),
+            Completes::Switch => begun(["on", "off"].map(str::to_owned), text),
+            Completes::Bookmark => begun(bookmarks::names(), text),
+            Completes::Macro => begun(self.console.borrow().macros.names(), text),
+            Completes::Option => begun(OPTIONS.map(|(name, ..)| name.to_owned()), text),
             Completes::Local => local(&self.console.borrow().local, text),
             Completes::Remote => self.runtime.block_on(self.console.borrow_mut().remote_names(text)),
         }
@@ -64,8 +69,11 @@ fn kind(command: &str, place: usize) -> Completes {
 }
 
 fn commands(text: &str) -> Vec<String> {
-    let names = COMMANDS.iter().flat_map(|command| command.aliases.iter().copied().chain([command.name]));
-    names.filter(|name| name.starts_with(text)).map(str::to_owned).collect()
+    begun(COMMANDS.iter().flat_map(|command| command.names()).map(str::to_owned), text)
+}
+
+fn begun(names: impl IntoIterator<Item = String>, text: &str) -> Vec<String> {
+    names.into_iter().filter(|name| name.starts_with(text)).collect()
 }
 
 fn local(from: &Path, text: &str) -> Vec<String> {
@@ -124,7 +132,9 @@ mod tests {
         assert_eq!(kind("get", 2), Completes::Local);
         assert_eq!(kind("mput", 7), Completes::Local);
         assert_eq!(kind("help", 1), Completes::Command);
-        assert_eq!(kind("hash", 1), Completes::Nothing);
+        assert_eq!(kind("hash", 1), Completes::Switch);
+        assert_eq!(kind("rename", 2), Completes::Remote);
+        assert_eq!(kind("pwd", 1), Completes::Nothing);
         assert_eq!(kind("nonsense", 1), Completes::Nothing);
     }
 
@@ -140,6 +150,6 @@ mod tests {
         assert_eq!(names, ["pub/a b", "pub/ac"]);
         assert_eq!(local(dir.path(), "p"), ["pub/"]);
         assert_eq!(local(dir.path(), "pub/").len(), 2);
-        assert_eq!(commands("mg"), ["mget"]);
+        assert_eq!(commands("mge"), ["mget"]);
     }
 }

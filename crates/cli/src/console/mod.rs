@@ -5,54 +5,90 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `table` | the one table of commands |
+//! | `table` | the one table of commands: help, completion and what runs them are made from it |
 //! | `words` | a line as words |
-//! | `session`, `files`, `transfer`, `settings` | what the commands do |
+//! | `session`, `gate` | commands that begin and end sessions |
+//! | `files`, `list`, `ask` | what is asked of the server: files and directories, listings, everything else |
+//! | `transfer`, `many`, `trees` | one file; many; what takes several sessions |
+//! | `between` | a second session, and files from server to server |
+//! | `jobs` | transfers in the background |
+//! | `reporter`, `asking` | what is told of transfers, and asked before them |
+//! | `sink` | local files, the screen, commands of the shell: where bytes go and come from |
+//! | `names` | what becomes of names on their way |
+//! | `settings`, `rates`, `options` | what can be set |
+//! | `macros`, `bookmarks`, `local`, `about` | macros; places with a name; this side; help and status |
 //! | `output` | where a console writes; replies as they come |
-//! | `terminal`, `complete` | line editing, history, completion |
-//! | `script` | commands from standard input |
+//! | `terminal`, `complete`, `prompting` | line editing, history, completion, the prompt |
+//! | `script` | commands from a file or standard input |
 
+mod about;
+mod ask;
+mod asking;
+mod between;
+mod bookmarks;
 mod complete;
 mod files;
+mod gate;
+mod jobs;
+mod list;
+mod local;
+mod macros;
+mod many;
+mod names;
+mod options;
 mod output;
+mod prompting;
+mod rates;
+mod reporter;
 mod script;
 mod session;
 mod settings;
+mod sink;
 mod table;
 mod terminal;
 mod transfer;
+mod trees;
 mod words;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use port21_client::{Client, DataMode, Error, Representation};
+use port21_client::{Client, Credentials, DataMode, Error, Representation};
 use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::text::Shown;
 use port21_trace::recording::Recorder;
 
+use self::gate::Gate;
+use self::jobs::Jobs;
+use self::macros::Macros;
+use self::options::Options;
 pub(crate) use self::output::Out;
 use self::output::Replies;
-use self::table::Needs;
+use self::settings::Settings;
+use self::sink::Readers;
+use self::table::Command;
 use self::words::Words;
 use crate::args::client::{ConnectArgs, ShellArgs};
 use crate::exit::{Exit, Fault, sentence};
 use crate::prompt;
 use crate::record::{Recording, SessionLog};
+use crate::remote::Place;
 
 /// Runs the console: at a terminal with line editing, else as a script.
 pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<Exit> {
-    let interactive = prompt::is_possible() && std::io::stdout().is_terminal();
+    let terminal = prompt::is_possible() && std::io::stdout().is_terminal();
+    let interactive = terminal && args.script.is_none();
     let recording = Recording::begin(args.connect.trace.as_deref(), Recorder::Client)?;
     let local = std::env::current_dir().context("the local directory cannot be told")?;
     let out = Out::new(std::io::stdout());
-    let console = Console::new(args.connect.clone(), recording, local, out, interactive);
+    let mut console = Console::new(args.connect.clone(), recording, local, out, interactive);
+    console.owns_input = interactive || args.script.as_ref().is_some_and(|file| file.as_os_str() != "-");
     let port = args.port.map(|port| format!(" {port}")).unwrap_or_default();
     let first = args.url.as_ref().map(|url| format!("open {}{port}", words::quoted(url)));
     match interactive {
         true => terminal::run(console, first),
-        false => script::run(console, first),
+        false => script::run(console, first, args.script.as_deref(), args.keep_going),
     }
 }
 
@@ -61,23 +97,44 @@ pub(crate) struct Console {
     connect: ConnectArgs,
     recording: Recording,
     session: Option<Session>,
+    /// The secondary session; while a command is proxied, the primary one.
+    other: Option<Session>,
+    proxying: bool,
     out: Out,
     replies: Replies,
     /// Whether somebody can be asked for what is missing.
     interactive: bool,
+    /// Whether standard input is the user's, and holds no script.
+    owns_input: bool,
+    /// Listings have colours.
+    colours: bool,
     /// The local directory. Not the process's: a test's console must not move another's.
     local: PathBuf,
     /// The representation type of transfers, once the user has chosen one.
     representation: Option<Representation>,
     mode: DataMode,
-    hash: bool,
-    prompting: bool,
+    settings: Settings,
+    options: Options,
+    gate: Gate,
+    macros: Macros,
+    jobs: Jobs,
+    readers: Readers,
+    /// Where the next transfer begins.
+    restart: u64,
+    /// The working directory of the server, where the prompt has asked for it.
+    directory: Option<Vec<u8>>,
+    /// The user has been told of the error that the line ends with.
+    told: bool,
 }
 
 struct Session {
     client: Client,
     log: SessionLog,
     host: String,
+    place: Place,
+    /// Who has logged in.
+    credentials: Option<Credentials>,
+    through_gate: bool,
 }
 
 /// What follows a line.
@@ -99,12 +156,25 @@ impl Console {
         interactive: bool,
     ) -> Console {
         let mode = if connect.active { DataMode::Active } else { DataMode::Passive };
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Console {
             replies: Replies::new(out.clone(), interactive),
             session: None,
+            other: None,
+            proxying: false,
             representation: None,
-            hash: false,
-            prompting: interactive,
+            settings: Settings::new(interactive, !connect.no_probe),
+            options: Options::default(),
+            gate: Gate::from_environment(),
+            macros: Macros::default(),
+            jobs: Jobs::default(),
+            readers: Readers::default(),
+            restart: 0,
+            directory: None,
+            told: false,
+            owns_input: interactive,
+            colours: interactive && !dumb && !set("NO_COLOR"),
             connect,
             recording,
             out,
@@ -126,33 +196,79 @@ impl Console {
     /// # Errors
     /// What kept the line from being done; the console can be used further.
     pub(crate) async fn run_line(&mut self, line: &str) -> anyhow::Result<Flow> {
+        self.unswap();
+        self.macros.settle();
+        if self.macros.is_defining() {
+            self.macros.take(line.trim_end_matches(['\r', '\n']))?;
+            return Ok(Flow::Continue);
+        }
+        let rates = self.settings.rates.clone();
+        if !rates.any() {
+            return self.run_one(line).await;
+        }
+        tokio::select! {
+            done = self.run_one(line) => done,
+            never = rates.obey_signals() => match never {},
+        }
+    }
+
+    /// Whether the next line belongs to a macro, and is no command.
+    fn is_defining(&self) -> bool {
+        self.macros.is_defining()
+    }
+
+    /// Runs a command: of a line, of a macro, of a second session.
+    async fn run_one(&mut self, line: &str) -> anyhow::Result<Flow> {
+        self.told = false;
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             return Ok(Flow::Continue);
         }
-        if let Some(command) = line.strip_prefix('!') {
-            return settings::local_command(self, command).map(|()| Flow::Continue);
+        let (command, mut words) = read(line)?;
+        if command.needs.may_be_job() {
+            words.take_background();
         }
-        let words = words::split(line).map_err(|open| Fault::usage(open.to_string()))?;
-        let Some((name, arguments)) = words.list.split_first() else { return Ok(Flow::Continue) };
-        let command = table::find(name)?;
-        let words = Words { list: arguments.to_vec(), rest: words.rest };
-        if command.needs == Needs::Session && self.session.is_none() {
+        if command.needs.session() && self.session.is_none() {
             bail!(Fault::usage("Not connected."));
         }
-        if let (Some(session), Needs::Session | Needs::Either) = (&self.session, command.needs) {
+        self.ask_for_missing(command, &mut words)?;
+        command.check(&words)?;
+        if let Some(session) = self.session.as_ref().filter(|_| command.needs.is_recorded()) {
             session.log.user(&without_secrets(command.name, &words));
         }
-        let done = (command.run)(self, &words).await;
+        let mut done = (command.run)(self, &words).await;
+        if done.as_ref().is_err_and(transfer::lacks_passive) && self.go_active() {
+            done = (command.run)(self, &words).await;
+        }
+        if self.settings.bell && command.needs.rings() {
+            self.out.bytes(b"\x07");
+        }
         self.notice_loss();
         self.out.check()?;
         done
     }
 
-    /// Whether the user has seen the error already, as the server's reply.
+    /// Asks for the arguments that a command cannot do without.
+    fn ask_for_missing(&self, command: &Command, words: &mut Words) -> anyhow::Result<()> {
+        while self.interactive && words.list.len() < command.arguments.0 {
+            let missing = command.syntax.split(' ').nth(words.list.len()).unwrap_or("ARGUMENT");
+            let answer = prompt::line(&format!("({}) ", missing.to_ascii_lowercase()))?;
+            if answer.trim().is_empty() {
+                break;
+            }
+            let more = words::split(&answer).map_err(|open| Fault::usage(open.to_string()))?;
+            words.rest = format!("{} {}", words.rest, answer.trim()).trim_start().to_owned();
+            words.line = format!("{} {}", words.line, answer.trim());
+            words.list.extend(more.list);
+        }
+        Ok(())
+    }
+
+    /// Whether the user has seen the error already, as the server's reply or as what was told of a transfer.
     pub(crate) fn was_shown(&self, error: &anyhow::Error) -> bool {
         let refused = |error: &Error| matches!(error, Error::Refused { .. });
-        self.replies.is_on() && error.chain().any(|cause| cause.downcast_ref::<Error>().is_some_and(refused))
+        let replied = || error.chain().any(|cause| cause.downcast_ref::<Error>().is_some_and(refused));
+        self.told || self.replies.is_on() && replied()
     }
 
     /// Tells the user of an error, in the place of a reply that was not shown.
@@ -162,22 +278,28 @@ impl Console {
         }
     }
 
-    /// Brings the session in order after a line that was given up: its transfer is aborted.
+    /// Brings the sessions in order after a line that was given up: its transfer is aborted.
     async fn recover(&mut self) {
-        if let Some(session) = &mut self.session
-            && let Err(error) = session.client.ready().await
-        {
-            self.out.line(error);
+        self.unswap();
+        self.out.set_bars(None);
+        for session in [&mut self.session, &mut self.other].into_iter().flatten() {
+            if let Err(error) = session.client.ready().await {
+                self.out.line(error);
+            }
         }
         self.notice_loss();
+        // A pager that still runs has the terminal.
+        if let Err(error) = self.readers.wait().await {
+            tracing::debug!("a command of the shell: {error}");
+        }
     }
 
-    /// Ends the session, if there is one.
+    /// Ends the sessions that there are.
     pub(crate) async fn end(&mut self) {
-        if let Some(session) = self.session.take()
-            && let Err(error) = session.client.quit().await
-        {
-            tracing::debug!("QUIT: {error}");
+        for session in [self.session.take(), self.other.take()].into_iter().flatten() {
+            if let Err(error) = session.client.quit().await {
+                tracing::debug!("QUIT: {error}");
+            }
         }
     }
 
@@ -199,9 +321,29 @@ impl Console {
     }
 }
 
+/// A line as a command and its arguments.
+fn read(line: &str) -> anyhow::Result<(&'static Command, Words)> {
+    if let Some(command) = line.strip_prefix('!') {
+        let words = Words { rest: command.trim().to_owned(), line: line.to_owned(), ..Words::default() };
+        return Ok((table::find("!")?, words));
+    }
+    let (named, behind) = match line.strip_prefix('$') {
+        Some(behind) => (true, behind),
+        None => (false, line),
+    };
+    let words = words::split(behind).map_err(|open| Fault::usage(open.to_string()))?;
+    if named {
+        return Ok((table::find("$")?, words));
+    }
+    let Words { mut list, rest, line, background } = words;
+    let name = if list.is_empty() { String::new() } else { list.remove(0) };
+    Ok((table::find(&name)?, Words { list, rest, line, background }))
+}
+
 /// The line for a recording.
 fn without_secrets(name: &str, words: &Words) -> String {
     match (name, words.list.as_slice()) {
+        ("account", [_, ..]) => "account ***".to_owned(),
         ("user", [user, _, ..]) => format!("user {} ***", Shown(user.as_bytes())),
         ("quote", _) => match EventKind::command(ConnectionId::CONTROL, words.rest.as_bytes()) {
             EventKind::Command { verb, argument, .. } => format!("quote {verb} {}", Shown(&argument)).trim().to_owned(),
@@ -238,6 +380,9 @@ mod tests {
             ("lcd \"x", "opened and not closed"),
             ("rename a", "Not connected."),
             ("type ebcdic", "ascii"),
+            ("proxy get x", "No proxy connection."),
+            ("proxy lcd x", "?Invalid proxy command."),
+            ("mirror x", "Not connected."),
         ] {
             let error = console.run_line(line).await.unwrap_err();
             assert!(error.to_string().contains(want), "{line}: {error}");
@@ -252,11 +397,12 @@ mod tests {
     fn no_secret_in_a_recorded_line() {
         let text = |line: &str| {
             let words = words::split(line).unwrap();
-            let list = words.list[1..].to_vec();
-            without_secrets(&words.list[0], &Words { list, ..words })
+            let (name, list) = (words.list[0].clone(), words.list[1..].to_vec());
+            without_secrets(&name, &Words { list, ..words })
         };
         assert_eq!(text("user ftp hunter2"), "user ftp ***");
         assert_eq!(text("user ftp"), "user ftp");
+        assert_eq!(text("account hunter2"), "account ***");
         assert_eq!(text("quote pass hunter2"), "quote PASS ***");
         assert_eq!(text("quote noop"), "quote NOOP");
         assert_eq!(text("get \"a b\""), "get \"a b\"");

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use port21_proto::event::{EventKind, Purpose};
+use indicatif::MultiProgress;
+use port21_proto::event::{Closing, ConnectionId, End, EventKind, Purpose};
 use port21_proto::reply::Text;
 use port21_proto::text::Shown;
 use port21_proto::{Code, SessionEvent};
@@ -17,12 +18,14 @@ pub(crate) struct Out {
     failed: Arc<AtomicBool>,
     /// Hash marks stand at the end, on a line that has no end yet.
     marked: Arc<AtomicBool>,
+    /// Bars on the terminal, which what is written has to go above of.
+    bars: Arc<Mutex<Option<MultiProgress>>>,
 }
 
 impl Out {
     /// Writes to `to`.
     pub(crate) fn new(to: impl Write + Send + 'static) -> Out {
-        Out { to: Arc::new(Mutex::new(to)), failed: Arc::default(), marked: Arc::default() }
+        Out { to: Arc::new(Mutex::new(to)), failed: Arc::default(), marked: Arc::default(), bars: Arc::default() }
     }
 
     /// Writes a line; behind hash marks it begins one of its own.
@@ -51,10 +54,19 @@ impl Out {
 
     /// Writes bytes as they are.
     pub(crate) fn bytes(&self, bytes: &[u8]) {
-        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
-        if to.write_all(bytes).and_then(|()| to.flush()).is_err() {
+        let write = || {
+            let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+            to.write_all(bytes).and_then(|()| to.flush())
+        };
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if bars.map_or_else(write, |bars| bars.suspend(write)).is_err() {
             self.failed.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// There are bars on the terminal from now on, or none any more.
+    pub(crate) fn set_bars(&self, bars: Option<MultiProgress>) {
+        *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
     }
 
     /// Writes a reply as it was on the wire, escapes shown and not obeyed.
@@ -84,12 +96,14 @@ impl Out {
 pub(crate) struct Replies {
     out: Out,
     verbose: Arc<AtomicBool>,
+    debug: Arc<AtomicU32>,
+    tracing: Arc<AtomicBool>,
 }
 
 impl Replies {
     /// Shows replies on `out` while this is switched on.
     pub(crate) fn new(out: Out, verbose: bool) -> Replies {
-        Replies { out, verbose: Arc::new(AtomicBool::new(verbose)) }
+        Replies { out, verbose: Arc::new(AtomicBool::new(verbose)), debug: Arc::default(), tracing: Arc::default() }
     }
 
     /// Whether replies are shown.
@@ -102,8 +116,36 @@ impl Replies {
         self.verbose.swap(on, Ordering::Relaxed)
     }
 
+    /// Above 0 the commands are shown that are sent.
+    pub(crate) fn debug_level(&self) -> u32 {
+        self.debug.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_debug(&self, level: u32) {
+        self.debug.store(level, Ordering::Relaxed);
+    }
+
+    /// Whether connections are shown as they come and go.
+    pub(crate) fn is_tracing(&self) -> bool {
+        self.tracing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_tracing(&self, on: bool) {
+        self.tracing.store(on, Ordering::Relaxed);
+    }
+
     /// Takes an event of the session. `host` is what the user calls the server.
     pub(crate) fn take(&self, host: &str, event: &SessionEvent) {
+        if self.debug_level() > 0
+            && let EventKind::Command { verb, argument, .. } = &event.kind
+        {
+            self.out.line(format!("---> {verb} {}", Shown(argument)).trim_end());
+        }
+        if self.is_tracing()
+            && let Some(line) = traced(&event.kind)
+        {
+            self.out.line(line);
+        }
         if !self.is_on() {
             return;
         }
@@ -118,10 +160,36 @@ impl Replies {
     }
 }
 
+/// What happens to a connection, in a line.
+fn traced(kind: &EventKind) -> Option<String> {
+    let number = |id: &ConnectionId| match id.0 {
+        0 => "control connection".to_owned(),
+        number => format!("connection {number}"),
+    };
+    let who = |end: &End| if *end == End::Server { "the server" } else { "this side" };
+    Some(match kind {
+        EventKind::Opening(connection) => format!("* {}: {} opens it", number(&connection.id), who(&connection.opener)),
+        EventKind::Opened(connection) => {
+            let address = |address: Option<std::net::SocketAddr>| {
+                address.map_or_else(|| "an address that is not known".to_owned(), |address| address.to_string())
+            };
+            format!("* {}: {} to {}", number(&connection.id), address(connection.client), address(connection.server))
+        }
+        EventKind::OpenFailed { connection, why } => format!("* {}: {why}", number(connection)),
+        EventKind::Closed { connection, by, how } => {
+            let how = if *how == Closing::Fin { "ends" } else { "resets" };
+            format!("* {}: {} {how} it", number(connection), who(by))
+        }
+        EventKind::Data { connection, from, bytes, .. } => {
+            format!("* {}: {bytes} bytes from {}", number(connection), who(from))
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use port21_proto::Time;
-    use port21_proto::event::ConnectionId;
 
     use super::*;
 

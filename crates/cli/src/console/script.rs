@@ -1,9 +1,10 @@
-//! Commands from standard input, without anybody to ask.
+//! Commands from a file or standard input, without anybody to ask.
 
 use std::io;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 
 use super::{Console, Flow};
 use crate::exit::{Exit, Fault, sentence};
@@ -12,41 +13,69 @@ use crate::interrupt;
 /// The longest line of a script.
 const MAX_LINE: usize = 64 * 1024;
 
-/// Runs the lines of standard input. The first that fails ends the script, so that what follows a failed `cd` is not done
-/// in the wrong place; a line that begins with `-` may fail.
-pub(super) fn run(mut console: Console, first: Option<String>) -> anyhow::Result<Exit> {
+/// Runs the lines of a script. The first that fails ends it, so that what follows a failed `cd` is not done in the wrong
+/// place; a line that begins with `-` may fail, and with `keep_going` every line: the first failure's code is that of the
+/// script then.
+pub(super) fn run(
+    mut console: Console,
+    first: Option<String>,
+    file: Option<&Path>,
+    keep_going: bool,
+) -> anyhow::Result<Exit> {
     interrupt::run_until_interrupted(async move {
-        let done = lines(&mut console, first).await;
+        let done = match file.filter(|file| file.as_os_str() != "-") {
+            Some(path) => match std::fs::read(path) {
+                Ok(text) => lines(&mut console, first, text.as_slice(), keep_going).await,
+                Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+            },
+            None => lines(&mut console, first, BufReader::new(tokio::io::stdin()), keep_going).await,
+        };
         console.end().await;
         done
     })
 }
 
-async fn lines(console: &mut Console, first: Option<String>) -> anyhow::Result<Exit> {
+async fn lines(
+    console: &mut Console,
+    first: Option<String>,
+    mut input: impl AsyncBufRead + Unpin,
+    keep_going: bool,
+) -> anyhow::Result<Exit> {
     if let Some(line) = first {
         console.run_line(&line).await?;
     }
-    let mut input = BufReader::new(tokio::io::stdin());
+    let mut exit = Exit::Done;
     let mut number = 0u64;
     while let Some(line) = next_line(&mut input).await? {
         number += 1;
-        let line = line.trim();
-        let (line, may_fail) = line.strip_prefix('-').map_or((line, false), |line| (line, true));
+        let line = line.trim_end_matches(['\r', '\n']);
+        let (line, may_fail) = match line.trim_start().strip_prefix('-') {
+            Some(line) if !console.is_defining() => (line, true),
+            _ => (line, false),
+        };
         match console.run_line(line).await {
             Ok(Flow::Continue) => {}
-            Ok(Flow::End) => break,
+            Ok(Flow::End) => return Ok(exit),
             Err(error) if may_fail => tracing::warn!("line {number}: {}", sentence(&error)),
             Err(error) => {
                 // The command alone: its arguments may hold a password.
                 let command = line.split_whitespace().next().unwrap_or_default().to_owned();
-                return Err(error).with_context(|| format!("line {number}: {command}"));
+                let error = error.context(format!("line {number}: {command}"));
+                if !keep_going {
+                    return Err(error);
+                }
+                tracing::warn!("{}", sentence(&error));
+                if exit == Exit::Done {
+                    exit = Exit::of(&error);
+                }
             }
         }
     }
-    Ok(Exit::Done)
+    console.wait_for_jobs().await.context("a job")?;
+    Ok(exit)
 }
 
-async fn next_line(input: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> anyhow::Result<Option<String>> {
+async fn next_line(input: &mut (impl AsyncBufRead + Unpin)) -> anyhow::Result<Option<String>> {
     let mut line = Vec::new();
     loop {
         let chunk = match input.fill_buf().await {

@@ -1,26 +1,50 @@
-//! Commands that begin and end sessions: open, user, close, bye, quote, site.
+//! Commands that begin and end sessions: open, user, account, close, bye.
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use port21_client::{Client, Credentials, LoginStep, Representation, Secret};
-use port21_proto::Reply;
 use port21_proto::text::Shown;
 
 use super::words::Words;
-use super::{Console, Flow, Session};
+use super::{Console, Flow, Session, bookmarks};
+use crate::args::client::ConnectArgs;
 use crate::exit::{Exit, Fault};
+use crate::netrc::{self, Login};
 use crate::remote::{Place, builder, is_guest, password_from_environment};
-use crate::{netrc, prompt};
+use crate::{prompt, proxy};
+
+/// The macro of ~/.netrc that a login runs.
+const INIT: &str = "init";
 
 pub(super) async fn open(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
     if let Some(session) = &console.session {
         let host = Shown(session.host.as_bytes());
         bail!(Fault::usage(format!("Already connected to {host}, use close first.")));
     }
-    let (place, is_url) = place(&words.list)?;
+    let known = match words.list.as_slice() {
+        [name] => bookmarks::look_up(name)?,
+        _ => None,
+    };
+    let (place, is_url) = match &known {
+        Some(url) => (Place::parse(url)?, true),
+        None => place(&words.list)?,
+    };
+    connect(console, &place, &told(&place, is_url && known.is_none(), words)).await?;
+    let logged_in = first_login(console, &place, is_url).await?;
+    if logged_in && !place.path().is_empty() {
+        console.client()?.cwd(place.path()).await?;
+    }
+    if logged_in && !console.proxying && console.macros.has(INIT) {
+        return console.run_one(&format!("$ {INIT}")).await;
+    }
+    Ok(Flow::Continue)
+}
+
+/// Connects, to the gate where one is to lead on, and takes the settings of the console over.
+async fn connect(console: &mut Console, place: &Place, told: &str) -> anyhow::Result<()> {
     let log = console.recording.session();
-    log.user(&told(&place, is_url, words));
+    log.user(told);
     let (replies, host, events) = (console.replies.clone(), place.target.host.clone(), log.clone());
     let sink = Arc::new(move |event: port21_proto::SessionEvent| {
         events.write(&event);
@@ -30,16 +54,46 @@ pub(super) async fn open(console: &mut Console, words: &Words) -> anyhow::Result
     let representation = console.representation.or(place.target.representation);
     let representation =
         representation.unwrap_or(if console.connect.no_probe { Representation::Ascii } else { Representation::Image });
-    let builder =
-        builder(&console.connect, &place)?.mode(console.mode).representation(representation).sink(sink, log.clock());
-    let client = builder.connect().await.with_context(|| format!("open {}", place.target.host))?;
-    console.representation = Some(representation);
-    console.session = Some(Session { client, log, host: place.target.host.clone() });
-    let logged_in = first_login(console, &place, is_url).await?;
-    if logged_in && !place.path().is_empty() {
-        console.client()?.cwd(place.path()).await?;
+    let args = console.connect_args(place);
+    let mut builder = builder(&args, place)?.mode(console.mode).representation(representation).sink(sink, log.clock());
+    let gate = console.gate.server();
+    if let Some((server, port)) = &gate {
+        builder = builder.host(server).port(*port);
     }
-    Ok(Flow::Continue)
+    let mut client = builder.connect().await.with_context(|| format!("open {}", place.target.host))?;
+    let settings = &console.settings;
+    if !settings.extended {
+        client.set_extended(false);
+    }
+    client.set_keeps_returns(!settings.returns);
+    client.set_buffers(settings.buffers);
+    if let Some((server, _)) = &gate {
+        let reply = client.quote(format!("PASSERVE {}", place.target.host)).await?;
+        if reply.code().is_error() {
+            bail!(Fault::new(Exit::Connect, format!("gate {server}: {reply}")));
+        }
+        console.out.line(format_args!("Connected via pass-through server {server}"));
+    }
+    console.representation = Some(representation);
+    console.directory = None;
+    let host = place.target.host.clone();
+    let through_gate = gate.is_some();
+    console.session = Some(Session { client, log, host, place: place.clone(), credentials: None, through_gate });
+    Ok(())
+}
+
+impl Console {
+    /// The flags of the command line, with what `set` says of proxies.
+    pub(super) fn connect_args(&self, place: &Place) -> ConnectArgs {
+        let mut args = self.connect.clone();
+        if let Some(url) = self.options.chosen("ftp_proxy") {
+            args.proxy = Some(if url.is_empty() { "none".to_owned() } else { url.to_owned() });
+        }
+        if self.options.chosen("no_proxy").is_some_and(|list| proxy::is_exempt(&place.target.host, list)) {
+            args.proxy = Some("none".to_owned());
+        }
+        args
+    }
 }
 
 /// The line for a recording: as it was written, unless a password may stand in it.
@@ -78,7 +132,12 @@ async fn first_login(console: &mut Console, place: &Place, is_url: bool) -> anyh
     let named = known.map(|known| known.user).or_else(|| console.connect.user.clone());
     let host = &place.target.host;
     let entry = netrc::look_up(console.connect.netrc_file.as_deref(), host, named.as_deref())?;
-    let user = match named.or_else(|| entry.and_then(|entry| entry.user)) {
+    let entry = entry.unwrap_or_default();
+    // As ftp has it: the macros of an entry come with its login, and none with that of a second session.
+    if !console.proxying {
+        entry.macros.iter().for_each(|(name, lines)| console.macros.define(name.clone(), lines.clone()));
+    }
+    let user = match named.or_else(|| entry.user.clone()) {
         Some(user) => user,
         None if is_url => Credentials::anonymous().user,
         None if console.interactive => {
@@ -92,9 +151,21 @@ async fn first_login(console: &mut Console, place: &Place, is_url: bool) -> anyh
 }
 
 pub(super) async fn user(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    let [name, rest @ ..] = words.list.as_slice() else { bail!(Fault::usage("usage: user NAME")) };
-    let secret = |at: usize| rest.get(at).map(|text| Secret::new(text.as_bytes()));
-    login(console, name, secret(0), secret(1)).await?;
+    let secret = |at: usize| words.list.get(at).map(|text| Secret::new(text.as_bytes()));
+    login(console, words.first(), secret(1), secret(2)).await?;
+    Ok(Flow::Continue)
+}
+
+/// `account [PASSWORD]`.
+pub(super) async fn account(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+    let account = match words.list.first() {
+        Some(text) => Secret::new(text.as_bytes()),
+        None if console.interactive => prompt::secret("Account: ")?,
+        None => bail!(Fault::usage("usage: account PASSWORD")),
+    };
+    if let LoginStep::Password(reply) | LoginStep::Account(reply) = console.client()?.account(&account).await? {
+        bail!(Fault::new(Exit::Login, format!("the server wants more: {reply}")));
+    }
     Ok(Flow::Continue)
 }
 
@@ -104,39 +175,58 @@ async fn login(
     password: Option<Secret>,
     account: Option<Secret>,
 ) -> anyhow::Result<()> {
+    let entry = entry(console, user)?;
+    let account = account.or_else(|| entry.account.clone());
+    let mut known = Credentials { user: user.to_owned(), account: account.clone(), ..Credentials::anonymous() };
+    console.directory = None;
     let mut step = console.client()?.user(user).await?;
     if let LoginStep::Password(_) = step {
-        let password = match password {
+        known.password = match password {
             Some(password) => password,
-            None => find_password(console, user)?,
+            None => find_password(console, user, entry)?,
         };
-        step = console.client()?.password(&password).await?;
+        step = console.client()?.password(&known.password).await?;
     }
+    let mut asked = false;
     if let LoginStep::Account(_) = step {
-        let account = match account {
+        asked = true;
+        let account = match account.clone() {
             Some(account) => account,
             None if console.interactive => prompt::secret("Account: ")?,
             None => bail!(Fault::new(Exit::Login, "the server wants an account: user NAME PASSWORD ACCOUNT")),
         };
         step = console.client()?.account(&account).await?;
+        known.account = Some(account);
     }
     match step {
-        LoginStep::Done(_) => Ok(()),
+        LoginStep::Done(_) => {}
         LoginStep::Password(reply) | LoginStep::Account(reply) => {
             bail!(Fault::new(Exit::Login, format!("the server asks twice: {reply}")))
         }
     }
+    if let Some(session) = &mut console.session {
+        session.credentials = Some(known);
+    }
+    // As ftp has it: who names an account means it, though the server has not asked.
+    if let (Some(account), false) = (account, asked) {
+        console.client()?.account(&account).await?;
+    }
+    Ok(())
 }
 
-fn find_password(console: &Console, user: &str) -> anyhow::Result<Secret> {
+/// What ~/.netrc says of a user of the session's host.
+fn entry(console: &Console, user: &str) -> anyhow::Result<Login> {
     let host = console.session.as_ref().map(|session| session.host.as_str()).unwrap_or_default();
-    let entry = netrc::look_up(console.connect.netrc_file.as_deref(), host, Some(user))?;
-    if let Some(password) = password_from_environment().or_else(|| entry.and_then(|entry| entry.password)) {
+    Ok(netrc::look_up(console.connect.netrc_file.as_deref(), host, Some(user))?.unwrap_or_default())
+}
+
+fn find_password(console: &Console, user: &str, entry: Login) -> anyhow::Result<Secret> {
+    if let Some(password) = password_from_environment().or(entry.password) {
         return Ok(password);
     }
     match console.interactive {
         true => prompt::secret("Password: "),
-        false if is_guest(user) => Ok(Credentials::anonymous().password),
+        false if is_guest(user) => Ok(Secret::new(console.options.get("anonpass"))),
         false => bail!(Fault::new(
             Exit::Login,
             format!("no password for {}: user NAME PASSWORD, PORT21_PASSWORD or ~/.netrc", Shown(user.as_bytes())),
@@ -145,11 +235,15 @@ fn find_password(console: &Console, user: &str) -> anyhow::Result<Secret> {
 }
 
 pub(super) async fn close(console: &mut Console, _: &Words) -> anyhow::Result<Flow> {
+    if !console.proxying {
+        console.macros.forget_all();
+    }
     quit(console).await?;
     Ok(Flow::Continue)
 }
 
 pub(super) async fn bye(console: &mut Console, _: &Words) -> anyhow::Result<Flow> {
+    console.wait_for_jobs().await?;
     if let Some(session) = &console.session {
         session.log.user("bye");
     }
@@ -176,27 +270,6 @@ async fn quit_client(client: Client) -> anyhow::Result<()> {
     }
 }
 
-pub(super) async fn quote(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    let reply = console.client()?.quote(&words.rest).await?;
-    answered(console, &reply)
-}
-
-pub(super) async fn site(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    let reply = console.client()?.quote(format!("SITE {}", words.rest)).await?;
-    answered(console, &reply)
-}
-
-/// Shows a reply that was asked for, where it has not been shown, and fails where it is a refusal.
-fn answered(console: &Console, reply: &Reply) -> anyhow::Result<Flow> {
-    if reply.code().is_error() {
-        bail!(Fault::new(Exit::Refused, reply.to_string()));
-    }
-    if !console.replies.is_on() {
-        console.out.reply(reply.code(), reply.lines());
-    }
-    Ok(Flow::Continue)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,7 +284,7 @@ mod tests {
         ] {
             let words: Vec<String> = line.split(' ').skip(1).map(str::to_owned).collect();
             let (place, is_url) = place(&words).unwrap();
-            assert_eq!(told(&place, is_url, &Words { list: words, rest: String::new() }), want);
+            assert_eq!(told(&place, is_url, &Words { list: words, ..Words::default() }), want);
         }
     }
 

@@ -3,18 +3,21 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, Editor};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::complete::Completion;
 use super::table::find;
 use super::{Console, Flow};
 use crate::exit::Exit;
 use crate::interrupt::{interrupted, runtime};
+use crate::prompt;
 
 /// Reads and runs lines until the user says goodbye or closes the input.
 pub(super) fn run(console: Console, first: Option<String>) -> anyhow::Result<Exit> {
@@ -31,12 +34,15 @@ pub(super) fn run(console: Console, first: Option<String>) -> anyhow::Result<Exi
     {
         tracing::debug!("no history from {}: {error}", file.display());
     }
+    // From here on ^C ends nothing but what waits for it: not while a command of the shell has the terminal either.
+    let interrupts = runtime.block_on(async { signal(SignalKind::interrupt()) });
+    let _interrupts = interrupts.context("cannot wait for signals")?;
     let mut next = first;
     loop {
-        let line = match next.take().map_or_else(|| editor.readline("port21> "), Ok) {
+        let line = match next.take().map_or_else(|| ask(&runtime, &console, &mut editor), Ok) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => continue,
-            Err(ReadlineError::Eof) => break,
+            Err(ReadlineError::Eof) => "bye".to_owned(),
             Err(error) => return Err(error).context("cannot read from the terminal"),
         };
         if is_for_history(&line) {
@@ -54,6 +60,34 @@ pub(super) fn run(console: Console, first: Option<String>) -> anyhow::Result<Exi
     }
     Ok(Exit::Done)
 }
+
+/// Reads the next line, edited or as the terminal gives it. What has happened in the background is told first.
+fn ask(
+    runtime: &Runtime,
+    console: &RefCell<Console>,
+    editor: &mut Editor<Completion, DefaultHistory>,
+) -> rustyline::Result<String> {
+    let (text, editing) = {
+        let mut console = console.borrow_mut();
+        // Each failure has been told by its line.
+        let _ = console.tell_ended();
+        // A server that does not answer gives no prompt of its own.
+        let text = runtime.block_on(async { tokio::time::timeout(PATIENCE, console.prompt_text()).await });
+        (text.unwrap_or_else(|_| PROMPT.to_owned()), console.settings.editing)
+    };
+    if editing {
+        return editor.readline(&text);
+    }
+    match prompt::line_or_end(&text) {
+        Ok(Some(line)) => Ok(line),
+        Ok(None) => Err(ReadlineError::Eof),
+        Err(_) => Err(ReadlineError::Interrupted),
+    }
+}
+
+/// How long the server may take to say what the prompt wants to know, and the prompt where it takes longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PROMPT: &str = "port21> ";
 
 /// Runs a line; ^C stops it and keeps the session.
 fn run_line(runtime: &Runtime, console: &RefCell<Console>, line: &str) -> Flow {
@@ -83,17 +117,23 @@ fn run_line(runtime: &Runtime, console: &RefCell<Console>, line: &str) -> Flow {
 
 /// A line that may hold a password is not kept.
 fn is_for_history(line: &str) -> bool {
+    let line = line.trim();
     let mut words = line.split_whitespace();
-    let name = words.next().and_then(|word| find(word).ok()).map(|command| command.name);
-    match name {
-        Some("user") => words.count() <= 1,
-        Some("quote") => {
-            !words.next().is_some_and(|verb| matches!(verb.to_ascii_lowercase().as_str(), "pass" | "acct"))
-        }
-        // A URL may hold one before its host.
-        Some("open") => !line.contains('@'),
-        _ => !line.trim().is_empty(),
+    let mut first = words.next().unwrap_or_default().to_ascii_lowercase();
+    // A proxied command is what it would be by itself.
+    if find(&first).is_ok_and(|command| command.name == "proxy") {
+        first = words.next().unwrap_or_default().to_ascii_lowercase();
     }
+    // A beginning that others share may have been meant for the command all the same.
+    let may_be = |name: &str| !first.is_empty() && name.starts_with(&first);
+    let secret = may_be("user") && words.clone().count() > 1
+        || may_be("account") && words.clone().next().is_some()
+        || may_be("quote") && words.next().is_some_and(|verb| ["pass", "acct"].contains(&&*verb.to_ascii_lowercase()))
+        // A URL may hold one before its host.
+        || ["open", "ftp", "bookmarks", "set"].into_iter().any(may_be) && line.contains('@')
+        // An argument of a macro may be one.
+        || line.starts_with('$') && words.next().is_some();
+    !line.is_empty() && !secret
 }
 
 /// `$XDG_STATE_HOME/port21/history`.
@@ -118,7 +158,17 @@ mod tests {
 
     #[test]
     fn lines_with_passwords_are_not_kept() {
-        for line in ["user bob hunter2", "us bob hunter2 account", "quote PASS hunter2", "open ftp://bob:hunter2@h/"] {
+        for line in [
+            "user bob hunter2",
+            "us bob hunter2 account",
+            "quote PASS hunter2",
+            "open ftp://bob:hunter2@h/",
+            "proxy user bob hunter2",
+            "account hunter2",
+            "set ftp_proxy http://me:hunter2@p",
+            "$login hunter2",
+            "$ login hunter2",
+        ] {
             assert!(!is_for_history(line), "{line}");
         }
         for line in ["user bob", "get a b c", "quote NOOP", "open h"] {

@@ -1,281 +1,410 @@
-//! Commands that transfer files.
+//! Commands that transfer one file, and what those over many have in common with them.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
-use port21_client::{GetOptions, Progress, PutOptions, Upload};
+use port21_client::{
+    Batch, BatchOptions, DataMode, Error, Item, Parallel, Progress, PutOptions, Representation, Retry, Upload,
+};
 use port21_proto::text::Shown;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::files::{Answer, Asking, Refusals, is_pattern, matcher, matches};
-use super::output::Out;
+use super::names::unique;
+use super::reporter::Reporter;
+use super::sink::{Place, Sink, shell};
 use super::words::Words;
-use super::{Console, Flow};
+use super::{Console, Flow, between};
 use crate::exit::{Exit, Fault};
-use crate::progress::Meter;
 
-/// How many bytes one `#` of `hash` stands for.
-pub(super) const HASH_BYTES: u64 = 1024;
+/// How much is read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// The files of one command, and which way they go.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    pub(super) upload: bool,
+    /// What is there already is gone on with.
+    pub(super) resume: bool,
+    pub(super) files: Vec<OneFile>,
+}
+
+/// A file on both sides.
+#[derive(Clone, Debug)]
+pub(super) struct OneFile {
+    pub(super) remote: Vec<u8>,
+    pub(super) local: PathBuf,
+    /// Its size, where a listing has told it.
+    pub(super) size: Option<u64>,
+}
 
 pub(super) async fn get(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    fetch_words(console, words, false).await
+    fetch(console, words, false).await
 }
 
 pub(super) async fn reget(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    fetch_words(console, words, true).await
+    fetch(console, words, true).await
 }
 
-async fn fetch_words(console: &mut Console, words: &Words, resume: bool) -> anyhow::Result<Flow> {
-    let [remote, rest @ ..] = words.list.as_slice() else { bail!(Fault::usage("usage: get REMOTE-FILE [LOCAL-FILE]")) };
-    match rest.first().map(String::as_str) {
-        Some("-") => to_screen(console, remote).await?,
-        Some(local) => {
-            let local = console.local.join(local);
-            let local = if local.is_dir() { local.join(base_name(remote.as_bytes())?) } else { local };
-            fetch(console, remote.as_bytes(), &local, resume).await?;
-        }
-        None => {
-            let local = console.local.join(base_name(remote.as_bytes())?);
-            fetch(console, remote.as_bytes(), &local, resume).await?;
+/// `newer REMOTE [LOCAL]`: only where the server's file is newer, or there is none here.
+pub(super) async fn newer(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+    let remote = words.first().as_bytes().to_vec();
+    let local = local_target(console, &remote, words.list.get(1))?;
+    if let Place::File(local) = &local
+        && let Ok(facts) = std::fs::metadata(local)
+    {
+        let there = console.client()?.mtime(&remote).await?;
+        let here = facts.modified().with_context(|| local.display().to_string())?;
+        if here >= SystemTime::from(there) {
+            let (here, there) = (Shown(local.as_os_str().as_bytes()), Shown(&remote));
+            console.out.line(format_args!("Local file \"{here}\" is newer than remote file \"{there}\"."));
+            return Ok(Flow::Continue);
         }
     }
+    fetch(console, words, false).await
+}
+
+/// `page FILE`: through the pager.
+pub(super) async fn page(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+    let pager = Place::Shell(console.pager());
+    to_sink(console, words.first(), pager).await
+}
+
+/// `restart OFFSET`: where the next get or put begins.
+pub(super) async fn restart(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+    let offset = words.first().parse();
+    console.restart = offset.map_err(|_| Fault::usage(format!("{} is no number of bytes", words.first())))?;
+    console
+        .out
+        .line(format_args!("Restarting at {}. Execute get, put or append to initiate transfer", console.restart));
     Ok(Flow::Continue)
 }
 
-pub(super) async fn mget(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    let names = matches(console.client()?, &words.list).await?;
-    let mut asking = Asking::new(console, "mget");
-    let mut refusals = Refusals::default();
-    for name in names {
-        match asking.about(&name)? {
-            Answer::Yes => {
-                let local = console.local.join(base_name(&name)?);
-                refusals.note(fetch(console, &name, &local, false).await)?;
-            }
-            Answer::No => {}
-            Answer::Stop => break,
+async fn fetch(console: &mut Console, words: &Words, resume: bool) -> anyhow::Result<Flow> {
+    let remote = words.first();
+    if console.proxying {
+        return between::get(console, words, resume).await;
+    }
+    let offset = std::mem::take(&mut console.restart);
+    match local_target(console, remote.as_bytes(), words.list.get(1))? {
+        Place::File(local) if offset > 0 => from_offset(console, remote, &local, offset).await,
+        Place::File(local) => {
+            let file = OneFile { remote: remote.as_bytes().to_vec(), local, size: None };
+            console.carry(Load { upload: false, resume, files: vec![file] }, words).await
         }
+        _ if words.background => bail!(Fault::usage("what goes to the screen or a command is for the foreground")),
+        place => to_sink(console, remote, place).await,
     }
-    refusals.end()
 }
 
-pub(super) async fn put(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    send_words(console, words, Upload::Whole).await
-}
-
-pub(super) async fn append(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    send_words(console, words, Upload::Append).await
-}
-
-async fn send_words(console: &mut Console, words: &Words, how: Upload) -> anyhow::Result<Flow> {
-    let [local, rest @ ..] = words.list.as_slice() else { bail!(Fault::usage("usage: put LOCAL-FILE [REMOTE-FILE]")) };
-    let local = console.local.join(local);
-    let remote = match rest.first() {
-        Some(remote) => remote.as_bytes().to_vec(),
-        None => file_name(&local)?,
-    };
-    send(console, &local, &remote, how).await?;
-    Ok(Flow::Continue)
-}
-
-pub(super) async fn mput(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    let mut files = Vec::new();
-    for word in &words.list {
-        match is_pattern(word) {
-            true => files.extend(local_matches(&console.local, word)?),
-            false => files.push(console.local.join(word)),
-        }
+/// Where a download goes: as the user says, into the directory that he names, else to the name that the settings make of the
+/// server's.
+fn local_target(console: &Console, remote: &[u8], word: Option<&String>) -> anyhow::Result<Place> {
+    match word.map(|word| Place::of(console, word)).transpose()? {
+        Some(Place::File(local)) if !local.is_dir() => Ok(Place::File(local)),
+        Some(Place::File(directory)) => Ok(Place::File(name_here(console, &directory, remote)?)),
+        Some(place) => Ok(place),
+        None => Ok(Place::File(name_here(console, &console.local, remote)?)),
     }
-    let mut asking = Asking::new(console, "mput");
-    let mut refusals = Refusals::default();
-    for file in files {
-        let name = file_name(&file)?;
-        match asking.about(&name)? {
-            Answer::Yes => refusals.note(send(console, &file, &name, Upload::Whole).await)?,
-            Answer::No => {}
-            Answer::Stop => break,
-        }
-    }
-    refusals.end()
 }
 
-async fn fetch(console: &mut Console, remote: &[u8], local: &Path, resume: bool) -> anyhow::Result<()> {
-    if console.replies.is_on() {
-        let name = local.strip_prefix(&console.local).unwrap_or(local).as_os_str().as_bytes();
-        console.out.line(format_args!("local: {} remote: {}", Shown(name), Shown(remote)));
-    }
-    let options = GetOptions { resume, keep_time: !console.connect.no_probe, ..GetOptions::default() };
-    let mut watch = Watch::new(console, remote);
-    let begun = Instant::now();
-    let done = console.client()?.get_file(remote, local, &options, &mut |progress| watch.update(progress)).await;
-    watch.end();
-    let done = done?;
-    summary(console, "received", done.bytes, begun.elapsed());
-    Ok(())
+/// The place here of a file of the server, in this directory.
+pub(super) fn name_here(console: &Console, directory: &Path, remote: &[u8]) -> anyhow::Result<PathBuf> {
+    let name = console.settings.names.here(base_name(remote)?)?;
+    let path = directory.join(OsStr::from_bytes(&name));
+    if console.settings.unique_here { unique(path, &Default::default()) } else { Ok(path) }
 }
 
-async fn to_screen(console: &mut Console, remote: &str) -> anyhow::Result<()> {
-    let out = console.out.clone();
-    let mut stream = console.client()?.download(remote, 0).await?;
-    let mut buffer = vec![0; 64 * 1024];
+/// Sends a file of the server to the screen or to a command.
+async fn to_sink(console: &mut Console, remote: &str, place: Place) -> anyhow::Result<Flow> {
+    let offset = std::mem::take(&mut console.restart);
+    let (rate, here) = (console.settings.rates.get.rate.clone(), console.here());
+    let mut stream = console.client()?.download(remote, offset).await?;
+    let mut sink = Sink::open(&here, place, false)?;
+    let mut buffer = vec![0; CHUNK];
     loop {
         let n = stream.read(&mut buffer).await.context("the transfer broke off")?;
         if n == 0 {
             break;
         }
-        out.bytes(buffer.get(..n).unwrap_or_default());
+        if let Some(rate) = &rate {
+            rate.pay(n).await;
+        }
+        if !sink.write(buffer.get(..n).unwrap_or_default()).await? {
+            // The pager was left: that is how most files are read.
+            stream.abort().await?;
+            sink.end().await?;
+            return Ok(Flow::Continue);
+        }
     }
     stream.finish().await?;
-    Ok(())
+    sink.end().await?;
+    Ok(Flow::Continue)
 }
 
-async fn send(console: &mut Console, local: &Path, remote: &[u8], how: Upload) -> anyhow::Result<()> {
-    if !local.is_file() {
-        // A directory or a FIFO would be opened, and then not be read as a file is.
-        let why = if local.exists() { "not a plain file" } else { "no such file" };
-        bail!(Fault::new(Exit::Local, format!("{}: {why}", local.display())));
+/// `restart` and `get`: the file here is written from that byte on.
+async fn from_offset(console: &mut Console, remote: &str, local: &Path, offset: u64) -> anyhow::Result<Flow> {
+    if console.representation == Some(Representation::Ascii) {
+        bail!(Fault::usage("a transfer in the ASCII type cannot begin in the midst of a file: use binary"));
     }
-    if console.replies.is_on() {
-        let name = local.strip_prefix(&console.local).unwrap_or(local).as_os_str().as_bytes();
-        console.out.line(format_args!("local: {} remote: {}", Shown(name), Shown(remote)));
+    let named = || local.display().to_string();
+    let mut file = File::options().write(true).open(local).with_context(named)?;
+    let there = file.metadata().with_context(named)?.len();
+    if there < offset {
+        bail!(Fault::new(Exit::Local, format!("{} has {there} bytes, not {offset}: it would have a gap", named())));
     }
-    let options = PutOptions { how, ..PutOptions::default() };
-    let mut watch = Watch::new(console, remote);
+    file.seek(SeekFrom::Start(offset)).with_context(named)?;
+    let reporter = Reporter::new(console, false);
+    let item = Item { id: 1, remote: remote.into(), local: local.to_owned(), size: None };
+    let rate = console.settings.rates.get.rate.clone();
     let begun = Instant::now();
-    let done = console.client()?.put_file(local, remote, &options, &mut |progress| watch.update(progress)).await;
-    watch.end();
-    let done = done?;
-    summary(console, "sent", done.bytes, begun.elapsed());
-    Ok(())
-}
-
-/// As BSD ftp has always said it: `1715 bytes received in 0.00 seconds (1674.80 KiB/s)`.
-fn summary(console: &Console, what: &str, bytes: u64, took: Duration) {
-    if console.replies.is_on() {
-        // On a coarse clock a small file takes no time at all.
-        let seconds = took.as_secs_f64().max(1e-6);
-        let speed = bytes as f64 / 1024.0 / seconds;
-        console.out.line(format_args!("{bytes} bytes {what} in {seconds:.2} seconds ({speed:.2} KiB/s)"));
-    }
-}
-
-/// Progress as the user wants it: a bar, hash marks, or nothing.
-struct Watch {
-    meter: Option<Meter>,
-    hashes: Option<(Out, u64)>,
-}
-
-impl Watch {
-    fn new(console: &Console, name: &[u8]) -> Watch {
-        let hashes = console.hash.then(|| (console.out.clone(), 0));
-        let meter = (console.interactive && !console.hash).then(|| Meter::new(name));
-        Watch { meter, hashes }
-    }
-
-    fn update(&mut self, progress: Progress) {
-        if let Some(meter) = &mut self.meter {
-            meter.update(progress);
+    reporter.began(local, remote.as_bytes());
+    let mut stream = console.client()?.download(remote, offset).await?;
+    let mut buffer = vec![0; CHUNK];
+    let mut done = 0;
+    loop {
+        let n = stream.read(&mut buffer).await.context("the transfer broke off")?;
+        if n == 0 {
+            break;
         }
-        if let Some((out, printed)) = &mut self.hashes {
-            let marks = progress.done / HASH_BYTES;
-            // A line of a terminal at a time, however far the transfer has come.
-            while *printed < marks {
-                let n = (marks - *printed).min(80);
-                out.marks(usize::try_from(n).unwrap_or(80));
-                *printed += n;
+        if let Some(rate) = &rate {
+            rate.pay(n).await;
+        }
+        file.write_all(buffer.get(..n).unwrap_or_default()).with_context(named)?;
+        done += n as u64;
+        reporter.moved(&item, Progress { done: offset + done, total: None });
+    }
+    stream.finish().await?;
+    file.set_len(offset + done).with_context(named)?;
+    reporter.done(&item, done, begun.elapsed());
+    reporter.end()?;
+    Ok(Flow::Continue)
+}
+
+pub(super) async fn put(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+    let offset = std::mem::take(&mut console.restart);
+    let how = match offset {
+        0 if console.settings.unique_there => Upload::Unique,
+        0 => Upload::Whole,
+        offset => Upload::From(offset),
+    };
+    send_words(console, words, how).await
+}
+
+pub(super) async fn append(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+    console.restart = 0;
+    send_words(console, words, Upload::Append).await
+}
+
+async fn send_words(console: &mut Console, words: &Words, how: Upload) -> anyhow::Result<Flow> {
+    if console.proxying {
+        return between::put(console, words, how).await;
+    }
+    let remote = words.list.get(1).map(|word| word.as_bytes().to_vec());
+    let place = Place::of(console, words.first())?;
+    let named = || Fault::usage("what has no name here needs one at the server: put FILE REMOTE-FILE");
+    match place {
+        Place::File(local) => {
+            let remote = match remote {
+                Some(remote) => remote,
+                None => console.settings.names.there(file_name(&local)?)?,
+            };
+            plain_file(&local)?;
+            let file = OneFile { remote, local, size: None };
+            match how {
+                Upload::Whole => console.carry(Load { upload: true, resume: false, files: vec![file] }, words).await,
+                _ if words.background => bail!(Fault::usage("only whole files are sent in the background")),
+                how => send(console, &file, how).await,
             }
         }
+        _ if words.background => bail!(Fault::usage("only files are sent in the background")),
+        // `-`: what standard input holds, read by a program that can be left alone.
+        Place::Standard if !console.owns_input => bail!(Fault::usage("standard input holds the script")),
+        Place::Standard => from_command(console, "cat", &remote.ok_or_else(named)?, how).await,
+        Place::Shell(command) => from_command(console, &command, &remote.ok_or_else(named)?, how).await,
+    }
+}
+
+/// A directory or a FIFO would be opened, and then not be read as a file is.
+pub(super) fn plain_file(local: &Path) -> Result<(), Fault> {
+    if local.is_file() {
+        return Ok(());
+    }
+    let why = if local.exists() { "not a plain file" } else { "no such file" };
+    Err(Fault::new(Exit::Local, format!("{}: {why}", local.display())))
+}
+
+/// Sends one file in another way than as a whole.
+pub(super) async fn send(console: &mut Console, file: &OneFile, how: Upload) -> anyhow::Result<Flow> {
+    let reporter = Reporter::new(console, true);
+    let item = Item { id: 1, remote: file.remote.clone(), local: file.local.clone(), size: file.size };
+    let options = PutOptions { how, rate: console.settings.rates.put.rate.clone(), ..PutOptions::default() };
+    let begun = Instant::now();
+    reporter.began(&file.local, &file.remote);
+    let mut moved = |progress| reporter.moved(&item, progress);
+    let done = console.client()?.put_file(&file.local, &file.remote, &options, &mut moved).await?;
+    reporter.done(&item, done.bytes, begun.elapsed());
+    reporter.end()?;
+    Ok(Flow::Continue)
+}
+
+/// Sends what a command writes. Where it fails the upload is aborted: the end of what it has written is not the end of the
+/// file.
+async fn from_command(console: &mut Console, command: &str, remote: &[u8], how: Upload) -> anyhow::Result<Flow> {
+    let reporter = Reporter::new(console, true);
+    let item = Item { id: 1, remote: remote.to_vec(), local: command.into(), size: None };
+    let mut process = shell(&console.here(), command);
+    let mut child = process.stdout(Stdio::piped()).kill_on_drop(true).spawn().context("cannot run a shell")?;
+    let mut output = child.stdout.take().context("the shell has no output")?;
+    let rate = console.settings.rates.put.rate.clone();
+    let begun = Instant::now();
+    let mut stream = console.client()?.upload(remote, how).await?;
+    let mut buffer = vec![0; CHUNK];
+    let mut done = 0;
+    loop {
+        let n = output.read(&mut buffer).await.with_context(|| format!("|{command}"))?;
+        if n == 0 {
+            break;
+        }
+        if let Some(rate) = &rate {
+            rate.pay(n).await;
+        }
+        stream.write_all(buffer.get(..n).unwrap_or_default()).await.context("the transfer broke off")?;
+        done += n as u64;
+        reporter.moved(&item, Progress { done, total: None });
+    }
+    let status = child.wait().await.with_context(|| format!("|{command}"))?;
+    if !status.success() {
+        stream.abort().await?;
+        bail!(Fault::new(Exit::Local, format!("|{command}: {status}: nothing was stored")));
+    }
+    stream.finish().await?;
+    reporter.done(&item, done, begun.elapsed());
+    reporter.end()?;
+    Ok(Flow::Continue)
+}
+
+impl Console {
+    /// Transfers the files of a command: on the console's own session, or in the background over one of its own.
+    pub(super) async fn carry(&mut self, load: Load, words: &Words) -> anyhow::Result<Flow> {
+        if words.background {
+            return self.carry_behind(load, words, 1).await;
+        }
+        let reporter = Arc::new(Reporter::new(self, load.upload));
+        let done = self.carry_on(&load, &reporter).await;
+        let again = reporter.take_without_passive();
+        if done.is_ok() && !again.is_empty() {
+            if self.go_active() {
+                let file = |item: Item| OneFile { remote: item.remote, local: item.local, size: item.size };
+                let load = Load { files: again.into_iter().map(file).collect(), ..load };
+                self.carry_on(&load, &reporter).await?;
+            }
+            for item in reporter.take_without_passive() {
+                let text = format!("{}: the server has no passive mode: passive off", Shown(&item.remote));
+                reporter.failed(Exit::Refused, text, false);
+            }
+        }
+        self.told = reporter.has_told();
+        let ended = reporter.end();
+        if done.is_err() {
+            self.told = false;
+        }
+        done?;
+        ended?;
+        Ok(Flow::Continue)
     }
 
-    fn end(self) {
-        if let Some((out, _)) = self.hashes {
-            out.end_marks();
+    async fn carry_on(&mut self, load: &Load, reporter: &Arc<Reporter>) -> anyhow::Result<()> {
+        let options = self.batch_options(load);
+        let client = self.client()?;
+        let mut batch = Batch::new(client.settings().clone(), options, reporter.clone());
+        fill(&mut batch, load);
+        batch.run_on(client).await.map_err(Into::into)
+    }
+
+    /// How files are transferred, as the settings say.
+    pub(super) fn batch_options(&self, load: &Load) -> BatchOptions {
+        let attempts = self.connect.retry.unwrap_or(0);
+        let rates = &self.settings.rates;
+        BatchOptions {
+            parallel: Parallel::Sessions(1),
+            retry: Retry { attempts, connect: attempts, ..Retry::default() },
+            // As ftp has it, `preserve` is about what comes.
+            keep_time: self.settings.preserve && !load.upload,
+            rate: if load.upload { rates.put.rate.clone() } else { rates.get.rate.clone() },
+            aside: false,
+            resume: load.resume,
+            ..BatchOptions::default()
+        }
+    }
+
+    /// The server has no passive mode: active mode is used from now on, where the settings allow that.
+    pub(super) fn go_active(&mut self) -> bool {
+        let goes = self.settings.fallback && self.mode == DataMode::Passive;
+        if goes {
+            self.set_mode(DataMode::Active);
+            let text = "The server has no passive mode: trying active mode.";
+            // What a script writes may be a file's bytes.
+            if self.interactive || self.replies.is_on() { self.out.line(text) } else { tracing::warn!("{text}") }
+        }
+        goes
+    }
+
+    /// The command of the shell that shows texts.
+    pub(super) fn pager(&self) -> String {
+        let pager = self.options.get("pager");
+        if pager.is_empty() { "more".to_owned() } else { pager }
+    }
+}
+
+/// Whether the error is that a server has no passive mode.
+pub(super) fn lacks_passive(error: &anyhow::Error) -> bool {
+    let lacks = |error: &Error| matches!(error, Error::Refused { verb: "EPSV" | "PASV", .. });
+    error.chain().any(|cause| cause.downcast_ref::<Error>().is_some_and(lacks))
+}
+
+/// Puts files into a batch.
+pub(super) fn fill(batch: &mut Batch, load: &Load) {
+    for file in &load.files {
+        match load.upload {
+            true => batch.put(file.local.clone(), file.remote.clone()),
+            false => batch.get(file.remote.clone(), file.local.clone(), file.size),
         }
     }
 }
 
 /// The name that a file of the server has here: the last part of its path. Never one that leads out of the directory.
-fn base_name(remote: &[u8]) -> anyhow::Result<&Path> {
+pub(super) fn base_name(remote: &[u8]) -> anyhow::Result<&[u8]> {
     let name = remote.rsplit(|&b| b == b'/').next().unwrap_or_default();
     match name {
         b"" | b"." | b".." => bail!(Fault::usage(format!("{} names no file", Shown(remote)))),
-        name => Ok(Path::new(OsStr::from_bytes(name))),
+        name => Ok(name),
     }
 }
 
-fn file_name(local: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn file_name(local: &Path) -> anyhow::Result<&[u8]> {
     match local.file_name() {
-        Some(name) => Ok(name.as_bytes().to_vec()),
+        Some(name) => Ok(name.as_bytes()),
         None => bail!(Fault::usage(format!("{} names no file", local.display()))),
     }
 }
 
-/// The files here that a pattern means, in order.
-fn local_matches(local: &Path, word: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let at = word.rfind('/').map_or(0, |slash| slash + 1);
-    let (directory, pattern) = word.split_at(at);
-    if is_pattern(directory) {
-        bail!(Fault::usage(format!("{word}: only the last part of a path may be a pattern")));
-    }
-    let matcher = matcher(pattern)?;
-    let directory = local.join(directory);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&directory).with_context(|| directory.display().to_string())? {
-        let entry = entry.with_context(|| directory.display().to_string())?;
-        let name = entry.file_name();
-        let hidden = name.as_bytes().starts_with(b".") && !pattern.starts_with('.');
-        if !hidden && matcher.is_match(&name) && entry.path().is_file() {
-            files.push(entry.path());
-        }
-    }
-    if files.is_empty() {
-        bail!(Fault::new(Exit::Local, format!("{word}: no local file matches")));
-    }
-    files.sort();
-    Ok(files)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::console;
     use super::*;
 
     #[test]
     fn a_path_of_the_server_gives_a_plain_name() {
-        assert_eq!(base_name(b"pub/readme.txt").unwrap(), Path::new("readme.txt"));
-        assert_eq!(base_name(b"/readme.txt").unwrap(), Path::new("readme.txt"));
+        assert_eq!(base_name(b"pub/readme.txt").unwrap(), b"readme.txt");
+        assert_eq!(base_name(b"/readme.txt").unwrap(), b"readme.txt");
         for bad in [&b""[..], b"pub/", b"pub/..", ".".as_bytes()] {
             assert!(base_name(bad).is_err());
         }
-    }
-
-    #[test]
-    fn patterns_of_local_files() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["b.txt", "a.txt", ".c.txt", "d.bin"] {
-            std::fs::write(dir.path().join(name), "x").unwrap();
-        }
-        std::fs::create_dir(dir.path().join("e.txt")).unwrap();
-        let found = local_matches(dir.path(), "*.txt").unwrap();
-        assert_eq!(found, [dir.path().join("a.txt"), dir.path().join("b.txt")]);
-        assert!(local_matches(dir.path(), "*.nothing").is_err());
-        assert!(local_matches(dir.path(), "*/x").is_err());
-    }
-
-    #[test]
-    fn hash_marks() {
-        let (mut console, memory) = console();
-        console.hash = true;
-        let mut watch = Watch::new(&console, b"x");
-        for done in [0, 1023, 1024, 200 * 1024] {
-            watch.update(Progress { done, total: None });
-        }
-        // The final reply comes before the transfer's own end.
-        console.out.line("226 Transfer complete.");
-        watch.end();
-        assert_eq!(memory.text(), format!("{}\n226 Transfer complete.\n", "#".repeat(200)));
     }
 }

@@ -1,4 +1,4 @@
-//! A console's line as words: blanks part them, quotes and backslashes keep them together.
+//! A console's line as words: blanks part them, quotes (`"`) and backslashes keep them together.
 
 use std::fmt;
 
@@ -9,28 +9,53 @@ pub(crate) struct Words {
     pub(crate) list: Vec<String>,
     /// All behind the first word, as it was written.
     pub(crate) rest: String,
+    /// The line, as it was written; without `&`, where that ended it.
+    pub(crate) line: String,
+    /// The command is to run in the background.
+    pub(crate) background: bool,
+}
+
+impl Words {
+    /// The first word, empty where there is none.
+    pub(crate) fn first(&self) -> &str {
+        self.list.first().map_or("", String::as_str)
+    }
+
+    /// Takes the `&` from the end of the line, where there is one that is a word of its own.
+    pub(crate) fn take_background(&mut self) {
+        let bare = |text: &str| {
+            let rest = text.strip_suffix('&').filter(|rest| rest.is_empty() || rest.ends_with(char::is_whitespace));
+            rest.map(|rest| rest.trim_end().to_owned())
+        };
+        if self.list.last().is_some_and(|word| word == "&")
+            && let (Some(line), Some(rest)) = (bare(&self.line), bare(&self.rest))
+        {
+            self.list.pop();
+            (self.line, self.rest, self.background) = (line, rest, true);
+        }
+    }
 }
 
 /// A quote that is opened and not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OpenQuote(pub(crate) char);
+pub(crate) struct OpenQuote;
 
 impl fmt::Display for OpenQuote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a quote {} is opened and not closed: write \\{0} for the character itself", self.0)
+        write!(f, "a quote \" is opened and not closed: write \\\" for the character itself")
     }
 }
 
 impl std::error::Error for OpenQuote {}
 
-/// Splits a line. Within `'...'` everything is itself; within `"..."` a backslash keeps `"` and `\`; elsewhere it keeps
-/// any character.
+/// Splits a line. Within `"..."` a backslash keeps `"` and `\`; elsewhere it keeps any character. A `'` is a character as
+/// any other: names have it.
 pub(crate) fn split(line: &str) -> Result<Words, OpenQuote> {
     let line = line.trim();
     let rest = line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start()).to_owned();
     let (mut list, last) = scan(line)?;
     list.extend(last.filter(|last| last.begun).map(|last| last.text));
-    Ok(Words { list, rest })
+    Ok(Words { list, rest, line: line.to_owned(), background: false })
 }
 
 /// The word that stands at the end of an unfinished line, for completion.
@@ -51,7 +76,7 @@ pub(crate) fn unfinished(line: &str) -> Unfinished {
     let (words, last) = match scan(line) {
         Ok(scanned) => scanned,
         // An open quote is closed by what is typed next.
-        Err(OpenQuote(quote)) => scan(&format!("{line}{quote}")).unwrap_or_default(),
+        Err(OpenQuote) => scan(&format!("{line}\"")).unwrap_or_default(),
     };
     let last = last.filter(|last| last.begun);
     let start = last.as_ref().map_or(line.len(), |last| last.start);
@@ -61,7 +86,7 @@ pub(crate) fn unfinished(line: &str) -> Unfinished {
 
 /// A name so written that it is one word again.
 pub(crate) fn quoted(name: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\');
+    let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\');
     if !name.is_empty() && name.chars().all(plain) {
         return name.to_owned();
     }
@@ -87,10 +112,10 @@ struct Last {
 fn scan(line: &str) -> Result<(Vec<String>, Option<Last>), OpenQuote> {
     let mut words = Vec::new();
     let mut word = Last::default();
-    let mut quote = None;
+    let mut quoted = false;
     let mut chars = line.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
-        if c.is_whitespace() && quote.is_none() {
+        if c.is_whitespace() && !quoted {
             if word.begun {
                 words.push(std::mem::take(&mut word).text);
             }
@@ -100,22 +125,17 @@ fn scan(line: &str) -> Result<(Vec<String>, Option<Last>), OpenQuote> {
             word.begun = true;
             word.start = at;
         }
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => quote = Some(c),
-            (Some('\''), c) => word.text.push(c),
-            (Some(_), '\\') => {
+        match c {
+            '"' => quoted = !quoted,
+            '\\' if quoted => {
                 let kept = chars.next_if(|(_, next)| matches!(next, '"' | '\\'));
                 word.text.push(kept.map_or('\\', |(_, kept)| kept));
             }
-            (None, '\\') => word.text.push(chars.next().map_or('\\', |(_, kept)| kept)),
-            (_, c) => word.text.push(c),
+            '\\' => word.text.push(chars.next().map_or('\\', |(_, kept)| kept)),
+            c => word.text.push(c),
         }
     }
-    match quote {
-        Some(open) => Err(OpenQuote(open)),
-        None => Ok((words, Some(word))),
-    }
+    if quoted { Err(OpenQuote) } else { Ok((words, Some(word))) }
 }
 
 #[cfg(test)]
@@ -129,23 +149,36 @@ mod tests {
     #[test]
     fn words_and_quotes() {
         assert_eq!(list("  get  a.txt b "), ["get", "a.txt", "b"]);
-        assert_eq!(list(r#"get "a b.txt" 'c "d"' e\ f"#), ["get", "a b.txt", r#"c "d""#, "e f"]);
+        assert_eq!(list(r#"get "a b.txt" it's e\ f"#), ["get", "a b.txt", "it's", "e f"]);
         assert_eq!(list(r#"put "a\"b\\c\d" """#), ["put", r#"a"b\c\d"#, ""]);
-        assert_eq!(list("x'y'z"), ["xyz"]);
+        assert_eq!(list("x\"y\"z"), ["xyz"]);
         assert!(list("").is_empty());
         assert_eq!(list(r"a\"), [r"a\"]);
     }
 
     #[test]
     fn an_open_quote_is_an_error() {
-        assert_eq!(split("get \"a b"), Err(OpenQuote('"')));
-        assert_eq!(split("get it's"), Err(OpenQuote('\'')));
+        assert_eq!(split("get \"a b"), Err(OpenQuote));
     }
 
     #[test]
     fn the_rest_is_kept_as_it_was_written() {
         assert_eq!(split("quote SITE  CHMOD 644 \"a b\"").unwrap().rest, "SITE  CHMOD 644 \"a b\"");
         assert_eq!(split("bye").unwrap().rest, "");
+    }
+
+    #[test]
+    fn a_bare_ampersand_at_the_end() {
+        let words = |line: &str| {
+            let mut words = split(line).unwrap();
+            words.take_background();
+            (words.list.len(), words.line, words.rest, words.background)
+        };
+        assert_eq!(words("get a &"), (2, "get a".to_owned(), "a".to_owned(), true));
+        assert_eq!(words("jobs &"), (1, "jobs".to_owned(), String::new(), true));
+        for line in ["get a&", "get \"&\"", "get \\&"] {
+            assert!(!words(line).3, "{line}");
+        }
     }
 
     #[test]

@@ -165,6 +165,9 @@ fn logins_from_the_environment_and_netrc() {
     assert!(error.contains("PORT21_PASSWORD"), "{error}");
     Ran::new(site.command(&["ls", &url]).env("PORT21_PASSWORD", "secret").output().unwrap()).ok();
     std::fs::write(site.local("logins"), "machine 127.0.0.1 login bob password secret").unwrap();
+    // What others may read is refused.
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(site.local("logins"), own).unwrap();
     site.run(&["mkdir", "--netrc-file", "logins", "-q", &site.guest("by-bob")]).ok();
     assert!(site.remote("by-bob").is_dir());
     std::fs::rename(site.local("logins"), site.local(".netrc")).unwrap();

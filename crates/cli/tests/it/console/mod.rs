@@ -1,4 +1,11 @@
-//! The console as a script.
+//! The console: as a script, command by command, and at a terminal.
+
+mod commands;
+mod jobs;
+mod logins;
+mod servers;
+mod settings;
+mod terminal;
 
 use super::support::Site;
 
@@ -17,7 +24,7 @@ fn a_session_from_standard_input() {
          binary\n\
          get \"a b.bin\" copy.bin\n\
          mput up*.txt\n\
-         append 'up 1.txt' \"up 2.txt\"\n\
+         append \"up 1.txt\" \"up 2.txt\"\n\
          size \"up 2.txt\"\n\
          rename \"up 1.txt\" renamed\n\
          mkdir new\n\
@@ -76,6 +83,19 @@ fn the_first_line_that_fails_ends_a_script_and_is_named() {
     assert!(site.local("readme.txt").exists());
     assert!(site.feed(&["shell"], "user bob secret\n").fails(2).contains("line 1: user: Not connected."));
     assert!(site.feed(&["shell"], "frobnicate\n").fails(2).contains("?Invalid command."));
+}
+
+#[test]
+fn a_script_in_a_file_that_goes_on_behind_failures() {
+    let site = Site::start();
+    std::fs::write(site.local("script"), "cd nowhere\nget readme.txt\nfrobnicate\nput -\n").unwrap();
+    let error = site.run(&["shell", "-f", "script", &site.guest("pub/")]).fails(5);
+    assert!(error.contains("line 1: cd"), "{error}");
+    let ran = site.run(&["shell", "-k", "--script", "script", &site.guest("pub/")]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(["line 1: cd", "line 3: frobnicate", "line 4: put"].iter().all(|line| ran.err.contains(line)), "{ran:?}");
+    assert!(site.local("readme.txt").exists());
+    site.run(&["shell", "-f", "nothing"]).fails(1);
 }
 
 #[test]
