@@ -3,15 +3,19 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `steps` | what is tried, in order |
+//! | `steps` | what is tried, in order: from the name to the login |
+//! | `ports`, `transfers`, `security` | data connections; a listing and files; what is to be known of TLS |
 //! | `cause` | from an error to why, and whose it is |
 //! | `report` | the rows, for people and as JSON |
 //! | `log` | what happened on the wire: for the causes, and for the drawing |
 
 mod cause;
 mod log;
+mod ports;
 mod report;
+mod security;
 mod steps;
+mod transfers;
 
 use self::log::{Log, Output};
 use self::steps::Walk;
