@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use port21_proto::Time;
 use port21_proto::client::{
@@ -26,7 +26,7 @@ use port21_proto::client::{
 use port21_proto::command::Command;
 use port21_proto::op::OpId;
 use port21_proto::parameters::{Direction, Protection};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use self::channel::{Data, Use};
 use self::reuse::{Demand, Reuse};

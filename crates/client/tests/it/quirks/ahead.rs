@@ -1,8 +1,12 @@
 //! Servers that lose commands which are sent before those ahead of them are answered.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use port21_client::{Batch, BatchOptions, Builder, Credentials, Error, Event, GetOptions, Pool, Retry};
+use port21_client::{
+    Batch, BatchOptions, Builder, Credentials, Error, Event, GetOptions, Mirror, MirrorOptions, Pool, Retry,
+};
 use tokio::io::AsyncWriteExt;
 
 use crate::memory::{Net, Peer, Port, give};
@@ -49,21 +53,41 @@ const ALL: [Manner; 10] = [
 /// What came in one segment each, session by session.
 type Seen = Arc<Mutex<Vec<Vec<Vec<String>>>>>;
 
+/// What is at the server, as LIST shows it: directories end with a slash.
+type Tree = BTreeSet<String>;
+
 /// Serves one session after the other.
-async fn serve(net: &mut Net, manner: Manner, seen: Seen) {
+async fn serve(net: &mut Net, manner: Manner, seen: &Seen, tree: &mut Tree) {
     loop {
         let mut peer = net.accept().await;
         seen.lock().unwrap().push(Vec::new());
         peer.say("220 hi").await;
-        session(&mut peer, manner, &seen).await;
+        session(&mut peer, manner, seen, tree).await;
     }
+}
+
+/// The listing of a directory.
+fn listing(tree: &Tree, directory: &str) -> Vec<u8> {
+    let below = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+    let mut lines = String::new();
+    for name in tree.iter().filter_map(|path| path.strip_prefix(&below)) {
+        let (kind, name) = name.strip_suffix('/').map_or(('-', name), |name| ('d', name));
+        if !name.is_empty() && !name.contains('/') {
+            lines += &format!("{kind}rwxr-xr-x 1 u g 1 Jan 1 2001 {name}\r\n");
+        }
+    }
+    lines.into_bytes()
+}
+
+fn changed(done: bool) -> String {
+    if done { "250 done".to_owned() } else { "550 no".to_owned() }
 }
 
 fn content(name: &str) -> Vec<u8> {
     format!("this is {name}, and nothing else").into_bytes()
 }
 
-async fn session(peer: &mut Peer, manner: Manner, seen: &Seen) {
+async fn session(peer: &mut Peer, manner: Manner, seen: &Seen, tree: &mut Tree) {
     let mut port: Option<Port> = None;
     while let Some(mut lines) = peer.segment().await {
         seen.lock().unwrap().last_mut().unwrap().push(lines.clone());
@@ -90,10 +114,23 @@ async fn session(peer: &mut Peer, manner: Manner, seen: &Seen) {
                 "USER" => "331 password?".to_owned(),
                 "PASS" => "230 in".to_owned(),
                 "TYPE" => "200 ok".to_owned(),
+                "SIZE" | "MDTM" if argument.starts_with("old") && !tree.contains(argument) => "550 no".to_owned(),
                 "SIZE" => format!("213 {}", content(argument).len()),
                 "MDTM" => "213 20000102030405".to_owned(),
                 "RNFR" => "350 and?".to_owned(),
                 "EPSV" => format!("229 ok (|||{}|)", port.insert(peer.port()).number),
+                "DELE" => changed(tree.remove(argument)),
+                "RMD" => changed(tree.remove(&format!("{argument}/"))),
+                "MKD" => changed(tree.insert(format!("{argument}/"))),
+                "PWD" => "257 \"/\"".to_owned(),
+                "CWD" => changed(argument == "/" || tree.contains(&format!("{argument}/"))),
+                "MLST" => "500 what?".to_owned(),
+                "LIST" => {
+                    let data = port.take().unwrap().accept().await;
+                    peer.say("150 go").await;
+                    give(data, &listing(tree, argument)).await;
+                    "226 done".to_owned()
+                }
                 "RETR" => {
                     let mut data = port.take().unwrap().accept().await;
                     peer.say("150 go").await;
@@ -121,6 +158,8 @@ async fn session(peer: &mut Peer, manner: Manner, seen: &Seen) {
             };
             replies.push(reply);
         }
+        // The way is long enough for several commands at once to be worth it.
+        tokio::time::sleep(Duration::from_millis(12)).await;
         match manner {
             Manner::AnswersTheLast => drop(replies.drain(..replies.len() - 1)),
             Manner::AnswersTheFirst => replies.truncate(1),
@@ -144,10 +183,14 @@ fn user(net: &Net) -> Builder {
 
 /// What the client does, against a server of this manner; what the server has seen.
 async fn play(manner: Manner, client: impl AsyncFnOnce(Builder)) -> Vec<Vec<Vec<String>>> {
+    play_with(manner, &mut Tree::new(), client).await
+}
+
+async fn play_with(manner: Manner, tree: &mut Tree, client: impl AsyncFnOnce(Builder)) -> Vec<Vec<Vec<String>>> {
     let mut net = Net::new();
     let (builder, seen) = (user(&net), Seen::default());
     tokio::select! {
-        () = serve(&mut net, manner, seen.clone()) => {}
+        () = serve(&mut net, manner, &seen, tree) => {}
         () = client(builder) => {}
     }
     seen.lock().unwrap().clone()
@@ -209,6 +252,33 @@ async fn calls_are_done_again_where_they_have_to_be() {
         })
         .await;
         assert_eq!(std::fs::read(&path).unwrap(), content("f"), "{manner:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn directories_are_made_and_files_removed_though_commands_are_lost() {
+    for manner in ALL.into_iter().chain([Manner::InOrder]) {
+        let here = tempfile::tempdir().unwrap();
+        let mut tree: Tree = (0..9).map(|n| format!("old{n}")).chain(["old/".to_owned()]).collect();
+        for n in 0..9 {
+            std::fs::create_dir(here.path().join(format!("new{n}"))).unwrap();
+        }
+        let seen = play_with(manner, &mut tree, async |builder| {
+            let batch = BatchOptions { retry: Retry::NEVER, ..BatchOptions::default() };
+            let options = MirrorOptions { delete: true, ..MirrorOptions::default() };
+            let mirror = Mirror::new(builder, batch, options, Arc::new(|_: &Event<'_>| {}));
+            let done = mirror.up(here.path(), b"").await.unwrap();
+            assert_eq!((done.failed, done.removed), (0, 10), "{manner:?}: {done:?}");
+        })
+        .await;
+        let wanted: Tree = (0..9).map(|n| format!("new{n}/")).collect();
+        assert_eq!(tree, wanted, "{manner:?}: {seen:?}");
+        let together = |verb: &str| {
+            let all = |lines: &&Vec<String>| lines.len() > 1 && lines.iter().all(|line| line.starts_with(verb));
+            seen.iter().flatten().filter(all).count()
+        };
+        let limit = if manner == Manner::InOrder { 1..=5 } else { 0..=5 };
+        assert!(limit.contains(&together("DELE ")) && limit.contains(&together("MKD ")), "{manner:?}: {seen:?}");
     }
 }
 
