@@ -19,7 +19,7 @@ pub(crate) fn line(question: &str) -> anyhow::Result<String> {
     text(ask(question, Echo::On)?)
 }
 
-/// As [`line`]; nothing where the user ends his input (^D).
+/// As [`line()`]; nothing where the user ends his input (^D).
 pub(crate) fn line_or_end(question: &str) -> anyhow::Result<Option<String>> {
     let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").context("there is no terminal to ask on")?;
     let mut tty = Asking::begin(tty, Echo::On)?;
