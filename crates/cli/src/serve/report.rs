@@ -147,6 +147,13 @@ fn what_is_missing(config: &Config) -> Vec<String> {
     for file in config.hooks.iter().filter_map(|hook| hook.ca.as_deref()).filter(|file| !file.is_file()) {
         missing.push(format!("`hook.ca`: {} is no file", file.display()));
     }
+    missing.extend(programs_that_do_not_run(config));
+    missing
+}
+
+/// The programs of hooks and authenticators that cannot be run.
+pub(super) fn programs_that_do_not_run(config: &Config) -> Vec<String> {
+    let mut missing = Vec::new();
     let hooks = config.hooks.iter().map(|hook| ("hook", &hook.program));
     let authenticators: Vec<_> = config.sites().filter_map(|site| site.authenticator).collect();
     let authenticators = authenticators.iter().map(|authenticator| ("authenticator", &authenticator.program));

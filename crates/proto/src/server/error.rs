@@ -201,3 +201,33 @@ impl StorageError {
         matches!(self, StorageError::NoSpace | StorageError::ReadOnly | StorageError::Io(_))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_told_more_than_the_client() {
+        let io = StorageError::Io("Input/output error (os error 5)".to_owned());
+        assert_eq!(
+            (io.to_string(), io.detail()),
+            ("Local error".to_owned(), "Input/output error (os error 5)".to_owned())
+        );
+        let forbidden = StorageError::Forbidden("EACCES".to_owned());
+        assert!(!forbidden.to_string().contains("EACCES") && forbidden.detail().ends_with("EACCES"));
+        assert_eq!(StorageError::Denied.detail(), "not allowed to this account");
+        assert_eq!(StorageError::OverQuota.detail(), "Quota exceeded");
+        assert_eq!(TransferError::from(io.clone()).detail(), io.detail());
+        assert_eq!(TransferError::Cancelled.detail(), "cancelled");
+    }
+
+    #[test]
+    fn what_an_operator_has_to_mend() {
+        for error in [StorageError::NoSpace, StorageError::ReadOnly, StorageError::Io(String::new())] {
+            assert!(error.is_of_the_disk());
+        }
+        for error in [StorageError::Denied, StorageError::OverQuota, StorageError::Forbidden(String::new())] {
+            assert!(!error.is_of_the_disk());
+        }
+    }
+}
