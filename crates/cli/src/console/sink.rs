@@ -166,22 +166,28 @@ pub(super) fn shell(here: &Here, command: &str) -> Command {
     process
 }
 
-/// The path that a word means: the first of those that match, where it is a pattern.
+/// The path that a word means: the first of those that match, where it is a pattern. As ftp has it, one that nothing matches
+/// is the name itself.
 pub(super) fn first_path(console: &Console, word: &str) -> anyhow::Result<PathBuf> {
-    let paths = local_paths(console, word)?;
-    paths.into_iter().next().context("no path")
+    let plain = console.local.join(at_home(word)?);
+    Ok(local_paths(console, word).ok().and_then(|paths| paths.into_iter().next()).unwrap_or(plain))
+}
+
+/// A word with the home in the place of `~`.
+fn at_home(word: &str) -> anyhow::Result<String> {
+    match word.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+            let home = std::env::home_dir().context("there is no home directory")?;
+            Ok(format!("{}{rest}", home.display()))
+        }
+        _ => Ok(word.to_owned()),
+    }
 }
 
 /// The paths here that a word means, in order: `~`, and where `glob` is on patterns for the last part. Where a file has the
 /// name itself it is meant.
 pub(super) fn local_paths(console: &Console, word: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let word = match word.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            let home = std::env::home_dir().context("there is no home directory")?;
-            format!("{}{rest}", home.display())
-        }
-        _ => word.to_owned(),
-    };
+    let word = at_home(word)?;
     let path = console.local.join(&word);
     if !console.settings.glob || !is_pattern(&word) || path.symlink_metadata().is_ok() {
         return Ok(vec![path]);
@@ -235,6 +241,8 @@ mod tests {
         assert_eq!(local_paths(&console, "what?").unwrap(), [here("what?")]);
         assert!(local_paths(&console, "*.nothing").is_err() && local_paths(&console, "*/x").is_err());
         assert_eq!(Place::of(&console, "?.bin").unwrap(), Place::File(here("d.bin")));
+        // What a download makes may be called so.
+        assert_eq!(Place::of(&console, "[new].txt").unwrap(), Place::File(here("[new].txt")));
         assert_eq!(Place::of(&console, "-").unwrap(), Place::Standard);
         assert_eq!(Place::of(&console, "| wc -l").unwrap(), Place::Shell("wc -l".to_owned()));
         assert!(Place::of(&console, "|").is_err());
