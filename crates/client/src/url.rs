@@ -43,6 +43,9 @@ pub enum UrlError {
     /// `;type=` with something else than a, i or d.
     #[error("{0:?} is no type: a, i or d")]
     Type(String),
+    /// The user's name, the password or the host holds a character that has to be written otherwise there.
+    #[error("{0:?} in front of the path: percent-encode it (# is %23, ? is %3F)")]
+    Stray(char),
     /// The path, the user's name or the password holds a CR, LF or NUL: nothing of it may go on the wire.
     #[error("the URL holds a CR, LF or NUL")]
     Forbidden,
@@ -53,8 +56,12 @@ impl Target {
     ///
     /// # Errors
     /// [`UrlError`]; it never shows the password.
-    pub fn parse(url: &str) -> Result<Target, UrlError> {
-        let url = Url::parse(url).map_err(|error| UrlError::Syntax(error.to_string()))?;
+    pub fn parse(text: &str) -> Result<Target, UrlError> {
+        if text.contains(['\r', '\n', '\0']) {
+            return Err(UrlError::Forbidden);
+        }
+        let (authority, path) = split(text)?;
+        let url = Url::parse(authority).map_err(|error| UrlError::Syntax(error.to_string()))?;
         let (tls, port) = match url.scheme() {
             "ftp" => (TlsMode::Off, 21),
             "ftps" => (TlsMode::Implicit, 990),
@@ -75,12 +82,7 @@ impl Target {
                 account: None,
             }),
         };
-        // In an FTP URL a `?` begins no query (RFC 1738 section 3.2): it is part of a name.
-        let whole = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
-        let (path, kind) = split_type(&whole);
+        let (path, kind) = split_type(path);
         let (representation, listing) = match kind.map(str::to_ascii_lowercase).as_deref() {
             None => (None, false),
             Some("a") => (Some(Representation::Ascii), false),
@@ -88,10 +90,26 @@ impl Target {
             Some("d") => (None, true),
             Some(other) => return Err(UrlError::Type(other.to_owned())),
         };
-        // The `/` behind the host is no part of the path.
-        let path = decode(path.strip_prefix('/').unwrap_or(path))?;
+        let path = decode(path)?;
         let directory = listing || path.is_empty() || path.ends_with(b"/");
         Ok(Target { host, port: url.port().unwrap_or(port), tls, credentials, path, representation, directory })
+    }
+}
+
+/// What is in front of the path, and the path, of which the `/` behind the host is no part.
+///
+/// The path names a file and is taken as it is written: in an FTP URL nothing of it is a query or a fragment (RFC 1738 section
+/// 3.2), and what is read for the web, where `\` is `/`, tabs and blanks at the ends are nothing, and `..` is resolved, would name
+/// another file than the one that was meant.
+fn split(text: &str) -> Result<(&str, &str), UrlError> {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    let end = text.get(begin..).and_then(|rest| rest.find('/')).map_or(text.len(), |at| begin + at);
+    let (authority, path) = text.split_at_checked(end).unwrap_or((text, ""));
+    // A password with such a character in it would lead to another host.
+    let stray = authority.chars().find(|c| matches!(c, '#' | '?' | '\\') || c.is_whitespace() || c.is_control());
+    match stray {
+        Some(stray) => Err(UrlError::Stray(stray)),
+        None => Ok((authority, path.strip_prefix('/').unwrap_or_default())),
     }
 }
 
@@ -158,6 +176,15 @@ mod tests {
             ("ftp://h/a;b", "a;b", false),
             ("ftp://h/a?b*", "a?b*", false),
             ("ftp://h/100%", "100%", false),
+            ("ftp://h/a#b?c#d", "a#b?c#d", false),
+            ("ftpes://h/a#b", "a#b", false),
+            (r"ftp://h/a\b", r"a\b", false),
+            (r"ftpes://h/a\b", r"a\b", false),
+            ("ftp://h/a\tb ", "a\tb ", false),
+            ("ftp://h/ a", " a", false),
+            ("ftp://h/a/../b/./c", "a/../b/./c", false),
+            ("ftp://h/a/%2e%2e/b", "a/../b", false),
+            ("ftp://h/Grüße", "Grüße", false),
         ] {
             let target = target(url);
             assert_eq!((target.path.as_slice(), target.directory), (path.as_bytes(), directory), "{url}");
@@ -179,6 +206,12 @@ mod tests {
         assert_eq!(Target::parse("http://me:hunter2@h/"), Err(UrlError::Scheme("http".into())));
         assert_eq!(Target::parse("ftp://h/a%0d%0aDELE%20b"), Err(UrlError::Forbidden));
         assert_eq!(Target::parse("ftp://me:a%0aB@h/"), Err(UrlError::Forbidden));
+        for ends in ["\r\n", "\n", "\0", "\nDELE b"] {
+            assert_eq!(Target::parse(&format!("ftp://h/a{ends}")), Err(UrlError::Forbidden));
+        }
+        for (stray, url) in [('#', "ftp://me#1@h/"), ('?', "ftp://h?a"), ('\\', r"ftp://h\a"), (' ', "ftp://me: @h/")] {
+            assert_eq!(Target::parse(url), Err(UrlError::Stray(stray)));
+        }
         for bad in ["", "h/a", "ftp://", "ftp://me:hunter2@:21/", "ftp://me:hunter2@h:99999/"] {
             let error = Target::parse(bad).unwrap_err();
             assert!(!error.to_string().contains("hunter2"), "{error}");

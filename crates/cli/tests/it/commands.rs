@@ -174,3 +174,20 @@ fn logins_from_the_environment_and_netrc() {
     site.run(&["rm", "-r", "-q", &site.guest("by-bob")]).ok();
     site.run(&["mkdir", "-q", "--user", "nobody", &site.guest("x")]).fails(4);
 }
+
+#[test]
+fn urls_name_the_files_that_they_say() {
+    let site = Site::start();
+    for name in ["c", "c#x", "a", r"a\b", "sp", "sp "] {
+        std::fs::write(site.remote(&format!("pub/{name}")), name).unwrap();
+    }
+    for name in ["c#x", r"a\b", "sp "] {
+        assert_eq!(site.run(&["cat", &site.guest(&format!("pub/{name}"))]).ok(), name);
+        site.run(&["rm", &site.bob(&format!("pub/{name}"))]).ok();
+        assert!(!site.remote(&format!("pub/{name}")).exists());
+    }
+    for name in ["c", "a", "sp"] {
+        assert_eq!(std::fs::read_to_string(site.remote(&format!("pub/{name}"))).unwrap(), name);
+    }
+    assert!(site.run(&["mkdir", &site.bob("x\r\nDELE pub/c")]).fails(2).contains("CR, LF or NUL"));
+}
