@@ -1,7 +1,7 @@
 //! The one table of exit codes, and the errors that carry one.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use port21_client::{Blame, Error, Phase};
@@ -128,9 +128,14 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     };
     let exit = Exit::of(error);
     if exit != Exit::Local || !error.chain().any(gone) {
-        sentences(error).iter().for_each(|line| eprintln!("port21: {line}"));
+        sentences(error).iter().for_each(|line| tell(line));
     }
     exit
+}
+
+/// Tells the user something in a line on standard error. Where nobody reads that any more there is nobody to be told.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "port21: {line}");
 }
 
 /// An error of the client in one sentence, and what can be done where that is not plain.

@@ -117,6 +117,8 @@ fn level(args: &Args) -> Option<&'static str> {
 fn start_log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // It would tell of a standard error that is closed by a panic.
+    let log = log.log_internal_errors(false);
     let log =
         log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
     log.without_time().init();

@@ -7,7 +7,8 @@ use anyhow::{Context as _, bail};
 use port21_client::{Choose, Filter, Links, Mirror, MirrorOptions, Summary};
 use serde_json::json;
 
-use super::teller::{Teller, print};
+use super::ls::write_line;
+use super::teller::Teller;
 use super::{batch_options, remote};
 use crate::args::client::{LinksAs, MirrorArgs, TreeArgs};
 use crate::exit::{Exit, Fault};
@@ -28,11 +29,12 @@ pub(super) async fn run(args: &MirrorArgs) -> anyhow::Result<Exit> {
         false => mirror.down(place.path(), Path::new(way.local)).await,
     };
     let summary = summary.with_context(|| place.to_string())?;
-    tell(&summary, args);
-    Ok(match (teller.exit(), &summary.not_removed) {
-        (Exit::Done, Some(_)) => Exit::Refused,
-        (exit, _) => exit,
-    })
+    let told = tell(&summary, args);
+    match (teller.exit(), &summary.not_removed) {
+        (Exit::Done, Some(_)) => Ok(Exit::Refused),
+        (Exit::Done, None) => told.map(|()| Exit::Done),
+        (exit, _) => Ok(exit),
+    }
 }
 
 /// What a mirror does, as the flags say.
@@ -77,17 +79,18 @@ impl Way<'_> {
     }
 }
 
-fn tell(summary: &Summary, args: &MirrorArgs) {
+fn tell(summary: &Summary, args: &MirrorArgs) -> anyhow::Result<()> {
     let seconds = summary.took.as_secs_f64();
     if args.transfer.json {
-        return print(&json!({
+        return write_line(json!({
             "event": "summary", "dry_run": args.tree.dry_run, "transferred": summary.transferred, "bytes": summary.bytes,
             "unchanged": summary.unchanged, "directories": summary.directories, "links": summary.links,
             "removed": summary.removed, "skipped": summary.skipped, "failed": summary.failed, "seconds": seconds,
         }));
     }
-    if tracing::enabled!(tracing::Level::WARN) {
-        println!("{}", self::summary(summary, args.tree.dry_run));
+    match tracing::enabled!(tracing::Level::WARN) {
+        true => write_line(self::summary(summary, args.tree.dry_run)),
+        false => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use port21_client::{Algorithm, Deed, Error, Event, Item, Place as Spot, Transfer
 use port21_proto::text::Shown;
 use serde_json::{Value, json};
 
-use crate::exit::{Exit, client_sentence};
+use crate::exit::{Exit, client_sentence, tell};
 use crate::progress::Board;
 use crate::remote::Place;
 use crate::units::show_size;
@@ -85,7 +85,7 @@ impl Teller {
                     Error::Local { .. } if self.upload => String::new(),
                     _ => format!("{url}: "),
                 };
-                inner.board.say(|| eprintln!("port21: {name}{text}"));
+                inner.board.say(|| tell(&format!("{name}{text}")));
             }
         }
     }
@@ -161,7 +161,7 @@ impl Watch for Teller {
                     print(&json!({ "event": "failed", self.side(place): name, "error": text }));
                 }
                 let text = if text.contains(&name) { text } else { format!("{name}: {text}") };
-                inner.board.say(|| eprintln!("port21: {text}"));
+                inner.board.say(|| tell(&text));
             }
             Event::Notice(text) => {
                 if self.json {

@@ -190,4 +190,26 @@ fn urls_name_the_files_that_they_say() {
         assert_eq!(std::fs::read_to_string(site.remote(&format!("pub/{name}"))).unwrap(), name);
     }
     assert!(site.run(&["mkdir", &site.bob("x\r\nDELE pub/c")]).fails(2).contains("CR, LF or NUL"));
+
+fn whoever_does_not_listen_changes_nothing() {
+    let site = Site::start();
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let run = |args: &[&str]| {
+        let mut command = site.command(args);
+        command.stdout(gone()).stderr(gone()).status().unwrap().code()
+    };
+    // As `ls` does: what it was to tell was not told.
+    assert_eq!(run(&["ls", &site.guest("pub")]), Some(1));
+    assert_eq!(run(&["mirror", "--dry-run", &site.guest("pub"), "here"]), Some(1));
+    assert_eq!(run(&["mirror", &site.guest("pub"), "here"]), Some(1));
+    assert!(site.local("here/readme.txt").exists());
+    assert_eq!(run(&["-q", "mirror", &site.guest("pub"), "here"]), Some(0));
+    assert_eq!(run(&["get", &site.guest("nope")]), Some(5));
+    assert_eq!(run(&["-v", "mirror", &site.guest("nope"), "there"]), Some(5));
+    assert_eq!(run(&["ls", "no URL"]), Some(2));
+    assert_eq!(run(&["serve", "--no-such-flag"]), Some(2));
 }
