@@ -118,7 +118,7 @@ impl Helper {
         }
     }
 
-    /// Looks at a file that the configuration names: what tells one state of it from another. On a thread that may wait.
+    /// Looks at a file or program that the configuration names: what tells one state of it from another. On a thread that may wait.
     ///
     /// # Errors
     /// As [`Helper::read`].

@@ -84,6 +84,12 @@ impl Names {
         self.either().any(|named| named.files.iter().any(|one| one.as_os_str() == path.as_os_str()))
     }
 
+    /// Whether it is a program, with whichever arguments: it may be looked at, and not read.
+    pub(super) fn is_run(&self, path: &Path) -> bool {
+        let mut programs = self.either().flat_map(|named| &named.programs);
+        programs.any(|program| program.first().is_some_and(|name| Path::new(name).as_os_str() == path.as_os_str()))
+    }
+
     pub(super) fn host(&self, host: &str) -> bool {
         self.either().any(|named| named.hosts.iter().any(|one| one == host))
     }

@@ -117,7 +117,9 @@ impl Duty {
     async fn perform(&self, task: Task) -> io::Result<Done> {
         match task {
             Task::Read(path) if self.names().file(&path) => self.read(path).await.map(Done::Text),
-            Task::Look(path) if self.names().file(&path) => deeds::look(path).await.map(Done::Seen),
+            Task::Look(path) if self.names().file(&path) || self.names().is_run(&path) => {
+                deeds::look(path).await.map(Done::Seen)
+            }
             Task::Resolve(host) if self.names().host(&host) => deeds::resolve(host).await.map(Done::Addresses),
             Task::Run { program, input, answers } if self.names().program(&program) => {
                 deeds::run(&program, &input, answers, self.run_as).await.map(Done::Ended)

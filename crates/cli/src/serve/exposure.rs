@@ -130,8 +130,14 @@ fn guests(guests: &Anonymous) -> String {
     line + &sessions(guests.max_sessions) + &rates
 }
 
+/// What is said of a file of accounts that is named and not there.
+pub(super) const NO_FILE: &str = "there is no such file: nobody of it can log in";
+
 /// Those of a file, each.
 fn kept(site: &Config, path: &Path) -> Vec<String> {
+    if !site.accounts.is_kept() {
+        return vec![format!("the accounts in {}: {NO_FILE}", path.display())];
+    }
     let mut lines = vec![format!("the accounts in {0}: port21 user list --users {0}", path.display())];
     match UserFile::read(path) {
         Ok(file) => lines.extend(file.users.iter().map(|entry| account(site, entry))),

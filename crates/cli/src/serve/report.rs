@@ -1,16 +1,16 @@
 //! What an operator is told of a server that starts, or would: where, what, for whom, and with which safeguards.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use port21_server::tls::Certificates;
 use port21_server::{ListenError, TlsMode};
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, FileType, access};
 
-use super::exposure::exposure;
+use super::exposure::{NO_FILE, exposure};
 use super::running::plain_builder;
 use super::systemd::Passed;
 use super::tls;
@@ -35,6 +35,9 @@ pub(super) fn announce(
     }
     lines.extend(certificates.map(|certificates| tls::shown(config, certificates, false)));
     print(&lines)?;
+    for file in config.sites().filter(|site| !site.accounts.is_kept()).filter_map(|site| site.accounts.file) {
+        tracing::info!("the accounts in {}: {NO_FILE}", file.display());
+    }
     if bound.iter().all(|(addr, _)| !ListenAddr(*addr).is_beyond_loopback()) {
         tracing::info!("only this machine can connect: for all others, add a place to listen, such as --listen :2121");
         return Ok(());
@@ -147,24 +150,28 @@ fn what_is_missing(config: &Config) -> Vec<String> {
     for file in config.hooks.iter().filter_map(|hook| hook.ca.as_deref()).filter(|file| !file.is_file()) {
         missing.push(format!("`hook.ca`: {} is no file", file.display()));
     }
-    missing.extend(programs_that_do_not_run(config));
+    missing.extend(programs_that_do_not_run(config, mode_of));
     missing
 }
 
-/// The programs of hooks and authenticators that cannot be run.
-pub(super) fn programs_that_do_not_run(config: &Config) -> Vec<String> {
+/// The programs of hooks and authenticators that cannot be run. `mode` tells the mode of a file, with its type.
+pub(super) fn programs_that_do_not_run(config: &Config, mode: impl Fn(&Path) -> io::Result<u32>) -> Vec<String> {
     let mut missing = Vec::new();
     let hooks = config.hooks.iter().map(|hook| ("hook", &hook.program));
     let authenticators: Vec<_> = config.sites().filter_map(|site| site.authenticator).collect();
     let authenticators = authenticators.iter().map(|authenticator| ("authenticator", &authenticator.program));
     for (section, program) in hooks.chain(authenticators).filter_map(|(section, all)| Some((section, all.first()?))) {
-        let runs =
-            std::fs::metadata(program).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
-        if !runs {
+        let runs = |mode| FileType::from_raw_mode(mode).is_file() && mode & 0o111 != 0;
+        if !mode(Path::new(program)).is_ok_and(runs) {
             missing.push(format!("`{section}.program`: {program} is no program that can be run"));
         }
     }
     missing
+}
+
+/// The mode of a file, with its type, as this process sees it.
+pub(super) fn mode_of(file: &Path) -> io::Result<u32> {
+    Ok(std::fs::metadata(file)?.mode())
 }
 
 /// Whether the server makes this directory for itself when it starts, which it does before it gives its rights up.

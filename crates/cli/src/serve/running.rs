@@ -1,6 +1,7 @@
 //! A server that runs: what is asked of it, and how it takes a new configuration.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -12,6 +13,7 @@ use port21_server::{Activity, At, ListenError, ReloadError, Server, ServerBuilde
 use super::hooks::Hooks;
 use super::log::Log;
 use super::recorder::Recorder;
+use super::report::programs_that_do_not_run;
 use super::systemd::Notifier;
 use super::xferlog::Xferlog;
 use super::{accounts, advertise, overlap, tls};
@@ -160,6 +162,7 @@ impl Running {
         if !unchangeable.is_empty() {
             bail!(Fault::each(Exit::Usage, unchangeable));
         }
+        self.check_accounts_are_there(&config, &before).await?;
         // The same name is looked up anew in its turn.
         let known = self.handle.advertised().filter(|_| config.passive.advertise == before.passive.advertise);
         let tls = self.new_tls(&config, &before).await?;
@@ -187,7 +190,11 @@ impl Running {
         }
         let (helper, now) = (self.helper().clone(), config.clone());
         // It waits for the helper.
-        let told = move || overlap::overlaps(&now, |file| helper.read_and_wait(file));
+        let told = move || {
+            let mut told = overlap::overlaps(&now, |file| helper.read_and_wait(file));
+            told.extend(programs_that_do_not_run(&now, |program| Ok(helper.look_and_wait(program)?.mode())));
+            told
+        };
         let told = tokio::task::spawn_blocking(told).await.unwrap_or_default();
         told.iter().for_each(|told| tracing::warn!("{told}"));
         let mut state = self.lock();
@@ -203,6 +210,30 @@ impl Running {
             changed.push(format!("no more at {}", list(&reloaded.closed)));
         }
         Ok(changed.join(", "))
+    }
+
+    /// A file of accounts that was not named before is there: by one that is not, for its name may be mistyped, everybody would
+    /// lose their sessions and be locked out.
+    async fn check_accounts_are_there(&self, config: &Config, before: &Config) -> anyhow::Result<()> {
+        let known = |host: Option<&str>| before.site_now(host).and_then(|site| site.accounts.file);
+        let named = config
+            .sites()
+            .filter_map(|site| site.accounts.file.clone().filter(|file| known(site.host()).as_ref() != Some(file)));
+        let (named, helper): (Vec<PathBuf>, _) = (named.collect(), self.helper().clone());
+        // It waits for the helper. What else is wrong with a file is told where it is read.
+        let is_missing = move |file: &PathBuf| {
+            helper.look_and_wait(file).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        };
+        let look = move || named.into_iter().filter(is_missing).collect::<Vec<_>>();
+        let missing = tokio::task::spawn_blocking(look).await.context("a fault of the server, please report it")?;
+        let text = |file: &PathBuf| {
+            let file = file.display();
+            format!("`accounts.file`: there is no {file}: make it, or leave an empty one to let nobody of it in")
+        };
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::each(Exit::Local, missing.iter().map(text).collect()).into()),
+        }
     }
 
     /// Ends sessions of each `[[host]]` that is not there any more, and of each `[[user]]` who is not, or has another password.

@@ -190,7 +190,9 @@ fn urls_name_the_files_that_they_say() {
         assert_eq!(std::fs::read_to_string(site.remote(&format!("pub/{name}"))).unwrap(), name);
     }
     assert!(site.run(&["mkdir", &site.bob("x\r\nDELE pub/c")]).fails(2).contains("CR, LF or NUL"));
+}
 
+#[test]
 fn whoever_does_not_listen_changes_nothing() {
     let site = Site::start();
     let gone = || {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::support::{Ran, port21};
+use super::support::{Ran, feed, port21};
 
 /// Nothing in a test takes as long as this unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -293,6 +293,34 @@ fn a_configuration_is_taken_as_a_whole_or_not_at_all() {
     let status = service.status();
     assert_eq!((status["reloads"].as_u64(), status["failed_reloads"].as_u64()), (Some(1), Some(2)));
     assert_eq!(status["listening"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_name_that_is_mistyped_locks_nobody_out() {
+    let service = Service::start("[log]\nfile = \"DIR/log\"\n[accounts]\nfile = \"users.toml\"\n");
+    let mut add = port21(service.dir.path());
+    add.args(["user", "add", "ann", "--users", "users.toml", "--password-stdin"]);
+    feed(add, "secret\n").ok();
+    let mut session = Session::open_as(&service.address, "ann");
+    let host = "[[host]]\nnames = [\"a.example\"]\nroot = \"DIR/root\"\naccounts.file = \"DIR/others.toml\"\n";
+    for wrong in ["[accounts]\nfile = \"user.toml\"\n", host] {
+        service.write(&format!("[log]\nfile = \"DIR/log\"\n{wrong}"));
+        let told = service.run(&["reload"]).fails(5);
+        assert!(told.contains("`accounts.file`: there is no ") && told.contains("leave an empty one"), "{told}");
+        assert!(session.say("NOOP").starts_with("200"));
+        let told = service.run(&["serve", "--check", "--config", "port21.toml"]).ok();
+        assert!(told.contains("there is no such file: nobody of it can log in"), "{told}");
+    }
+    // One that is there is taken; and programs that are not there are told of.
+    std::fs::write(service.path("others.toml"), "").unwrap();
+    let hook = "[[hook]]\non = [\"upload\"]\nprogram = [\"DIR/no-such-hook\"]\n\
+                [[hook]]\non = [\"upload\"]\nprogram = [\"/bin/true\"]\n";
+    service.write(&format!("[log]\nfile = \"DIR/log\"\n{hook}{host}"));
+    service.run(&["reload"]).ok();
+    assert!(session.say("NOOP").starts_with("200"));
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("is no program that can be run")).collect();
+    assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains("no-such-hook"), "{log}");
 }
 
 #[test]
