@@ -157,7 +157,8 @@ impl Core {
     }
 }
 
-/// A unit of a [`Run`]: commands that make sense together alone, as RNFR and RNTO do.
+/// A unit of a [`Run`]: a command, or several of which each waits for the one before. A RNTO is never sent ahead: a server that has
+/// refused its RNFR may have another in mind, and one that answers as it gets ready (libunftp does) refuses it.
 pub(super) type Unit = VecDeque<Command>;
 
 /// Units that are sent one behind the other, and answered by one reply each: the first that refuses, or the last.
@@ -168,8 +169,8 @@ pub(super) type Unit = VecDeque<Command>;
 pub(super) struct Run {
     units: Vec<Unit>,
     answers: Vec<Option<(&'static str, Reply)>>,
-    /// What was sent and not answered, oldest first: the unit, and whether this is its last command.
-    sent: VecDeque<(usize, bool)>,
+    /// The units that were sent and not answered, oldest first.
+    sent: VecDeque<usize>,
     /// The next unit that is to be sent.
     next: usize,
     /// Those that are to be asked again alone.
@@ -210,16 +211,13 @@ impl Run {
                 core.compare(verb, &reply);
             }
             self.keep(core, unit, verb, reply);
-        } else if let Some((unit, last)) = self.sent.pop_front() {
-            let settled = self.answers.get(unit).is_some_and(Option::is_some);
-            if !settled && (refused || last) {
-                // What was meant for another type is to be asked again as well.
-                let typeless = self.doubtful.front().is_some_and(|first| self.is_type(*first));
-                if typeless || core.is_doubtful(front, &reply) {
-                    self.doubtful.push_back(unit);
-                }
-                self.keep(core, unit, verb, reply);
+        } else if let Some(unit) = self.sent.pop_front() {
+            // What was meant for another type is to be asked again as well.
+            let typeless = self.doubtful.front().is_some_and(|first| self.is_type(*first));
+            if typeless || core.is_doubtful(front, &reply) {
+                self.doubtful.push_back(unit);
             }
+            self.keep(core, unit, verb, reply);
         }
         self.fill(core, now);
         if !self.sent.is_empty() || self.alone.is_some() {
@@ -278,7 +276,7 @@ impl Run {
             if !self.all && failed {
                 return;
             }
-            if !core.may_send_ahead() {
+            if !core.may_send_ahead() || unit.len() > 1 {
                 if self.sent.is_empty() {
                     let unit = self.next;
                     self.next += 1;
@@ -286,12 +284,12 @@ impl Run {
                 }
                 return;
             }
-            if !self.sent.is_empty() && self.sent.len() + unit.len() > MOST {
+            if self.sent.len() >= MOST {
                 return;
             }
-            for (at, command) in unit.iter().enumerate() {
+            if let Some(command) = unit.front() {
                 core.send(now, Phase::Command, command);
-                self.sent.push_back((self.next, at + 1 == unit.len()));
+                self.sent.push_back(self.next);
             }
             self.next += 1;
         }

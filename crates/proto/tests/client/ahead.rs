@@ -152,39 +152,18 @@ fn a_login_that_is_not_taken_at_once_is_done_step_by_step() {
 }
 
 #[test]
-fn a_name_and_its_new_name() {
+fn a_new_name_waits_for_the_name() {
     ahead(
         "? rename a b
         C: RNFR a
-        C: RNTO b
         S: 350 ready
+        C: RNTO b
         S: 250 done
         done reply 250 done
         ? rename a b
         C: RNFR a
-        C: RNTO b
         S: 550 no a
-        S: 503 RNFR first
         error RNFR: the server answered 550 no a",
-    );
-    // 503 to a RNTO whose RNFR was taken.
-    then_one_at_a_time(
-        "? rename a b
-        C: RNFR a
-        C: RNTO b
-        S: 350 ready
-        S: 503 RNFR first
-        C: RNFR a
-        S: 350 ready
-        C: RNTO b
-        S: 250 done
-        done reply 250 done",
-        "? rename a b
-        C: RNFR a
-        S: 350 ready
-        C: RNTO b
-        S: 250 done
-        done reply 250 done",
     );
 }
 
@@ -723,12 +702,12 @@ proptest! {
     #[test]
     fn servers_that_drop_commands(
         drops in proptest::collection::vec(any::<bool>(), 1..12),
-        ask in 0usize..5,
+        ask in 0usize..4,
     ) {
         let mut play = Play::new(Settings { send_ahead: true, ..settings() });
         play.run("S: 220 hi");
         let at = play.log.len();
-        play.ask(["size f", "rename a b", "sizes a b c", "login ann secret image", "delete a b"][ask]);
+        play.ask(["size f", "sizes a b c", "login ann secret image", "delete a b"][ask]);
         play.drain();
         let sent: Vec<String> = play.log[at..].lines().filter_map(|l| l.strip_prefix("C: ")).map(str::to_owned).collect();
         let mut dropped = false;
