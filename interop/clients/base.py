@@ -62,6 +62,9 @@ class Client:
     # Whether PASV is used only where the server refuses EPSV.
     falls_back_to_pasv = False
 
+    # Whether an upload goes on only with what the server's digest, where it tells one, shows to be the local file's beginning.
+    compares_digests = False
+
     def __init__(self, server: Server, mode: Mode, home: Path):
         self.server, self.mode, self.home = server, mode, home
         self.patience: float = STEP_SECONDS

@@ -46,6 +46,7 @@ class _Ours(Client):
 
 class Port21(_Ours):
     name = "port21"
+    compares_digests = True
 
     def many_puts(self, up: Path, path: str) -> str:
         return self._port21("put", *(str(file) for file in sorted(up.iterdir())), self._url(f"{path}/"))

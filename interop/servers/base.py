@@ -30,6 +30,8 @@ class Server:
 
     # The commands for data connections that it does not have.
     lacks: tuple[str, ...] = ()
+    # It has HASH, or one of the commands like it.
+    tells_digests = False
 
     def __init__(self, host: str = "127.0.0.1", epsv: bool = True, quiet: bool = False, tls: str = ""):
         self.host, self.epsv, self.quiet, self.tls = host, epsv, quiet, tls

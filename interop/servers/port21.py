@@ -11,6 +11,7 @@ from .base import Server
 
 class Port21(Server):
     name = "port21"
+    tells_digests = True
     tls_kinds = ("require", "implicit")
     # Further flags of `serve`.
     extra: tuple[str, ...] = ()

@@ -170,11 +170,17 @@ impl Hasher {
 
 /// The digest of a file here, computed on a thread of its own.
 pub(crate) async fn of_file(path: &Path, file: &File, algorithm: Algorithm) -> Result<Vec<u8>, Error> {
+    of_beginning(path, file, algorithm, u64::MAX).await
+}
+
+/// As [`of_file`], of its first bytes alone.
+pub(crate) async fn of_beginning(path: &Path, file: &File, algorithm: Algorithm, bytes: u64) -> Result<Vec<u8>, Error> {
     let failed = local(path);
     let mut file = file.try_clone().map_err(&failed)?;
     let work = tokio::task::spawn_blocking(move || -> io::Result<Vec<u8>> {
         let mut hasher = Hasher::new(algorithm);
         file.seek(SeekFrom::Start(0))?;
+        let mut file = file.take(bytes);
         let mut buffer = vec![0; 256 * 1024];
         loop {
             match file.read(&mut buffer) {

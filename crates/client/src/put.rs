@@ -10,7 +10,7 @@ use port21_proto::client::Phase;
 use port21_proto::parameters::{Algorithm, Representation};
 
 use crate::client::Client;
-use crate::digest::{Hasher, Verified, Verify, Way, of_file, told_sha256};
+use crate::digest::{Hasher, Verified, Verify, Way, of_beginning, of_file, told_sha256};
 use crate::disk::Reader;
 use crate::error::Error;
 use crate::file::{PART, Progress, Transferred, local};
@@ -26,12 +26,16 @@ const LARGE_OFFSET: u64 = i32::MAX as u64;
 /// end: it costs some milliseconds. Of longer ones it is where the server has told one before.
 const LITTLE: u64 = 8 * 1024 * 1024;
 
+/// What the name of a file ends with that makes room for a new one, until that is in its place.
+const OLD: &str = ".port21-old";
+
 /// How a file is sent.
 #[derive(Clone, Debug, Default)]
 pub struct PutOptions {
     /// Go on behind what the server has of it already, of `NAME.port21-part` with `aside`, else of the file itself (SIZE,
-    /// then REST and STOR, or APPE where it has no REST). That those bytes are the file's own is checked by
-    /// [`Verify::Digest`] alone; a part that is older than the local file is not gone on with. Image type only.
+    /// then REST and STOR, or APPE where it has no REST). What is older than the local file is not gone on with, nor is a
+    /// file whose digest, where the server can tell one, is not that of as many bytes here: then all is sent. That a part
+    /// left aside is the file's own is checked by [`Verify::Digest`] alone. Image type only. One to four commands more.
     pub resume: bool,
     /// With `resume` and `aside`: go on from what was left aside alone.
     pub parts_only: bool,
@@ -108,7 +112,14 @@ impl Client {
         }
         let aside = options.aside && !self.habits.no_renaming && !self.keeps_uploads_aside().await?;
         let mut plan = self.plan(source, remote, options, aside).await?;
-        let mut done = match self.send_verified(source, &plan, options, progress).await {
+        let mut result = self.send_verified(source, &plan, options, progress).await;
+        if plan.resumes && matches!(&result, Err(Error::Refused { reply, .. }) if reply.code().number() == 554) {
+            // The server does not go on with what it has: a replacement that broke off, say, whose old file still stands.
+            let whole = PutOptions { resume: false, ..options.clone() };
+            plan = self.plan(source, remote, &whole, aside).await?;
+            result = self.send_verified(source, &plan, options, progress).await;
+        }
+        let mut done = match result {
             // It may take none but certain names.
             Err(Error::Refused { phase, reply, .. })
                 if plan.aside && phase != Phase::FinalReply && matches!(reply.code().number(), 550 | 553) =>
@@ -158,7 +169,8 @@ impl Client {
             if source.total.is_some_and(|total| there > total) {
                 return Err(Error::Usage("the server's file is longer than the local one: it cannot be gone on with"));
             }
-            if there > 0 {
+            let is_older = there > 0 && !options.own_part && self.is_older(remote, source).await?;
+            if there > 0 && !is_older && self.begins_with(source, remote, there).await? != Some(false) {
                 return Ok(Plan::behind(there, remote.to_vec(), false));
             }
         }
@@ -168,21 +180,53 @@ impl Client {
         Ok(Plan { name, how, from, aside, resumes: false })
     }
 
-    /// Whether the server's part was written before the local file was: it is one of another file.
-    async fn is_older(&mut self, part: &[u8], source: &Source<'_>) -> Result<bool, Error> {
+    /// Whether what the server has was written before the local file was: it is of another file.
+    async fn is_older(&mut self, name: &[u8], source: &Source<'_>) -> Result<bool, Error> {
         let Some(here) = source.modified else { return Ok(false) };
-        Ok(self.mtime_if_told(part).await?.is_some_and(|there| there.as_second() < here.as_second()))
+        Ok(self.mtime_if_told(name).await?.is_some_and(|there| there.as_second() < here.as_second()))
     }
 
-    /// Gives a file another name, in place of what has it. Not all servers replace a file so: it is removed then.
+    /// Whether the server's file, of so many bytes, is what the local one begins with; nothing where it tells no digest, or
+    /// not in time.
+    async fn begins_with(&mut self, source: &Source<'_>, remote: &[u8], there: u64) -> Result<Option<bool>, Error> {
+        let Some(way) = self.digest_way().await? else { return Ok(None) };
+        match self.digest(remote, way).await {
+            Ok(digest) => {
+                let here = of_beginning(source.path, &source.file, way.algorithm, there).await?;
+                Ok(Some(here == digest))
+            }
+            Err(Error::Refused { .. } | Error::Protocol { .. } | Error::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a file another name, in place of what has it. Not all servers replace a file so: the old one is renamed then,
+    /// and removed when the new one has its name. Where the new one does not get it the old one gets it back.
     async fn rename_over(&mut self, from: &[u8], to: &[u8]) -> Result<port21_proto::Reply, Error> {
+        let refused = match self.rename(from, to).await {
+            Err(Error::Refused { verb: "RNTO", reply, phase }) if matches!(reply.code().number(), 550 | 553) => {
+                Error::Refused { verb: "RNTO", reply, phase }
+            }
+            result => return result,
+        };
+        let old = [to, OLD.as_bytes()].concat();
+        match self.rename(to, &old).await {
+            Ok(_) => {}
+            // There is none, or it cannot be moved: that is not why, or nothing can be done about it.
+            Err(Error::Refused { .. }) => return Err(refused),
+            Err(error) => return Err(error),
+        }
         match self.rename(from, to).await {
-            Err(refused @ Error::Refused { verb: "RNTO", .. }) => match self.remove(to).await {
-                Ok(_) => self.rename(from, to).await,
-                Err(Error::Refused { .. }) => Err(refused),
-                Err(error) => Err(error),
-            },
-            result => result,
+            Ok(reply) => {
+                // The new file is in its place: an old one that stays is no failure.
+                let _ = self.remove(&old).await;
+                Ok(reply)
+            }
+            Err(error) => {
+                // Where the reply alone was lost the new one has the name: this server does not replace it.
+                let _ = self.rename(&old, to).await;
+                Err(error)
+            }
         }
     }
 

@@ -235,8 +235,8 @@ pub(crate) struct PutArgs {
     /// Directories as well, and all that is in them. Symbolic links are left out: see mirror.
     #[arg(short, long)]
     pub(crate) recursive: bool,
-    /// Send only what the server's file does not have yet: it is taken for the beginning of ours; with -r, leave files that are
-    /// the same.
+    /// Send only what the server's file does not have yet: it is taken for the beginning of ours, unless it is older or the
+    /// server's digest of it shows that it is not; with -r, leave files that are the same.
     #[arg(short = 'c', long = "continue")]
     pub(crate) resume: bool,
     /// Send files under their own names from the beginning on.

@@ -111,6 +111,7 @@ async fn an_upload_is_appended_to_where_there_is_no_rest() {
         let mut peer = server.login().await;
         peer.answer("TYPE I", "200 ok").await;
         peer.answer("SIZE f", "213 4").await;
+        peer.answer("MDTM f", "550 no").await;
         let data = peer.passive().await;
         peer.answer("REST 4", "502 what?").await;
         drop(data);
@@ -154,4 +155,173 @@ async fn local_errors_leave_the_session_in_order() {
         client.quit().await.unwrap();
     };
     tokio::join!(serve, play);
+}
+
+/// Takes one STOR or APPE of these bytes.
+async fn stor(peer: &mut Peer, command: &str, wanted: &[u8]) {
+    let mut data = peer.passive().await;
+    peer.answer(command, "150 go").await;
+    let mut came = Vec::new();
+    data.read_to_end(&mut came).await.unwrap();
+    assert_eq!(came, wanted);
+    drop(data);
+    peer.say("226 ok").await;
+}
+
+/// A file of ten bytes, and a server that plays this part while it is sent.
+async fn put(options: PutOptions, script: impl AsyncFnOnce(&mut Peer)) -> Result<(), Error> {
+    let server = Server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join(NAME);
+    std::fs::write(&from, b"0123456789").unwrap();
+    let serve = async {
+        let mut peer = server.login().await;
+        script(&mut peer).await;
+        peer.quit().await;
+    };
+    let play = async {
+        let mut client = server.client().probe(options.resume || options.aside).open().await.unwrap();
+        let result = client.put_file(&from, NAME, &options, &mut |_| {}).await;
+        client.quit().await.unwrap();
+        result.map(drop)
+    };
+    tokio::join!(serve, play).1
+}
+
+/// Takes FEAT, as a server with these features.
+async fn feat(peer: &mut Peer, features: &str) {
+    peer.answer("FEAT", &format!("211-Features:\r\n EPSV\r\n{features}\r\n211 End")).await;
+}
+
+/// Takes the part, and refuses to give it the name of a file that is there.
+async fn sent_aside(peer: &mut Peer, refusal: &str) {
+    feat(peer, " SIZE").await;
+    peer.answer("TYPE I", "200 ok").await;
+    stor(peer, "STOR f.port21-part", b"0123456789").await;
+    peer.answer("SIZE f.port21-part", "213 10").await;
+    peer.answer("RNFR f.port21-part", "350 ok").await;
+    peer.answer("RNTO f", refusal).await;
+}
+
+#[tokio::test]
+async fn an_old_file_is_moved_out_of_the_way_and_removed_last() {
+    let aside = PutOptions { aside: true, ..PutOptions::default() };
+    let script = async |peer: &mut Peer| {
+        sent_aside(peer, "553 it exists").await;
+        peer.answer("RNFR f", "350 ok").await;
+        peer.answer("RNTO f.port21-old", "250 ok").await;
+        peer.answer("RNFR f.port21-part", "350 ok").await;
+        peer.answer("RNTO f", "250 ok").await;
+        peer.answer("DELE f.port21-old", "250 ok").await;
+    };
+    put(aside, script).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_old_file_gets_its_name_back_where_the_new_one_does_not_get_it() {
+    let aside = PutOptions { aside: true, ..PutOptions::default() };
+    let script = async |peer: &mut Peer| {
+        sent_aside(peer, "550 no").await;
+        peer.answer("RNFR f", "350 ok").await;
+        peer.answer("RNTO f.port21-old", "250 ok").await;
+        peer.answer("RNFR f.port21-part", "350 ok").await;
+        peer.answer("RNTO f", "550 not so").await;
+        peer.answer("RNFR f.port21-old", "350 ok").await;
+        peer.answer("RNTO f", "250 ok").await;
+        peer.answer("DELE f.port21-part", "250 ok").await;
+        stor(peer, "STOR f", b"0123456789").await;
+        peer.answer("SIZE f", "213 10").await;
+    };
+    put(aside, script).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_old_file_is_touched_where_a_refusal_is_of_something_else() {
+    let aside = PutOptions { aside: true, ..PutOptions::default() };
+    let script = async |peer: &mut Peer| {
+        sent_aside(peer, "502 no renaming").await;
+        peer.answer("DELE f.port21-part", "250 ok").await;
+        stor(peer, "STOR f", b"0123456789").await;
+        peer.answer("SIZE f", "213 10").await;
+    };
+    put(aside, script).await.unwrap();
+}
+
+/// What is asked before an upload goes on with what is there: four bytes, of that digest.
+async fn asked(peer: &mut Peer, xmd5: &str) {
+    peer.answer("TYPE I", "200 ok").await;
+    peer.answer("SIZE f", "213 4").await;
+    peer.answer("MDTM f", "550 no").await;
+    feat(peer, " XMD5").await;
+    peer.answer("XMD5 \"f\"", xmd5).await;
+}
+
+/// Takes the last six bytes.
+async fn gone_on_with(peer: &mut Peer) {
+    let mut data = peer.passive().await;
+    peer.answer("REST 4", "350 ok").await;
+    peer.answer("STOR f", "150 go").await;
+    let mut rest = Vec::new();
+    data.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"456789");
+    drop(data);
+    peer.say("226 ok").await;
+    peer.answer("SIZE f", "213 10").await;
+}
+
+/// Takes all ten.
+async fn begun_anew(peer: &mut Peer) {
+    stor(peer, "STOR f", b"0123456789").await;
+    peer.answer("SIZE f", "213 10").await;
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_with_no_other_file() {
+    let resume = PutOptions { resume: true, ..PutOptions::default() };
+    let older = async |peer: &mut Peer| {
+        peer.answer("TYPE I", "200 ok").await;
+        peer.answer("SIZE f", "213 4").await;
+        peer.answer("MDTM f", "213 20010203040506").await;
+        begun_anew(peer).await;
+    };
+    put(resume.clone(), older).await.unwrap();
+    let another = async |peer: &mut Peer| {
+        // MD5 of "0000".
+        asked(peer, "250 4a7d1ed414474e4033ac29ccb8653d9b").await;
+        begun_anew(peer).await;
+    };
+    put(resume.clone(), another).await.unwrap();
+    let same = async |peer: &mut Peer| {
+        // MD5 of "0123".
+        asked(peer, "250 eb62f6b9306db575c2d596b1279627a4").await;
+        gone_on_with(peer).await;
+    };
+    put(resume.clone(), same).await.unwrap();
+    let untold = async |peer: &mut Peer| {
+        asked(peer, "550 no").await;
+        gone_on_with(peer).await;
+    };
+    put(resume, untold).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_that_cannot_go_on_begins_anew() {
+    let resume = PutOptions { resume: true, ..PutOptions::default() };
+    let script = async |peer: &mut Peer| {
+        asked(peer, "550 no").await;
+        let data = peer.passive().await;
+        peer.answer("REST 4", "350 ok").await;
+        peer.answer("STOR f", "554 not from there").await;
+        drop(data);
+        let mut data = peer.passive().await;
+        peer.answer("REST 0", "350 ok").await;
+        peer.answer("STOR f", "150 go").await;
+        let mut all = Vec::new();
+        data.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"0123456789");
+        drop(data);
+        peer.say("226 ok").await;
+        peer.answer("SIZE f", "213 10").await;
+    };
+    put(resume, script).await.unwrap();
 }

@@ -77,6 +77,24 @@ async fn both_ways_over_both_ip_versions() {
 }
 
 #[tokio::test]
+async fn an_upload_goes_on_with_what_it_begins_with_alone() {
+    let (addr, root) = serve(Ipv4Addr::LOCALHOST.into());
+    let local = tempfile::tempdir().unwrap();
+    let (up, there) = (local.path().join("up"), root.path().join("f"));
+    let whole = bytes(100_000);
+    std::fs::write(&up, &whole).unwrap();
+    let mut client = client(addr, DataMode::Passive, &Log::default()).await;
+    for (part, from) in [(whole[..40_000].to_vec(), 40_000), (vec![0; 40_000], 0)] {
+        std::fs::write(&there, part).unwrap();
+        let resume = PutOptions { resume: true, ..PutOptions::default() };
+        let sent = client.put_file(&up, "f", &resume, &mut |_| {}).await.unwrap();
+        assert_eq!(sent.from, from);
+        assert!(std::fs::read(&there).unwrap() == whole);
+    }
+    client.quit().await.unwrap();
+}
+
+#[tokio::test]
 async fn transfers_are_stopped_without_a_new_session() {
     let (addr, root) = serve(Ipv4Addr::LOCALHOST.into());
     std::fs::write(root.path().join("big"), bytes(30_000_000)).unwrap();

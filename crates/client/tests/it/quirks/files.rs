@@ -248,6 +248,7 @@ async fn large_uploads_are_gone_on_with_by_appending() {
         async |peer| {
             peer.answer("TYPE I", "200 ok").await;
             peer.answer("SIZE f", "213 2147483648").await;
+            peer.answer("MDTM f", "550 no").await;
             let mut data = peer.passive().await;
             peer.answer("APPE f", "150 go").await;
             assert_eq!(take(&mut data).await, b"\0\0\0");
