@@ -187,7 +187,7 @@ async fn attempts(errand: &mut Errand, client: &mut Client, retry: Retry) -> Res
             (reached, failures) = (errand.reached(), 0);
         }
         failures += 1;
-        let Some(wait) = retry.wait(failures) else { return Err(error) };
+        let Some(wait) = retry.wait_after(&error, failures) else { return Err(error) };
         errand.again(&error, wait);
         tokio::time::sleep(wait).await;
     }

@@ -151,7 +151,7 @@ impl Crew {
             }
             job.failures += 1;
             let attempts = if self.proven { self.retry.attempts } else { self.retry.connect };
-            match (Retry { attempts, ..self.retry }).wait(job.failures) {
+            match (Retry { attempts, ..self.retry }).wait_after(&error, job.failures) {
                 Some(wait) => {
                     job.work.again(&error, wait);
                     job.wait = wait;

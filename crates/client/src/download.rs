@@ -80,6 +80,11 @@ impl DownloadStream<'_> {
         self.size
     }
 
+    /// Whether the bytes come as they are in the server's file.
+    pub(crate) fn is_image(&self) -> bool {
+        self.flow.client.representation() == Representation::Image
+    }
+
     /// How many bytes have come on the wire.
     pub fn received(&self) -> u64 {
         self.flow.bytes()

@@ -273,7 +273,7 @@ pub(crate) async fn list(client: &mut Client, remote: &[u8], zone: Option<Zone>)
         }
         if listing.entries.len() + listing.gaps.len() > MAX_ENTRIES {
             let why = format!("a directory of more than {MAX_ENTRIES} entries");
-            return Err(Error::Protocol { phase: Phase::Transfer, why });
+            return Err(Error::TooMuch { phase: Phase::Transfer, why });
         }
     }
     // `226 Transfer done (but failed to open directory).` stands behind the empty listing of one that may not be read.

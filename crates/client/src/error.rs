@@ -72,6 +72,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// The server sends more than it may: a limit was reached. It would do so again.
+    #[error("{phase}: {why}")]
+    TooMuch {
+        /// What was being done.
+        phase: Phase,
+        /// What there is too much of.
+        why: String,
+    },
     /// Commands were sent ahead of the replies to those before them, and the server has lost its place among them. Calls do
     /// their work again, in a new session, one command at a time; this comes out of one where that could not be done. The next
     /// call begins the session anew, and sends one at a time.
@@ -147,6 +155,7 @@ impl Error {
             | Error::ServiceClosing { phase, .. }
             | Error::Closed { phase }
             | Error::Protocol { phase, .. }
+            | Error::TooMuch { phase, .. }
             | Error::OutOfStep { phase, .. }
             | Error::Tls { phase, .. }
             | Error::Timeout { phase, .. }
@@ -170,7 +179,7 @@ impl Error {
     pub fn blame(&self) -> Blame {
         match self {
             Error::Refused { .. } | Error::ServiceClosing { .. } | Error::Closed { .. } => Blame::Peer,
-            Error::Protocol { .. } | Error::OutOfStep { .. } => Blame::Peer,
+            Error::Protocol { .. } | Error::TooMuch { .. } | Error::OutOfStep { .. } => Blame::Peer,
             Error::Connect { attempts, .. }
                 if attempts.iter().all(|attempt| attempt.error.kind() == io::ErrorKind::TimedOut) =>
             {

@@ -24,6 +24,9 @@ use crate::rate::{Rate, pay};
 /// one by now.
 const OVERLAP: u64 = 16 * 1024;
 
+/// A file may grow while it is fetched. What gets to twice the size that the server has told, and so much more, has no end.
+const GROWTH: u64 = 64 * 1024 * 1024;
+
 /// How a file is fetched.
 #[derive(Clone, Debug, Default)]
 pub struct GetOptions {
@@ -305,11 +308,16 @@ async fn save(
     fetch: &Fetch<'_>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Transferred, Option<Vec<u8>>), Error> {
-    let failed = local(part.path());
+    let path = part.path().to_owned();
+    let failed = local(&path);
     let hasher = fetch.hash.filter(|_| from == 0).map(Hasher::new);
     let total = if from == 0 { stream.size_hint().or(fetch.known.size) } else { fetch.known.size };
     let mut writer = Writer::new(part.file.try_clone().map_err(&failed)?, hasher);
     let at_once = fetch.rate.map_or(usize::MAX, Rate::at_once);
+    let told = stream.size_hint().into_iter().chain(fetch.known.size).max();
+    // There are servers that tell 0 of every file; and text has another length on the way.
+    let told = told.filter(|told| *told > 0 && stream.is_image());
+    let limit = told.map_or(u64::MAX, |told| told.saturating_mul(2).saturating_add(GROWTH));
     let ended = loop {
         let mut chunk = writer.buffer().await;
         let room = chunk.buffer.len().min(at_once);
@@ -322,6 +330,9 @@ async fn save(
             break Ok(());
         }
         progress(Progress { done: from + stream.received(), total });
+        if from + stream.received() > limit {
+            break Ok(());
+        }
         match read {
             Ok(()) if !end => pay(fetch.rate, len).await,
             result => break result,
@@ -329,6 +340,16 @@ async fn save(
     };
     let hasher = writer.finish().await.map_err(&failed)?;
     ended?;
+    if from + stream.received() > limit {
+        let came = from + stream.received();
+        let _ = stream.abort().await;
+        // It is of no use to any later attempt.
+        part.start_anew()?;
+        part.began = false;
+        let why =
+            format!("{came} bytes have come of a file that has {} at the server: it does not end", told.unwrap_or(0));
+        return Err(Error::TooMuch { phase: Phase::Transfer, why });
+    }
     let (bytes, announced) = (stream.received(), stream.size_hint());
     let reply = stream.finish().await?;
     if let Some(announced) = announced.filter(|announced| from == 0 && bytes < *announced) {

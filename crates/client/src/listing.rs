@@ -325,7 +325,7 @@ impl Chunks<'_> {
                             None => {
                                 self.state = State::Over;
                                 let why = "a listing that does not end: see the limit max_listing".to_owned();
-                                return Poll::Ready(Some(Err(Error::Protocol { phase: Phase::Transfer, why })));
+                                return Poll::Ready(Some(Err(Error::TooMuch { phase: Phase::Transfer, why })));
                             }
                         };
                         Poll::Ready(Some(Ok(Chunk::Bytes(self.chunk.get(..read).unwrap_or_default()))))

@@ -35,6 +35,12 @@ impl Retry {
     /// Nothing is tried again.
     pub const NEVER: Retry = Retry { attempts: 0, connect: 0, first: Duration::ZERO, longest: Duration::ZERO };
 
+    /// As [`Retry::wait`], after this error: a server whose bytes and words disagree is tried once more.
+    pub(crate) fn wait_after(&self, error: &Error, failures: u32) -> Option<Duration> {
+        let attempts = if error.is_disagreement() { self.attempts.min(1) } else { self.attempts };
+        Retry { attempts, ..*self }.wait(failures)
+    }
+
     /// The wait after this many failures in a row; nothing where it is to be given up.
     pub(crate) fn wait(&self, failures: u32) -> Option<Duration> {
         if failures == 0 || failures > self.attempts {
@@ -63,6 +69,15 @@ impl Error {
             // The bytes and the server's verdict disagree.
             Error::Protocol { phase: Phase::Transfer | Phase::FinalReply, .. } => true,
             Error::Tls { why, .. } => matches!(why, TlsError::Truncated),
+            _ => false,
+        }
+    }
+
+    /// Whether the server's verdict, or the size that it tells, does not fit the bytes.
+    fn is_disagreement(&self) -> bool {
+        match self {
+            Error::Partial { source, .. } => source.is_disagreement(),
+            Error::Protocol { phase, .. } => *phase == Phase::FinalReply,
             _ => false,
         }
     }
@@ -105,5 +120,12 @@ mod tests {
         assert!(refused(Phase::Login, 421).is_passing());
         assert!(!refused(Phase::Command, 550).is_passing() && !refused(Phase::Login, 530).is_passing());
         assert!(!Error::Usage("x").is_passing());
+        assert!(!Error::TooMuch { phase: Phase::Transfer, why: String::new() }.is_passing());
+        let source = Box::new(Error::Protocol { phase: Phase::FinalReply, why: String::new() });
+        let disagrees = Error::Partial { bytes: 1, kept: None, source };
+        let retry = Retry::default();
+        assert!(disagrees.is_passing() && retry.wait_after(&disagrees, 1).is_some());
+        assert_eq!(retry.wait_after(&disagrees, 2), None);
+        assert!(retry.wait_after(&Error::Closed { phase: Phase::Transfer }, 2).is_some());
     }
 }

@@ -325,12 +325,13 @@ impl Claim<'_> {
             let mut more = [0];
             let mut buf = ReadBuf::new(&mut more);
             poll_fn(|cx| stream.poll_bytes(cx, &mut buf)).await?;
-            let is_longer = !buf.filled().is_empty();
-            let reply = stream.finish().await?;
-            if is_longer {
+            if !buf.filled().is_empty() {
+                // It may have no end: what follows is not waited for.
+                let _ = stream.abort().await;
                 let why = format!("the server's file is longer than the {size} bytes that it told");
                 return Err(Error::Protocol { phase: Phase::FinalReply, why });
             }
+            let reply = stream.finish().await?;
             self.shared.table().farewell = Some(reply);
             return Ok(());
         }

@@ -77,7 +77,7 @@ impl Client {
             found.extend(self.matching(directory, last).await?);
             if found.len() > MAX_MATCHES {
                 let why = format!("more than {MAX_MATCHES} names match");
-                return Err(Error::Protocol { phase: Phase::Transfer, why });
+                return Err(Error::TooMuch { phase: Phase::Transfer, why });
             }
         }
         Ok(found)

@@ -325,3 +325,30 @@ async fn an_upload_that_cannot_go_on_begins_anew() {
     };
     put(resume, script).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_file_without_an_end_is_given_up() {
+    let server = Server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join(NAME);
+    let serve = async {
+        let mut peer = server.login().await;
+        peer.answer("TYPE I", "200 ok").await;
+        let mut data = peer.passive().await;
+        peer.answer("RETR f", "150 Opening (5 bytes)").await;
+        let some = vec![0; 1 << 20];
+        // It goes on beyond what is taken; whether the client still reads by then is its choice.
+        for _ in 0..100 {
+            if data.write_all(&some).await.is_err() {
+                break;
+            }
+        }
+    };
+    let play = async {
+        let mut client = server.client().open().await.unwrap();
+        let error = get(&mut client, &to, false).await.unwrap_err();
+        assert!(matches!(error, Error::TooMuch { phase: Phase::Transfer, .. }), "{error}");
+        assert!(!error.is_passing() && names(dir.path()).is_empty());
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), async { tokio::join!(serve, play) }).await.unwrap();
+}

@@ -107,7 +107,7 @@ async fn a_listing_without_end() {
                     Err(error) => break error,
                 }
             };
-            assert!(matches!(error, Error::Protocol { phase: Phase::Transfer, .. }), "{error}");
+            assert!(matches!(error, Error::TooMuch { phase: Phase::Transfer, .. }), "{error}");
             assert!(lines.next().await.is_none());
         }
         client.quit().await.unwrap();
