@@ -94,7 +94,11 @@ fn show(target: &Target) -> String {
     if target.port != port {
         out += &format!(":{}", target.port);
     }
-    format!("{out}/{}", Shown(&target.path))
+    // Without its code the first `/` of a path would be the one behind the host.
+    match target.path.strip_prefix(b"/") {
+        Some(path) => format!("{out}/%2F{}", Shown(path)),
+        None => format!("{out}/{}", Shown(&target.path)),
+    }
 }
 
 /// The path of a URL as a pattern, where it is one: what is percent-encoded stands for itself.
@@ -383,6 +387,8 @@ mod tests {
         assert_eq!(Place::parse("h").unwrap().file_name(), None);
         assert_eq!(Place::parse("h/%2F").unwrap().path(), b"/");
         assert_eq!(Place::parse("h/%2Fetc/..").unwrap().file_name(), None);
+        let place = Place::parse("h/%2Fetc").unwrap();
+        assert_eq!((place.to_string(), place.url_of(b"/etc/x")), ("ftp://h/%2Fetc".into(), "ftp://h/%2Fetc/x".into()));
         assert!(Place::parse("http://h/").is_err());
         for url in ["ftps://h/a", "ftpes://u@h:2121/", "ftps://h:21/"] {
             assert_eq!(Place::parse(url).unwrap().to_string(), url);

@@ -275,20 +275,25 @@ impl Client {
     }
 
     /// What is known of one file or directory: by MLST where the server has it, else by SIZE and MDTM, which tell no
-    /// more than these two, and that it is a file.
+    /// more than these two, and that it is a file. An empty path is the directory that the session is in, which MLST
+    /// alone can tell of.
     ///
     /// # Errors
     /// See [`Client`].
     pub async fn stat(&mut self, path: impl AsRef<[u8]>) -> Result<Entry, Error> {
-        let arg = self.path(path.as_ref()).await?;
-        let mut answer = self.command(Command::Mlst(Some(arg.clone()))).await;
+        // RFC 3659 section 7.2: without an argument it is of the current directory.
+        let arg = match path.as_ref() {
+            b"" => None,
+            path => Some(self.path(path).await?),
+        };
+        let mut answer = self.command(Command::Mlst(arg.clone())).await;
         // pure-ftpd takes MLST for a transfer, and wants PROT before it (521, RFC 4217 section 13).
         if self.is_secure()
             && let Err(Error::Refused { reply, .. }) = &answer
             && matches!(reply.code().number(), 521 | 522)
         {
             self.run(Request::Protect).await?;
-            answer = self.command(Command::Mlst(Some(arg))).await;
+            answer = self.command(Command::Mlst(arg.clone())).await;
         }
         match answer {
             Ok(reply) => {
@@ -297,7 +302,9 @@ impl Client {
                 let entry = line.and_then(|line| parse_facts(line).ok()).and_then(|entry| self.decoded_entry(entry));
                 entry.ok_or_else(|| unreadable("facts", &reply))
             }
-            Err(Error::Refused { reply, .. }) if matches!(reply.code().number(), 500 | 501 | 502 | 504) => {
+            Err(Error::Refused { reply, .. })
+                if arg.is_some() && matches!(reply.code().number(), 500 | 501 | 502 | 504) =>
+            {
                 let mut entry = Entry::new(EntryKind::File, path.as_ref());
                 let (size, modified) = self.size_and_mtime(path.as_ref()).await?;
                 entry.modified = match modified {

@@ -97,7 +97,8 @@ pub(crate) struct Fields {
     /// `write` of `[accounts]` says: to list and read, where that is false.
     #[arg(long, value_name = "LIST")]
     pub(crate) permissions: Option<String>,
-    /// What it may do with some paths, such as "/incoming/**=write"; the first that matches decides. Repeatable.
+    /// What it may do with some paths, such as "/incoming/**=write"; the first that matches decides. Repeatable;
+    /// `change` replaces all rules that there were by those that are given.
     #[arg(long, value_name = "PATTERN=LIST")]
     pub(crate) path: Vec<String>,
     /// The most bytes that there may be below its home, such as 10GiB.

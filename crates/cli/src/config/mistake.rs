@@ -143,6 +143,10 @@ fn mistake(text: &str, span: Option<Range<usize>>, key: Option<String>, message:
         _ if message.starts_with("unexpected leading zero") => {
             format!("{message}; an octal number stands in quotes, such as \"022\"")
         }
+        "duplicate key" => {
+            let key = span.clone().and_then(|span| text.get(span)).unwrap_or_default();
+            format!("`{key}` is there twice: leave one of them out")
+        }
         _ => message.to_owned(),
     };
     // An unknown key is quoted by the message itself, which does not say of which section.
@@ -254,6 +258,8 @@ mod tests {
             ),
             ("timeouts = 3\n", "f:1: `timeouts`: ", ""),
             ("a = = b", "f:1: ", ""),
+            ("[timeouts]\nidle = \"1m\"\nidle = \"2m\"\n", "f:3: `idle` is there twice", ""),
+            ("[log]\nlevel = \"info\"\n[log]\n", "f:3: ", "`log` is there twice"),
             ("[listen]\naddress = \":21\"\n", "f:1: `listen`: ", "write [[listen]]"),
             ("[uploads]\numask = 022\n", "f:2: ", "such as \"022\""),
             ("[metrics]\nlisten = \":9121\"\n", "f:2: `metrics.listen`: ", "127.0.0.1:9121"),

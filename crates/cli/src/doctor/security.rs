@@ -27,13 +27,17 @@ impl Walk<'_> {
                 let found = format!("offered, and not used: {}", client.protection().unwrap_or_default());
                 let _ = client.quit().await;
                 let check = Check::new("TLS", outcome, Some(took), found);
-                if scene.guest { check } else { check.because(in_clear("say --tls, or write the URL as ftpes://")) }
+                if scene.guest {
+                    check
+                } else {
+                    check.because(in_clear(Side::Client, "say --tls, or write the URL as ftpes://"))
+                }
             }
             Err(error) => {
                 let check = Check::new("TLS", outcome, Some(took), format!("not offered: {}", client_sentence(&error)));
                 let advice = "switch TLS on at the server: ssl_enable=YES (vsftpd), TLSEngine on (proftpd), --tls=1 \
                     (pure-ftpd), tls.mode (port21)";
-                if scene.guest { check } else { check.because(in_clear(advice)) }
+                if scene.guest { check } else { check.because(in_clear(Side::Server, advice)) }
             }
         };
         self.add(check, tell)
@@ -77,9 +81,10 @@ impl Walk<'_> {
     }
 }
 
-fn in_clear(advice: &str) -> Cause {
+/// `side`: where TLS could be switched on.
+fn in_clear(side: Side, advice: &str) -> Cause {
     Cause {
-        side: Side::Client,
+        side,
         text: "the password and the files go in clear text: all who the packets pass can read them".to_owned(),
         advice: advice.to_owned(),
     }

@@ -117,7 +117,19 @@ impl Walk<'_> {
         let (took, read) = self.timed(read(client, path)).await;
         let name = Shown(path);
         match read {
-            Ok((bytes, whole)) => {
+            Ok(Read { bytes, announced: Some(announced), whole: true }) if bytes < announced => {
+                let found = format!("{name}: {bytes} bytes, of {announced} that were announced");
+                let cause = Cause {
+                    side: Side::Server,
+                    text: "fewer bytes than announced: the server ended the data connection early, and said that it had sent all".to_owned(),
+                    advice: "look into the server's log, for a disk that cannot be read or a file that was cut short meanwhile; and for a \
+                             proxy or firewall on the way that ends connections"
+                        .to_owned(),
+                };
+                let outcome = Outcome::Failed(Exit::Interrupted);
+                self.add(Check::new("download", outcome, Some(took), found).because(cause), tell)
+            }
+            Ok(Read { bytes, whole, .. }) => {
                 let rest = if whole { "" } else { ", of more: the rest was not asked for" };
                 let speed = show_size((bytes as f64 / took.as_secs_f64().max(0.000_001)) as u64);
                 let found = format!("{name}: {}{rest}, {speed}/s", show_size(bytes));
@@ -207,24 +219,34 @@ pub(super) async fn listed(client: &mut Client, directory: &[u8]) -> Result<List
     Ok(listing)
 }
 
-/// Reads a file, or its beginning: how many bytes, and whether that is all.
-async fn read(client: &mut Client, path: &[u8]) -> Result<(u64, bool), Error> {
+/// What came of a file.
+struct Read {
+    bytes: u64,
+    /// By the server's 150.
+    announced: Option<u64>,
+    /// It was read to its end.
+    whole: bool,
+}
+
+/// Reads a file, or its beginning.
+async fn read(client: &mut Client, path: &[u8]) -> Result<Read, Error> {
     let mut stream = client.download(path, 0).await?;
+    let announced = stream.size_hint();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match stream.read(&mut buffer).await.map_err(|error| of_stream(error, "read"))? {
             0 => break,
             _ if stream.received() >= MAX_BYTES => {
-                let received = stream.received();
+                let bytes = stream.received();
                 stream.abort().await?;
-                return Ok((received, false));
+                return Ok(Read { bytes, announced, whole: false });
             }
             _ => {}
         }
     }
-    let received = stream.received();
+    let bytes = stream.received();
     stream.finish().await?;
-    Ok((received, true))
+    Ok(Read { bytes, announced, whole: true })
 }
 
 /// What is uploaded.

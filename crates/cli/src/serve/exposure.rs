@@ -9,7 +9,7 @@ use port21_server::storage::rules::permission_names;
 use port21_server::{Network, TlsMode};
 
 use super::overlap::overlaps;
-use super::report::{firewall, root};
+use super::report::{drops_that_are_none, firewall, mode_of, root};
 use crate::config::tls::{ClientCertificates, Minimum, SessionReuse};
 use crate::config::uploads::Eof;
 use crate::config::{Anonymous, Config};
@@ -39,6 +39,7 @@ pub(super) fn exposure(config: &Config) -> String {
     }
     let within_reach = overlaps(config, |file| std::fs::read_to_string(file));
     within_reach.into_iter().for_each(|what| say("WARNING", what));
+    drops_that_are_none(config, mode_of).into_iter().for_each(|what| say("WARNING", what));
     logins(config).into_iter().for_each(|line| say("logins", line));
     uploads(config).into_iter().for_each(|line| say("uploads", line));
     let passive = &config.passive;
@@ -325,8 +326,14 @@ mod tests {
              [[host]]\nnames = [\"a.example\"]\nroot = \"/\"\naccounts.file = {users:?}\n\
              authenticator = {{ program = [\"/bin/who\"] }}\n[[hook]]\non = [\"rename\"]\nprogram = [\"/bin/true\"]\n"
         );
-        let config: Config = toml::from_str(&text).unwrap();
+        let mut config: Config = toml::from_str(&text).unwrap();
+        config.site.root = Some(dir.path().to_owned());
         let told = exposure(&config);
+        // Nobody makes the directory that guests are to drop files into.
+        let warned = "WARNING         `anonymous.drop`: ";
+        assert!(told.contains(warned) && told.contains("in is no directory: make it"), "{told}");
+        std::fs::create_dir(dir.path().join("in")).unwrap();
+        assert!(!exposure(&config).contains(warned));
         for line in [
             "proxies         10.0.0.1/32 are believed",
             "TLS             versions 1.2 and 1.3; data connections must resume",

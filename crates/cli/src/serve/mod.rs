@@ -113,6 +113,7 @@ fn begin(args: ServeArgs, config: Config, log: Log) -> anyhow::Result<Exit> {
     let tls = tls::open(&config, reach.clone())?;
     Hooks::prepare(&config.hooks);
     report::programs_that_do_not_run(&config, report::mode_of).iter().for_each(|told| tracing::warn!("{told}"));
+    report::drops_that_are_none(&config, report::mode_of).iter().for_each(|told| tracing::warn!("{told}"));
     overlap::overlaps(&config, |file| std::fs::read_to_string(file)).iter().for_each(|told| tracing::warn!("{told}"));
     // The modes of users' files are said by their accounts alone, and all others by what makes them. What was made until
     // now, and what the helper runs, has that which the server was started with.

@@ -1,9 +1,11 @@
 //! What an operator is told of a server that starts, or would: where, what, for whom, and with which safeguards.
 
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use port21_server::tls::Certificates;
@@ -20,6 +22,7 @@ use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault, sentences};
 use crate::helper::Helper;
 use crate::sandbox::{Sandbox, required};
+use crate::users::account::below;
 use crate::users::watched::Watches;
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.
@@ -167,6 +170,24 @@ pub(super) fn programs_that_do_not_run(config: &Config, mode: impl Fn(&Path) -> 
         }
     }
     missing
+}
+
+/// Directories for guests to drop files into that are none: nobody makes them, so each upload there would fail.
+pub(super) fn drops_that_are_none(config: &Config, mode: impl Fn(&Path) -> io::Result<u32>) -> Vec<String> {
+    let guests = config.sites().filter(|site| site.anonymous.enabled);
+    let told = guests.flat_map(|site| {
+        let home = below(&site.root(), site.anonymous.home.as_deref()).unwrap_or_else(|_| site.root());
+        // One without its home is told, or made, in its own place.
+        let home = home.is_dir().then_some(home);
+        let places = site.anonymous.drop.iter().filter_map(|place| place.0.literal());
+        let places = places.filter_map(|place| Some(home.as_ref()?.join(OsStr::from_bytes(place.relative()))));
+        let is_none = |place: &PathBuf| !mode(place).is_ok_and(|mode| FileType::from_raw_mode(mode).is_dir());
+        places.filter(is_none).collect::<Vec<_>>()
+    });
+    told.map(|place| {
+        format!("`anonymous.drop`: {} is no directory: make it, for guests to drop files into", place.display())
+    })
+    .collect()
 }
 
 /// The mode of a file, with its type, as this process sees it.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use port21_proto::Secret;
 use port21_proto::text::Shown;
 use port21_server::account::password::{Cost, PasswordHash};
+use port21_server::storage::rules::permission_names;
 
 use super::entry::{Allowed, Entry, PathRule};
 use super::file::UserFile;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
             }
             entry.password = hash(&password)?;
             let (name, says_what_it_may) = (entry.name.clone(), entry.permissions.is_some() || !entry.paths.is_empty());
+            let has_home = entry.home.is_some();
             UserFile::change(&path, |file| {
                 if file.users.iter().any(|other| other.name == entry.name) {
                     bail!(taken(&entry.name));
@@ -50,7 +52,12 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
             } else {
                 ". It may list and read; and write where `write` of [accounts] says so, or with --permissions."
             };
-            format!("Added {} to {}{may}\n", Shown(name.as_bytes()), path.display())
+            let home = if has_home {
+                ""
+            } else {
+                "Its home is all of the root, with the homes of other accounts in it: --home gives it one of its own.\n"
+            };
+            format!("Added {} to {}{may}\n{home}", Shown(name.as_bytes()), path.display())
         }
         UserCommand::Passwd { name, password, file } => {
             let path = path(&file)?;
@@ -63,12 +70,18 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
             format!("Changed the password of {}.\n", Shown(name.as_bytes()))
         }
         UserCommand::Change { name, fields, unset: keys, file } => {
-            UserFile::change(&path(&file)?, |file| {
+            let gone = UserFile::change(&path(&file)?, |file| {
                 let entry = file.get_mut(&name)?;
+                let before = entry.paths.clone();
                 keys.iter().try_for_each(|key| unset(entry, key.trim()))?;
-                apply(entry, &fields)
+                apply(entry, &fields)?;
+                Ok(before.into_iter().filter(|rule| !entry.paths.contains(rule)).collect::<Vec<_>>())
             })?;
-            format!("Changed {}.\n", Shown(name.as_bytes()))
+            let gone = gone.iter().map(|rule| {
+                let text = format!("{}={}", rule.path.0, permission_names(rule.permissions.0));
+                format!("Its rule {} is gone.\n", Shown(text.as_bytes()))
+            });
+            format!("Changed {}.\n{}", Shown(name.as_bytes()), gone.collect::<String>())
         }
         UserCommand::Remove { name, file } => {
             UserFile::change(&path(&file)?, |file| {

@@ -162,7 +162,12 @@ impl std::str::FromStr for Umask {
 
     fn from_str(text: &str) -> Result<Umask, String> {
         let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o777);
-        bits.map(Umask).ok_or_else(|| format!("`{text}` is no umask: write an octal number, such as 022"))
+        let bits = bits.ok_or_else(|| format!("`{text}` is no umask: write an octal number, such as 022"))?;
+        // The server could neither read what it has stored nor go on with it, nor enter directories that it has made.
+        match bits & 0o700 {
+            0 => Ok(Umask(bits)),
+            _ => Err(format!("`{text}` keeps files from the server itself, their owner: write 0 first, such as 077")),
+        }
     }
 }
 
@@ -204,6 +209,7 @@ mod tests {
         assert_eq!(entry(|e| e.max_sessions = Some(0)), Some("max-sessions"));
         assert_eq!(entry(|e| e.certificate_alone = true), Some("certificate-alone"));
         assert!("22x".parse::<Umask>().is_err() && "7777".parse::<Umask>().is_err());
+        assert!(["777", "400", "200", "100"].iter().all(|text| text.parse::<Umask>().is_err()));
         assert_eq!("22".parse::<Umask>().unwrap().to_string(), "022");
         assert!(Allowed::of_words(["list", "fly"]).is_err());
     }

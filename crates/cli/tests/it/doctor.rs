@@ -67,8 +67,8 @@ fn a_file_is_read_and_one_is_written_and_removed() {
     assert_eq!((code, &step(&all, "upload")["outcome"]), (0, &json!("passed")));
     assert_eq!(step(&all, "removal")["outcome"], "passed");
     assert_eq!(std::fs::read_dir(site.remote("pub")).unwrap().count(), 3);
-    // In clear text, and with a password.
-    assert_eq!(step(&all, "TLS")["outcome"], "noticed");
+    // In clear text, and with a password: nothing on this side could change that.
+    assert_eq!((&step(&all, "TLS")["outcome"], &step(&all, "TLS")["side"]), (&json!("noticed"), &json!("server")));
     let (all, code) = told(site.run(&["doctor", "--json", "--write", &site.guest("pub/")]));
     assert_eq!((code, &all["failed"]), (5, &json!("upload")));
     assert!(step(&all, "upload")["cause"].as_str().unwrap().contains("may not do this"));
@@ -226,4 +226,20 @@ fn a_server_that_does_not_greet_and_one_that_speaks_something_else() {
     thread.join().unwrap();
     assert_eq!((code, &all["failed"]), (3, &json!("greeting")), "{all:#}");
     assert!(step(&all, "greeting")["cause"].as_str().unwrap().contains("something else than FTP"));
+}
+
+#[test]
+fn a_file_of_which_less_comes_than_was_announced() {
+    let data = TcpListener::bind("127.0.0.1:0").unwrap();
+    let epsv = format!("229 ok (|||{}|)", data.local_addr().unwrap().port());
+    // What it ends is taken, whatever was asked for.
+    std::thread::spawn(move || while data.accept().is_ok() {});
+    let retr = "150 Opening BINARY mode data connection for f (9 bytes).\r\n226 all of it".to_owned();
+    let pasv = ("PASV", "502 no".to_owned());
+    let url = server(&[("EPSV", epsv), pasv, ("SIZE", "213 9".to_owned()), ("RETR", retr)]);
+    let (all, _) = examine(&format!("{url}f"));
+    let download = step(&all, "download");
+    assert_eq!((&download["outcome"], &download["exit"]), (&json!("failed"), &json!(6)), "{all:#}");
+    assert!(download["cause"].as_str().unwrap().contains("fewer bytes than announced"), "{all:#}");
+    assert!(download["found"].as_str().unwrap().contains("0 bytes, of 9"), "{all:#}");
 }

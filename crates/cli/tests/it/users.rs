@@ -54,8 +54,20 @@ fn accounts_are_added_changed_listed_and_removed() {
     assert!(user(&file, &["change", "ann", "--unset", "quotas"], "").fails(2).contains("there is no `quotas`"));
     assert!(user(&file, &["change", "ann", "--home", "a\nb"], "").fails(2).contains("control characters"));
 
+    // What replaces all rules says which are gone.
+    let told = user(&file, &["change", "ann", "--path", "/out/**=read"], "").ok();
+    assert!(told.contains("Its rule /in/**=write is gone."), "{told}");
+    let told = user(&file, &["change", "ann", "--path", "/out/**=read", "--path", "/in=list"], "").ok();
+    assert_eq!(told, "Changed ann.\n");
+
     user(&file, &["remove", "ann"], "").ok();
     assert_eq!(user(&file, &["list"], "").ok(), "");
+    let told = user(&file, &["add", "eve", "--no-password"], "").ok();
+    assert!(told.contains("all of the root, with the homes of other accounts"), "{told}");
+    let told = user(&file, &["add", "fay", "--no-password", "--home", "fay"], "").ok();
+    assert!(!told.contains("all of the root"), "{told}");
+    user(&file, &["remove", "eve"], "").ok();
+    user(&file, &["remove", "fay"], "").ok();
     user(&file, &["remove", "ann"], "").fails(2);
 }
 

@@ -172,6 +172,7 @@ async fn the_rest_of_the_commands() {
     client.rename("f", "d/größe").await.unwrap();
     assert_eq!(client.stat("d/größe").await.unwrap().size, Some(5));
     assert!(client.stat("d").await.unwrap().is_directory());
+    assert!(client.stat("").await.unwrap().is_directory());
     assert_eq!(client.quote("SITE HELP").await.unwrap().code().number() / 100, 2);
     assert_eq!(client.quote("NONE SUCH").await.unwrap().code(), 502);
     assert!(client.quote("retr f").await.is_err());

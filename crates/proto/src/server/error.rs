@@ -99,11 +99,11 @@ pub enum LoginError {
     #[error("too many sessions for this account")]
     TooMany,
     /// The answer could not be found out.
-    #[error("the authenticator failed")]
+    #[error("the accounts cannot be asked")]
     Unavailable,
     /// One authenticator has refused the password, and another one, which may know better, failed. Answered as
     /// [`LoginError::Unavailable`], and counted as a failed login: else whoever guesses passwords waits for an outage.
-    #[error("refused, and another authenticator failed")]
+    #[error("refused, and other accounts cannot be asked")]
     Undecided,
 }
 

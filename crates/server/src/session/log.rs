@@ -166,7 +166,12 @@ impl Log {
                     (state.account, state.anonymous, state.guest, state.storage) = (None, false, None, None);
                     std::mem::take(&mut state.is_nobody)
                 };
-                let user = if is_nobody { "(no such account)".into() } else { shown.to_string() };
+                let user = match error {
+                    // It may be a password all the same, and nobody could say whose name it is.
+                    LoginError::Unavailable if is_nobody => "(not known)".into(),
+                    _ if is_nobody => "(no such account)".into(),
+                    _ => shown.to_string(),
+                };
                 warn!(session = self.session, peer = %self.peer, site, user, %error, "login failed");
                 Err(error.clone())
             }

@@ -159,6 +159,12 @@ enum Reach {
 const MOST_PARTS: usize = 60;
 
 impl PathPattern {
+    /// The one directory or file that it names, where it is no pattern: all that it covers is this and what is below.
+    pub fn literal(&self) -> Option<FtpPath> {
+        let is_plain = self.text.starts_with('/') && !self.text.contains(['*', '?', '[', '\\']);
+        if is_plain { FtpPath::new(&self.text).ok() } else { None }
+    }
+
     /// Whether the path is one of these.
     pub fn covers(&self, path: &FtpPath) -> bool {
         self.reach(path) == Reach::Covers
@@ -256,6 +262,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn patterns_that_name_one_path() {
+        let literal = |text: &str| text.parse::<PathPattern>().unwrap().literal().map(|path| path.to_string());
+        assert_eq!(literal("/a/b/"), Some("/a/b".to_owned()));
+        for pattern in ["a", "/a/*", "/a/**", "/[ab]", "/a?", r"/a\*"] {
+            assert_eq!(literal(pattern), None, "{pattern}");
+        }
+    }
 
     fn path(text: &str) -> FtpPath {
         FtpPath::new(text).unwrap()

@@ -99,7 +99,7 @@ fn wrong_passwords_count_while_another_authenticator_fails() {
         raw.command(&format!("USER {name}"), 331);
         raw.command("PASS wrong", 421)
     });
-    assert!(answers[0].contains("the authenticator failed") && answers.iter().all(|answer| *answer == answers[0]));
+    assert!(answers[0].contains("the accounts cannot be asked") && answers.iter().all(|answer| *answer == answers[0]));
     let bans = site.handle.guard().bans();
     assert_eq!((bans.len(), bans[0].from.as_ref(), bans[0].failures), (1, None, 3));
     assert!(Raw::silent(site.addr).expect(421).contains("failed logins"));
