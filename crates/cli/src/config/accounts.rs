@@ -38,10 +38,18 @@ pub(crate) struct User {
     pub(crate) umask: Option<Text<Umask>>,
 }
 
+/// The file of accounts where none is named.
+const UNNAMED: &str = "users.toml";
+
 impl Accounts {
+    /// Whether this is what the file of accounts is without being named: it need not be there.
+    pub(crate) fn is_unnamed(file: &Path, config: &Path) -> bool {
+        file == config.parent().unwrap_or(Path::new("")).join(UNNAMED)
+    }
+
     /// The file of accounts is in the directory of the configuration, unless it says where.
     pub(super) fn beside(&mut self, config: &Path) {
-        let file = self.file.take().unwrap_or_else(|| "users.toml".into());
+        let file = self.file.take().unwrap_or_else(|| UNNAMED.into());
         self.file = Some(config.parent().unwrap_or(Path::new("")).join(file));
     }
 

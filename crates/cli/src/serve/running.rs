@@ -1,7 +1,7 @@
 //! A server that runs: what is asked of it, and how it takes a new configuration.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -18,7 +18,7 @@ use super::systemd::Notifier;
 use super::xferlog::Xferlog;
 use super::{accounts, advertise, overlap, tls};
 use crate::args::serve::ServeArgs;
-use crate::config::{Config, User};
+use crate::config::{Accounts, Config, User};
 use crate::exit::{Exit, Fault, sentence};
 use crate::helper::Helper;
 use crate::sandbox::Confined;
@@ -213,12 +213,14 @@ impl Running {
     }
 
     /// A file of accounts that was not named before is there: by one that is not, for its name may be mistyped, everybody would
-    /// lose their sessions and be locked out.
+    /// lose their sessions and be locked out. Where none is named any more that is meant.
     async fn check_accounts_are_there(&self, config: &Config, before: &Config) -> anyhow::Result<()> {
         let known = |host: Option<&str>| before.site_now(host).and_then(|site| site.accounts.file);
-        let named = config
-            .sites()
-            .filter_map(|site| site.accounts.file.clone().filter(|file| known(site.host()).as_ref() != Some(file)));
+        let is_named = |file: &Path| !self.args.config.as_deref().is_some_and(|path| Accounts::is_unnamed(file, path));
+        let named = config.sites().filter_map(|site| {
+            let file = site.accounts.file.clone().filter(|file| is_named(file))?;
+            (known(site.host()).as_ref() != Some(&file)).then_some(file)
+        });
         let (named, helper): (Vec<PathBuf>, _) = (named.collect(), self.helper().clone());
         // It waits for the helper. What else is wrong with a file is told where it is read.
         let is_missing = move |file: &PathBuf| {
