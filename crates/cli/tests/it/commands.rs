@@ -134,7 +134,7 @@ fn exit_codes() {
         assert_eq!(site.run(args).code, Some(2), "{args:?}");
     }
     // Nobody listens there; nothing has that name.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.75:0").unwrap().local_addr().unwrap();
     let error = site.run(&["ls", &format!("ftp://{nobody}/")]).fails(3);
     assert!(error.contains("refused") && error.contains(&nobody.to_string()), "{error}");
     let dns = nobody.to_string();

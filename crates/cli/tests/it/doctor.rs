@@ -111,7 +111,7 @@ fn tls_that_is_not_believed_and_sessions_that_must_be_resumed() {
 #[test]
 fn a_port_at_which_nobody_listens() {
     let home = tempfile::tempdir().unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = TcpListener::bind("127.0.0.76:0").unwrap().local_addr().unwrap();
     let ran = port21(home.path()).args(["doctor", "--json", &format!("ftp://{address}/")]).output().unwrap();
     let (all, code) = told(Ran::new(ran));
     assert_eq!((code, &all["failed"]), (3, &json!("connect")));

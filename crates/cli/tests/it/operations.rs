@@ -280,7 +280,7 @@ fn a_configuration_is_taken_as_a_whole_or_not_at_all() {
     service.write("[metrics]\nlisten = \"127.0.0.1:0\"\n");
     assert!(service.run(&["reload"]).fails(5).contains("`metrics.listen` has changed: restart needed"));
     // A further place, a new greeting; the session stays.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap();
     let listen = format!("[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\naddress = \"{free}\"\n");
     service.write(&listen);
     let text = std::fs::read_to_string(service.path("port21.toml")).unwrap();
@@ -378,11 +378,14 @@ fn transfers_are_in_the_xferlog_which_may_be_rotated() {
 
 #[test]
 fn metrics_and_health() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let service = Service::start(&format!("[metrics]\nlisten = \"{free}\"\n"));
+    let service = Service::start("[metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nfile = \"DIR/log\"\n");
     service.run(&["cat", &service.url("", "file")]).ok();
+    // Told before the server takes its first session.
+    let log = std::fs::read_to_string(service.path("log")).unwrap();
+    let told = log.split("metrics at http://").nth(1).and_then(|rest| rest.split('/').next());
+    let address = told.unwrap_or_else(|| panic!("{log}"));
     let get = |path: &str| {
-        let mut stream = TcpStream::connect(free).unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
         let mut answer = String::new();
@@ -423,7 +426,7 @@ fn make_certificate(dir: &Path, until: i32) {
 
 #[test]
 fn a_certificate_that_has_expired_is_told_everywhere() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.78:0").unwrap().local_addr().unwrap();
     let toml = format!(
         "[log]\nfile = \"DIR/log\"\n[metrics]\nlisten = \"{free}\"\n[tls]\nmode = \"offer\"\n[[certificate]]\n\
          chain = \"DIR/chain.pem\"\nkey = \"DIR/key.pem\"\n"

@@ -359,7 +359,7 @@ fn a_helper_that_dies_is_told_and_transfers_go_on() {
     let mut add = port21(dir.path());
     add.args(["user", "add", "ann", "--users", "users.toml"]).env("PORT21_PASSWORD", "opensesame");
     Ran::new(add.output().unwrap()).ok();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.79:0").unwrap().local_addr().unwrap();
     let server = Server::start(
         dir.path(),
         &format!(
