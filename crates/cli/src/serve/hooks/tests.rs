@@ -156,9 +156,15 @@ async fn other_hooks_count_on_and_the_old_ones_deliver_what_they_have() {
     hooks.note(&upload(b"two", true));
     hooks.replace(&[hook(&program(""))]);
     hooks.note(&upload(b"three", true));
-    let read = tokio::task::spawn_blocking(move || (0..2).for_each(|_| drop(std::fs::read(&fifo).unwrap())));
+    // Open for both ways: neither side of it waits for the other again. A thread of its own is not waited for.
+    let (read, has_read) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut fifo = std::fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap();
+        std::io::Read::read_exact(&mut fifo, &mut [0; 2]).unwrap();
+        let _ = read.send(());
+    });
     hooks.finish(PATIENCE).await;
-    timeout(PATIENCE, read).await.unwrap().unwrap();
+    timeout(PATIENCE, has_read).await.unwrap().unwrap();
     let told = std::fs::read_to_string(&out).unwrap();
     assert!(["/one", "/two", "/three"].iter().all(|path| told.contains(path)), "{told}");
     assert_eq!((count(&hooks.counts().delivered), count(&hooks.counts().dropped)), (3, 0));
