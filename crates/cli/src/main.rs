@@ -12,7 +12,7 @@
 //! | [`sandbox`], [`helper`] | what the server gives up before it serves, and the process that still has it |
 //! | [`trace`] | recordings to drawings |
 //! | [`demo`] | the reference session |
-//! | [`remote`], [`record`] | from a URL and the flags to a session, and the recording of it |
+//! | [`place`], [`remote`], [`record`] | what a URL names, from it and the flags to a session, and the recording of that |
 //! | [`netrc`], [`prompt`], [`progress`], [`units`], [`text`] | logins, questions, progress, values in words |
 //! | [`interrupt`] | ^C and SIGTERM |
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ mod exit;
 mod helper;
 mod interrupt;
 mod netrc;
+mod place;
 mod progress;
 mod prompt;
 mod proxy;

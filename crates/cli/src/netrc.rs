@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use port21_proto::Secret;
 
 use crate::exit::{Exit, Fault};
-use crate::remote::is_guest;
 
 /// What a file says of one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,6 +160,11 @@ impl Tokens<'_> {
         self.rest = rest;
         name.map(|name| (name, lines))
     }
+}
+
+/// Whether the name is that of an anonymous guest (RFC 1635).
+pub(crate) fn is_guest(user: &str) -> bool {
+    port21_server::account::Anonymous::is_guest(user.as_bytes())
 }
 
 #[cfg(test)]

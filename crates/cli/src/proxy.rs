@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use port21_client::{Proxy, TlsMode};
 
 use crate::exit::Fault;
-use crate::remote::Place;
+use crate::place::Place;
 
 /// The proxy for a place. What --proxy names is used for every server; what the environment names is not for those in
 /// `no_proxy`.

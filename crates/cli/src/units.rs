@@ -1,4 +1,5 @@
-//! Durations and sizes in the words that people write, `30s`, `1h30m`, `10MiB`, and in those that they read, `1.7 KiB`.
+//! Durations, sizes and permission bits as people write them, `30s`, `1h30m`, `10MiB`, `022`, and as they read them,
+//! `1.7 KiB`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -131,6 +132,30 @@ fn split_unit(text: &str) -> (&str, &str) {
     (number, unit.trim_start())
 }
 
+/// Permission bits, as an octal number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Umask(pub(crate) u32);
+
+impl FromStr for Umask {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Umask, String> {
+        let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o777);
+        let bits = bits.ok_or_else(|| format!("`{text}` is no umask: write an octal number, such as 022"))?;
+        // The server could neither read what it has stored nor go on with it, nor enter directories that it has made.
+        match bits & 0o700 {
+            0 => Ok(Umask(bits)),
+            _ => Err(format!("`{text}` keeps files from the server itself, their owner: write 0 first, such as 077")),
+        }
+    }
+}
+
+impl fmt::Display for Umask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +206,12 @@ mod tests {
         assert_eq!(show_size(1023), "1023 B");
         assert_eq!(show_size(1715), "1.7 KiB");
         assert_eq!(show_size(u64::MAX), "16384.0 PiB");
+    }
+
+    #[test]
+    fn masks_of_permission_bits() {
+        assert!("22x".parse::<Umask>().is_err() && "7777".parse::<Umask>().is_err());
+        assert!(["777", "400", "200", "100"].iter().all(|text| text.parse::<Umask>().is_err()));
+        assert_eq!("22".parse::<Umask>().unwrap().to_string(), "022");
     }
 }

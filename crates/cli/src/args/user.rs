@@ -10,7 +10,7 @@ use super::serve::Commit;
 use crate::config::uploads::Eof;
 use crate::text::Text;
 use crate::units::Size;
-use crate::users::entry::Umask;
+use crate::units::Umask;
 
 /// Accounts are in `users.toml`, beside the configuration. A running server takes changes up at the next login.
 #[derive(Debug, Subcommand)]

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::{Outcome, places, remote};
 use crate::args::client::CatArgs;
 use crate::exit::Exit;
-use crate::remote::Place;
+use crate::place::Place;
 
 pub(super) async fn run(args: &CatArgs) -> anyhow::Result<Exit> {
     let places = places(&args.urls)?;

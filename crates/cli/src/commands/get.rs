@@ -14,7 +14,8 @@ use super::teller::Teller;
 use super::{Outcome, batch_options, places, remote};
 use crate::args::client::GetArgs;
 use crate::exit::{Exit, Fault};
-use crate::remote::{Place, Remote};
+use crate::place::Place;
+use crate::remote::Remote;
 
 pub(super) async fn run(args: &GetArgs) -> anyhow::Result<Exit> {
     let places = places(&args.urls)?;

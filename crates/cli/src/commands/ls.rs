@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, places, remote};
 use crate::args::client::LsArgs;
 use crate::exit::{Exit, Fault};
-use crate::remote::Place;
+use crate::place::Place;
 
 pub(super) async fn run(args: &LsArgs) -> anyhow::Result<Exit> {
     let places = places(&args.urls)?;

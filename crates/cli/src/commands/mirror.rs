@@ -12,7 +12,7 @@ use super::teller::Teller;
 use super::{batch_options, remote};
 use crate::args::client::{LinksAs, MirrorArgs, TreeArgs};
 use crate::exit::{Exit, Fault};
-use crate::remote::Place;
+use crate::place::Place;
 use crate::units::show_size;
 
 pub(super) async fn run(args: &MirrorArgs) -> anyhow::Result<Exit> {

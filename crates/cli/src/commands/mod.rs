@@ -20,8 +20,9 @@ use crate::args::Command;
 use crate::args::client::{ConnectArgs, TransferArgs, VerifyBy};
 use crate::exit::{Exit, Fault, report};
 use crate::interrupt::run_until_interrupted;
+use crate::place::Place;
 use crate::record::Recording;
-use crate::remote::{Place, Remote};
+use crate::remote::Remote;
 
 /// Runs a URL command. ^C and SIGTERM end it: what was transferred in part is left under no whole name.
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {

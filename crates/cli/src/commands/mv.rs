@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use super::remote;
 use crate::args::client::MvArgs;
 use crate::exit::{Exit, Fault};
-use crate::remote::{Place, join};
+use crate::place::{Place, join};
 
 pub(super) async fn run(args: &MvArgs) -> anyhow::Result<Exit> {
     let from = Place::parse(&args.from)?;

@@ -16,7 +16,7 @@ use super::teller::{Teller, print};
 use super::{Outcome, batch_options, remote};
 use crate::args::client::PutArgs;
 use crate::exit::{Exit, Fault};
-use crate::remote::Place;
+use crate::place::Place;
 use crate::units::show_size;
 
 pub(super) async fn run(args: &PutArgs) -> anyhow::Result<Exit> {

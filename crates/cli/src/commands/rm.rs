@@ -8,7 +8,7 @@ use port21_proto::text::Shown;
 use super::{Outcome, places, remote};
 use crate::args::client::RmArgs;
 use crate::exit::{Exit, Fault};
-use crate::remote::join;
+use crate::place::join;
 
 /// The most names that are held at a time: a server that lists without end runs nobody out of memory.
 const MAX_NAMES: usize = 10_000_000;

@@ -9,7 +9,7 @@ use port21_proto::text::Shown;
 use super::{Outcome, ls, places, remote};
 use crate::args::client::StatArgs;
 use crate::exit::Exit;
-use crate::remote::Place;
+use crate::place::Place;
 use crate::units::show_size;
 
 pub(super) async fn run(args: &StatArgs) -> anyhow::Result<Exit> {

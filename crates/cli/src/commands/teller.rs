@@ -9,8 +9,8 @@ use port21_proto::text::Shown;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, client_sentence, tell};
+use crate::place::Place;
 use crate::progress::Board;
-use crate::remote::Place;
 use crate::units::show_size;
 
 /// How often programs are told how far it has come.

@@ -1,16 +1,13 @@
 //! `[anonymous]`: guests.
 
-use port21_proto::verb::{Permission, Permissions};
 use port21_server::Settings;
-use port21_server::storage::QuotaLimits;
-use port21_server::storage::rules::{PathPattern, Rule, Rules};
+use port21_server::storage::rules::PathPattern;
 use serde::Deserialize;
 
+use super::home::check_home;
 use super::mistake::Found;
 use crate::text::Text;
-use crate::units::Size;
-use crate::users::account::{Files, check_home};
-use crate::users::entry::Umask;
+use crate::units::{Size, Umask};
 
 /// The keys of the section; `anonymous.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -67,19 +64,5 @@ impl Anonymous {
             ("session-rate-up", self.session_rate_up),
         ];
         rates.into_iter().filter(move |(_, rate)| rate.is_some_and(|rate| rate.0.0 < least)).map(|(key, _)| key)
-    }
-
-    /// Their files: to read, and where they may drop some, to write and nothing else. No parts are kept: what one guest
-    /// began another would go on with.
-    pub(crate) fn files(&self) -> Files<'_> {
-        let drop = Permissions::NONE.with(Permission::Write);
-        let rules = self.drop.iter().map(|paths| Rule { paths: paths.0.clone(), permissions: drop }).collect();
-        Files {
-            home: self.home.as_deref(),
-            owner: None,
-            rules: Rules::new(Permissions::READ_ONLY, rules),
-            limits: QuotaLimits { bytes: self.quota.map(|size| size.0.0), files: self.quota_files },
-            umask: Some(self.umask.0.0),
-        }
     }
 }

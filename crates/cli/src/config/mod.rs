@@ -9,7 +9,8 @@
 //! | [`site`], [`zone`] | what is served, the greeting, the zone of listings' times |
 //! | [`host`] | further sites, by name |
 //! | [`listen`] | where |
-//! | [`anonymous`], [`accounts`] | for whom |
+//! | [`anonymous`], [`accounts`] | for whom; the file of accounts |
+//! | [`home`] | directories within what is served |
 //! | [`authenticator`] | a program that says who may log in |
 //! | [`logins`] | what failed logins lead to |
 //! | [`uploads`] | how uploads become files |
@@ -26,6 +27,7 @@ pub(crate) mod accounts;
 pub(crate) mod anonymous;
 pub(crate) mod authenticator;
 pub(crate) mod control;
+pub(crate) mod home;
 pub(crate) mod hooks;
 pub(crate) mod host;
 pub(crate) mod limits;
@@ -76,8 +78,8 @@ pub(crate) use self::timeouts::Timeouts;
 pub(crate) use self::tls::{Certificate, Tls};
 pub(crate) use self::uploads::Uploads;
 use crate::args::serve::ServeArgs;
+use crate::config::accounts::file::UserFile;
 use crate::exit::{Exit, Fault};
-use crate::users::file::UserFile;
 
 /// The default as a file, with every setting explained.
 pub(crate) const DEFAULT_FILE: &str = concat!(

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use port21_server::Settings;
+use port21_server::tls::{Pair, self_signed};
 use serde::Deserialize;
 
+use super::Config;
 use super::mistake::Found;
 use crate::args::serve::Tls as Mode;
+use crate::exit::Fault;
 use crate::units::deserialize_duration;
 
 /// The keys of the section; `tls.toml` explains each.
@@ -93,4 +97,47 @@ impl Tls {
         settings.session.tls.allow_ccc = self.ccc;
         settings.session.tls.handshake_timeout = self.handshake;
     }
+
+    /// Where a self-signed pair is kept.
+    ///
+    /// # Errors
+    /// Where none is named and nothing says what is usual.
+    pub(crate) fn self_signed_directory(&self) -> anyhow::Result<PathBuf> {
+        self.self_signed.clone().map_or_else(state_directory, Ok)
+    }
+}
+
+impl Config {
+    /// The certificates of the hosts, which follow those of the server.
+    pub(crate) fn host_certificates(&self) -> impl Iterator<Item = &Certificate> {
+        self.hosts.iter().filter_map(|host| host.certificate.as_ref())
+    }
+
+    /// All files that TLS is read from, whether it is spoken or not.
+    pub(crate) fn tls_files(&self) -> Vec<PathBuf> {
+        let named = self.certificates.iter().chain(self.host_certificates());
+        let mut files: Vec<PathBuf> = named.flat_map(|pair| [pair.chain.clone(), pair.key.clone()]).collect();
+        if self.certificates.is_empty()
+            && let Ok(dir) = self.tls.self_signed_directory()
+        {
+            let Pair { chain, key } = self_signed::pair(dir);
+            files.extend([chain, key]);
+        }
+        files.extend(self.tls.client_authorities.clone());
+        files
+    }
+}
+
+/// Where a server keeps what it makes: as systemd says, or as is usual for the system's and for a user's own.
+fn state_directory() -> anyhow::Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(dirs) = variable("STATE_DIRECTORY") {
+        return std::env::split_paths(&dirs).next().context("STATE_DIRECTORY names no directory");
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok("/var/lib/port21".into());
+    }
+    let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+    let state = state.ok_or_else(|| Fault::usage("no HOME to keep a certificate in: set `self-signed` in [tls]"))?;
+    Ok(state.join("port21"))
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::deserialize_each;
 use crate::args::serve::Commit;
 use crate::text::Text;
+use crate::units::Umask;
 use crate::units::deserialize_duration;
-use crate::users::entry::Umask;
 
 /// The keys of the section; `uploads.toml` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -8,7 +8,7 @@ use port21_proto::text::Shown;
 use super::words::Words;
 use super::{Console, Flow};
 use crate::exit::{Exit, Fault};
-use crate::remote::Place;
+use crate::place::Place;
 
 /// `bookmarks [add NAME [URL] | remove NAME]`.
 pub(super) async fn bookmarks(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {

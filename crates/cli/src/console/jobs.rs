@@ -15,7 +15,8 @@ use super::words::Words;
 use super::{Console, Flow};
 use crate::exit::{Exit, Fault, sentence};
 use crate::interrupt::runtime;
-use crate::remote::{builder, join};
+use crate::place::join;
+use crate::remote::builder;
 use crate::units::show_size;
 
 /// At most so many run at once.

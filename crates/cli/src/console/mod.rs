@@ -71,9 +71,9 @@ use self::table::Command;
 use self::words::Words;
 use crate::args::client::{ConnectArgs, ShellArgs};
 use crate::exit::{Exit, Fault, sentence};
+use crate::place::Place;
 use crate::prompt;
 use crate::record::{Recording, SessionLog};
-use crate::remote::Place;
 
 /// Runs the console: at a terminal with line editing, else as a script.
 pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<Exit> {

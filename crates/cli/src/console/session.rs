@@ -10,8 +10,10 @@ use super::words::Words;
 use super::{Console, Flow, Session, bookmarks};
 use crate::args::client::ConnectArgs;
 use crate::exit::{Exit, Fault};
+use crate::netrc::is_guest;
 use crate::netrc::{self, Login};
-use crate::remote::{Place, builder, is_guest, password_from_environment};
+use crate::place::Place;
+use crate::remote::{builder, password_from_environment};
 use crate::{prompt, proxy};
 
 /// The macro of ~/.netrc that a login runs.

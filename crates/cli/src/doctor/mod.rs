@@ -22,8 +22,8 @@ use self::steps::Walk;
 use crate::args::client::DoctorArgs;
 use crate::exit::Exit;
 use crate::interrupt::run_until_interrupted;
+use crate::place::Place;
 use crate::print;
-use crate::remote::Place;
 
 /// Tries all of it, and tells. The exit code is that of the first step that failed.
 pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {

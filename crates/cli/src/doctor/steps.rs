@@ -13,7 +13,9 @@ use super::log::Log;
 use super::report::{Cause, Check, Outcome, Report, Side};
 use crate::args::client::DoctorArgs;
 use crate::exit::{Exit, client_sentence};
-use crate::remote::{self, Place};
+use crate::netrc::is_guest;
+use crate::place::Place;
+use crate::remote;
 
 /// How long each step may take, where nothing is said.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -113,7 +115,7 @@ impl<'a> Walk<'a> {
             peer: SocketAddr::from(([0, 0, 0, 0], target.port)),
             local: SocketAddr::from(([0, 0, 0, 0], 0)),
             secure: false,
-            guest: remote::is_guest(&user),
+            guest: is_guest(&user),
         };
         let settings = self.log.main(&self.settings);
         let (took, client) = self.timed(settings.connect()).await;

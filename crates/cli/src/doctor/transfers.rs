@@ -9,7 +9,7 @@ use super::cause::{self, Scene};
 use super::report::{Cause, Check, Outcome, Side};
 use super::steps::{Tell, Walk, said};
 use crate::exit::{Exit, client_sentence};
-use crate::remote;
+use crate::place;
 use crate::units::show_size;
 
 /// So many entries of a listing are read, and so many bytes of a file.
@@ -72,7 +72,7 @@ impl Walk<'_> {
             };
             self.add(Check::new("TLS on data", outcome, None, found), tell)?;
         }
-        let file = aim.file.or_else(|| first_file.map(|name| remote::join(&aim.directory, &name)));
+        let file = aim.file.or_else(|| first_file.map(|name| place::join(&aim.directory, &name)));
         match file {
             None => self
                 .add(Check::new("download", Outcome::NotTried, None, "there is no file: name one in the URL"), tell)?,
@@ -149,7 +149,7 @@ impl Walk<'_> {
         directory: &[u8],
         tell: &mut Tell<'_>,
     ) -> anyhow::Result<()> {
-        let path = remote::join(directory, self.log.file_name().as_bytes());
+        let path = place::join(directory, self.log.file_name().as_bytes());
         let (took, written) = self.timed(written(client, &path)).await;
         let name = Shown(&path).to_string();
         if let Err(error) = written {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::args::serve::ServeArgs;
 use crate::config::Config;
-use crate::serve::tls;
 
 /// Programs, files and hosts of one configuration. A further setting that names one has a line in [`Named::by`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +37,7 @@ impl Named {
                 .into_iter()
                 .chain(config.accounts.file.clone())
                 .chain(config.hosts.iter().filter_map(|host| host.accounts.file.clone()))
-                .chain(tls::files(config))
+                .chain(config.tls_files())
                 .chain(config.hooks.iter().filter_map(|hook| hook.ca.clone()))
                 .collect(),
             hosts: config.passive.advertise.clone().into_iter().chain(urls).filter(is_name).collect(),

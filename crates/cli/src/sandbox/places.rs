@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::linux::Identity;
 use crate::config::Config;
-use crate::users::file::UserFile;
+use crate::config::accounts::file::UserFile;
 
 /// A file or directory with all that is in it, and what may be done there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,6 @@ use port21_server::TlsMode;
 
 use super::places::{Access, Grant};
 use crate::config::Config;
-use crate::serve::tls;
 
 /// So many symbolic links are followed, as the kernel does.
 const MAX_LINKS: usize = 40;
@@ -41,7 +40,7 @@ fn files(config: &Config) -> Vec<Steering> {
     all.extend(accounts.map(file("the file of accounts", true)));
     // A self-signed pair that is not there matters only where one would be made.
     let speaks_tls = config.listen.iter().any(|place| config.tls_at(place) != TlsMode::Off);
-    let certificates = tls::files(config).into_iter().filter(|file| speaks_tls || file.exists());
+    let certificates = config.tls_files().into_iter().filter(|file| speaks_tls || file.exists());
     all.extend(certificates.map(file("a certificate or key", true)));
     all.extend(config.hooks.iter().filter_map(|hook| hook.ca.clone()).map(file("a hook's authorities", false)));
     all.extend(hooks.flat_map(|program| programs(&program)).map(file("a hook's program", false)));

@@ -40,7 +40,7 @@ pub(super) fn open(
             rates: rates(guests.rate_down, guests.rate_up),
             session_rates: rates(guests.session_rate_down, guests.session_rate_up),
             uploads: uploads.clone(),
-            ..common.account("anonymous", guests.files())?
+            ..common.account("anonymous", Files::of_guests(guests))?
         };
         all.push(Arc::new(Anonymous::new(account)));
     }

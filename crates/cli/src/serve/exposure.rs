@@ -10,14 +10,14 @@ use port21_server::{Network, TlsMode};
 
 use super::overlap::overlaps;
 use super::report::{drops_that_are_none, firewall, mode_of, root};
+use crate::config::accounts::entry::Entry;
+use crate::config::accounts::file::UserFile;
 use crate::config::tls::{ClientCertificates, Minimum, SessionReuse};
 use crate::config::uploads::Eof;
 use crate::config::{Anonymous, Config};
 use crate::exit::sentence;
 use crate::text::Text;
 use crate::units::{Size, show_duration, show_size};
-use crate::users::entry::Entry;
-use crate::users::file::UserFile;
 
 /// The whole text: where, what, for whom, and what holds against abuse.
 pub(super) fn exposure(config: &Config) -> String {

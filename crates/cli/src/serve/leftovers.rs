@@ -11,8 +11,8 @@ use tokio::time::MissedTickBehavior;
 
 use super::running::Running;
 use crate::config::Config;
+use crate::config::accounts::file::UserFile;
 use crate::helper::Helper;
-use crate::users::file::UserFile;
 
 /// How often it is looked for them.
 const COLLECT: Duration = Duration::from_secs(24 * 3600);

@@ -11,8 +11,9 @@ use port21_proto::verb::Permissions;
 use port21_server::storage::rules::Rules;
 
 use crate::config::Config;
-use crate::users::account::{Common, below};
-use crate::users::file::UserFile;
+use crate::config::accounts::file::UserFile;
+use crate::config::home::below;
+use crate::users::account::{Common, Files};
 
 /// So many names are told; of further ones how many there are.
 const MOST_NAMES: usize = 3;
@@ -83,7 +84,7 @@ fn places(site: &Config, read: &impl Fn(&Path) -> io::Result<String>) -> Vec<Pla
     }
     if site.anonymous.enabled {
         let guests = &site.anonymous;
-        all.extend(place(format!("guests{at}"), guests.home.as_deref(), guests.files().rules));
+        all.extend(place(format!("guests{at}"), guests.home.as_deref(), Files::of_guests(guests).rules));
     }
     let common = Common::new(site);
     for user in &site.users {

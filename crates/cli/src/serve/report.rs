@@ -18,11 +18,11 @@ use super::systemd::Passed;
 use super::tls;
 use crate::args::serve::ListenAddr;
 use crate::config::Config;
+use crate::config::home::below;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault, sentences};
 use crate::helper::Helper;
 use crate::sandbox::{Sandbox, required};
-use crate::users::account::below;
 use crate::users::watched::Watches;
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.

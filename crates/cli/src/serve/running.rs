@@ -270,7 +270,8 @@ impl Running {
     /// What TLS needs from now on. Where only the files have changed they are read again: the helper can.
     async fn new_tls(&self, config: &Config, before: &Config) -> anyhow::Result<Option<TlsSettings>> {
         let modes = |config: &Config| config.listen.iter().any(|place| config.tls_at(place) != TlsMode::Off);
-        let pairs = |config: &Config| (config.certificates.clone(), tls::of_hosts(config).cloned().collect::<Vec<_>>());
+        let pairs =
+            |config: &Config| (config.certificates.clone(), config.host_certificates().cloned().collect::<Vec<_>>());
         let same = (&config.tls, pairs(config), modes(config)) == (&before.tls, pairs(before), modes(before));
         let known = self.tls().filter(|_| same);
         let (config, reach) = (config.clone(), self.beside.reach.clone());

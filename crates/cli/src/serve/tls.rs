@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context as _;
 use port21_server::TlsMode;
 use port21_server::tls::{
     Authorities, Certificates, ClientCertificates, Files, OwnFiles, Pair, SessionReuse, TlsSettings, self_signed,
@@ -39,7 +38,7 @@ pub(crate) fn open(config: &Config, reach: Reach) -> anyhow::Result<Option<TlsSe
         return Ok(None);
     }
     let made = match config.certificates.is_empty() {
-        true => Some(self_signed::keep(self_signed_directory(config)?, &config.settings().session.host)?),
+        true => Some(self_signed::keep(config.tls.self_signed_directory()?, &config.settings().session.host)?),
         false => None,
     };
     read(config, made, Arc::new(reach)).map(Some)
@@ -64,7 +63,7 @@ pub(super) fn expect(config: &Config) -> anyhow::Result<Option<Expected>> {
         let settings = read(config, None, Arc::new(OwnFiles))?;
         return Ok(Some(Expected { settings, to_be_made: None }));
     }
-    let dir = self_signed_directory(config)?;
+    let dir = config.tls.self_signed_directory()?;
     let pair = self_signed::pair(&dir);
     let (files, to_be_made): (Arc<dyn Files>, _) = match pair.chain.exists() && pair.key.exists() {
         true => (Arc::new(OwnFiles), None),
@@ -82,7 +81,7 @@ fn is_spoken(config: &Config) -> bool {
 
 /// Reads all that is named. `own`: the pair of a server for which none is.
 fn read(config: &Config, own: Option<Pair>, files: Arc<dyn Files>) -> anyhow::Result<TlsSettings> {
-    let named = config.certificates.iter().chain(of_hosts(config)).map(pair);
+    let named = config.certificates.iter().chain(config.host_certificates()).map(pair);
     let pairs = own.into_iter().chain(named).collect();
     let mut settings = TlsSettings::new(Arc::new(Certificates::read_by(pairs, files.clone())?));
     settings.only_tls13 = config.tls.minimum == Minimum::Tls13;
@@ -127,11 +126,6 @@ impl Files for Imagined {
     }
 }
 
-/// Those of the hosts, which follow those of the server.
-pub(super) fn of_hosts(config: &Config) -> impl Iterator<Item = &Certificate> {
-    config.hosts.iter().filter_map(|host| host.certificate.as_ref())
-}
-
 /// Whether the certificate of each host that has one is for it: another would never be shown.
 ///
 /// # Errors
@@ -147,20 +141,6 @@ pub(super) fn check_hosts(config: &Config, certificates: &Certificates) -> anyho
 
 fn pair(certificate: &Certificate) -> Pair {
     Pair { chain: certificate.chain.clone(), key: certificate.key.clone() }
-}
-
-/// The files that [`open`] reads.
-pub(crate) fn files(config: &Config) -> Vec<PathBuf> {
-    let named = config.certificates.iter().chain(of_hosts(config));
-    let mut files: Vec<PathBuf> = named.flat_map(|pair| [pair.chain.clone(), pair.key.clone()]).collect();
-    if config.certificates.is_empty()
-        && let Ok(dir) = self_signed_directory(config)
-    {
-        let Pair { chain, key } = self_signed::pair(dir);
-        files.extend([chain, key]);
-    }
-    files.extend(config.tls.client_authorities.clone());
-    files
 }
 
 /// How certificates are reached: with the rights of the server at first, then by the helper.
@@ -263,24 +243,6 @@ pub(super) async fn renew(running: Arc<Running>) {
             warned = Some(Instant::now());
         }
     }
-}
-
-fn self_signed_directory(config: &Config) -> anyhow::Result<PathBuf> {
-    config.tls.self_signed.clone().map_or_else(state_directory, Ok)
-}
-
-/// Where a server keeps what it makes: as systemd says, or as is usual for the system's and for a user's own.
-fn state_directory() -> anyhow::Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(dirs) = variable("STATE_DIRECTORY") {
-        return std::env::split_paths(&dirs).next().context("STATE_DIRECTORY names no directory");
-    }
-    if rustix::process::geteuid().is_root() {
-        return Ok("/var/lib/port21".into());
-    }
-    let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
-    let state = state.ok_or_else(|| Fault::usage("no HOME to keep a certificate in: set `self-signed` in [tls]"))?;
-    Ok(state.join("port21"))
 }
 
 #[cfg(test)]

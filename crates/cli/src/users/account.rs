@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU64;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use port21_proto::verb::{Permission, Permissions};
 use port21_server::Account;
 use port21_server::account::Rates;
@@ -14,9 +14,9 @@ use port21_server::account::records::Record;
 use port21_server::storage::rules::{Rule, Rules};
 use port21_server::storage::{Guarded, Ledger, LocalFs, QuotaLimits};
 
-use super::entry::Entry;
-use crate::config::{Config, Uploads};
-use crate::exit::Fault;
+use crate::config::accounts::entry::Entry;
+use crate::config::home::below;
+use crate::config::{Anonymous, Config, Uploads};
 use crate::sandbox;
 use crate::text::Text;
 use crate::units::Size;
@@ -128,51 +128,24 @@ pub(crate) struct Files<'a> {
     pub(crate) umask: Option<u32>,
 }
 
+impl<'a> Files<'a> {
+    /// Those of guests: to read, and where they may drop some, to write and nothing else. No parts are kept: what one
+    /// guest began another would go on with.
+    pub(crate) fn of_guests(guests: &'a Anonymous) -> Files<'a> {
+        let drop = Permissions::NONE.with(Permission::Write);
+        let rules = guests.drop.iter().map(|paths| Rule { paths: paths.0.clone(), permissions: drop }).collect();
+        Files {
+            home: guests.home.as_deref(),
+            owner: None,
+            rules: Rules::new(Permissions::READ_ONLY, rules),
+            limits: QuotaLimits { bytes: guests.quota.map(|size| size.0.0), files: guests.quota_files },
+            umask: Some(guests.umask.0.0),
+        }
+    }
+}
+
 /// Rates as the library takes them.
 pub(crate) fn rates(down: Option<Text<Size>>, up: Option<Text<Size>>) -> Rates {
     let rate = |size: Option<Text<Size>>| size.and_then(|size| NonZeroU64::new(size.0.0));
     Rates { down: rate(down), up: rate(up) }
-}
-
-/// Whether this can be a home.
-///
-/// # Errors
-/// Where it leads out of the root, or holds what no name of a directory should.
-pub(crate) fn check_home(home: Option<&str>) -> anyhow::Result<()> {
-    below(Path::new(""), home).map(drop)
-}
-
-/// A `home`, which is a path within the root.
-///
-/// # Errors
-/// Where it leads out of the root, or holds what no name of a directory should.
-pub(crate) fn below(root: &Path, home: Option<&str>) -> anyhow::Result<PathBuf> {
-    let mut path = root.to_owned();
-    let home = home.unwrap_or_default();
-    if home.contains(char::is_control) {
-        bail!(Fault::usage(format!("`home`: {home:?} has control characters")));
-    }
-    let home = Path::new(home);
-    for part in home.components() {
-        match part {
-            Component::Normal(part) => path.push(part),
-            Component::RootDir | Component::CurDir => {}
-            _ => bail!(Fault::usage(format!("`home`: {} leads out of the root", home.display()))),
-        }
-    }
-    Ok(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn homes_stay_within_the_root() {
-        let root = Path::new("/srv/ftp");
-        assert_eq!(below(root, Some("/a/b")).unwrap(), Path::new("/srv/ftp/a/b"));
-        assert_eq!(below(root, None).unwrap(), root);
-        assert!(below(root, Some("../etc")).is_err() && check_home(Some("a/../../b")).is_err());
-        assert!(check_home(Some("a\nb")).is_err() && check_home(Some("a\u{9b}2J")).is_err());
-    }
 }

@@ -9,13 +9,13 @@ use port21_proto::text::Shown;
 use port21_server::account::password::{Cost, PasswordHash};
 use port21_server::storage::rules::permission_names;
 
-use super::entry::{Allowed, Entry, PathRule};
-use super::file::UserFile;
 use crate::args::user::{Fields, FileArgs, PasswordArgs, UserCommand};
 use crate::config::Config;
+use crate::config::accounts::entry::{Allowed, Entry, PathRule};
+use crate::config::accounts::file::UserFile;
 use crate::exit::{Exit, Fault};
+use crate::netrc::is_guest;
 use crate::prompt;
-use crate::remote::is_guest;
 
 /// Where the configuration is looked for.
 const DEFAULT_CONFIG: &str = "/etc/port21/port21.toml";

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::account::Common;
-use super::entry::Entry;
+use crate::config::accounts::entry::Entry;
 use crate::config::authenticator::{Authenticator as Settings, Topic};
 use crate::exit::sentence;
 use crate::helper::{Ended, Helper};

@@ -1,12 +1,11 @@
 //! Accounts that `port21 user` keeps: `users.toml`, beside the configuration.
 //!
 //! The administrator's own file is never rewritten; this one is, as a whole: comments in it do not stay. It may be edited
-//! by hand as well. A server takes changes up at the next login, and within seconds for those who are logged in.
+//! by hand as well. A server takes changes up at the next login, and within seconds for those who are logged in. The file
+//! itself is part of the configuration: [`crate::config::accounts::file`].
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`entry`] | one account as the file has it |
-//! | [`mod@file`] | the file: read, locked, written so that a crash leaves the old or the new one |
 //! | [`watched`] | the file as a server uses it |
 //! | [`external`] | accounts that a program knows |
 //! | [`account`] | from an entry to what a session may do |
@@ -14,7 +13,5 @@
 
 pub(crate) mod account;
 pub(crate) mod command;
-pub(crate) mod entry;
 pub(crate) mod external;
-pub(crate) mod file;
 pub(crate) mod watched;

@@ -16,8 +16,8 @@ use port21_server::account::standing::{Standing, Withdrawn};
 use port21_server::storage::BoxFuture;
 
 use super::account::Common;
-use super::entry::Entry;
-use super::file::UserFile;
+use crate::config::accounts::entry::Entry;
+use crate::config::accounts::file::UserFile;
 use crate::exit::{Exit, Fault, sentence};
 use crate::helper::{Helper, Stamp};
 

@@ -9,9 +9,10 @@ use port21_server::storage::rules::{PathPattern, parse_permission, permission_na
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::args::serve::Commit;
+use crate::config::home::check_home;
 use crate::config::uploads::Eof;
 use crate::text::Text;
-use crate::units::Size;
+use crate::units::{Size, Umask};
 
 /// The keys of a table `[[user]]` of the file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -70,7 +71,7 @@ impl Entry {
         if self.name.is_empty() || self.name.len() > 255 || self.name.contains(|c: char| c.is_control()) {
             return Some(("name", "a name has 1 to 255 bytes and no control characters".to_owned()));
         }
-        if let Err(error) = super::account::check_home(self.home.as_deref()) {
+        if let Err(error) = check_home(self.home.as_deref()) {
             return Some(("home", error.to_string()));
         }
         if self.rate_below(MIN_RATE).is_some() {
@@ -153,30 +154,6 @@ impl Serialize for Allowed {
     }
 }
 
-/// Permission bits, as an octal number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Umask(pub(crate) u32);
-
-impl std::str::FromStr for Umask {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Umask, String> {
-        let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o777);
-        let bits = bits.ok_or_else(|| format!("`{text}` is no umask: write an octal number, such as 022"))?;
-        // The server could neither read what it has stored nor go on with it, nor enter directories that it has made.
-        match bits & 0o700 {
-            0 => Ok(Umask(bits)),
-            _ => Err(format!("`{text}` keeps files from the server itself, their owner: write 0 first, such as 077")),
-        }
-    }
-}
-
-impl std::fmt::Display for Umask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:03o}", self.0)
-    }
-}
-
 fn read_hash<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PasswordHash>, D::Error> {
     // The message does not quote what is there: it may be a password.
     String::deserialize(from)?.parse().map(Some).map_err(serde::de::Error::custom)
@@ -208,9 +185,6 @@ mod tests {
         assert_eq!(entry(|e| e.rate_up = Some(Text(Size(5)))), Some("rate"));
         assert_eq!(entry(|e| e.max_sessions = Some(0)), Some("max-sessions"));
         assert_eq!(entry(|e| e.certificate_alone = true), Some("certificate-alone"));
-        assert!("22x".parse::<Umask>().is_err() && "7777".parse::<Umask>().is_err());
-        assert!(["777", "400", "200", "100"].iter().all(|text| text.parse::<Umask>().is_err()));
-        assert_eq!("22".parse::<Umask>().unwrap().to_string(), "022");
         assert!(Allowed::of_words(["list", "fly"]).is_err());
     }
 }

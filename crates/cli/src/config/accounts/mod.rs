@@ -1,16 +1,24 @@
 //! `[accounts]` and `[[user]]`: who may log in by a name of their own.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`mod@file`] | the file of accounts, `users.toml`: read, locked, written so that a crash leaves the old or the new one |
+//! | [`entry`] | one account as that file has it |
+
+pub(crate) mod entry;
+pub(crate) mod file;
 
 use std::path::{Path, PathBuf};
 
 use port21_proto::Secret;
 use serde::{Deserialize, Deserializer};
 
-use super::Anonymous;
-use super::mistake::Found;
+use crate::config::Anonymous;
+use crate::config::mistake::Found;
 use crate::exit::Fault;
-use crate::remote::is_guest;
+use crate::netrc::is_guest;
 use crate::text::Text;
-use crate::users::entry::Umask;
+use crate::units::Umask;
 
 /// The keys of the section; `accounts.toml` explains each.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
