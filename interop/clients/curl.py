@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Callable
 
+from ..content import PAYLOAD, expect, folder, write
 from .base import Client, Mode, protected
 
 
@@ -50,6 +52,38 @@ class Curl(Client):
 
     def many_gets(self, path: str, down: Path) -> str:
         return self._curl("--output-dir", str(down), "-o", "#1.bin", self.url(path) + "/[0-199].bin")
+
+    def more(self, site: Path) -> dict[str, Callable[[], object]]:
+        """Data connections over which nothing goes: each used to cost a client that keeps one ticket of TLS 1.3 its next file."""
+        if self.mode.active:
+            return {}
+        return {
+            "missing files between others": lambda: self._between(site, "missing"),
+            # Without a word of its size first: it is RETR that is refused.
+            "refused files between others": lambda: self._between(site, "refused", "--ignore-content-length"),
+            "complete files between others": lambda: self._complete(site),
+        }
+
+    def _between(self, site: Path, name: str, *options: str) -> None:
+        """Every other file is not there."""
+        there, down = folder(site / name), folder(self.home / name)
+        for n in range(0, 7, 2):
+            write(there / f"{n}.bin", PAYLOAD)
+        # The status is that of the last file, which is there.
+        said = self._curl(*options, "-o", f"{down}/#1.bin", self.url(f"/site/{name}/") + "[0-6].bin")
+        for n in range(0, 7, 2):
+            expect(down / f"{n}.bin", PAYLOAD, said)
+
+    def _complete(self, site: Path) -> None:
+        """Every other file is here already, and is to be gone on with."""
+        there, down = folder(site / "complete"), folder(self.home / "complete")
+        for n in range(7):
+            write(there / f"{n}.bin", PAYLOAD)
+            if n % 2:
+                write(down / f"{n}.bin", PAYLOAD)
+        said = self._curl("-C", "-", "-o", f"{down}/#1.bin", self.url("/site/complete/") + "[0-6].bin")
+        for n in range(7):
+            expect(down / f"{n}.bin", PAYLOAD, said)
 
     def list(self, folder: str) -> str:
         return self._curl(self.url(f"{folder}/"))

@@ -18,7 +18,7 @@ use crate::events::Events;
 use crate::proxy::{Ends, Proxies};
 use crate::registry::Registry;
 use crate::status::Refusal;
-use crate::tls::handshake::Guard;
+use crate::tls::handshake::{Guard, Progress};
 
 /// So many connections of proxies to one port may be waited on for their header.
 const MAX_ARRIVING: usize = 16;
@@ -42,6 +42,8 @@ pub(crate) struct Passive {
     come: Option<Result<Standing, DataError>>,
     /// Whether a transfer waits for the client: from then on it is the transfer's time that runs.
     wanted: Arc<AtomicBool>,
+    /// Of the handshake, where the client may begin one.
+    handshake: Option<Progress>,
 }
 
 impl Passive {
@@ -66,6 +68,7 @@ impl Passive {
             Waiting { peer: ends.peer.ip(), proxies: proxies.clone(), events, registry: ports.registry().clone() };
         let wanted = Arc::<AtomicBool>::default();
         let is_wanted = wanted.clone();
+        let handshake = guard.as_ref().map(|guard| guard.progress.clone());
         let acceptor = tokio::spawn(async move {
             let _lease = lease;
             tokio::select! {
@@ -77,7 +80,7 @@ impl Passive {
                 }
             }
         });
-        Ok(Passive { addr, listener: closer, acceptor, come: None, wanted })
+        Ok(Passive { addr, listener: closer, acceptor, come: None, wanted, handshake })
     }
 
     /// Where it listens.
@@ -85,12 +88,19 @@ impl Passive {
         self.addr
     }
 
-    /// As [`Standing::give_tickets`], for a client that has connected or is about to. May be dropped at any time.
+    /// As [`Standing::give_tickets`], for a client that has connected or is about to. None are sent from now on. May be
+    /// dropped at any time.
     pub(crate) async fn give_tickets(&mut self) {
         self.wait_a_little().await;
         if let Some(Ok(standing)) = &mut self.come {
             standing.give_tickets().await;
         }
+        self.may_send();
+    }
+
+    /// Of the handshake, where the client may begin one.
+    pub(crate) fn handshake(&self) -> Option<&Progress> {
+        self.handshake.as_ref()
     }
 
     /// The client's connection. There is no time limit: drop it.
@@ -99,6 +109,7 @@ impl Passive {
     /// [`DataError::Unused`] where the port was given up before.
     pub(crate) async fn accepted(mut self) -> Result<Standing, DataError> {
         self.wanted.store(true, Ordering::Release);
+        self.may_send();
         match self.come.take() {
             Some(come) => come,
             None => (&mut self.acceptor).await.unwrap_or(Err(DataError::NoPort)),
@@ -109,6 +120,10 @@ impl Passive {
     pub(crate) async fn come(mut self) -> Option<Standing> {
         self.wait_a_little().await;
         self.come.take()?.ok()
+    }
+
+    fn may_send(&self) {
+        self.handshake.iter().for_each(Progress::may_send);
     }
 
     async fn wait_a_little(&mut self) {

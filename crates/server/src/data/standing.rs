@@ -89,7 +89,10 @@ impl Standing {
             (None, Tls::None) => None,
             // The session lets go of a port that was to be private where PROT changes that.
             (None, _) => return Err(TlsError::Handshake("it was not to be private".into()).into()),
-            (Some(guard), Tls::None) => Some(Handshake::expect(stream.clone(), guard).done().await.map(Box::new)?),
+            (Some(guard), Tls::None) => {
+                guard.progress.may_send();
+                Some(Handshake::expect(stream.clone(), guard).done().await.map(Box::new)?)
+            }
             (Some(_), Tls::Expected(mut handshake)) => Some(handshake.done().await.map(Box::new)?),
             (Some(_), Tls::Done(done)) => Some(done?),
         };

@@ -27,7 +27,7 @@ use crate::session::log::Log;
 use crate::session::perform::{Channel, Login, Performer};
 use crate::storage::{Source, Upload};
 use crate::tls::engine::Engine;
-use crate::tls::handshake::Guard;
+use crate::tls::handshake::{Guard, Progress};
 use crate::tls::{Binding, TlsPeer};
 
 /// How long the operations of a session that ends are waited for.
@@ -179,6 +179,7 @@ impl Work {
                 Some(login) => {
                     let account = login.account.clone();
                     let uploads = matches!(action, Action::Create { .. });
+                    let handshake = self.handshake_that_brings_tickets();
                     let data = if uploads { self.take_data_that_needs_tickets() } else { None };
                     let (cancel, cancelled) = oneshot::channel();
                     // What ends itself when it is told so, and not at any place where it happens to be.
@@ -190,6 +191,12 @@ impl Work {
                     let mut cancelled = Cancel::new(cancelled);
                     self.spawn(Operation { transfer, ..operation }, async move {
                         let mut done = performer.on_account(&account, action, &mut cancelled).await;
+                        // What opens nothing may be all that the client wanted to know.
+                        if let Some(handshake) = handshake
+                            && done.held.is_none()
+                        {
+                            handshake.settled().await;
+                        }
                         done.returned = match data {
                             // The client is told to send once this has ended.
                             Some((op, mut passive)) if done.held.is_some() => {
@@ -226,9 +233,16 @@ impl Work {
     /// is true; a disk that does not answer is not waited for without end. A data connection that has come is closed a little
     /// later.
     pub(crate) async fn release(&mut self, op: OpId) {
+        let handshake = self.handshake_that_brings_tickets();
         match self.take(op) {
             Some(Held::Upload(upload)) => drop(timeout(PATIENCE, upload.let_go()).await),
-            Some(Held::Passive(passive)) => self.lingering = Some(Lingering::refused(passive)),
+            Some(Held::Passive(passive)) => {
+                // Its client does not look at it any more behind the reply that this one makes way for.
+                if let Some(handshake) = handshake {
+                    handshake.settled().await;
+                }
+                self.lingering = Some(Lingering::refused(passive));
+            }
             Some(Held::Source(..) | Held::Listing(..)) | None => {}
         }
     }
@@ -337,13 +351,24 @@ impl Work {
         }
     }
 
+    /// The handshake on the port that is held, where the tickets that it ends with must reach the client before the reply
+    /// to its command, which [`Binding::wants_tickets_early`] explains.
+    fn handshake_that_brings_tickets(&self) -> Option<Progress> {
+        let wanted = self.binding.as_ref().is_some_and(|binding| binding.wants_tickets_early());
+        let held = self.held.iter().find_map(|(_, held)| match held {
+            Held::Passive(passive) => passive.handshake(),
+            _ => None,
+        });
+        held.filter(|_| wanted).cloned()
+    }
+
     /// What is demanded of data connections under this protection.
     fn guard(&self, protection: Protection) -> Result<Option<Guard>, &'static str> {
         match (protection, &self.binding) {
             (Protection::Clear, _) => Ok(None),
             (Protection::Private, Some(binding)) => {
                 let patience = self.performer.shared.settings.session.tls.handshake_timeout;
-                Ok(Some(Guard { binding: binding.clone(), patience }))
+                Ok(Some(Guard { binding: binding.clone(), patience, progress: Progress::default() }))
             }
             // Never in clear what was to be private.
             (Protection::Private, None) => Err(NOTHING_HELD),

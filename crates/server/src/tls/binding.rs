@@ -82,14 +82,18 @@ impl Binding {
         Ok(DataEngine { engine: ServerSide::engine(config.into())?, connection })
     }
 
-    /// Whether the client needs the tickets of an upload before it sends, and where it has begun TLS by then may be kept
-    /// waiting for 150 until it has them.
+    /// Whether the client needs its tickets before the transfer: before it sends, where that is an upload, and before it
+    /// learns that there is none. Where it has begun TLS by then the reply may be kept back until they have left.
     ///
     /// OpenSSL resumes a session of TLS 1.3 once, and without the ticket of one upload has none for the next. Its programs
     /// read little during an upload: curl looks once, just before it closes. Tickets that come behind that look do worse
     /// than come late: a system whose program has closed a connection says RST to them, and throws away what of the file
     /// it has not sent yet. But curl begins TLS as soon as it has connected, before its STOR is answered, and sends nothing
     /// before that: tickets that leave ahead of 150 are there when it looks.
+    ///
+    /// It also ends a data connection unused: it begins TLS, asks for SIZE, and closes as soon as it has read that there is
+    /// no such file, or that it has all of it. So its tickets leave with the end of the handshake, and that ends before the
+    /// reply to a command that opens nothing.
     ///
     /// Nobody else has to be kept waiting. GnuTLS resumes a session as often as it likes; programs in Go never read during
     /// an upload, and a ticket must not reach them before its end; who waits for 150 before it begins TLS (ftplib) uses the

@@ -205,6 +205,64 @@ fn openssl_has_its_tickets_before_it_sends() {
     client.store("STOR file", b"bytes");
 }
 
+/// OpenSSL again, where nothing comes of a data connection: curl begins TLS, asks for the size, and looks at the connection no
+/// more once it has read that there is no such file, or that it has all of it.
+#[test]
+fn openssl_has_its_tickets_before_it_reads_that_there_is_no_transfer() {
+    let secure = Secure::new(TlsMode::Offer);
+    secure.site.write("file", "bytes");
+    let mut client = secure.login(as_openssl(&secure, &TLS13));
+    client.protect_data();
+    let nothing = [
+        ("SIZE file", 213),
+        ("SIZE missing", 550),
+        ("MDTM missing", 550),
+        ("MLST file", 250),
+        ("RETR missing", 550),
+        ("LIST missing", 550),
+        ("STOR missing/file", 550),
+        ("RETR", 501),
+        ("EPSV", 229),
+        ("PROT C", 200),
+    ];
+    for (line, code) in nothing.into_iter().cycle().take(10 * nothing.len()) {
+        let socket = client.passive();
+        let mut data = begin(&client.config, "localhost", socket);
+        data.conn.write_tls(&mut data.sock).unwrap();
+        if code == 501 {
+            // What is wrong by itself keeps its port, and has no operation to wait with.
+            client.send("SIZE missing\r\n");
+        }
+        client.send(format!("{line}\r\n"));
+        shake(&mut data).unwrap();
+        if code == 501 {
+            client.expect(550);
+        }
+        client.expect(code);
+        data.sock.set_nonblocking(true).unwrap();
+        while data.conn.tls13_tickets_received() == 0 {
+            let read = data.conn.read_tls(&mut data.sock).unwrap_or_else(|error| panic!("{line}: no tickets: {error}"));
+            assert_ne!(read, 0, "{line}");
+            data.conn.process_new_packets().unwrap();
+        }
+        drop(data);
+        client.command("PROT P", 200);
+    }
+    assert_eq!(client.fetch("RETR file"), b"bytes");
+}
+
+/// Who begins and does not go on has the reply all the same.
+#[test]
+fn an_unfinished_handshake_keeps_no_refusal_back_for_long() {
+    let secure = Secure::new(TlsMode::Require);
+    for line in ["SIZE missing", "RETR missing"] {
+        let mut client = secure.login(as_openssl(&secure, &TLS13));
+        let _data = begun(&mut client);
+        client.command(line, 550);
+        client.command("NOOP", 200);
+    }
+}
+
 /// All others must find nothing that comes unasked: they may close at any time, without having read.
 #[test]
 fn others_get_nothing_while_they_send() {
