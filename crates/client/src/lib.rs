@@ -25,7 +25,7 @@
 //! | `listing` | [`Entries`], [`Lines`]: directories as streams |
 //! | `download`, `upload` | [`DownloadStream`], [`UploadStream`]: files as byte streams |
 //! | `stream` | what both are made of: bytes in one direction, the control connection watched meanwhile |
-//! | `get`, `put` | whole files: resumed, verified, with progress; `part`: kept aside until they are whole; `disk`: read and written |
+//! | `get`, `put` | whole files: resumed, verified, with progress; `part`: kept aside until they are whole; `sending`, `disk`: read and written |
 //! | `digest`, `rate`, `retry` | [`Verify`]: digests on both sides; [`Rate`]: how fast; [`Retry`]: how often again |
 //! | `batch`, `mirror` | [`Batch`]: many files; [`Mirror`]: trees that are made the same; `watch`: what is told of both |
 //! | `crew`, `errand` | several sessions side by side, and the pieces of work that they share |
@@ -76,6 +76,7 @@ mod reach;
 mod retry;
 mod security;
 mod segments;
+mod sending;
 mod several;
 mod sink;
 mod stream;

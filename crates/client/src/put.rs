@@ -1,7 +1,6 @@
 //! Sending a whole file.
 
 use std::fs::File;
-use std::future::poll_fn;
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -11,11 +10,11 @@ use port21_proto::parameters::{Algorithm, Representation};
 
 use crate::client::Client;
 use crate::digest::{Hasher, Verified, Verify, Way, of_beginning, of_file, told_sha256};
-use crate::disk::Reader;
 use crate::error::Error;
 use crate::file::{PART, Progress, Transferred, local};
 use crate::get::compare;
-use crate::rate::{Rate, pay};
+use crate::rate::Rate;
+use crate::sending::{Failure, Sending};
 use crate::upload::Upload;
 
 /// Beyond it offsets are not trusted to get anywhere: those of some servers have 31 or 32 bits, and would write over what
@@ -314,44 +313,22 @@ impl Client {
             file.seek(SeekFrom::Start(from)).map_err(&failed)?;
         }
         let mut stream = self.upload(&plan.name, plan.how).await?;
-        let mut reader = Reader::new(file, hash.filter(|_| from == 0).map(Hasher::new));
-        let mut done = from;
-        let at_once = rate.map_or(usize::MAX, Rate::at_once);
-        let partial = |bytes: u64, error| if bytes == 0 { error } else { partial(from + bytes, error) };
-        loop {
-            let chunk = match reader.next().await {
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    // Not all of it can be sent: the server must not take the part for the whole. The local error says
-                    // more than what becomes of the session.
-                    let _ = stream.abort().await;
-                    return Err(failed(error));
-                }
-            };
-            if chunk.bytes().is_empty() {
-                break;
+        let mut sending = Sending { at: from, total: source.total, rate, progress };
+        let hasher = match sending.send(&mut stream, file, hash.filter(|_| from == 0).map(Hasher::new)).await {
+            Ok(hasher) => hasher,
+            Err(Failure::Local(error)) => {
+                // Not all of it can be sent: the server must not take the part for the whole. The local error says more than
+                // what becomes of the session.
+                let _ = stream.abort().await;
+                return Err(failed(error));
             }
-            let mut rest = chunk.bytes();
-            while !rest.is_empty() {
-                let some = rest.get(..at_once).unwrap_or(rest);
-                let written = match poll_fn(|cx| stream.poll_bytes(cx, some)).await {
-                    Ok(written) => written,
-                    Err(error) => return Err(partial(stream.sent(), error)),
-                };
-                rest = rest.get(written..).unwrap_or_default();
-                if rate.is_some() {
-                    progress(Progress { done: done + (chunk.len - rest.len()) as u64, total: source.total });
-                    pay(rate, written).await;
-                }
-            }
-            done += chunk.len as u64;
-            reader.give_back(chunk);
-            progress(Progress { done, total: source.total });
-        }
-        let hasher = reader.finish().await;
+            Err(Failure::Session(error)) if stream.sent() == 0 => return Err(error),
+            Err(Failure::Session(error)) => return Err(partial(from + stream.sent(), error)),
+        };
         let unique_name = stream.unique_name();
         let sent = stream.sent();
-        let reply = stream.finish().await.map_err(|error| partial(sent, error))?;
+        let failed = |error| if sent == 0 { error } else { partial(from + sent, error) };
+        let reply = stream.finish().await.map_err(failed)?;
         let done = Transferred { bytes: sent, from, reply, unique_name, time_kept: false, verified: None };
         Ok((done, hasher.map(Hasher::finish)))
     }
@@ -399,6 +376,7 @@ async fn open(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use std::fs::OpenOptions;
+    use std::future::poll_fn;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 

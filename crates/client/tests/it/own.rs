@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use port21_client::{Client, DataMode, GetOptions, Listed, PutOptions, Representation, Upload};
+use port21_client::{Client, DataMode, GetOptions, Listed, PutOptions, Rate, Representation, Upload, Verify};
 use port21_proto::Secret;
 use port21_proto::verb::Permissions;
 use port21_server::{Account, LocalSettings, Server, Settings, Users};
@@ -91,6 +91,37 @@ async fn an_upload_goes_on_with_what_it_begins_with_alone() {
         assert_eq!(sent.from, from);
         assert!(std::fs::read(&there).unwrap() == whole);
     }
+    client.quit().await.unwrap();
+}
+
+/// Where no digest is taken the kernel sends the file: from what is on the disk, from the midst, and where it will not.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_arrives_whole_however_it_is_read() {
+    let (addr, root) = serve(Ipv4Addr::LOCALHOST.into());
+    let local = tempfile::tempdir().unwrap();
+    let up = local.path().join("up");
+    let whole = bytes(9_000_001);
+    std::fs::write(&up, &whole).unwrap();
+    let file = std::fs::File::open(&up).unwrap();
+    file.sync_all().unwrap();
+    // Where the file system has a disk below it, the file is read from that.
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    let mut client = client(addr, DataMode::Passive, &Log::default()).await;
+    let plain = PutOptions { verify: Verify::Nothing, ..PutOptions::default() };
+    let mut seen = Vec::new();
+    let done = client.put_file(&up, "f", &plain, &mut |progress| seen.push(progress.done)).await.unwrap();
+    assert!(std::fs::read(root.path().join("f")).unwrap() == whole);
+    assert!(seen.is_sorted() && seen.last() == Some(&done.bytes) && done.bytes == 9_000_001, "{seen:?}");
+
+    let from = PutOptions { how: Upload::From(5_000_000), rate: Some(Rate::new(1 << 40)), ..plain.clone() };
+    assert_eq!(client.put_file(&up, "f", &from, &mut |_| {}).await.unwrap().bytes, 4_000_001);
+    assert!(std::fs::read(root.path().join("f")).unwrap() == whole);
+
+    // There is no sendfile from procfs, whose files have no size to tell either.
+    let version = std::fs::read("/proc/version").unwrap();
+    client.put_file("/proc/version".as_ref(), "v", &plain, &mut |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(root.path().join("v")).unwrap(), version);
     client.quit().await.unwrap();
 }
 

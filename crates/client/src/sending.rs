@@ -1,0 +1,171 @@
+//! The bytes of a local file on their way into an upload: from the page cache to the socket within the kernel where that
+//! can be, else through buffers of this process.
+
+use std::fs::File;
+use std::future::poll_fn;
+use std::io;
+
+use crate::digest::Hasher;
+use crate::disk::Reader;
+use crate::error::Error;
+use crate::file::Progress;
+use crate::rate::{Rate, pay};
+use crate::upload::UploadStream;
+
+/// What of a file is sent, and how fast.
+pub(crate) struct Sending<'a> {
+    /// The byte that is next.
+    pub(crate) at: u64,
+    /// How many the file has, where that is known.
+    pub(crate) total: Option<u64>,
+    pub(crate) rate: Option<&'a Rate>,
+    pub(crate) progress: &'a mut (dyn FnMut(Progress) + Send),
+}
+
+/// Why a file has not gone.
+pub(crate) enum Failure {
+    /// It cannot be read.
+    Local(io::Error),
+    Session(Error),
+}
+
+impl Sending<'_> {
+    /// Sends a file from `at`, which is where it stands, to its end. Where there is a hasher it sees all of that, and is given
+    /// back.
+    pub(crate) async fn send(
+        &mut self,
+        stream: &mut UploadStream<'_>,
+        file: File,
+        hasher: Option<Hasher>,
+    ) -> Result<Option<Hasher>, Failure> {
+        #[cfg(target_os = "linux")]
+        let file = match hasher {
+            None if self.total.is_some() && stream.takes_files() => match self.send_by_kernel(stream, file).await? {
+                Some(file) => file,
+                None => return Ok(None),
+            },
+            _ => file,
+        };
+        self.send_by_buffers(stream, file, hasher).await
+    }
+
+    async fn send_by_buffers(
+        &mut self,
+        stream: &mut UploadStream<'_>,
+        file: File,
+        hasher: Option<Hasher>,
+    ) -> Result<Option<Hasher>, Failure> {
+        let mut reader = Reader::new(file, hasher);
+        loop {
+            let chunk = reader.next().await.map_err(Failure::Local)?;
+            if chunk.bytes().is_empty() {
+                return Ok(reader.finish().await);
+            }
+            let mut rest = chunk.bytes();
+            while !rest.is_empty() {
+                let some = rest.get(..self.at_once()).unwrap_or(rest);
+                let written = poll_fn(|cx| stream.poll_bytes(cx, some)).await.map_err(Failure::Session)?;
+                rest = rest.get(written..).unwrap_or_default();
+                self.at += written as u64;
+                if self.rate.is_some() {
+                    self.tell();
+                    pay(self.rate, written).await;
+                }
+            }
+            reader.give_back(chunk);
+            self.tell();
+        }
+    }
+
+    /// The most bytes that should go at once.
+    fn at_once(&self) -> usize {
+        self.rate.map_or(usize::MAX, Rate::at_once)
+    }
+
+    fn tell(&mut self) {
+        (self.progress)(Progress { done: self.at, total: self.total });
+    }
+}
+
+/// From the page cache to the socket, without a copy in this process.
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::fs::File;
+    use std::future::poll_fn;
+    use std::io::{IoSliceMut, Seek as _, SeekFrom};
+    use std::sync::Arc;
+
+    use rustix::fs::{Advice, fadvise};
+    use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
+    use tokio::task::spawn_blocking;
+
+    use super::{Failure, Sending, UploadStream, pay};
+
+    /// How much of a file is seen to be in memory at a time.
+    const WINDOW: u64 = 4 * 1024 * 1024;
+
+    impl Sending<'_> {
+        /// Sends all that the kernel will; what is left to be sent otherwise is given back, where anything is.
+        pub(super) async fn send_by_kernel(
+            &mut self,
+            stream: &mut UploadStream<'_>,
+            file: File,
+        ) -> Result<Option<File>, Failure> {
+            let file = Arc::new(file);
+            let mut loaded = self.at;
+            loop {
+                if self.at >= loaded {
+                    load(&file, self.at).await;
+                    loaded = self.at.saturating_add(WINDOW);
+                }
+                let count = usize::try_from(loaded - self.at).unwrap_or(usize::MAX).min(self.at_once());
+                let sent = poll_fn(|cx| stream.poll_file(cx, &file, self.at, count)).await.map_err(Failure::Session)?;
+                match sent {
+                    Ok(0) => return Ok(None),
+                    Ok(sent) => {
+                        self.at += sent as u64;
+                        self.tell();
+                        pay(self.rate, sent).await;
+                    }
+                    // Not every file system can: whatever is wrong with this one, reading it tells.
+                    Err(_) => {
+                        let mut file = file.try_clone().map_err(Failure::Local)?;
+                        file.seek(SeekFrom::Start(self.at)).map_err(Failure::Local)?;
+                        return Ok(Some(file));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sees to it that the next window is in the page cache: sendfile would wait for the disk, and with it everything else on
+    /// its thread, timeouts too. Mostly it is there, which a read of its first and of its last byte tells without waiting.
+    async fn load(file: &Arc<File>, from: u64) {
+        let last = file.metadata().map_or(0, |facts| facts.len().saturating_sub(1)).min(from + WINDOW - 1);
+        if !would_wait(file, from) && !would_wait(file, last) {
+            return;
+        }
+        let file = file.clone();
+        let read = spawn_blocking(move || {
+            // What comes behind it can come while this is sent. It is a hint: nothing is lost where it is not taken.
+            let _ = fadvise(&*file, from, std::num::NonZeroU64::new(2 * WINDOW), Advice::WillNeed);
+            let mut buffer = vec![0; 256 * 1024];
+            let mut at = from;
+            // Errors are left to whoever reads it in earnest.
+            while at <= last {
+                match pread(&*file, &mut buffer, at) {
+                    Ok(read) if read > 0 => at += read as u64,
+                    Err(Errno::INTR) => {}
+                    _ => break,
+                }
+            }
+        });
+        // It cannot panic, and nothing depends on it.
+        let _ = read.await;
+    }
+
+    /// Where the file system cannot tell (EOPNOTSUPP) it is taken to be fast.
+    fn would_wait(file: &File, at: u64) -> bool {
+        preadv2(file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+    }
+}
