@@ -166,12 +166,16 @@ impl LocalUpload {
         Err(StorageError::WrongLength)
     }
 
-    /// Makes room for bytes that were announced.
+    /// Makes room for bytes that were announced: on the disk only for a file aside, which goes if the upload breaks off, or
+    /// is collected. Behind the end of a file that has its name, room would stay that no count sees, and the cut that
+    /// gives it back could take away what programs outside have added to the file.
     pub(super) fn reserve(&mut self, bytes: u64) -> Result<(), Failure> {
         let at = tell(&self.file)?;
         has_space(&self.file, at, bytes)?;
         self.charge.reserve(bytes)?;
-        self.trims |= reserve(&self.file, at, bytes)?;
+        if matches!(self.end, End::Rename { .. }) {
+            self.trims |= reserve(&self.file, at, bytes)?;
+        }
         Ok(())
     }
 

@@ -373,6 +373,29 @@ async fn announced_bytes_have_room_and_leave_none_behind() {
 }
 
 #[tokio::test]
+async fn no_room_stays_behind_the_end_of_a_file_that_has_its_name() {
+    for (name, placement, commit) in [
+        ("there", Placement::End, CommitMode::Atomic),
+        ("there", Placement::At(3), CommitMode::Atomic),
+        ("there", Placement::Within { from: 0, to: 1 << 20 }, CommitMode::Atomic),
+        ("there", Placement::Whole, CommitMode::Direct),
+        ("new", Placement::Whole, CommitMode::Direct),
+    ] {
+        for text in ["", "x"] {
+            let place = Place::with(LocalSettings { owner: Some("ann".into()), ..LocalSettings::default() });
+            place.write("there", "text");
+            let put = Put { placement, commit, announced: Some(1 << 20), ..Put::new(&place.fs, name) };
+            let upload = put.write(text).await.unwrap();
+            // As if the server were killed here: nobody would give it back.
+            let meta = fs::metadata(place.at(name)).unwrap();
+            assert!(meta.blocks() < 64, "{placement:?} {commit:?} {text:?}: {} blocks", meta.blocks());
+            upload.let_go().await;
+            assert!(fs::metadata(place.at(name)).unwrap().blocks() < 64, "{placement:?} {commit:?} {text:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_vanished_directory_is_an_error_and_not_a_file_elsewhere() {
     let place = Place::new();
     fs::create_dir(place.at("d")).unwrap();
