@@ -225,7 +225,9 @@ impl ServerSession {
                 self.single(Action::Describe(request), Pending::Describe { name })
             }
             Command::Help(None) => Some(wording::help(|verb| self.offers(verb))),
-            Command::Help(Some(words)) => Some(wording::help_on(words.as_bytes(), |verb| self.offers(verb))),
+            Command::Help(Some(words)) => {
+                Some(wording::help_on(words.as_bytes(), |verb| self.offers(verb), |verb| self.may_site(verb)))
+            }
             Command::Noop => Some(say(200, "NOOP command successful.")),
             Command::Feat => Some(self.features()),
             Command::Opts(opts) => Some(self.opts(opts)),

@@ -7,7 +7,7 @@ use super::login::Login;
 use super::outcome::Pending;
 use super::session::ServerSession;
 use super::wording::{self, say};
-use crate::command::{Command, Digest, Site, SiteFacts, Timed};
+use crate::command::{Command, Digest, Site, SiteFacts, SiteVerb, Timed};
 use crate::listing::Changes;
 use crate::path::{FtpPath, PathArg, PathError};
 use crate::reply::Reply;
@@ -81,17 +81,14 @@ impl ServerSession {
     /// The commands behind SITE. None of them runs a program.
     pub(super) fn site(&mut self, site: Site) -> Begun {
         let verb = Verb::Site;
-        let SiteFacts { name, needs, .. } = site.verb().facts();
-        if let Needs::May(permission) = needs
-            && !self.may(permission)
-        {
+        let SiteFacts { name, .. } = site.verb().facts();
+        if !self.may_site(site.verb()) {
             self.tell_denied(verb, Command::Site(site).argument());
             return Ok(Some(wording::denied()));
         }
         let done = || say(200, format!("SITE {name} command successful."));
         Ok(match site {
-            Site::Help => Some(wording::site_help()),
-            Site::Who if self.is_guest() => Some(wording::denied()),
+            Site::Help => Some(wording::site_help(|verb| self.may_site(verb))),
             Site::Who => self.single(Action::Who { everybody: self.may(Permission::Who) }, Pending::Who),
             Site::Chmod(mode, arg) => {
                 let changes = Changes { mode: Some(mode), modified: None };
@@ -112,7 +109,18 @@ impl ServerSession {
         })
     }
 
-    fn digest_limit(&self) -> Option<u64> {
+    /// Whether this session may use a command behind SITE at all; on which files is the accounts' to say.
+    pub(super) fn may_site(&self, verb: SiteVerb) -> bool {
+        match (verb, verb.facts().needs) {
+            (SiteVerb::Help, _) => true,
+            // Strangers learn nothing of each other.
+            (SiteVerb::Who, _) => matches!(self.login, Login::In { .. }) && !self.is_guest(),
+            (_, Needs::May(permission)) => self.may(permission),
+            (_, _) => matches!(self.login, Login::In { .. }),
+        }
+    }
+
+    pub(super) fn digest_limit(&self) -> Option<u64> {
         self.is_guest().then_some(self.settings.guest_digest_limit)
     }
 

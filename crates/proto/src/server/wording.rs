@@ -311,13 +311,13 @@ pub(super) fn help(is_offered: impl Fn(Verb) -> bool) -> Reply {
 }
 
 /// HELP with words behind it: a verb, SITE, which has commands of its own, or one of those.
-pub(super) fn help_on(words: &[u8], is_offered: impl Fn(Verb) -> bool) -> Reply {
+pub(super) fn help_on(words: &[u8], is_offered: impl Fn(Verb) -> bool, may: impl Fn(SiteVerb) -> bool) -> Reply {
     let mut words = words.split(|&b| b == b' ').filter(|word| !word.is_empty());
     let verb = words.next().and_then(Verb::from_name).filter(|verb| is_offered(*verb));
     let unknown = || say(501, "No help on that: not a command of this server.");
     let verb = match (verb, words.next()) {
         (None, _) => return unknown(),
-        (Some(Verb::Site), None) => return site_help(),
+        (Some(Verb::Site), None) => return site_help(may),
         (Some(Verb::Site), Some(name)) => {
             return SiteVerb::from_name(name).map_or_else(unknown, |verb| {
                 say(214, format!("SITE {}: {}", verb.facts().usage(), verb.facts().help))
@@ -333,8 +333,10 @@ pub(super) fn help_on(words: &[u8], is_offered: impl Fn(Verb) -> bool) -> Reply 
     say(214, format!("{}{syntax}: {} ({})", facts.name, facts.help, facts.source))
 }
 
-pub(super) fn site_help() -> Reply {
-    let each = SiteVerb::ALL.map(|verb| format!("{}: {}", verb.facts().usage(), verb.facts().help));
+/// What is refused to a session is not listed to it.
+pub(super) fn site_help(may: impl Fn(SiteVerb) -> bool) -> Reply {
+    let each = SiteVerb::ALL.into_iter().filter(|verb| may(*verb));
+    let each = each.map(|verb| format!("{}: {}", verb.facts().usage(), verb.facts().help));
     let all = std::iter::once("Commands behind SITE:".to_owned());
     lines(214, all.chain(each).chain(["End of help.".to_owned()]))
 }

@@ -139,6 +139,26 @@ fn site() {
     expect(&mut b, &[("HELP SITE EXEC", &[501])]);
 }
 
+/// What would be refused is not listed.
+#[test]
+fn site_help_lists_what_the_session_may_use() {
+    let listed = |b: &mut Bench, line: &str| -> Vec<String> {
+        let inner = reply(b, line).into_iter().filter_map(|line| line.strip_prefix(' ').map(str::to_owned));
+        inner.filter_map(|line| line.split([' ', ':']).next().map(str::to_owned)).collect()
+    };
+    for (user, want) in [
+        ("admin", &["CHMOD", "HELP", "SYMLINK", "UTIME", "WHO"][..]),
+        ("root", &["CHMOD", "HELP", "UTIME", "WHO"]),
+        ("ftp", &["HELP"]),
+    ] {
+        let mut b = Bench::logged_in(user);
+        for line in ["SITE HELP", "HELP SITE"] {
+            assert_eq!(listed(&mut b, line), want, "{user}: {line}");
+        }
+    }
+    assert_eq!(listed(&mut Bench::new(), "HELP SITE"), ["HELP"]);
+}
+
 /// An argument of a command behind SITE that is none is 501, with the syntax of that very command.
 #[test]
 fn site_commands_tell_their_syntax() {
