@@ -396,7 +396,7 @@ pub struct Transferred {
     /// the peer ended its side in order.
     pub result: Result<(), TransferError>,
     /// The SHA-256 of the bytes that an upload's data connection carried, where
-    /// [`SessionSettings::receipt`] asks for it.
+    /// [`SessionSettings::receipt`] asks for it. Of an upload that goes on with a file nobody is told it.
     pub digest: Option<[u8; 32]>,
 }
 

@@ -79,7 +79,9 @@ pub enum Receipt {
     Plain,
     /// How many bytes the data connection carried, too. Costs nothing.
     Bytes,
-    /// That, and for an upload the SHA-256 of those bytes: a sender knows that they have arrived as they are. Costs the
+    /// That, and for an upload the SHA-256 of those bytes: a sender knows that they have arrived as they are. Of an upload
+    /// that goes on with a file (REST, APPE, RANG) it is that of the whole file, read again, where that has at most 64 MiB,
+    /// the account may read it and it takes no longer than 2 s; otherwise none is told. Costs the
     /// hash of every byte that is received, about a second of a core for a gigabyte or two.
     Digest,
 }

@@ -3,20 +3,21 @@
 //! ```text
 //! RETR, LIST   Open|List -> 150, Transfer -> 226
 //! STOR         Create    -> 150, Transfer -> Sync -> Commit -> 226
+//! REST + STOR  Create    -> 150, Transfer -> Sync -> Commit -> Digest -> 226       where the receipt is to tell a digest
 //! ```
 //! Whatever goes wrong on the way ends in one reply, and an upload that does not come to its commit never happened.
 
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::action::{Action, DataChannel, ListRequest, Opened, Outcome, Placement, Transferred};
+use super::action::{Action, DataChannel, DigestRequest, ListRequest, Opened, Outcome, Placement, Transferred};
 use super::error::{StorageError, TransferError};
 use super::pace::Crawl;
 use super::session::{Running, ServerSession};
-use super::settings::SessionSettings;
+use super::settings::{Receipt, SessionSettings};
 use super::wording::{self, say};
 use crate::op::OpId;
-use crate::parameters::{Direction, Protection, Representation};
+use crate::parameters::{Algorithm, Direction, Protection, Representation};
 use crate::path::FtpPath;
 use crate::reply::Reply;
 use crate::text::Shown;
@@ -30,6 +31,13 @@ const GRACE_PART: u32 = 4;
 /// A shorter wait is none: timers are no finer, and uploads of so few milliseconds come by the thousand.
 const MIN_GRACE: Duration = Duration::from_millis(2);
 
+/// The most bytes of a file that are read again for the receipt of an upload that has sent a part of it: what fast disks and
+/// processors have done within a blink.
+const RECEIPT_MOST: u64 = 64 * 1024 * 1024;
+
+/// How long the receipt waits for that; then it tells no digest.
+const RECEIPT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A transfer that is running.
 #[derive(Debug)]
 pub(super) struct Transfer {
@@ -37,6 +45,8 @@ pub(super) struct Transfer {
     /// What the client wrote, for replies.
     name: Vec<u8>,
     kind: Kind,
+    /// The file of an upload that sends a part of it only: of all that comes, its digest is that of nothing.
+    adds_to: Option<FtpPath>,
     representation: Representation,
     data: DataChannel,
     protection: Protection,
@@ -72,6 +82,8 @@ enum Stage {
     Moving,
     Syncing,
     Committing,
+    /// It is done, but for its receipt.
+    Digesting,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +93,8 @@ enum Why {
     NobodyCame,
     Stalled,
     TooSlow,
+    /// Only its receipt.
+    NoDigest,
 }
 
 /// A transfer that is asked for.
@@ -133,6 +147,7 @@ impl ServerSession {
             }
         }
         let representation = if listing { Representation::Ascii } else { self.representation };
+        let mut adds_to = None;
         let (kind, action) = match plan.what {
             What::File(path) => (Kind::Download, Action::Open { path, from, to, representation }),
             What::Listing(request) => (Kind::Listing, Action::List(request)),
@@ -145,6 +160,7 @@ impl ServerSession {
             What::Upload(path, placement) => {
                 // draft-bryan-ftp-range-08 section 4.3: to APPE as to STOR.
                 let placement = range.map_or(placement, |(from, to)| Placement::Within { from, to });
+                adds_to = (!matches!(placement, Placement::Whole | Placement::Unique)).then(|| path.clone());
                 let overwrite = self.may(Permission::Overwrite);
                 let told = self.sizes_told.take(&path);
                 (
@@ -160,6 +176,7 @@ impl ServerSession {
             verb: plan.verb,
             name: plan.name,
             kind,
+            adds_to,
             representation,
             data,
             protection: self.tls.protection,
@@ -214,8 +231,14 @@ impl ServerSession {
                 let commit = Action::Commit(transfer.job);
                 self.next_stage(transfer, Stage::Committing, commit);
             }
-            (Stage::Committing, Outcome::Done(Ok(()))) => {
-                let reply = transfer.complete_reply(&self.settings);
+            (Stage::Committing, Outcome::Done(Ok(()))) => self.committed(now, transfer),
+            (Stage::Digesting, outcome) => {
+                let digest = match outcome {
+                    Outcome::Digest(Ok(digested)) => digested.digest.try_into().ok(),
+                    // It is large, may not be read, or has taken too long: none is told.
+                    _ => None,
+                };
+                let reply = Transfer { digest, ..transfer }.complete_reply(&self.settings);
                 self.reply(now, reply);
             }
             (stage, outcome) => {
@@ -269,7 +292,7 @@ impl ServerSession {
 
     fn moved(&mut self, now: Time, mut transfer: Transfer, end: Transferred) {
         transfer.bytes = end.bytes;
-        transfer.digest = end.digest;
+        transfer.digest = end.digest.filter(|_| transfer.adds_to.is_none());
         let is_upload = transfer.direction() == Direction::Up;
         let reply = match end.result {
             // Who sends ABOR often ends the data connection in order just before: for an upload that is no success.
@@ -285,6 +308,26 @@ impl ServerSession {
             self.release(transfer.job);
         }
         self.reply(now, reply);
+    }
+
+    /// The upload has its name. What was sent of it is a part: the digest that is told is that of the file, read again, or none.
+    fn committed(&mut self, now: Time, mut transfer: Transfer) {
+        let is_told = self.settings.receipt == Receipt::Digest
+            // In TYPE A what came is not what is in the file.
+            && transfer.representation == Representation::Image
+            && self.may(Permission::Read);
+        match transfer.adds_to.take().filter(|_| is_told) {
+            Some(path) => {
+                let most = self.digest_limit().map_or(RECEIPT_MOST, |limit| limit.min(RECEIPT_MOST));
+                let request = DigestRequest { path, algorithm: Algorithm::Sha256, from: 0, to: None, most: Some(most) };
+                transfer.last_progress = now;
+                self.next_stage(transfer, Stage::Digesting, Action::Digest(request));
+            }
+            None => {
+                let reply = transfer.complete_reply(&self.settings);
+                self.reply(now, reply);
+            }
+        }
     }
 
     fn next_stage(&mut self, mut transfer: Transfer, stage: Stage, action: Action) {
@@ -343,13 +386,16 @@ impl Transfer {
                 (self.last_progress + settings.stall_timeout).min(self.crawl.deadline(settings))
             }
             Stage::Moving if self.cancelled.is_none() => self.last_progress + settings.data_open_timeout,
+            Stage::Digesting if self.cancelled.is_none() => self.last_progress + RECEIPT_PATIENCE,
             _ => Time::MAX,
         }
     }
 
     /// Its [`deadline`](Self::deadline) has come: the operation to cancel, if its time is over.
     pub(super) fn expire(&mut self, now: Time, settings: &SessionSettings) -> Option<OpId> {
-        let why = if !self.stands {
+        let why = if self.stage == Stage::Digesting {
+            Why::NoDigest
+        } else if !self.stands {
             Why::NobodyCame
         } else if now >= self.last_progress + settings.stall_timeout {
             Why::Stalled
@@ -365,7 +411,7 @@ impl Transfer {
     /// It is to end: the operation to cancel. An upload that is being made to last is dropped when that is done; one
     /// that is being given its name is past aborting.
     pub(super) fn abort(&mut self) -> Option<OpId> {
-        if self.stage == Stage::Committing || self.cancelled.is_some() {
+        if matches!(self.stage, Stage::Committing | Stage::Digesting) || self.cancelled.is_some() {
             return None;
         }
         self.cancelled = Some(Why::Abort);
@@ -404,7 +450,7 @@ impl Transfer {
             }
             Some(Why::Stalled) => wording::stalled(settings.stall_timeout),
             Some(Why::TooSlow) => wording::too_slow(settings),
-            Some(Why::Abort) | None => wording::aborted(self.verb),
+            Some(Why::Abort | Why::NoDigest) | None => wording::aborted(self.verb),
         }
     }
 }

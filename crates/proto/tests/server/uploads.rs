@@ -1,5 +1,7 @@
 //! Interrupted uploads that are continued, what counts as the end of one, and what 226 tells.
 
+use std::time::Duration;
+
 use port21_proto::server::{Action, Outcome, Receipt, SessionSettings, StorageError, Told, TransferError, Transferred};
 
 use crate::bench::{Bench, PART, settings};
@@ -141,4 +143,72 @@ fn an_upload_that_gave_way_is_told_why() {
     b.fail(TransferError::Displaced);
     let log = b.take();
     assert_eq!(log, ["* release", "S: 426 Transfer ended: a newer upload of the same file has taken its place."]);
+}
+
+/// A session in which an upload of 9 bytes has come as far as its commit, and whoever is asked for a digest waits.
+fn before_its_commit(user: &str, before: &str, upload: &str) -> Bench {
+    let settings = SessionSettings { receipt: Receipt::Digest, ..settings() };
+    let mut b = Bench::with(settings, "192.0.2.1:1175".parse().unwrap());
+    b.say(&format!("USER {user}\r\nPASS secret\r\n{before}\r\nEPSV\r\n{upload}\r\n"));
+    let transfer = b.only();
+    b.answer(transfer, Outcome::Transferred(Transferred { bytes: 9, result: Ok(()), digest: Some([0xa7; 32]) }));
+    let sync = b.only();
+    b.answer(sync, Outcome::Done(Ok(())));
+    b.take();
+    b
+}
+
+fn commit(b: &mut Bench) -> String {
+    let commit = b.only();
+    b.answer(commit, Outcome::Done(Ok(())));
+    b.take().pop().unwrap()
+}
+
+/// Of a part of a file the digest tells nothing: that of the whole is told.
+#[test]
+fn the_digest_of_an_upload_that_goes_on_is_that_of_the_file() {
+    let file = format!("S: 226 Transfer complete (9 bytes, SHA-256 {}).", "a5".repeat(32));
+    let sent = file.replace("a5", "a7");
+    for (before, upload, want) in [
+        ("TYPE I\r\nREST 100", "STOR readme.txt", &file),
+        ("TYPE I", "APPE readme.txt", &file),
+        ("TYPE I\r\nRANG 10 18", "STOR readme.txt", &file),
+        ("TYPE I", "STOR readme.txt", &sent),
+        ("TYPE I\r\nREST 0", "STOR readme.txt", &sent),
+        ("TYPE I", "STOU readme.txt", &sent),
+    ] {
+        assert_eq!(commit(&mut before_its_commit("root", before, upload)), *want, "{before} {upload}");
+    }
+    // What came as text is not what is in the file.
+    let none = "S: 226 Transfer complete (9 bytes).";
+    assert_eq!(commit(&mut before_its_commit("root", "TYPE A", "APPE readme.txt")), none);
+}
+
+/// What the digest would cost is bounded, and the upload is as good without.
+#[test]
+fn a_digest_of_the_file_that_cannot_be_had_is_not_told() {
+    let none = "S: 226 Transfer complete (9 bytes).";
+    let asked = || {
+        let mut b = before_its_commit("root", "TYPE I\r\nREST 100", "STOR readme.txt");
+        b.hold_all = true;
+        assert!(commit(&mut b).starts_with("* "), "it is asked for");
+        let op = b.only();
+        let Action::Digest(request) = &b.held[&op] else { panic!("{:?}", b.held) };
+        assert_eq!((request.from, request.to, request.most), (0, None, Some(64 << 20)));
+        (b, op)
+    };
+    for error in [StorageError::TooLarge, StorageError::Denied, StorageError::NotFound] {
+        let (mut b, op) = asked();
+        b.answer(op, Outcome::Digest(Err(error)));
+        assert_eq!(b.take(), [none]);
+    }
+    // It takes too long. It cannot be aborted: there is nothing left of the upload that could be.
+    let (mut b, op) = asked();
+    b.pass(Duration::from_millis(1999));
+    b.say("ABOR\r\n");
+    assert!(!b.take().iter().any(|line| line.starts_with("* cancel")));
+    b.pass(Duration::from_millis(1));
+    assert!(b.take().iter().any(|line| line.starts_with("* cancel")));
+    b.answer(op, Outcome::Digest(Err(StorageError::Cancelled)));
+    assert_eq!(b.take()[0], none);
 }

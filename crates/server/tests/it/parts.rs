@@ -390,6 +390,20 @@ fn a_receipt_names_bytes_and_digest_of_what_came() {
         let want = format!("226 Transfer complete ({} bytes, SHA-256 {}).\r\n", bytes.len(), digest(bytes));
         assert_eq!(raw.expect(226), want);
     }
+    // Of an upload that goes on with a file: that of the file.
+    std::fs::write(site.file("on"), &whole[..200_000]).unwrap();
+    for (before, code, upload, bytes) in
+        [("REST 200000", 350, "STOR on", &whole[200_000..]), ("NOOP", 200, "APPE on", b"more")]
+    {
+        let mut data = raw.passive();
+        raw.command(before, code);
+        raw.command(upload, 150);
+        data.write_all(bytes).unwrap();
+        drop(data);
+        let told = raw.expect(226);
+        let want = format!("({} bytes, SHA-256 {})", bytes.len(), digest(&site.read("on")));
+        assert!(told.contains(&want), "{told}, not {want}");
+    }
     // As it came over the wire, line ends and all.
     raw.command("TYPE A", 200);
     let mut data = raw.passive();
