@@ -51,7 +51,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::serve::ConfigCommand;
 use crate::args::{Args, Command};
-use crate::config::Config;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
@@ -72,11 +71,8 @@ fn run(command: Command, level: Option<&str>) -> anyhow::Result<Exit> {
     match command {
         Command::Config(ConfigCommand::Default) => print(config::DEFAULT_FILE),
         Command::Config(ConfigCommand::Check { file }) => {
-            Config::read(&file)?.check_accounts()?;
-            print(&format!(
-                "{}: no mistakes in the text; `port21 serve --check` looks at the machine too\n",
-                file.display()
-            ))
+            serve::findings::check(&file)?;
+            print(&format!("{}: no mistakes; `port21 serve --check` tells what would be exposed\n", file.display()))
         }
         Command::Completions { shell } => {
             let mut out = Vec::new();

@@ -1,5 +1,6 @@
 //! What is wrong in a configuration: every mistake with the line and the key, and not only the first.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -24,6 +25,16 @@ impl Mistake {
     /// Without a file: the setting came from a flag, or is a default.
     pub(crate) fn of_key(key: impl Into<String>, text: impl Into<String>) -> Mistake {
         Mistake { line: None, key: Some(key.into()), text: text.into() }
+    }
+
+    /// As set in this line of the file, where it is.
+    pub(crate) fn at(self, line: Option<usize>) -> Mistake {
+        Mistake { line, ..self }
+    }
+
+    /// The key that it is about, if any.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// The line of the file, from 1, where it is known.
@@ -78,6 +89,25 @@ impl<'a> Found<'a> {
     }
 }
 
+/// The line that each setting of a file is in, for what is found out about it when the text is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lines(BTreeMap<String, usize>);
+
+impl Lines {
+    /// The line of a setting, or else of the table that it belongs in, from 1. Nothing of a file that does not have it.
+    pub(crate) fn of(&self, key: &str) -> Option<usize> {
+        std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table))
+            .find_map(|key| self.0.get(key).copied())
+    }
+
+    /// What the file says of this does not count: the command line says it over it.
+    pub(crate) fn forget(&mut self, key: &str) {
+        self.0.retain(|known, _| {
+            known.strip_prefix(key).is_none_or(|rest| !matches!(rest.get(..1), None | Some("." | "[")))
+        });
+    }
+}
+
 /// A file that was read: its text, and where in it everything is.
 pub(crate) struct Document<'a> {
     text: &'a str,
@@ -125,6 +155,33 @@ impl<'a> Document<'a> {
             removed.push(out);
         }
         (None, mistakes)
+    }
+
+    /// Where everything is.
+    pub(crate) fn lines(&self) -> Lines {
+        let mut lines = Lines::default();
+        self.lines_of(self.root.get_ref(), "", &mut lines);
+        lines
+    }
+
+    fn lines_of(&self, table: &DeTable<'_>, within: &str, lines: &mut Lines) {
+        for (key, value) in table {
+            let path = format!("{within}{}", key.get_ref());
+            lines.0.insert(path.clone(), line_at(self.text, key.span().start));
+            match value.get_ref() {
+                DeValue::Table(table) => self.lines_of(table, &format!("{path}."), lines),
+                DeValue::Array(elements) => {
+                    for (at, element) in elements.iter().enumerate() {
+                        let path = format!("{path}[{at}]");
+                        lines.0.insert(path.clone(), line_at(self.text, element.span().start));
+                        if let DeValue::Table(table) = element.get_ref() {
+                            self.lines_of(table, &format!("{path}."), lines);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Tells a mistake the line that its key is set in.
@@ -292,5 +349,23 @@ mod tests {
             assert_eq!(document.locate(Mistake::of_key(key, "x")).line, Some(line), "{key}");
         }
         assert_eq!(document.locate(Mistake::of_key("limits.connections", "x")).line, None);
+    }
+
+    #[test]
+    fn the_lines_are_known_when_the_text_is_gone() {
+        let text = "[site]\ngreeting = \"x\"\n\n[[user]]\nname = \"a\"\n[[user]]\npassword = \"c\"\n";
+        let mut lines = Document::parse(text).unwrap().lines();
+        for (key, line) in [
+            ("site.greeting", Some(2)),
+            ("site.root", Some(1)),
+            ("user[1].password", Some(7)),
+            ("user[1].home", Some(6)),
+            ("limits.connections", None),
+        ] {
+            assert_eq!(lines.of(key), line, "{key}");
+        }
+        lines.forget("user");
+        lines.forget("site.greet");
+        assert_eq!((lines.of("user[1].password"), lines.of("site.greeting")), (None, Some(2)));
     }
 }

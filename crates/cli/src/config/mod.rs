@@ -68,7 +68,7 @@ pub(crate) use self::listen::Listen;
 pub(crate) use self::log::Log;
 pub(crate) use self::logins::Logins;
 pub(crate) use self::metrics::Metrics;
-use self::mistake::{Document, Found, Mistake};
+use self::mistake::{Document, Found, Lines, Mistake};
 pub(crate) use self::passive::Passive;
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::record::Record;
@@ -140,6 +140,9 @@ pub(crate) struct Config {
     /// Whether it is that of a `[[host]]`, of those that [`Config::sites`] gives.
     #[serde(skip)]
     pub(crate) is_host: bool,
+    /// Where in the file it is.
+    #[serde(skip)]
+    pub(crate) lines: Lines,
 }
 
 impl Default for Config {
@@ -168,6 +171,7 @@ impl Default for Config {
             hooks: Vec::new(),
             path: None,
             is_host: false,
+            lines: Lines::default(),
         }
     }
 }
@@ -218,9 +222,23 @@ impl Config {
         mistakes.extend(checked.into_iter().map(|mistake| document.locate(mistake)));
         mistakes.sort_by_key(Mistake::line);
         match config {
-            Some(config) if mistakes.is_empty() => Ok(config),
+            Some(config) if mistakes.is_empty() => Ok(Config { lines: document.lines(), ..config }),
             _ => Err(mistakes),
         }
+    }
+
+    /// What was found out about a setting, in one sentence with the file, the line and the key, as far as it is from there.
+    pub(crate) fn tell(&self, mistake: Mistake) -> String {
+        let line = mistake.key().and_then(|key| self.lines.of(key));
+        match &self.path {
+            Some(path) if line.is_some() => mistake.at(line).in_file(&path.display().to_string()),
+            _ => mistake.to_string(),
+        }
+    }
+
+    /// The line that a setting is in; nothing where it is not from a file.
+    pub(crate) fn line(&self, key: &str) -> Option<usize> {
+        self.lines.of(key)
     }
 
     /// What the settings of the file and the flags are together. A directory and nothing else is served to anybody, to
@@ -245,6 +263,7 @@ impl Config {
         config.tls.mode = args.tls.unwrap_or(config.tls.mode);
         if let (Some(chain), Some(key)) = (&args.cert, &args.key) {
             config.certificates = vec![Certificate { chain: chain.clone(), key: key.clone() }];
+            config.lines.forget("certificate");
         }
         config.anonymous.enabled |= args.anonymous;
         config.accounts.write |= args.write;
@@ -261,7 +280,10 @@ impl Config {
         if let Some(greeting) = &args.greeting {
             config.site.greeting.clone_from(greeting);
         }
-        config.passive.advertise = args.advertise.clone().or(config.passive.advertise);
+        if let Some(host) = &args.advertise {
+            config.passive.advertise = Some(host.clone());
+            config.lines.forget("passive");
+        }
         config.sandbox.mode = args.sandbox.unwrap_or(config.sandbox.mode);
         config.record.directory = args.record.clone().or(config.record.directory);
         config.control.socket = args.socket.clone().or(config.control.socket);
@@ -451,7 +473,8 @@ mod tests {
     #[test]
     fn the_default_file_is_the_default() {
         let file = Config::parse(&default_file()).unwrap();
-        let mut want = Config { listen: vec![Listen::at(":21".parse().unwrap())], ..Config::default() };
+        let lines = file.lines.clone();
+        let mut want = Config { listen: vec![Listen::at(":21".parse().unwrap())], lines, ..Config::default() };
         want.site.root = Some("/".into());
         want.control.socket = Some("/run/port21/control.sock".into());
         assert_eq!(file, want);

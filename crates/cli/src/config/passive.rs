@@ -1,5 +1,6 @@
 //! `[passive]`: data connections in passive mode.
 
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ impl Passive {
     pub(super) fn check(&self, found: &mut Found<'_>) {
         if self.advertise_every < Duration::from_secs(1) {
             found.at("advertise-every", "less than a second would flood the name server");
+        }
+        if let Some(host) = self.advertise.as_deref().filter(|host| host.parse::<Ipv6Addr>().is_ok()) {
+            found.at("advertise", format!("{host} is no IPv4 address, and PASV can tell no other"));
         }
     }
 

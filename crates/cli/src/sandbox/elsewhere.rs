@@ -23,6 +23,11 @@ impl Identity {
         }
     }
 
+    /// [`Identity::wanted`] says it.
+    pub(super) fn unknown(_: &Sandbox) -> Option<(&'static str, String)> {
+        None
+    }
+
     pub(super) fn numbers(&self) -> (u32, u32) {
         match *self {}
     }

@@ -66,6 +66,18 @@ impl Identity {
         Ok(Some(Identity { name: user.name, uid: user.uid, gid, groups }))
     }
 
+    /// The setting that names somebody whom this machine does not have, and what is wrong with it.
+    pub(super) fn unknown(sandbox: &Sandbox) -> Option<(&'static str, String)> {
+        // Where the list cannot be read nobody can tell.
+        let user = sandbox.user.as_ref().filter(|name| matches!(User::from_name(name), Ok(None)));
+        let group = || sandbox.group.as_ref().filter(|name| matches!(Group::from_name(name), Ok(None)));
+        let user =
+            user.map(|name| ("sandbox.user", format!("this machine has no user {name}: make it, or name another")));
+        user.or_else(|| {
+            Some(("sandbox.group", format!("this machine has no group {}: make it, or name another", group()?)))
+        })
+    }
+
     pub(super) fn numbers(&self) -> (u32, u32) {
         (self.uid.as_raw(), self.gid.as_raw())
     }

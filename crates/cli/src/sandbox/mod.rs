@@ -42,6 +42,7 @@ pub(crate) use self::linux::keep_from_programs;
 use self::linux::{Identity, Steps};
 use self::places::{Access, Grant};
 use crate::config::Config;
+use crate::config::mistake::Mistake;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
 
@@ -189,6 +190,12 @@ pub(crate) fn service_user(config: &Config) -> anyhow::Result<Option<(u32, u32)>
         return Ok(None);
     }
     Ok(Identity::wanted(&config.sandbox)?.map(|identity| identity.numbers()))
+}
+
+/// What is wrong with whom the server is to become: somebody whom this machine does not have.
+pub(crate) fn unknown_user(config: &Config) -> Option<Mistake> {
+    let unknown = (config.sandbox.mode != Mode::Off).then(|| Identity::unknown(&config.sandbox)).flatten();
+    unknown.map(|(key, text)| Mistake::of_key(key, text))
 }
 
 /// What keeps a server from doing more than serving.

@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 use tokio::time::sleep;
 
 use super::running::Running;
-use crate::config::Passive;
+use crate::config::mistake::Mistake;
+use crate::config::{Config, Passive};
 use crate::exit::Fault;
 use crate::helper::Helper;
 
@@ -19,26 +20,31 @@ const AGAIN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Where it is an address that PASV cannot tell.
-pub(super) async fn at_the_start(host: &str, helper: &Helper) -> anyhow::Result<Option<Ipv4Addr>> {
+pub(super) async fn at_the_start(config: &Config, host: &str, helper: &Helper) -> anyhow::Result<Option<Ipv4Addr>> {
     match resolve(host, helper).await {
         Ok(ip) => Ok(Some(ip)),
         Err(error) if host.parse::<IpAddr>().is_ok() => Err(error),
         Err(error) => {
-            let error = format!("{error:#}");
-            tracing::warn!(%host, error, "PASV tells the address that clients connect to, until this name can be looked up");
+            tracing::warn!("{}", config.tell(not_found(&error)));
             Ok(None)
         }
     }
+}
+
+/// What is told where the name cannot be looked up.
+pub(super) fn not_found(error: &anyhow::Error) -> Mistake {
+    let text = format!("{error:#}: PASV tells the address that clients connect to, until this name can be looked up");
+    Mistake::of_key("passive.advertise", text)
 }
 
 /// The IPv4 address of `advertise`: PASV has room for no other.
 ///
 /// # Errors
 /// Where the name cannot be looked up, or has no such address.
-async fn resolve(host: &str, helper: &Helper) -> anyhow::Result<Ipv4Addr> {
+pub(super) async fn resolve(host: &str, helper: &Helper) -> anyhow::Result<Ipv4Addr> {
     let found = match host.parse() {
         Ok(ip) => vec![ip],
-        Err(_) => helper.resolve(host).await.with_context(|| format!("`advertise`: cannot resolve {host}"))?,
+        Err(_) => helper.resolve(host).await.with_context(|| format!("cannot resolve {host}"))?,
     };
     let first = found.into_iter().find_map(|ip| match ip {
         IpAddr::V4(ip) => Some(ip),
@@ -46,7 +52,7 @@ async fn resolve(host: &str, helper: &Helper) -> anyhow::Result<Ipv4Addr> {
     });
     match first {
         Some(ip) => Ok(ip),
-        None => bail!(Fault::usage(format!("`advertise`: {host} has no IPv4 address, and PASV can tell no other"))),
+        None => bail!(Fault::usage(format!("{host} has no IPv4 address, and PASV can tell no other"))),
     }
 }
 
@@ -91,8 +97,9 @@ mod tests {
     async fn an_address_to_advertise() {
         assert_eq!(resolve("192.0.2.7", &Helper::default()).await.unwrap(), Ipv4Addr::new(192, 0, 2, 7));
         assert_eq!(Exit::of(&resolve("2001:db8::1", &Helper::default()).await.unwrap_err()), Exit::Usage);
-        assert!(at_the_start("2001:db8::1", &Helper::default()).await.is_err());
+        let config = Config::default();
+        assert!(at_the_start(&config, "2001:db8::1", &Helper::default()).await.is_err());
         // Not found is not found yet.
-        assert_eq!(at_the_start("nowhere.invalid", &Helper::default()).await.unwrap(), None);
+        assert_eq!(at_the_start(&config, "nowhere.invalid", &Helper::default()).await.unwrap(), None);
     }
 }

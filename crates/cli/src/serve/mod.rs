@@ -8,6 +8,7 @@
 //! | [`advertise`] | the address that PASV tells behind NAT |
 //! | [`report`], [`exposure`] | what is said at the start; `serve --check` |
 //! | [`socket`], [`metrics`] | what can be asked: by `port21 status`, `reload`, `kick`; by Prometheus |
+//! | [`findings`] | what is wrong with what the settings name on this machine; `config check` |
 //! | `overlap` | whose files others can reach |
 //! | [`systemd`] | what systemd is told and hands over |
 //! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
@@ -22,6 +23,7 @@ mod advertise;
 mod bans;
 mod budget;
 mod exposure;
+pub(crate) mod findings;
 mod hooks;
 mod leftovers;
 mod lines;
@@ -63,7 +65,7 @@ use crate::config::Config;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
 use crate::helper::{self, Helper};
-use crate::sandbox::{Confined, Sandbox, service_user};
+use crate::sandbox::{self, Confined, Sandbox, service_user};
 use crate::users::watched::Watches;
 
 /// How long hooks may go on when the server has ended.
@@ -99,6 +101,9 @@ fn begin(args: ServeArgs, config: Config, log: Log) -> anyhow::Result<Exit> {
     }
     if config.accounts.write && !config.has_accounts() {
         tracing::warn!("--write changes nothing: guests never write, and there is no --user");
+    }
+    if let Some(mistake) = sandbox::unknown_user(&config) {
+        return Err(Fault::usage(config.tell(mistake)).into());
     }
     let notifier = Notifier::from_environment();
     // The helper is started before there is anything that it ought not to have: what systemd passes is taken first.

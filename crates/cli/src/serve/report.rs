@@ -22,7 +22,7 @@ use crate::config::home::below;
 use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault, sentences};
 use crate::helper::Helper;
-use crate::sandbox::{Sandbox, required};
+use crate::sandbox::{Sandbox, required, unknown_user};
 use crate::users::watched::Watches;
 
 /// Says on standard output what is served, where, and for whom; what else is worth knowing goes to the log.
@@ -75,15 +75,16 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<Exit> {
     if let Err(error) = config.check_accounts() {
         faults.extend(sentences(&error));
     }
-    match safeguards(config) {
-        Ok(lines) => print(&lines)?,
-        Err(error) => faults.extend(sentences(&error)),
+    match (unknown_user(config), safeguards(config)) {
+        (Some(mistake), _) => faults.push(config.tell(mistake)),
+        (None, Ok(lines)) => print(&lines)?,
+        (None, Err(error)) => faults.extend(sentences(&error)),
     }
     let builder = match tls::expect(config) {
         Ok(expected) => {
             if let Some(tls::Expected { settings, to_be_made }) = &expected {
                 print(&tls::shown(config, &settings.certificates, to_be_made.is_some()))?;
-                tls::warn_of_overdue(&settings.certificates);
+                tls::warn_of_overdue(config, &settings.certificates);
                 let dir = to_be_made.as_ref().filter(|dir| !is_made_easily(dir));
                 faults.extend(
                     dir.map(|dir| format!("`tls.self-signed`: no certificate can be made in {}", dir.display())),

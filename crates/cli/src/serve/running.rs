@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use port21_proto::text::Shown;
-use port21_server::tls::{Authorities, CertificateError, TlsSettings};
+use port21_server::tls::{Authorities, CertificateError, Files, TlsSettings};
 use port21_server::{Activity, At, ListenError, ReloadError, Server, ServerBuilder, ServerHandle, Site, TlsMode, Whom};
 
 use super::hooks::Hooks;
@@ -186,7 +186,7 @@ impl Running {
         }
         self.end_sessions_of_those_that_are_gone(&config, &before);
         if let Some(tls) = &tls {
-            tls::warn_of_overdue(&tls.certificates);
+            tls::warn_of_overdue(&config, &tls.certificates);
         }
         let (helper, now) = (self.helper().clone(), config.clone());
         // It waits for the helper.
@@ -280,7 +280,8 @@ impl Running {
                 // Whoever withdraws an authority has to know that it is withdrawn.
                 let authorities = known.authorities().map_or(Ok(()), Authorities::reload);
                 let read = authorities.and_then(|()| known.reload_if_changed());
-                read.map(|_| Some(known)).map_err(|error| Fault::new(Exit::Local, error.to_string()).into())
+                let files: Arc<dyn Files> = Arc::new(reach);
+                read.map(|_| Some(known)).map_err(|error| tls::located(&config, error, &files))
             }
             (None, true) => Ok(None),
             (None, false) => tls::open(&config, reach),
@@ -364,7 +365,7 @@ pub(super) async fn plain_builder(
     };
     let advertise = match (&config.passive.advertise, known) {
         (Some(_), Some(known)) => Some(known),
-        (Some(host), None) => advertise::at_the_start(host, helper).await?,
+        (Some(host), None) => advertise::at_the_start(config, host, helper).await?,
         (None, _) => None,
     };
     let settings = port21_server::Settings { advertise, ..config.settings() };

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use port21_server::TlsMode;
 use port21_server::tls::{
-    Authorities, Certificates, ClientCertificates, Files, OwnFiles, Pair, SessionReuse, TlsSettings, self_signed,
+    Authorities, CertificateError, Certificates, ClientCertificates, Files, OwnFiles, Pair, SessionReuse, TlsSettings,
+    self_signed,
 };
 use tokio::time::MissedTickBehavior;
 
+use super::findings;
 use super::running::Running;
+use crate::config::mistake::Mistake;
 use crate::config::tls::{ClientCertificates as Asked, Minimum, SessionReuse as Reuse};
 use crate::config::{Certificate, Config};
 use crate::exit::{Exit, Fault};
@@ -75,12 +78,26 @@ pub(super) fn expect(config: &Config) -> anyhow::Result<Option<Expected>> {
     Ok(Some(Expected { settings: read(config, Some(pair), files)?, to_be_made }))
 }
 
-fn is_spoken(config: &Config) -> bool {
+pub(super) fn is_spoken(config: &Config) -> bool {
     config.listen.iter().any(|listen| config.tls_at(listen) != TlsMode::Off)
 }
 
 /// Reads all that is named. `own`: the pair of a server for which none is.
 fn read(config: &Config, own: Option<Pair>, files: Arc<dyn Files>) -> anyhow::Result<TlsSettings> {
+    read_all(config, own, files.clone()).map_err(|error| located(config, error, &files))
+}
+
+/// What is wrong with files that cannot be used, each with its key and line.
+pub(super) fn located(config: &Config, error: CertificateError, files: &Arc<dyn Files>) -> anyhow::Error {
+    let mistakes = findings::of_tls(config, files).mistakes;
+    if mistakes.is_empty() {
+        // They can be by now, or it is something else.
+        return error.into();
+    }
+    Fault::each(Exit::Local, mistakes.into_iter().map(|mistake| config.tell(mistake)).collect()).into()
+}
+
+fn read_all(config: &Config, own: Option<Pair>, files: Arc<dyn Files>) -> Result<TlsSettings, CertificateError> {
     let named = config.certificates.iter().chain(config.host_certificates()).map(pair);
     let pairs = own.into_iter().chain(named).collect();
     let mut settings = TlsSettings::new(Arc::new(Certificates::read_by(pairs, files.clone())?));
@@ -131,12 +148,31 @@ impl Files for Imagined {
 /// # Errors
 /// Where it is not.
 pub(super) fn check_hosts(config: &Config, certificates: &Certificates) -> anyhow::Result<()> {
-    let with_certificate = config.hosts.iter().filter_map(|host| Some((host.name(), host.certificate.as_ref()?)));
-    let strange = with_certificate.filter(|(name, _)| !certificates.knows(name));
-    let faults: Vec<String> = strange
-        .map(|(name, pair)| format!("`host.certificate`: {} is not for {name}: name one that is", pair.chain.display()))
-        .collect();
+    let faults: Vec<String> =
+        strange_to_hosts(config, |name| certificates.knows(name)).map(|mistake| config.tell(mistake)).collect();
     if faults.is_empty() { Ok(()) } else { Err(Fault::each(Exit::Local, faults).into()) }
+}
+
+/// The certificates of hosts whose name none of them `knows`.
+pub(super) fn strange_to_hosts(config: &Config, knows: impl Fn(&str) -> bool) -> impl Iterator<Item = Mistake> {
+    let with_certificate =
+        config.hosts.iter().enumerate().filter_map(|(at, host)| Some((at, host.name(), host.certificate.as_ref()?)));
+    with_certificate.filter(move |(_, name, _)| !knows(name)).map(|(at, name, pair)| {
+        let text = format!("{} is not for {name}: name one that is", pair.chain.display());
+        Mistake::of_key(format!("host[{at}].certificate.chain"), text)
+    })
+}
+
+/// The settings that the pairs are named by, in the order of [`Certificates::validity`], and what they name. Without any there
+/// is a pair that the server has made.
+pub(super) fn pairs(config: &Config) -> Vec<(String, Pair)> {
+    let own = config.tls.self_signed_directory().ok().filter(|_| config.certificates.is_empty());
+    let own = own.map(|dir| ("tls.self-signed".to_owned(), self_signed::pair(dir)));
+    let named = config.certificates.iter().enumerate().map(|(at, named)| (format!("certificate[{at}]"), pair(named)));
+    let hosts = config.hosts.iter().enumerate();
+    let of_hosts =
+        hosts.filter_map(|(at, host)| Some((format!("host[{at}].certificate"), pair(host.certificate.as_ref()?))));
+    own.into_iter().chain(named).chain(of_hosts).collect()
 }
 
 fn pair(certificate: &Certificate) -> Pair {
@@ -188,6 +224,11 @@ pub(super) fn shown(config: &Config, certificates: &Certificates, to_be_made: bo
 
 /// What is wrong with the times of certificates, or will be soon: a sentence each.
 pub(super) fn overdue(certificates: &Certificates, now: SystemTime) -> Vec<String> {
+    overdue_in_order(certificates, now).into_iter().flatten().collect()
+}
+
+/// As [`overdue`], a place for each certificate.
+fn overdue_in_order(certificates: &Certificates, now: SystemTime) -> Vec<Option<String>> {
     let told = |(file, valid): (&Path, Range<SystemTime>)| {
         let (file, begin, end) = (file.display(), date(valid.start)?, date(valid.end)?);
         if now < valid.start {
@@ -203,12 +244,14 @@ pub(super) fn overdue(certificates: &Certificates, now: SystemTime) -> Vec<Strin
         let days = left.as_secs() / DAY.as_secs();
         (left < ahead).then(|| format!("the certificate {file} expires on {end}, in {days} days: renew it"))
     };
-    certificates.validity().into_iter().filter_map(told).collect()
+    certificates.validity().into_iter().map(told).collect()
 }
 
-/// Logs what [`overdue`] says.
-pub(super) fn warn_of_overdue(certificates: &Certificates) {
-    overdue(certificates, SystemTime::now()).iter().for_each(|line| tracing::warn!("{line}"));
+/// Logs what [`overdue`] says, with key and line.
+pub(super) fn warn_of_overdue(config: &Config, certificates: &Certificates) {
+    let told = overdue_in_order(certificates, SystemTime::now()).into_iter().zip(pairs(config));
+    let told = told.filter_map(|(told, (key, _))| Some(Mistake::of_key(format!("{key}.chain"), told?)));
+    told.for_each(|mistake| tracing::warn!("{}", config.tell(mistake)));
 }
 
 /// None for the end of what has no end (RFC 5280 section 4.1.2.5: the year 9999).
@@ -239,7 +282,7 @@ pub(super) async fn renew(running: Arc<Running>) {
             Err(_) => return,
         }
         if warned.is_none_or(|at| at.elapsed() >= DAY) {
-            warn_of_overdue(&certificates);
+            warn_of_overdue(&running.config(), &certificates);
             warned = Some(Instant::now());
         }
     }

@@ -173,7 +173,10 @@ fn host_and_the_name_in_the_handshake_choose_the_certificate_and_the_site() {
     // A certificate that is not for its host would never be shown.
     service.write(&format!("{tls}{hosts}{}", certificate("main.example")));
     let told = service.run(&["reload"]).fails(5);
-    assert!(told.contains("`host.certificate`") && told.contains("main.example.pem is not for two.example"), "{told}");
+    assert!(
+        told.contains("`host.certificate.chain`") && told.contains("main.example.pem is not for two.example"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -469,6 +469,7 @@ fn what_is_wrong_with_certificates_is_told_at_a_reload() {
     let chain = |name: &str| format!("[[certificate]]\nchain = \"DIR/{name}\"\nkey = \"DIR/key.pem\"\n");
     let error = refused(&format!("[tls]\nmode = \"offer\"\n{}", chain("typo.pem")));
     assert!(error.contains("typo.pem") && !error.contains("restart"), "{error}");
+    assert!(error.contains("`certificate.chain`: cannot read") && error.contains("port21.toml:"), "{error}");
     // Authorities are read at each reload, whatever else has changed.
     let toml = format!(
         "[tls]\nmode = \"offer\"\nclient-certificates = \"request\"\nclient-authorities = \"DIR/ca.pem\"\n{}",
