@@ -33,6 +33,8 @@ pub(super) enum Task {
         answers: bool,
     },
     Adopt,
+    /// Whether it is there.
+    Ping,
     /// Nobody waits for the task of this number any more. It has no answer.
     Cancel(u64),
 }
@@ -53,6 +55,7 @@ pub(super) enum Done {
     Addresses(Vec<IpAddr>),
     Ended(Ended),
     Adopted,
+    Here,
 }
 
 /// An [`io::Error`] on its way.

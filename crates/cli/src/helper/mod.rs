@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use self::connection::Connection;
+use self::connection::{Connection, Health, Patience};
 pub(crate) use self::deeds::{Ended, Stamp};
 use self::message::{Done, Task};
 pub(crate) use self::process::run;
@@ -48,6 +48,9 @@ pub(crate) const COMMAND: &str = "helper";
 /// A helper that was started, to be spoken to once there is a runtime.
 pub(crate) struct Started {
     stream: UnixStream,
+    /// Its number, where it is a process.
+    process: Option<u32>,
+    patience: Patience,
 }
 
 impl Started {
@@ -72,8 +75,8 @@ impl Started {
             command.env_remove(name);
         }
         // Nobody waits for it: it ends when this process does.
-        command.spawn().context("cannot start the helper process")?;
-        Ok(Started { stream })
+        let process = command.spawn().context("cannot start the helper process")?.id();
+        Ok(Started { stream, process: Some(process), patience: Patience::default() })
     }
 
     /// Begins to speak to it; call it within a tokio runtime.
@@ -81,7 +84,8 @@ impl Started {
     /// # Errors
     /// Where the runtime cannot watch the socket.
     pub(crate) fn connect(self) -> anyhow::Result<Helper> {
-        let connection = Connection::new(self.stream).context("cannot speak to the helper process")?;
+        let connection =
+            Connection::new(self.stream, self.process, self.patience).context("cannot speak to the helper process")?;
         Ok(Helper { connection: Some(Arc::new(connection)) })
     }
 }
@@ -97,7 +101,8 @@ impl Helper {
     /// from then on takes what it names for named, beside what was named before.
     ///
     /// # Errors
-    /// Those of reading; that the helper is gone; that it does not find the file named.
+    /// Those of reading; that the helper is gone; that it does not answer, or has not within 10 s ([`io::ErrorKind::TimedOut`]);
+    /// that it does not find the file named.
     pub(crate) async fn read(&self, path: &Path) -> io::Result<String> {
         let Some(connection) = &self.connection else { return deeds::read(path.to_owned()).await };
         match connection.ask(Task::Read(path.to_owned())).await? {
@@ -133,7 +138,7 @@ impl Helper {
     /// Looks up a host that the configuration names.
     ///
     /// # Errors
-    /// As [`Helper::read`].
+    /// As [`Helper::read`]; it may take 60 s.
     pub(crate) async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         let Some(connection) = &self.connection else { return deeds::resolve(host.to_owned()).await };
         match connection.ask(Task::Resolve(host.to_owned())).await? {
@@ -143,8 +148,8 @@ impl Helper {
     }
 
     /// Runs a program that the configuration names (its path, then its arguments) with this on its standard input, to its
-    /// end; `answers`: what it writes to its standard output is wanted. There is no time limit: dropped, the program and
-    /// all that it has started are killed.
+    /// end; `answers`: what it writes to its standard output is wanted. There is no time limit, which is for the caller to have:
+    /// dropped, the program and all that it has started are killed.
     ///
     /// # Errors
     /// As [`Helper::read`].
@@ -156,9 +161,14 @@ impl Helper {
         }
     }
 
-    /// Whether there was a process, and it is gone: all that is asked of it fails from now on.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.is_gone())
+    /// What is wrong with it, and what to do: there was a process, and it is gone, or does not answer. Then all that is asked of
+    /// it fails at once.
+    pub(crate) fn wrong(&self) -> Option<&'static str> {
+        match self.connection.as_ref()?.health() {
+            Health::Well => None,
+            Health::Silent => Some("the helper process does not answer: if it stays so, restart the server"),
+            Health::Gone => Some("the helper process is gone: restart the server"),
+        }
     }
 
     /// The server ends: that the helper goes is no fault from now on.

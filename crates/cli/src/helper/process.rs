@@ -128,6 +128,7 @@ impl Duty {
                 self.names().adopt();
                 Ok(Done::Adopted)
             }
+            Task::Ping => Ok(Done::Here),
             Task::Read(_) | Task::Look(_) | Task::Resolve(_) | Task::Run { .. } | Task::Cancel(_) => {
                 // Either the configuration was changed and not reloaded, or the server is not what it was.
                 tracing::error!("the helper process was asked for what the configuration does not name");

@@ -32,7 +32,7 @@ fn helper(named: Named, config: &Path) -> (Helper, tokio::task::JoinHandle<()>) 
     let duty = Duty { names: Mutex::new(Names::new(named)), run_as: None, args: args(config) };
     let (read, write) = tokio::net::UnixStream::from_std(there).unwrap().into_split();
     let process = tokio::spawn(Arc::new(duty).serve(read, write));
-    (Started { stream: here }.connect().unwrap(), process)
+    (Started { stream: here, process: None, patience: Patience::default() }.connect().unwrap(), process)
 }
 
 fn shell(script: &str) -> Vec<String> {
@@ -148,11 +148,91 @@ async fn a_helper_that_is_gone_is_noticed_by_all_who_wait() {
         tokio::spawn(async move { helper.run(&program, "", false).await.map(drop) })
     };
     tokio::task::yield_now().await;
-    assert!(!helper.is_gone() && !Helper::default().is_gone());
+    assert_eq!((helper.wrong(), Helper::default().wrong()), (None, None));
     process.abort();
     assert_eq!(done(waiting).await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-    assert!(helper.is_gone());
+    assert!(helper.wrong().unwrap().contains("is gone"));
     assert_eq!(done(helper.read(Path::new("x"))).await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+/// Ticks as fast as can be: nothing here that is to be done in time takes longer than one that has to be late.
+const IMPATIENT: Patience = Patience { tick: Duration::from_millis(1), every: 1, silence: 50, file: 20, name: 20 };
+
+/// A helper that is only a pair of sockets so far.
+fn unborn(patience: Patience) -> (Helper, tokio::net::UnixStream) {
+    let (here, there) = UnixStream::pair().unwrap();
+    for stream in [&here, &there] {
+        stream.set_nonblocking(true).unwrap();
+    }
+    let there = tokio::net::UnixStream::from_std(there).unwrap();
+    (Started { stream: here, process: None, patience }.connect().unwrap(), there)
+}
+
+#[tokio::test]
+async fn a_helper_that_does_not_answer_is_noticed_and_may_come_to_itself() {
+    // A program is waited for by who runs it: it is told by the silence alone.
+    let program = shell("exit 0");
+    let (helper, there) = unborn(IMPATIENT);
+    let mut healths = helper.connection.as_ref().unwrap().healths();
+    assert_eq!(helper.wrong(), None);
+    let error = done(helper.run(&program, "", false)).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(error.to_string().contains("does not answer"), "{error}");
+    assert!(helper.wrong().unwrap().contains("does not answer"));
+    // It is not asked in vain.
+    let waited = {
+        let helper = helper.clone();
+        tokio::task::spawn_blocking(move || helper.look_and_wait(Path::new("x")))
+    };
+    assert_eq!(done(waited).await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+
+    let named = Named { programs: vec![program.clone()], ..Named::default() };
+    let duty = Duty { names: Mutex::new(Names::new(named)), run_as: None, args: args(Path::new("x")) };
+    let (read, write) = there.into_split();
+    let process = tokio::spawn(Arc::new(duty).serve(read, write));
+    done(healths.wait_for(|health| *health == Health::Well)).await.unwrap();
+    process.abort();
+    done(healths.wait_for(|health| *health == Health::Gone)).await.unwrap();
+    assert!(helper.wrong().unwrap().contains("is gone"));
+}
+
+/// A file system may hang, and the helper be as well as ever.
+#[tokio::test]
+async fn each_request_has_its_time_and_is_taken_back_then() {
+    use tokio::io::AsyncWriteExt as _;
+
+    let (helper, there) = unborn(Patience { silence: u32::MAX, ..IMPATIENT });
+    // It says that it is there, and nothing else.
+    let (read, mut write) = there.into_split();
+    let mut requests = message::Reader::new(read);
+    let answering = async {
+        let mut taken_back = Vec::new();
+        while taken_back.len() < 3 {
+            let message::Request { id, task } = requests.next().await.unwrap().unwrap();
+            match task {
+                Task::Ping => {
+                    let answer = message::Answer { id, result: Ok(Done::Here) };
+                    write.write_all(&message::write(&answer).unwrap()).await.unwrap();
+                }
+                Task::Cancel(id) => taken_back.push(id),
+                _ => {}
+            }
+        }
+        taken_back.sort_unstable();
+        taken_back
+    };
+    let waited = {
+        let helper = helper.clone();
+        tokio::task::spawn_blocking(move || helper.read_and_wait(Path::new("x")).map(drop))
+    };
+    let asking =
+        async { (helper.read(Path::new("x")).await.map(drop), helper.resolve("x").await.map(drop), waited.await) };
+    let ((read, resolved, waited), taken_back) = done(async { tokio::join!(asking, answering) }).await;
+    for error in [read, resolved, waited.unwrap()].map(Result::unwrap_err) {
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("no answer yet"), "{error}");
+    }
+    assert_eq!((taken_back, helper.wrong()), (vec![1, 2, 3], None));
 }
 
 #[tokio::test]

@@ -155,11 +155,11 @@ fn figures(running: &Running) -> String {
     let mut page = Page::default();
     page.one("port21_build_info", "gauge", "The release; always 1.", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.one("port21_uptime_seconds", "gauge", "Since the server's start.", &[], running.started.elapsed().as_secs());
-    let helper = u64::from(!running.helper().is_gone());
+    let helper = u64::from(running.helper().wrong().is_none());
     page.one(
         "port21_helper_up",
         "gauge",
-        "0 once the helper process is gone: the server must be restarted.",
+        "0 while the helper process does not answer, and once it is gone: then the server must be restarted.",
         &[],
         helper,
     );

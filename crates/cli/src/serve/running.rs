@@ -96,7 +96,7 @@ impl Running {
 
     /// Why the server is not what it ought to be, though it serves: for whoever watches it.
     pub(super) fn wrong(&self) -> Option<&'static str> {
-        self.helper().is_gone().then_some("the helper process is gone: restart the server")
+        self.helper().wrong()
     }
 
     /// That, and what will be wrong soon, a sentence each.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use port21_proto::server::LoginError;
 use port21_server::Account;
 use port21_server::account::password::{Cost, PasswordHash};
@@ -85,9 +85,9 @@ impl Watched {
     }
 
     fn find_now(&self, name: &[u8]) -> Result<Found, LoginError> {
-        self.look();
+        let is_known = self.look();
         let mut state = self.lock();
-        if state.retired || self.helper.is_gone() {
+        if state.retired || !is_known || self.helper.wrong().is_some() {
             return Err(LoginError::Unavailable);
         }
         let decoy = state.decoy.get_or_insert_with(|| Arc::new(PasswordHash::decoy(Cost::default()))).clone();
@@ -136,26 +136,27 @@ impl Watched {
         state.given.drain(..).for_each(|(_, standing)| standing.withdraw(Withdrawn::Revoked));
     }
 
-    /// Takes the file up where it has changed.
-    fn look(&self) {
+    /// Takes the file up where it has changed. Whether that could be found out: what takes its time, as a file system does that
+    /// hangs, may have changed, and where it cannot be used all stays as it is.
+    fn look(&self) -> bool {
         if self.lock().retired {
-            return;
+            return true;
         }
         let stamp = match self.stamp() {
             Ok(stamp) => stamp,
-            Err(error) => return self.tell(&sentence(&advised(error))),
+            Err(error) => return self.tell(error),
         };
         let before = {
             let mut state = self.lock();
             if state.stamp == stamp {
                 state.told = None;
-                return;
+                return true;
             }
             if stamp.is_none() {
                 drop(state);
                 // An editor, a backup that is being restored, a mistake: whoever means it says so.
                 let gone = "is gone: put it back, or leave an empty file to let nobody in";
-                return self.tell(&format!("{} {gone}", self.path.display()));
+                return self.tell(anyhow!("{} {gone}", self.path.display()));
             }
             // What follows is done once, and others go on with what there was.
             std::mem::replace(&mut state.stamp, stamp)
@@ -165,22 +166,32 @@ impl Watched {
                 tracing::info!(accounts = file.users.len(), "took up {}", self.path.display());
                 warn_of_readers(&self.path, stamp);
                 self.lock().take(stamp, file);
+                true
             }
             Err(error) => {
                 // A mistake in it is looked at once; what could not be read is tried again at the next login.
                 if error.is::<io::Error>() {
                     self.lock().stamp = before;
                 }
-                self.tell(&sentence(&advised(error)));
+                self.tell(error)
             }
         }
     }
 
-    /// Says what is wrong with the file, once for as long as it is the same. That the helper is gone was said by its own end.
-    fn tell(&self, wrong: &str) {
-        if !self.helper.is_gone() && self.lock().told.replace(wrong.to_owned()).is_none_or(|told| told != wrong) {
-            tracing::error!("the accounts stay as they are: {wrong}");
+    /// Says what is wrong with the file, once for as long as it is the same, and whether it is known all the same who may log in.
+    /// What is wrong with the helper is said by its own end.
+    fn tell(&self, error: anyhow::Error) -> bool {
+        let is_known = error.downcast_ref::<io::Error>().is_none_or(|error| error.kind() != ErrorKind::TimedOut);
+        let wrong = sentence(&advised(error));
+        if self.helper.wrong().is_none() && self.lock().told.replace(wrong.clone()).is_none_or(|told| told != wrong) {
+            match is_known {
+                true => tracing::error!("the accounts stay as they are: {wrong}"),
+                false => {
+                    tracing::error!("until it can be looked at nobody logs in by {}: {wrong}", self.path.display())
+                }
+            }
         }
+        is_known
     }
 
     fn read(&self) -> anyhow::Result<UserFile> {
@@ -469,8 +480,8 @@ mod tests {
     fn what_is_wrong_with_it_is_told_once() {
         let place = Place::new("[[user]]\nname = \"ann\"\n");
         let told = || place.watched.lock().told.clone();
-        place.watched.tell("this");
-        place.watched.tell("that");
+        place.watched.tell(anyhow!("this"));
+        place.watched.tell(anyhow!("that"));
         assert_eq!(told().as_deref(), Some("that"));
         // It is as it was: what goes wrong from now on is told again.
         place.watched.look();

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, geteuid, kill_process, pidfd_open};
@@ -403,6 +404,76 @@ fn a_helper_that_dies_is_told_and_transfers_go_on() {
     drop(client);
     let log = server.end();
     assert!(log.contains("the helper process is gone"), "{log}");
+}
+
+/// It may hang in a file system, say. What it said before is not what it would say now.
+#[test]
+fn a_helper_that_hangs_is_told_and_lets_nobody_in_until_it_answers() {
+    let dir = open_dir();
+    std::fs::write(dir.path().join("file"), "content").unwrap();
+    let mut add = port21(dir.path());
+    add.args(["user", "add", "ann", "--users", "users.toml"]).env("PORT21_PASSWORD", "opensesame");
+    Ran::new(add.output().unwrap()).ok();
+    let free = TcpListener::bind("127.0.0.80:0").unwrap().local_addr().unwrap();
+    let mut server = Server::start(
+        dir.path(),
+        &format!(
+            "site.root = {:?}\nanonymous.enabled = true\n[[listen]]\naddress = \"127.0.0.1:0\"\n[control]\nsocket = {:?}\n\
+             [metrics]\nlisten = \"{free}\"\n",
+            dir.path(),
+            dir.path().join("control")
+        ),
+        None,
+    );
+    let (tell, told) = std::sync::mpsc::channel();
+    let log = BufReader::new(server.process.stderr.take().unwrap()).lines();
+    std::thread::spawn(move || log.map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    let logged = |what: &str| {
+        let lines = std::iter::from_fn(|| told.recv_timeout(Duration::from_secs(60)).ok());
+        lines.into_iter().find(|line| line.contains(what)).expect(what)
+    };
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(free).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
+        String::from_utf8(read(stream)).unwrap()
+    };
+    let status = || Ran::new(port21(dir.path()).args(["status", "--socket", "control"]).output().unwrap()).ok();
+    let reload = || Ran::new(port21(dir.path()).args(["reload", "--socket", "control"]).output().unwrap());
+    Control::connect(server.address).login("ann", "opensesame");
+    let helper = helper_of(server.process.id());
+    let stopped = Stopped::new(helper);
+    assert!(logged("the helper process does not answer").contains(&helper.to_string()));
+    let mut ann = Control::connect(server.address);
+    ann.command("USER ann", "331");
+    ann.command("PASS opensesame", "421");
+    assert!(reload().fails(5).contains("the helper process does not answer"));
+    assert!(get("/health").contains(" 503 ") && get("/metrics").contains("\nport21_helper_up 0\n"));
+    assert!(status().contains("WARNING: the helper process does not answer"));
+    let mut guest = Control::connect(server.address);
+    guest.login("anonymous", "guest@");
+    assert_eq!(read(guest.passive("RETR file")), b"content");
+    drop(stopped);
+    logged("the helper process answers again");
+    Control::connect(server.address).login("ann", "opensesame");
+    assert!(get("/health").contains(" 200 ") && get("/metrics").contains("\nport21_helper_up 1\n"));
+    reload().ok();
+}
+
+/// A process that stands still, until this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(process: Pid) -> Stopped {
+        kill_process(process, Signal::STOP).unwrap();
+        Stopped(process)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // It may have been killed.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
 }
 
 /// What may be asked of the helper comes from the server that has started it, and from nobody else.
