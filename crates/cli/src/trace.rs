@@ -1,11 +1,12 @@
-//! `port21 trace`: recordings to drawings.
+//! `port21 trace`: recordings and captures to drawings.
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use port21_trace::drawing::{self, Drawing, Format, Which};
+use port21_trace::input::{self, Input};
 use port21_trace::ladder::{self, LaneName};
 use port21_trace::recording::Recording;
 use port21_trace::render::TextOptions;
@@ -109,20 +110,18 @@ fn named(name: &str) -> anyhow::Result<Format> {
     }
 }
 
-/// Reads all inputs, one after the other, into one.
-fn read_all(inputs: &[PathBuf]) -> anyhow::Result<Recording> {
-    let mut all = Recording::default();
-    for path in inputs {
-        let recording = if path.as_os_str() == "-" {
-            Recording::read(io::stdin().lock()).context("standard input")?
+/// Reads all inputs into one.
+fn read_all(paths: &[PathBuf]) -> anyhow::Result<Recording> {
+    let inputs = paths.iter().map(|path| -> anyhow::Result<Input> {
+        let bytes: Box<dyn Read> = if path.as_os_str() == "-" {
+            Box::new(io::stdin())
         } else {
-            let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Recording::read(BufReader::new(file)).with_context(|| path.display().to_string())?
+            Box::new(File::open(path).with_context(|| format!("cannot read {}", path.display()))?)
         };
-        all.sessions.extend(recording.sessions);
-        all.notes.extend(recording.notes.into_iter().map(|note| format!("{}: {note}", path.display())));
-    }
-    Ok(all)
+        let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+        Ok(Input { name, bytes })
+    });
+    Ok(input::read(inputs.collect::<anyhow::Result<Vec<_>>>()?)?)
 }
 
 #[cfg(test)]

@@ -114,6 +114,8 @@ pub enum EventKind {
     Opening(Connection),
     /// A connection stands (TCP) or was bound (DNS over UDP).
     Opened(Connection),
+    /// A connection that stood before the recorder began to look: its handshake was not seen.
+    Joined(Connection),
     /// A connection that was being opened did not come to stand.
     OpenFailed {
         /// Which one.
@@ -172,6 +174,29 @@ pub enum EventKind {
         /// In how many TCP segments, where that was seen.
         segments: Option<u64>,
     },
+    /// A TCP segment that opens or ends a connection, as it was seen on the wire. Captures alone tell of them: a connection
+    /// that has such events has no inferred ones.
+    Segment {
+        /// The connection.
+        connection: ConnectionId,
+        /// Who sent it.
+        from: End,
+        /// Which segment.
+        segment: Segment,
+        /// Whether it had been sent before.
+        again: bool,
+    },
+    /// TLS records of a connection whose keys are not known.
+    Tls {
+        /// The connection.
+        connection: ConnectionId,
+        /// Who sent them.
+        from: End,
+        /// What can be told of them: `ClientHello for ftp.any-domain.com`, `alert: unknown CA`, `encrypted`.
+        what: String,
+        /// How many bytes, with the records' headers.
+        bytes: u64,
+    },
     /// Something that the recorder has to say: an address replaced, a fallback taken, a limit met.
     Note {
         /// The connection that it is about, if it is about one.
@@ -188,6 +213,21 @@ pub enum Closing {
     Fin,
     /// By a RST, or by an error of the network.
     Reset,
+}
+
+/// Which segment of a TCP connection's begin or end (RFC 9293 section 3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Segment {
+    /// The first of the handshake.
+    Syn,
+    /// Its answer.
+    SynAck,
+    /// What completes the handshake, or acknowledges a FIN.
+    Ack,
+    /// Its sender will send nothing more.
+    Fin,
+    /// The connection is broken off, or was refused.
+    Rst,
 }
 
 impl EventKind {
@@ -221,7 +261,7 @@ impl EventKind {
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
             EventKind::User { .. } => None,
-            EventKind::Opening(c) | EventKind::Opened(c) => Some(c.id),
+            EventKind::Opening(c) | EventKind::Opened(c) | EventKind::Joined(c) => Some(c.id),
             EventKind::Note { connection, .. } => *connection,
             EventKind::DnsQuery { connection, .. }
             | EventKind::DnsAnswer { connection, .. }
@@ -230,6 +270,8 @@ impl EventKind {
             | EventKind::Command { connection, .. }
             | EventKind::Reply { connection, .. }
             | EventKind::Malformed { connection, .. }
+            | EventKind::Segment { connection, .. }
+            | EventKind::Tls { connection, .. }
             | EventKind::Data { connection, .. } => Some(*connection),
         }
     }

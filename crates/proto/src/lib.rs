@@ -16,6 +16,7 @@
 //! | [`event`] | what happened in a session, for recordings and drawings |
 //! | [`server`] | [`server::ServerSession`]: the server's side of one control connection |
 //! | [`client`] | the client's side |
+//! | [`observe`] | both sides, as somebody sees them who only listens |
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -36,6 +37,7 @@ pub mod command;
 pub mod event;
 pub mod line;
 pub mod listing;
+pub mod observe;
 pub mod op;
 pub mod parameters;
 pub mod path;

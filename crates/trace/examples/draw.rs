@@ -1,14 +1,13 @@
-//! Draws a recording: `draw FILE.jsonl [WIDTH | svg]`.
-
-use std::io::BufReader;
+//! Draws a recording or a capture: `draw FILE.jsonl [WIDTH | svg]`.
 
 use port21_trace::drawing::{Drawing, Format, Which};
-use port21_trace::recording::Recording;
+use port21_trace::input::{self, Input};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().ok_or("a recording's name, please")?;
-    let recording = Recording::read(BufReader::new(std::fs::File::open(file)?))?;
+    let bytes = Box::new(std::fs::File::open(&file)?);
+    let recording = input::read([Input { name: file, bytes }])?;
     let mut drawing = Drawing { which: Which::All, ..Drawing::default() };
     for argument in arguments {
         match argument.as_str() {

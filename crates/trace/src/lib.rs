@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! events of a driver ─┐
-//! recording .jsonl ───┴─> Session (events, linked) ─> Ladder (lanes, rows) ─> text, SVG
+//! recording .jsonl ───┼─> Session (events, linked) ─> Ladder (lanes, rows) ─> text, SVG
+//! pcap, pcapng ───────┘
 //! ```
 //! One model of events, many renderers: each draws from the [`Ladder`] and from nothing else.
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`input`] | files of either kind, compressed or not, to sessions |
+//! | [`capture`] | packets to sessions |
 //! | [`recording`] | events as lines of JSON: [`recording::Writer`], [`recording::Reader`], [`recording::Recording`] |
 //! | [`session`] | events linked: command, replies, data connection; sections, transfers, login |
 //! | [`ladder`] | lanes, rows and remarks: the drawing, before it has a form |
@@ -42,7 +45,9 @@
     )
 )]
 
+pub mod capture;
 pub mod drawing;
+pub mod input;
 pub mod ladder;
 mod mask;
 pub mod recording;

@@ -18,7 +18,7 @@ pub(crate) struct DemoArgs {
 /// Arguments of `trace`.
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
-    /// Recordings (.jsonl); `-` is standard input.
+    /// Recordings (.jsonl) and packet captures (pcap, pcapng), compressed by gzip or not; `-` is standard input.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
     /// Draw into this file, in the format that its ending names (.txt, .svg); repeatable. Without: text to the terminal.

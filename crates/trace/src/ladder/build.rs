@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose, Segment};
 use port21_proto::parameters::Representation;
 use port21_proto::reply::{CodeClass, Text};
 use port21_proto::{Code, SessionEvent, Time, Verb, addr};
@@ -46,6 +46,10 @@ struct Run {
 }
 
 pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
+    let failed = session.events().iter().filter_map(|event| match event.kind {
+        EventKind::OpenFailed { connection, .. } => Some(connection),
+        _ => None,
+    });
     let mut builder = Builder {
         session,
         lanes: Vec::new(),
@@ -53,6 +57,8 @@ pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
         drafts: Vec::new(),
         section: 0,
         begun: HashSet::new(),
+        ended: HashSet::new(),
+        failed: failed.collect(),
         queries: HashMap::new(),
     };
     for (number, section) in session.sections().iter().enumerate() {
@@ -74,6 +80,10 @@ struct Builder<'a> {
     section: usize,
     /// Connections whose SYN has its row.
     begun: HashSet<ConnectionId>,
+    /// Connections whose first FIN or RST has its row.
+    ended: HashSet<ConnectionId>,
+    /// Connections that did not come to stand.
+    failed: HashSet<ConnectionId>,
     /// The RD bit of each query.
     queries: HashMap<(ConnectionId, u16), bool>,
 }
@@ -105,8 +115,27 @@ impl Builder<'_> {
                     row(at, arrow, Tone::Dns, "DNS Response", detail).with(fields, Some(remark)),
                 );
             }
+            // What was seen on the wire has rows of its own.
+            EventKind::Opening(c) | EventKind::Opened(c) if self.session.is_observed(c.id) => {}
+            EventKind::Closed { connection, .. } if self.session.is_observed(*connection) => {}
             EventKind::Opening(c) => self.handshake(at, c.id, false),
             EventKind::Opened(c) => self.handshake(at, c.id, true),
+            EventKind::Joined(c) => {
+                let place = Shape::At(self.side(c.id, c.purpose, c.opener));
+                let row = row(at, place, Tone::Tcp, "already open", String::new());
+                self.push(Some(c.id), row.with(vec![], Some(remarks::joined(c))));
+            }
+            EventKind::Segment { connection, from, segment, again } => {
+                self.observed(at, *connection, *from, *segment, *again);
+            }
+            EventKind::Tls { connection, from, what, bytes } => {
+                let arrow = self.arrow(*connection, Purpose::Control, *from);
+                let fatal = what.starts_with("alert") && !what.ends_with("close_notify");
+                let tone = if fatal { Tone::Permanent } else { Tone::Data };
+                let detail = format!("{}, {}", safe(what.as_bytes()), words::bytes(*bytes));
+                let row = row(at, arrow, tone, "TLS", detail);
+                self.push(Some(*connection), row.with(vec![], remarks::tls(what)));
+            }
             EventKind::OpenFailed { connection, why } => self.open_failed(at, *connection, why),
             EventKind::Closed { connection, by, how } => self.closed(at, *connection, *by, *how),
             EventKind::Command { connection, verb, argument } => self.command(i, at, *connection, verb, argument),
@@ -181,7 +210,7 @@ impl Builder<'_> {
             (Shape::At(self.side(id, purpose, opener)), "no connection")
         };
         let mut row = row(at, shape, Tone::Permanent, label, if refused { String::new() } else { why });
-        row.seen = if refused { Seen::Inferred } else { Seen::Observed };
+        row.seen = if refused && !self.session.is_observed(id) { Seen::Inferred } else { Seen::Observed };
         self.push(Some(id), row.with(vec![], remark));
     }
 
@@ -208,6 +237,36 @@ impl Builder<'_> {
         }
     }
 
+    /// A segment that was seen.
+    fn observed(&mut self, at: Time, id: ConnectionId, from: End, segment: Segment, again: bool) {
+        let Some(c) = self.session.connection(id).filter(|c| c.purpose != Purpose::Dns) else { return };
+        let ended = self.ended.contains(&id);
+        let (label, remark) = match segment {
+            Segment::Syn => ("SYN", remarks::handshake(self.session, c, 0)),
+            Segment::SynAck => ("SYN+ACK", remarks::handshake(self.session, c, 1)),
+            Segment::Ack if !ended => ("ACK", remarks::handshake(self.session, c, 2)),
+            // As in the reference, bare ACKs of the control connection are left out.
+            Segment::Ack if c.purpose == Purpose::Control => return,
+            Segment::Ack => ("ACK", None),
+            Segment::Fin if c.purpose == Purpose::Control => ("FIN", remarks::release(self.session, c, from, !ended)),
+            Segment::Fin => ("FIN+ACK", remarks::release(self.session, c, from, !ended)),
+            // The answer to a SYN: what failed by it says so.
+            Segment::Rst if self.failed.contains(&id) => return,
+            Segment::Rst => ("RST", Some(remarks::reset(from))),
+        };
+        if matches!(segment, Segment::Fin | Segment::Rst) {
+            self.ended.insert(id);
+        }
+        let remark = if again { Some(remarks::again(label, from)) } else { remark };
+        self.segment(at, c, from, label, remark);
+        if let Some(draft) = self.drafts.last_mut() {
+            draft.row.seen = Seen::Observed;
+            if segment == Segment::Rst {
+                draft.row.tone = Tone::Permanent;
+            }
+        }
+    }
+
     fn segment(&mut self, at: Time, c: &Connection, from: End, label: &str, remark: Option<Remark>) {
         let arrow = self.arrow(c.id, c.purpose, from);
         let mut row = row(at, arrow, Tone::Tcp, label, String::new());
@@ -216,6 +275,7 @@ impl Builder<'_> {
             "SYN" => &[("tcp.flags.syn", "1")],
             "SYN+ACK" => &[("tcp.flags.syn", "1"), ("tcp.flags.ack", "1")],
             "ACK" => &[("tcp.flags.ack", "1")],
+            "RST" => &[("tcp.flags.reset", "1")],
             _ => &[("tcp.flags.fin", "1"), ("tcp.flags.ack", "1")],
         };
         let fields = self.ports(c, from, flags);

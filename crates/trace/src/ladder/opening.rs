@@ -165,6 +165,8 @@ fn outcome(session: &Session) -> String {
         (0, unanswered) => format!("{} not answered", was(unanswered)),
         (refused, unanswered) => format!("{} refused and {unanswered} not answered", was(refused)),
     };
+    let hidden = session.events().iter().any(|e| matches!(e.kind, EventKind::Tls { .. }));
+    let steps = if hidden { format!("{steps}, as far as it could be read: the rest is within TLS") } else { steps };
     let end = if closed { "." } else { "; the end of the session is not in the recording." };
     if session.exchanges().is_empty() { String::new() } else { format!("{steps}{end}") }
 }

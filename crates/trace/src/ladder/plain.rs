@@ -49,6 +49,7 @@ fn told(row: &Row) -> (String, String) {
             let given = row.fields.iter().filter(|f| is_answer(f.name)).map(|f| f.value.clone());
             (row.label.clone(), [flags].into_iter().chain(given).collect::<Vec<_>>().join(" "))
         }
+        Tone::Data if row.label == "TLS" => (row.label.clone(), row.detail.clone()),
         Tone::Data => ("DATA".to_owned(), row.detail.clone()),
         Tone::Command if row.detail.is_empty() => (row.label.clone(), String::new()),
         Tone::Command if matches!(row.label.as_str(), "PORT" | "EPRT" | "PASS" | "ACCT") => {

@@ -71,6 +71,31 @@ pub(super) fn open_failed(c: Option<&Connection>, why: &str) -> Remark {
     notice(format!("The {who} could not open the {what}{to}: {why}"))
 }
 
+/// Of a connection that the recorder found as it stood.
+pub(super) fn joined(c: &Connection) -> Remark {
+    let what = match c.purpose {
+        Purpose::Control => "control connection",
+        Purpose::Data => "data connection",
+        Purpose::Dns => "connection to the name server",
+    };
+    notice(format!("This {what} was there before the capture begins"))
+}
+
+/// Of a segment that was sent before.
+pub(super) fn again(label: &str, from: End) -> Remark {
+    notice(format!("The {} sends its {label} again: it was not answered", name(from)))
+}
+
+pub(super) fn tls(what: &str) -> Option<Remark> {
+    if what.starts_with("ClientHello") {
+        Some(narration("From here on the control connection is within TLS"))
+    } else if what.starts_with("alert") && !what.ends_with("close_notify") {
+        Some(notice("TLS fails"))
+    } else {
+        None
+    }
+}
+
 pub(super) fn reset(by: End) -> Remark {
     notice(format!("The {} broke the connection off", name(by)))
 }

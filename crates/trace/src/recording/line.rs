@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose, Segment};
 use port21_proto::{Code, SessionEvent, Time};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,7 @@ enum Kind {
     },
     Opening(ConnectionLine),
     Opened(ConnectionLine),
+    Joined(ConnectionLine),
     OpenFailed {
         connection: u32,
         why: String,
@@ -100,6 +101,19 @@ enum Kind {
         bytes: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         segments: Option<u64>,
+    },
+    Segment {
+        connection: u32,
+        from: EndName,
+        segment: SegmentName,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
+    },
+    Tls {
+        connection: u32,
+        from: EndName,
+        what: String,
+        bytes: u64,
     },
     Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,10 +157,11 @@ macro_rules! names {
     };
 }
 
-names!(RecorderName for Recorder: Client, Server);
+names!(RecorderName for Recorder: Client, Server, Capture);
 names!(EndName for End: Client, Server);
 names!(PurposeName for Purpose: Control, Data, Dns);
 names!(ClosingName for Closing: Fin, Reset);
+names!(SegmentName for Segment: Syn, SynAck, Ack, Fin, Rst);
 
 impl From<&Header> for HeaderLine {
     fn from(header: &Header) -> HeaderLine {
@@ -197,6 +212,7 @@ impl From<&EventKind> for Kind {
             }
             EventKind::Opening(connection) => Kind::Opening(connection.into()),
             EventKind::Opened(connection) => Kind::Opened(connection.into()),
+            EventKind::Joined(connection) => Kind::Joined(connection.into()),
             EventKind::OpenFailed { connection, why } => Kind::OpenFailed { connection: connection.0, why },
             EventKind::Closed { connection, by, how } => {
                 Kind::Closed { connection: connection.0, by: by.into(), how: how.into() }
@@ -214,6 +230,12 @@ impl From<&EventKind> for Kind {
             }
             EventKind::Data { connection, from, since, bytes, segments } => {
                 Kind::Data { connection: connection.0, from: from.into(), since: Stamp(since), bytes, segments }
+            }
+            EventKind::Segment { connection, from, segment, again } => {
+                Kind::Segment { connection: connection.0, from: from.into(), segment: segment.into(), again }
+            }
+            EventKind::Tls { connection, from, what, bytes } => {
+                Kind::Tls { connection: connection.0, from: from.into(), what, bytes }
             }
             EventKind::Note { connection, text } => Kind::Note { connection: connection.map(|id| id.0), text },
             other => Kind::Note {
@@ -236,6 +258,7 @@ impl Kind {
             }
             Kind::Opening(connection) => EventKind::Opening(connection.into()),
             Kind::Opened(connection) => EventKind::Opened(connection.into()),
+            Kind::Joined(connection) => EventKind::Joined(connection.into()),
             Kind::OpenFailed { connection, why } => EventKind::OpenFailed { connection: ConnectionId(connection), why },
             Kind::Closed { connection, by, how } => {
                 EventKind::Closed { connection: ConnectionId(connection), by: by.into(), how: how.into() }
@@ -261,6 +284,15 @@ impl Kind {
                 bytes,
                 segments,
             },
+            Kind::Segment { connection, from, segment, again } => EventKind::Segment {
+                connection: ConnectionId(connection),
+                from: from.into(),
+                segment: segment.into(),
+                again,
+            },
+            Kind::Tls { connection, from, what, bytes } => {
+                EventKind::Tls { connection: ConnectionId(connection), from: from.into(), what, bytes }
+            }
             Kind::Note { connection, text } => EventKind::Note { connection: connection.map(ConnectionId), text },
             Kind::Unknown => return Ok(None),
         }))

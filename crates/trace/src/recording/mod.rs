@@ -56,6 +56,8 @@ pub enum Recorder {
     Client,
     /// The FTP server.
     Server,
+    /// Neither: the session was decoded from captured packets.
+    Capture,
 }
 
 /// What the first line of a recording says.

@@ -1,8 +1,8 @@
 //! Which reply answers which command.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use port21_proto::event::{ConnectionId, EventKind};
+use port21_proto::event::{ConnectionId, End, EventKind};
 use port21_proto::verb::During;
 use port21_proto::{Code, Verb};
 
@@ -12,7 +12,13 @@ use crate::words::{clip, shown};
 /// Collects what the events tell of each connection: a later one may know an address that an earlier one did not.
 pub(super) fn connections(session: &mut Session) {
     for event in &session.events {
-        let (EventKind::Opening(c) | EventKind::Opened(c)) = &event.kind else { continue };
+        if let EventKind::Segment { connection, .. } = event.kind {
+            session.observed.insert(connection);
+        }
+        let (EventKind::Opening(c) | EventKind::Opened(c) | EventKind::Joined(c)) = &event.kind else { continue };
+        if let EventKind::Joined(c) = &event.kind {
+            session.observed.insert(c.id);
+        }
         let known = session.connections.entry(c.id).or_insert_with(|| c.clone());
         known.purpose = c.purpose;
         known.opener = c.opener;
@@ -27,6 +33,7 @@ pub(super) fn exchanges(session: &mut Session) {
     let mut waiting: HashMap<ConnectionId, VecDeque<usize>> = HashMap::new();
     let mut exchange_of = vec![None; session.events.len()];
     let mut exchanges: Vec<Exchange> = Vec::new();
+    let mut greeted: HashSet<ConnectionId> = HashSet::new();
     for (i, event) in session.events.iter().enumerate() {
         match &event.kind {
             EventKind::Command { connection, verb, argument } => {
@@ -44,7 +51,9 @@ pub(super) fn exchanges(session: &mut Session) {
             }
             EventKind::Reply { connection, code, .. } => {
                 let queue = waiting.entry(*connection).or_default();
-                let place = answered(queue, &exchanges, *code);
+                // A client that does not wait for the greeting sends commands before it: it answers none of them.
+                let greets = greeted.insert(*connection) && *code == 220;
+                let place = if greets { None } else { answered(queue, &exchanges, *code) };
                 let of = match place.and_then(|place| queue.get(place).copied()) {
                     Some(of) => of,
                     None => {
@@ -74,6 +83,14 @@ pub(super) fn exchanges(session: &mut Session) {
                     }
                 }
                 if let Some(slot) = exchange_of.get_mut(i) {
+                    *slot = Some(of);
+                }
+            }
+            // Whatever the server says, it is its answer.
+            EventKind::Malformed { connection, from: End::Server, .. } => {
+                if let Some(of) = waiting.get_mut(connection).and_then(VecDeque::pop_front)
+                    && let Some(slot) = exchange_of.get_mut(i)
+                {
                     *slot = Some(of);
                 }
             }

@@ -14,7 +14,7 @@ mod link;
 mod section;
 mod transfer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub use transfer::{Direction, Ending, Mode, Transfer};
 pub struct Session {
     events: Vec<SessionEvent>,
     connections: BTreeMap<ConnectionId, Connection>,
+    observed: HashSet<ConnectionId>,
     exchanges: Vec<Exchange>,
     exchange_of: Vec<Option<usize>>,
     transfers: Vec<Transfer>,
@@ -95,6 +96,11 @@ impl Session {
     /// The connections.
     pub fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.connections.values()
+    }
+
+    /// Whether the connection's segments were seen on the wire: what was not seen of them is not inferred then.
+    pub fn is_observed(&self, id: ConnectionId) -> bool {
+        self.observed.contains(&id)
     }
 
     /// The first control connection.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use port21_proto::event::{EventKind, Purpose};
+use port21_proto::event::{EventKind, Purpose, Segment};
 use port21_proto::{SessionEvent, Verb};
 
 use super::Session;
@@ -120,7 +120,7 @@ impl Parting {
     fn event(&mut self, session: &Session, i: usize, event: &SessionEvent) {
         match &event.kind {
             EventKind::DnsQuery { .. } => self.join(i, SectionKind::Address),
-            EventKind::Opening(c) | EventKind::Opened(c) => match c.purpose {
+            EventKind::Opening(c) | EventKind::Opened(c) | EventKind::Joined(c) => match c.purpose {
                 Purpose::Dns => self.join(i, SectionKind::Address),
                 Purpose::Control => {
                     let again =
@@ -136,6 +136,7 @@ impl Parting {
                 Purpose::Data => {}
             },
             EventKind::Closed { connection, .. }
+            | EventKind::Segment { connection, segment: Segment::Fin | Segment::Rst, .. }
                 if session.connection(*connection).is_some_and(|c| c.purpose == Purpose::Control) =>
             {
                 self.join(i, SectionKind::End);
@@ -245,9 +246,10 @@ fn named(session: &Session, kind: SectionKind, events: Range<usize>) -> Section 
     let (title, detail) = match kind {
         SectionKind::Address => ("Address of the server".to_owned(), String::new()),
         SectionKind::Login => {
-            let connects = session.events.get(events.clone()).unwrap_or_default().iter().any(
-                |e| matches!(&e.kind, EventKind::Opening(c) | EventKind::Opened(c) if c.purpose == Purpose::Control),
-            );
+            let connects = session.events.get(events.clone()).unwrap_or_default().iter().any(|e| {
+                matches!(&e.kind, EventKind::Opening(c) | EventKind::Opened(c) | EventKind::Joined(c)
+                    if c.purpose == Purpose::Control)
+            });
             (if connects { "Control connection and login" } else { "Login" }.to_owned(), String::new())
         }
         SectionKind::Listing | SectionKind::Download | SectionKind::Upload => {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose, Segment};
 use port21_proto::{Code, SessionEvent, Time};
 use port21_trace::recording::Recording;
 use proptest::prelude::*;
@@ -157,6 +157,8 @@ pub(crate) fn event() -> impl Strategy<Value = SessionEvent> {
         .prop_map(|n| Code::new(n).unwrap());
     let lines = proptest::collection::vec(bytes().prop_map(Cow::Owned), 0..8);
     let closing = prop_oneof![Just(Closing::Fin), Just(Closing::Reset)];
+    let segments = [Segment::Syn, Segment::SynAck, Segment::Ack, Segment::Fin, Segment::Rst];
+    let segment = proptest::sample::select(segments.to_vec());
     let kind = prop_oneof![
         text().prop_map(|text| EventKind::User { text }),
         (id(), any::<u16>(), text(), text(), any::<bool>()).prop_map(
@@ -180,6 +182,19 @@ pub(crate) fn event() -> impl Strategy<Value = SessionEvent> {
         ),
         any_connection().prop_map(EventKind::Opening),
         any_connection().prop_map(EventKind::Opened),
+        any_connection().prop_map(EventKind::Joined),
+        (id(), end(), segment, any::<bool>()).prop_map(|(connection, from, segment, again)| EventKind::Segment {
+            connection,
+            from,
+            segment,
+            again
+        }),
+        (id(), end(), text(), any::<u64>()).prop_map(|(connection, from, what, bytes)| EventKind::Tls {
+            connection,
+            from,
+            what,
+            bytes
+        }),
         (id(), text()).prop_map(|(connection, why)| EventKind::OpenFailed { connection, why }),
         (id(), end(), closing).prop_map(|(connection, by, how)| EventKind::Closed { connection, by, how }),
         (id(), verb(), argument()).prop_map(|(connection, verb, argument)| {

@@ -2,7 +2,9 @@
 //! without harm.
 
 mod anything;
+mod captures;
 mod events;
+mod packets;
 mod recordings;
 mod reference;
 mod sessions;

@@ -1,0 +1,384 @@
+//! One TCP connection of a capture: how it began and ended, what passed, and what it is.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use port21_proto::Time;
+use port21_proto::event::Segment as Kind;
+
+use super::control::Control;
+use super::dns::{self, Frames};
+use super::packet::Segment;
+use super::recognise::{self, Verdict};
+use super::stream::{Content, Piece, Stream};
+use super::tls::{Records, Told};
+
+/// The most segments of its begin and end that are told.
+const MAX_MARKS: usize = 32;
+
+/// A segment that is there twice within this time was captured twice: no sender repeats itself so soon.
+const TWICE: Duration = Duration::from_millis(1);
+
+/// So many segments are remembered to know those that were captured twice.
+const RECENT: usize = 8;
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Its two ends; what is said of a side is said by its index here.
+    pub(super) ends: [SocketAddr; 2],
+    /// Who opened it, where the SYN or its answer was seen.
+    pub(super) opener: Option<usize>,
+    pub(super) began: Time,
+    pub(super) last: Time,
+    /// When it stood: the handshake was complete, or something was said.
+    pub(super) stood: Option<Time>,
+    pub(super) marks: Vec<Mark>,
+    /// The data of each side.
+    pub(super) runs: [Run; 2],
+    pub(super) role: Role,
+    streams: [Stream; 2],
+    syn: [Option<u32>; 2],
+    fin: [Option<u32>; 2],
+    fin_acknowledged: [bool; 2],
+    /// The last segments of each side that brought something new.
+    recent: [VecDeque<(u32, u32, Time)>; 2],
+    pub(super) reset: Option<usize>,
+}
+
+/// A segment of its begin or end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) at: Time,
+    pub(super) side: usize,
+    pub(super) kind: Kind,
+    pub(super) again: bool,
+}
+
+/// The data of one side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Run {
+    pub(super) first: Time,
+    pub(super) last: Time,
+    pub(super) bytes: u64,
+    pub(super) segments: u64,
+    /// Bytes that no packet has.
+    pub(super) lost: u64,
+    /// Segments that were sent again.
+    pub(super) again: u64,
+}
+
+/// What it is.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// Not known yet.
+    Unknown(Heard),
+    Control(Box<Control>),
+    /// Questions to a name server.
+    Dns(Box<Frames>),
+    /// Something else: data, perhaps. What the TLS greeting says, where it began with one.
+    Other(Option<String>),
+}
+
+/// What was said before it is known what it is.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    said: [Vec<u8>; 2],
+    parts: Vec<(Time, usize, Said)>,
+}
+
+#[derive(Debug)]
+enum Said {
+    /// So many bytes of what the side has said.
+    Bytes(usize),
+    Unseen(u64),
+    Lost(u64),
+}
+
+impl Flow {
+    pub(super) fn new(segment: &Segment<'_>, ends: [SocketAddr; 2]) -> Flow {
+        Flow {
+            ends,
+            opener: None,
+            began: segment.at,
+            last: segment.at,
+            stood: None,
+            marks: Vec::new(),
+            runs: Default::default(),
+            role: if ends.iter().any(|end| end.port() == dns::PORT) {
+                Role::Dns(Box::new(Frames::new(ends)))
+            } else {
+                Role::Unknown(Heard::default())
+            },
+            streams: Default::default(),
+            syn: [None; 2],
+            fin: [None; 2],
+            fin_acknowledged: [false; 2],
+            recent: Default::default(),
+            reset: None,
+        }
+    }
+
+    /// Whether a segment begins another connection between the same ports.
+    pub(super) fn is_followed_by(&self, segment: &Segment<'_>) -> bool {
+        let side = self.side(segment);
+        let over = self.reset.is_some() || self.fin.iter().all(Option::is_some);
+        let other = self.syn.get(side).copied().flatten() != Some(segment.seq);
+        let began = self.syn.iter().any(Option::is_some);
+        segment.syn && segment.ack.is_none() && other && (over || began || self.streams.iter().all(Stream::has_begun))
+    }
+
+    pub(super) fn control(&self) -> Option<&Control> {
+        match &self.role {
+            Role::Control(control) => Some(control),
+            _ => None,
+        }
+    }
+
+    /// Takes a segment; `in_all` is what waits in all streams.
+    pub(super) fn segment(&mut self, segment: &Segment<'_>, in_all: &mut usize) {
+        let side = self.side(segment);
+        self.last = self.last.max(segment.at);
+        self.handshake(segment, side);
+        let content = Content { at: segment.at, seq: segment.seq, bytes: segment.data, length: segment.length };
+        let mut role = std::mem::replace(&mut self.role, Role::Other(None));
+        let keep = !matches!(role, Role::Other(_));
+        let deliver = |side: usize, run: &mut Run, role: &mut Role, at: Time, piece: Piece<'_>| {
+            run.take(piece);
+            role.take(at, side, piece);
+        };
+        // A SYN may carry bytes (RFC 7413); behind it they have the next number.
+        let content = Content { seq: content.seq.wrapping_add(u32::from(segment.syn)), ..content };
+        if let (Some(stream), Some(run)) = (self.streams.get_mut(side), self.runs.get_mut(side)) {
+            if segment.syn {
+                stream.begin(segment.seq);
+            }
+            if segment.fin {
+                stream.end(&content);
+            }
+            let again = stream.again;
+            // A RST may carry words of a middlebox, which are none of the stream's.
+            if !segment.rst
+                && stream.push(content, keep, in_all, &mut |at, piece| deliver(side, run, &mut role, at, piece))
+            {
+                if let Some(recent) = self.recent.get_mut(side) {
+                    recent.truncate(RECENT - 1);
+                    recent.push_front((segment.seq, segment.length, segment.at));
+                }
+                run.segments += 1;
+                run.first = if run.segments == 1 { segment.at } else { run.first };
+                run.last = run.last.max(segment.at);
+            }
+            let twice = |recent: &VecDeque<(u32, u32, Time)>| {
+                let mut same =
+                    recent.iter().filter(|(seq, length, _)| (*seq, *length) == (segment.seq, segment.length));
+                same.any(|(.., at)| segment.at.since(*at) < TWICE)
+            };
+            if stream.again > again && !self.recent.get(side).is_some_and(twice) {
+                run.again += 1;
+            }
+            stream.settle(segment.at, in_all, &mut |at, piece| deliver(side, run, &mut role, at, piece));
+        }
+        let other = 1 - side.min(1);
+        if let (Some(stream), Some(run)) = (self.streams.get_mut(other), self.runs.get_mut(other)) {
+            if let Some(ack) = segment.ack.filter(|_| !segment.rst) {
+                stream.acknowledge(ack, segment.at);
+            }
+            stream.settle(segment.at, in_all, &mut |at, piece| deliver(other, run, &mut role, at, piece));
+        }
+        if self.stood.is_none() && self.runs.iter().any(|run| run.segments > 0) {
+            self.stood = Some(segment.at);
+        }
+        self.role = role;
+        self.judge();
+        if (segment.fin || segment.rst)
+            && let Role::Control(control) = &mut self.role
+        {
+            control.end(segment.at, side);
+        }
+    }
+
+    /// There is nothing more to come: whatever waits is told.
+    pub(super) fn finish(&mut self, in_all: &mut usize) {
+        let mut role = std::mem::replace(&mut self.role, Role::Other(None));
+        for (side, (stream, run)) in self.streams.iter_mut().zip(&mut self.runs).enumerate() {
+            stream.finish(in_all, &mut |at, piece| {
+                run.take(piece);
+                role.take(at, side, piece);
+            });
+        }
+        self.role = role;
+        self.judge();
+        if let Role::Unknown(_) = self.role {
+            // On the port of control connections nothing need be said: that may be the fault.
+            match self.server_by_port() {
+                Some(server) => self.become_control(server, false),
+                None => self.role = Role::Other(None),
+            }
+        }
+        let last = self.last;
+        if let Role::Control(control) = &mut self.role {
+            control.end(last, 0);
+            control.end(last, 1);
+        }
+    }
+
+    fn server_by_port(&self) -> Option<usize> {
+        let [a, b] = self.ends.map(|end| end.port() == recognise::CONTROL);
+        match self.opener {
+            Some(0) => b.then_some(1),
+            Some(_) => a.then_some(0),
+            // Without a SYN silence says nothing.
+            None => None,
+        }
+    }
+
+    fn judge(&mut self) {
+        let Role::Unknown(heard) = &self.role else { return };
+        let [a, b] = &heard.said;
+        let ports = self.ends.map(|end| end.port());
+        match recognise::judge([a, b], ports, self.opener) {
+            Verdict::Control(server) => self.become_control(server, false),
+            Verdict::Implicit(server) => self.become_control(server, true),
+            Verdict::Other => self.role = Role::Other(heard.greeting()),
+            Verdict::NotYet if a.len() + b.len() > recognise::MAX_LOOKED_AT || heard.parts.len() > 1000 => {
+                self.role = Role::Other(None);
+            }
+            Verdict::NotYet => {}
+        }
+    }
+
+    fn become_control(&mut self, server: usize, implicit_tls: bool) {
+        let control = Role::Control(Box::new(Control::new(server, implicit_tls)));
+        let Role::Unknown(heard) = std::mem::replace(&mut self.role, control) else { return };
+        let mut read = [0usize; 2];
+        for (at, side, said) in heard.parts {
+            match said {
+                Said::Bytes(count) => {
+                    let (Some(from), Some(said)) = (read.get_mut(side), heard.said.get(side)) else { continue };
+                    let bytes = said.get(*from..*from + count).unwrap_or_default();
+                    *from += count;
+                    self.role.take(at, side, Piece::Bytes(bytes));
+                }
+                Said::Unseen(count) => self.role.take(at, side, Piece::Unseen(count)),
+                Said::Lost(count) => self.role.take(at, side, Piece::Lost(count)),
+            }
+        }
+    }
+
+    /// Which side a segment comes from.
+    fn side(&self, segment: &Segment<'_>) -> usize {
+        let [a, b] = self.ends;
+        usize::from(segment.from == b && a != b)
+    }
+
+    fn handshake(&mut self, segment: &Segment<'_>, side: usize) {
+        let at = segment.at;
+        let bare = segment.length == 0 && !segment.syn && !segment.fin && !segment.rst;
+        if segment.syn {
+            let kind = if segment.ack.is_some() { Kind::SynAck } else { Kind::Syn };
+            self.opener.get_or_insert(if kind == Kind::Syn { side } else { 1 - side });
+            let before = self.syn.get_mut(side).and_then(|syn| syn.replace(segment.seq));
+            self.mark(at, side, kind, before == Some(segment.seq));
+        } else if self.stood.is_none() && self.has(Kind::SynAck) && segment.ack.is_some() && self.opener == Some(side) {
+            self.stood = Some(at);
+            if bare {
+                self.mark(at, side, Kind::Ack, false);
+            }
+        }
+        let other = 1 - side.min(1);
+        let ends = segment.ack.is_some() && self.fin.get(other).copied().flatten() == segment.ack;
+        if ends && bare && self.fin_acknowledged.get_mut(other).is_some_and(|told| !std::mem::replace(told, true)) {
+            self.mark(at, side, Kind::Ack, false);
+        }
+        if ends && segment.fin {
+            self.fin_acknowledged.get_mut(other).into_iter().for_each(|told| *told = true);
+        }
+        if segment.fin {
+            let behind = segment.seq.wrapping_add(segment.length).wrapping_add(1 + u32::from(segment.syn));
+            let again = self.fin.get_mut(side).is_some_and(|fin| fin.replace(behind).is_some());
+            self.mark(at, side, Kind::Fin, again);
+        }
+        if segment.rst {
+            let again = self.reset.is_some();
+            self.reset.get_or_insert(side);
+            // Those that follow the first say nothing more.
+            if !again {
+                self.mark(at, side, Kind::Rst, false);
+            }
+        }
+    }
+
+    /// The segments of its handshake.
+    pub(super) fn opening(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().take_while(|mark| !matches!(mark.kind, Kind::Fin | Kind::Rst))
+    }
+
+    /// The segments of its end.
+    pub(super) fn closing(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().skip_while(|mark| !matches!(mark.kind, Kind::Fin | Kind::Rst))
+    }
+
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.marks.iter().any(|mark| mark.kind == kind)
+    }
+
+    fn mark(&mut self, at: Time, side: usize, kind: Kind, again: bool) {
+        let twice = |m: &&Mark| m.side == side && m.kind == kind && at.since(m.at) < TWICE;
+        if self.marks.len() < MAX_MARKS && !(again && self.marks.iter().rev().any(|m| twice(&m))) {
+            self.marks.push(Mark { at, side, kind, again });
+        }
+    }
+}
+
+impl Run {
+    fn take(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Bytes(bytes) => self.bytes = self.bytes.saturating_add(bytes.len() as u64),
+            Piece::Unseen(count) => self.bytes = self.bytes.saturating_add(count),
+            Piece::Lost(count) => self.lost = self.lost.saturating_add(count),
+        }
+    }
+}
+
+impl Role {
+    fn take(&mut self, at: Time, side: usize, piece: Piece<'_>) {
+        match (self, piece) {
+            (Role::Control(control), Piece::Bytes(bytes)) => control.bytes(at, side, bytes),
+            (Role::Control(control), Piece::Unseen(count)) => {
+                control.missing(at, side, count, "were cut off by the capture");
+            }
+            (Role::Control(control), Piece::Lost(count)) => {
+                control.missing(at, side, count, "are not in the capture");
+            }
+            (Role::Dns(frames), Piece::Bytes(bytes)) => frames.bytes(at, side, bytes),
+            (Role::Dns(frames), _) => frames.missing(side),
+            (Role::Unknown(heard), piece) => heard.take(at, side, piece),
+            (Role::Other(_), _) => {}
+        }
+    }
+}
+
+impl Heard {
+    fn take(&mut self, at: Time, side: usize, piece: Piece<'_>) {
+        let said = match piece {
+            Piece::Bytes(bytes) => {
+                let Some(said) = self.said.get_mut(side) else { return };
+                said.extend_from_slice(bytes);
+                Said::Bytes(bytes.len())
+            }
+            Piece::Unseen(count) => Said::Unseen(count),
+            Piece::Lost(count) => Said::Lost(count),
+        };
+        self.parts.push((at, side, said));
+    }
+
+    /// What a connection that begins with TLS says of itself.
+    fn greeting(&self) -> Option<String> {
+        let said = self.said.iter().find(|said| matches!(said.as_slice(), [0x16, 3, ..]))?;
+        let mut told: Vec<Told> = Vec::new();
+        Records::default().push(said, &mut told);
+        Some(told.into_iter().next().map_or_else(|| "TLS".to_owned(), |t| t.what))
+    }
+}

@@ -1,0 +1,159 @@
+//! All TCP connections and name-server messages of a capture, in bounded memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+
+use super::control::Control;
+use super::dns::{self, Lookup};
+use super::flow::{Flow, Role};
+use super::packet::{Carried, Datagram, Packets, Segment};
+use super::{file::Packet, sessions};
+use crate::recording::Recording;
+use crate::words::counted;
+
+/// The most connections that are kept, each with less than a kilobyte: for a further one the oldest goes that is neither a
+/// control connection nor one that a control connection has announced.
+const MAX_FLOWS: usize = 65_536;
+
+/// The most control connections.
+const MAX_SESSIONS: usize = 10_000;
+
+/// The most messages to and from name servers; the oldest go first.
+const MAX_LOOKUPS: usize = 50_000;
+
+/// Takes packets, and makes sessions of them.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    packets: Packets,
+    /// The connection that stands between two ends: by its index in `all`, less those that were dropped before it.
+    current: HashMap<[SocketAddr; 2], u64>,
+    all: VecDeque<Option<Flow>>,
+    /// How many of `all` were taken from its front.
+    dropped: u64,
+    /// Control connections and what belongs to them that were taken from its front.
+    kept: Vec<Flow>,
+    lookups: VecDeque<Lookup>,
+    /// The bytes that wait in all streams.
+    waiting: usize,
+    forgotten: u64,
+}
+
+impl Flows {
+    /// Takes the next packet.
+    pub(crate) fn packet(&mut self, packet: &Packet) {
+        // The packet's bytes may be in `packets` (fragments put together), so that it is taken out while they are looked at.
+        let mut packets = std::mem::take(&mut self.packets);
+        match packets.read(packet) {
+            Some(Carried::Tcp(segment)) => self.segment(&segment),
+            Some(Carried::Udp(datagram)) => self.datagram(&datagram),
+            None => {}
+        }
+        self.packets = packets;
+    }
+
+    fn segment(&mut self, segment: &Segment<'_>) {
+        let ends = if segment.from <= segment.to { [segment.from, segment.to] } else { [segment.to, segment.from] };
+        let index = self.current.get(&ends).and_then(|n| usize::try_from(n.checked_sub(self.dropped)?).ok());
+        let standing = index.and_then(|index| self.all.get_mut(index)?.as_mut());
+        match standing {
+            Some(flow) if !flow.is_followed_by(segment) => flow.segment(segment, &mut self.waiting),
+            standing => {
+                // A lone RST or the last ACK of what has ended is no connection.
+                if segment.rst && standing.is_none() {
+                    return;
+                }
+                if let Some(flow) = standing {
+                    flow.finish(&mut self.waiting);
+                }
+                let mut flow = Flow::new(segment, ends);
+                flow.segment(segment, &mut self.waiting);
+                self.current.insert(ends, self.dropped + self.all.len() as u64);
+                self.all.push_back(Some(flow));
+                if self.all.len() > MAX_FLOWS {
+                    self.forget();
+                }
+            }
+        }
+    }
+
+    /// Takes the oldest connection away, and keeps it aside where it matters.
+    fn forget(&mut self) {
+        let Some(first) = self.all.pop_front() else { return };
+        self.dropped += 1;
+        let Some(mut flow) = first else { return };
+        let standing = self.current.get(&flow.ends) == Some(&(self.dropped - 1));
+        let announced = || {
+            let ports = flow.ends.map(|end| end.port());
+            let controls = self.all.iter().flatten().chain(&self.kept).filter_map(Flow::control);
+            controls.flat_map(|c| &c.announcements).any(|a| ports.contains(&a.port))
+        };
+        let matters = match &flow.role {
+            Role::Control(_) => true,
+            _ => flow.ends.iter().any(|end| end.port() == sessions::ACTIVE_DATA) || announced(),
+        };
+        if standing && matches!(flow.role, Role::Control(_)) {
+            // It may go on: it is the youngest again.
+            self.current.insert(flow.ends, self.dropped + self.all.len() as u64);
+            self.all.push_back(Some(flow));
+            return;
+        }
+        if standing {
+            self.current.remove(&flow.ends);
+        }
+        flow.finish(&mut self.waiting);
+        if matters && self.kept.len() < MAX_FLOWS {
+            self.kept.push(flow);
+        } else {
+            self.forgotten += 1;
+        }
+    }
+
+    fn datagram(&mut self, datagram: &Datagram<'_>) {
+        if datagram.from.port() != dns::PORT && datagram.to.port() != dns::PORT {
+            return;
+        }
+        if let Some(lookup) = Lookup::read(datagram.at, datagram.from, datagram.to, datagram.data) {
+            if self.lookups.len() >= MAX_LOOKUPS {
+                self.lookups.pop_front();
+            }
+            self.lookups.push_back(lookup);
+        }
+    }
+
+    /// Makes sessions of what was seen.
+    pub(crate) fn finish(mut self, mut notes: Vec<String>) -> Recording {
+        let mut flows: Vec<Flow> = self.kept.into_iter().chain(self.all.into_iter().flatten()).collect();
+        for flow in &mut flows {
+            flow.finish(&mut self.waiting);
+        }
+        let mut lookups: Vec<Lookup> = self.lookups.into();
+        for flow in &flows {
+            if let Role::Dns(frames) = &flow.role {
+                lookups.extend(frames.lookups.iter().cloned());
+            }
+        }
+        lookups.sort_by_key(|lookup| lookup.at);
+        if let Some((link, count)) = self.packets.unknown_link {
+            let packets = counted(count, "packet", "packets");
+            notes.push(format!(
+                "{packets} of a link layer that is not read here (number {link}): Ethernet, Linux cooked, BSD loopback and raw \
+                 IP are"
+            ));
+        }
+        if self.forgotten > 0 {
+            notes.push(format!(
+                "{} were left out, as there are too many",
+                counted(self.forgotten, "connection", "connections")
+            ));
+        }
+        if flows.iter().filter_map(Flow::control).any(Control::is_full) {
+            notes.push("of a very long session only the first part is shown".to_owned());
+        }
+        flows.sort_by_key(|flow| flow.began);
+        let sessions = flows.iter().filter(|flow| flow.control().is_some()).count();
+        if sessions > MAX_SESSIONS {
+            notes.push(format!("of {sessions} sessions only the first {MAX_SESSIONS} are shown"));
+        }
+        Recording { sessions: sessions::assemble(flows, &lookups, MAX_SESSIONS), notes }
+    }
+}

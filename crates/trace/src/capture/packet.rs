@@ -1,0 +1,173 @@
+//! From a captured packet to a TCP segment or a UDP datagram: link layers, IPv4, IPv6.
+
+use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{
+    EtherType, IpFragOffset, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket, TcpSlice,
+    UdpSlice,
+};
+use port21_proto::Time;
+
+use super::file::Packet;
+use super::fragments::{Fragment, Fragments};
+
+/// What a packet carries, as far as it matters here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Carried<'a> {
+    Tcp(Segment<'a>),
+    Udp(Datagram<'a>),
+}
+
+/// A TCP segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment<'a> {
+    pub(crate) at: Time,
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) seq: u32,
+    pub(crate) ack: Option<u32>,
+    pub(crate) syn: bool,
+    pub(crate) fin: bool,
+    pub(crate) rst: bool,
+    /// The bytes that were captured.
+    pub(crate) data: &'a [u8],
+    /// How many there were on the wire: more, where the capture cut the packet.
+    pub(crate) length: u32,
+}
+
+/// A UDP datagram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) at: Time,
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) data: &'a [u8],
+}
+
+/// Reads packets.
+#[derive(Debug, Default)]
+pub(crate) struct Packets {
+    fragments: Fragments,
+    /// The payload that was put together last.
+    whole: Vec<u8>,
+    /// Packets of a link layer that is not read here, and the first such layer.
+    pub(crate) unknown_link: Option<(i32, u64)>,
+}
+
+/// The parts of an IP packet that are needed.
+struct Ip<'a> {
+    source: IpAddr,
+    target: IpAddr,
+    protocol: IpNumber,
+    payload: &'a [u8],
+    /// How many bytes of payload there were on the wire.
+    length: usize,
+    fragment: Option<(u32, IpFragOffset, bool)>,
+}
+
+impl Packets {
+    /// What `packet` carries: nothing where it is neither TCP nor UDP, or is a part of what is not whole yet.
+    pub(crate) fn read<'a>(&'a mut self, packet: &'a Packet) -> Option<Carried<'a>> {
+        let sliced = self.link(packet)?;
+        let ip = ip(&sliced)?;
+        let Some((id, offset, more)) = ip.fragment else { return transport(packet.at, &ip) };
+        let fragment = Fragment {
+            at: packet.at,
+            key: (ip.source, ip.target, id, ip.protocol.0),
+            offset: usize::from(offset.value()) * 8,
+            more,
+            bytes: ip.payload,
+            cut: ip.payload.len() < ip.length,
+        };
+        self.whole = self.fragments.add(&fragment)?;
+        let length = self.whole.len();
+        transport(packet.at, &Ip { payload: &self.whole, length, fragment: None, ..ip })
+    }
+
+    fn link<'a>(&mut self, packet: &'a Packet) -> Option<LaxSlicedPacket<'a>> {
+        let bytes = packet.bytes.as_slice();
+        // https://www.tcpdump.org/linktypes.html
+        match packet.link {
+            1 => LaxSlicedPacket::from_ethernet(bytes).ok(),
+            // The address family, in the byte order of the machine that captured (0) or of the network (108). What it says
+            // differs between systems; the version in the IP header does not.
+            0 | 108 => LaxSlicedPacket::from_ip(bytes.get(4..)?).ok(),
+            12 | 14 | 101 | 228 | 229 => LaxSlicedPacket::from_ip(bytes).ok(),
+            // Linux cooked, versions 1 and 2: the protocol stands in the last of 16 bytes, or in the first of 20.
+            113 => cooked(bytes.get(14..)?, bytes.get(16..)?),
+            276 => cooked(bytes, bytes.get(20..)?),
+            other => {
+                let (_, count) = self.unknown_link.get_or_insert((other, 0));
+                *count += 1;
+                None
+            }
+        }
+    }
+}
+
+fn cooked<'a>(protocol: &[u8], payload: &'a [u8]) -> Option<LaxSlicedPacket<'a>> {
+    let ether_type = EtherType(u16::from_be_bytes(*protocol.first_chunk()?));
+    Some(LaxSlicedPacket::from_ether_type(ether_type, payload))
+}
+
+fn ip<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Ip<'a>> {
+    match packet.net.as_ref()? {
+        LaxNetSlice::Ipv4(v4) => {
+            let header = v4.header();
+            let LaxIpPayloadSlice { payload, ip_number, incomplete, .. } = v4.payload();
+            let (source, target) = (header.source_addr().into(), header.destination_addr().into());
+            let fragment = (header.more_fragments() || header.fragments_offset().value() != 0)
+                .then(|| (u32::from(header.identification()), header.fragments_offset(), header.more_fragments()));
+            let told = usize::from(header.total_len()).saturating_sub(header.slice().len());
+            let length = if *incomplete { told.max(payload.len()) } else { payload.len() };
+            Some(Ip { source, target, protocol: *ip_number, payload, length, fragment })
+        }
+        LaxNetSlice::Ipv6(v6) => {
+            let header = v6.header();
+            let LaxIpPayloadSlice { payload, ip_number, incomplete, .. } = v6.payload();
+            let (source, target) = (header.source_addr().into(), header.destination_addr().into());
+            let mut fragments = v6.extensions().clone().into_iter().filter_map(|extension| match extension {
+                Ipv6ExtensionSlice::Fragment(f) => Some(f),
+                _ => None,
+            });
+            let fragment = fragments.next().filter(|f| f.is_fragmenting_payload());
+            let fragment = fragment.map(|f| (f.identification(), f.fragment_offset(), f.more_fragments()));
+            let extensions = v6.extensions().slice().len();
+            let told = usize::from(header.payload_length()).saturating_sub(extensions);
+            let length = if *incomplete { told.max(payload.len()) } else { payload.len() };
+            Some(Ip { source, target, protocol: *ip_number, payload, length, fragment })
+        }
+        LaxNetSlice::Arp(_) => None,
+    }
+}
+
+fn transport<'a>(at: Time, ip: &Ip<'a>) -> Option<Carried<'a>> {
+    match ip.protocol {
+        IpNumber::TCP => {
+            let tcp = TcpSlice::from_slice(ip.payload).ok()?;
+            let header = tcp.header_slice().len();
+            Some(Carried::Tcp(Segment {
+                at,
+                from: SocketAddr::new(ip.source, tcp.source_port()),
+                to: SocketAddr::new(ip.target, tcp.destination_port()),
+                seq: tcp.sequence_number(),
+                ack: tcp.ack().then(|| tcp.acknowledgment_number()),
+                syn: tcp.syn(),
+                fin: tcp.fin(),
+                rst: tcp.rst(),
+                data: ip.payload.get(header..).unwrap_or_default(),
+                length: u32::try_from(ip.length.saturating_sub(header)).ok()?,
+            }))
+        }
+        IpNumber::UDP => {
+            let udp = UdpSlice::from_slice_lax(ip.payload).ok()?;
+            Some(Carried::Udp(Datagram {
+                at,
+                from: SocketAddr::new(ip.source, udp.source_port()),
+                to: SocketAddr::new(ip.target, udp.destination_port()),
+                data: ip.payload.get(udp.header_slice().len()..).unwrap_or_default(),
+            }))
+        }
+        _ => None,
+    }
+}
