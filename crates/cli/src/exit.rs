@@ -58,6 +58,8 @@ impl Exit {
             Error::Name(_) | Error::Url(_) | Error::Usage(_) => Exit::Usage,
             Error::Partial { .. } => Exit::Interrupted,
             Error::Tls { .. } | Error::Mismatch { .. } => Exit::Verification,
+            // Whatever it was doing: it is not interrupted, and trying again changes nothing.
+            Error::TooMuch { .. } => Exit::Refused,
             error => match (error.phase(), error.blame()) {
                 (Some(Phase::Resolve | Phase::Connect | Phase::Greeting), _) => Exit::Connect,
                 (Some(Phase::Tls), _) => Exit::Verification,
@@ -213,6 +215,8 @@ mod tests {
             (closed(Phase::Transfer), Exit::Interrupted),
             (closed(Phase::Command), Exit::Connect),
             (Error::Protocol { phase: Phase::Command, why: "x".into() }, Exit::Refused),
+            (Error::TooMuch { phase: Phase::Greeting, why: "x".into() }, Exit::Refused),
+            (Error::TooMuch { phase: Phase::FinalReply, why: "x".into() }, Exit::Refused),
             (Error::Usage("x"), Exit::Usage),
             (Error::Partial { bytes: 1, kept: None, source: Box::new(closed(Phase::Command)) }, Exit::Interrupted),
         ];

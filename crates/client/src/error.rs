@@ -204,6 +204,7 @@ impl From<SessionError> for Error {
             SessionError::ServiceClosing { phase, reply } => Error::ServiceClosing { phase, reply: Box::new(reply) },
             SessionError::Closed { phase } => Error::Closed { phase },
             SessionError::Protocol { phase, why } => Error::Protocol { phase, why },
+            SessionError::TooMuch { phase, why } => Error::TooMuch { phase, why },
             SessionError::OutOfStep { phase, why } => Error::OutOfStep { phase, why },
             SessionError::Timeout { phase, what, after } => Error::Timeout { phase, what, after },
             SessionError::Tls { phase, why } => Error::Tls { phase, why: TlsError::Other(why) },

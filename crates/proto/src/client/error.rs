@@ -41,6 +41,14 @@ pub enum SessionError {
         /// What is wrong.
         why: String,
     },
+    /// The server sends more than it may: a reply, a line or a chatter that does not end. It would do so again.
+    #[error("{phase}: {why}")]
+    TooMuch {
+        /// What was being done.
+        phase: Phase,
+        /// What there is too much of.
+        why: String,
+    },
     /// Nothing came in time.
     #[error("{phase}: {what} within {after:?}")]
     Timeout {

@@ -6,7 +6,7 @@ use crate::event::EventKind;
 use crate::line::{Line, LineDecoder, MAX_REPLY_LINE};
 use crate::op::OpId;
 use crate::parameters::Protection;
-use crate::reply::{Reply, ReplyDecoder, ReplyError};
+use crate::reply::{MAX_REPLY_BYTES, Reply, ReplyDecoder, ReplyError};
 use crate::time::Time;
 
 use super::abort::Abort;
@@ -26,6 +26,10 @@ const MAX_JUNK: u32 = 100;
 /// How many bytes of refused Telnet options are sent in a session: no server proposes so many, and one that reads nothing
 /// must not make them pile up.
 const MAX_TELNET: usize = 1024;
+
+/// How many bytes may come until they have made a reply: the longest one, with the codes and ends of its lines, and blank lines
+/// and Telnet commands beside it. A line without an end makes none.
+const MAX_UNDECIDED: usize = 2 * MAX_REPLY_BYTES;
 
 /// So long nothing follows a line that may end a reply, though with another code than the reply has begun with: then it does.
 const OTHER_END: Duration = Duration::from_secs(3);
@@ -48,6 +52,8 @@ pub struct ClientSession {
     /// When the reply that has begun is over, although its code has not come again.
     other_end: Option<Time>,
     junk: u32,
+    /// Bytes that came since the last reply.
+    undecided: usize,
     /// Bytes of Telnet options that were refused.
     telnet: usize,
 }
@@ -70,6 +76,7 @@ impl ClientSession {
             replies: ReplyDecoder::default(),
             other_end: None,
             junk: 0,
+            undecided: 0,
             telnet: 0,
         }
     }
@@ -117,6 +124,14 @@ impl ClientSession {
             }
             let (read, line) = self.lines.feed(rest);
             rest = rest.get(read..).unwrap_or_default();
+            self.undecided = self.undecided.saturating_add(read);
+            if self.undecided > MAX_UNDECIDED {
+                self.too_much(format!(
+                    "{} bytes came from the server and are no reply yet: it does not end",
+                    self.undecided
+                ));
+                break;
+            }
             let Some(line) = line else { break };
             let (line, overlong) = match line {
                 Line::Whole(line) => (line, false),
@@ -127,7 +142,10 @@ impl ClientSession {
                 self.core.malformed(now, line, why);
             }
             match self.replies.line(line) {
-                Ok(Some(reply)) => self.reply(now, reply),
+                Ok(Some(reply)) => {
+                    self.undecided = 0;
+                    self.reply(now, reply);
+                }
                 Ok(None) => {}
                 Err(error) => {
                     let line = line.to_vec();
@@ -371,10 +389,10 @@ impl ClientSession {
     /// is plain that this is no FTP server.
     fn no_reply(&mut self, now: Time, line: &[u8], error: &ReplyError) {
         self.core.malformed(now, line, error.to_string());
-        if matches!(self.job, Some((_, Job::Greeting))) {
+        if matches!(error, ReplyError::TooLong) {
+            self.too_much(error.to_string());
+        } else if matches!(self.job, Some((_, Job::Greeting))) {
             self.give_up(format!("this is no FTP server: {error}"));
-        } else if matches!(error, ReplyError::TooLong) {
-            self.give_up(error.to_string());
         } else {
             self.junk(|| error.to_string());
         }
@@ -384,13 +402,21 @@ impl ClientSession {
     fn junk(&mut self, why: impl FnOnce() -> String) {
         self.junk += 1;
         if self.junk > MAX_JUNK {
-            self.give_up(why());
+            self.too_much(why());
         }
+    }
+
+    /// The server says more than anybody has to listen to, and would again.
+    fn too_much(&mut self, why: String) {
+        self.end(SessionError::TooMuch { phase: self.phase(), why });
     }
 
     /// The server does not keep to the protocol, and nothing more is expected of it.
     fn give_up(&mut self, why: String) {
-        let error = SessionError::Protocol { phase: self.phase(), why };
+        self.end(SessionError::Protocol { phase: self.phase(), why });
+    }
+
+    fn end(&mut self, error: SessionError) {
         self.core.close(error.clone());
         self.flow(Flow::Done(Err(error)));
     }

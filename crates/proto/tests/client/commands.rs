@@ -1,7 +1,7 @@
 //! Greeting, login, and the commands that move no data: RFC 959 sections 4.1.1 and 5.4.
 
 use port21_proto::Time;
-use port21_proto::client::Output;
+use port21_proto::client::{ClientSession, Output, Request, SessionError};
 
 use crate::play::{PASSIVE, Play, from_start, settings, transcript};
 
@@ -204,7 +204,10 @@ fn a_new_login_may_have_another_form() {
 
 #[test]
 fn a_server_that_only_talks_is_given_up() {
-    for (job, line) in [("? cwd a", "150 soon"), ("? cwd a", "junk"), ("", "200 what?"), ("", "junk")] {
+    let long = "x".repeat(100_000);
+    for (job, line) in
+        [("? cwd a", "150 soon"), ("? cwd a", "junk"), ("", "200 what?"), ("", "junk"), ("? cwd a", &long), ("", &long)]
+    {
         let mut play = Play::new(settings());
         play.run(&format!("S: 220 hi\n {job}"));
         let mut lines = 0;
@@ -212,7 +215,32 @@ fn a_server_that_only_talks_is_given_up() {
             play.run(&format!("S: {line}"));
             lines += 1;
         }
-        assert!(play.session.is_closed() && lines < 1000, "{job:?} {line:?} {lines}");
+        assert!(play.session.is_closed() && lines < 1000, "{job:?} {lines}");
+        let next = play.session.start(play.now, Request::Probe);
+        let done = std::iter::from_fn(|| match play.session.poll_output() {
+            Output::Wait(_) => None,
+            output => Some(output),
+        });
+        let too_much = |o: Output| matches!(o, Output::Done(id, Err(SessionError::TooMuch { .. })) if id == next);
+        assert!(done.into_iter().any(too_much), "{job:?}");
+    }
+}
+
+/// However a line without end is cut, and however many blank lines come: it is no reply, and is not waited for.
+#[test]
+fn what_never_becomes_a_reply_is_given_up() {
+    for bytes in [&b"a"[..], b"\r\n", b"\xff\xf1", b"\xff\xfa\x01"] {
+        for at_once in [1 << 10, 1 << 20, 4 << 20] {
+            let mut session = ClientSession::new(Time::ZERO, settings());
+            session.handle_input(Time::ZERO, b"220 hi\r\n");
+            let piece = bytes.repeat(at_once / bytes.len());
+            let pieces = (0..10_000).take_while(|_| {
+                session.handle_input(Time::ZERO, &piece);
+                !session.is_closed()
+            });
+            let came = pieces.count() * piece.len();
+            assert!(session.is_closed() && came <= 2 << 20, "{bytes:?} {came}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port21_client::{Client, Error, Phase, Upload};
+use port21_client::{Batch, BatchOptions, Client, Error, Event, Phase, Upload, Watch};
 use tokio::io::AsyncWriteExt;
 
 use crate::memory::{Net, Peer, give};
@@ -33,23 +33,61 @@ async fn flood(peer: &mut Peer, bytes: &[u8]) {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_without_end() {
-    for bytes in [&b"200-and on\r\n"[..], b"200-x\r\n y\r\n", b"100 soon\r\n", b"no code\r\n", b"200 ok\r\n200 ok\r\n"]
-    {
-        let script = async |peer: &mut Peer| {
-            if bytes.starts_with(b"200 ok") {
-                // One of them is the reply.
-                peer.say("500 what?").await;
-                return;
+    let endless: [&[u8]; 8] = [
+        b"200-and on\r\n",
+        b"200-x\r\n y\r\n",
+        b"100 soon\r\n",
+        b"no code\r\n",
+        b"a line",
+        b"\r\n",
+        b"\xff\xf1\xff\xf1",
+        b"\xff\xfa\x01xx",
+    ];
+    for bytes in endless {
+        let bytes = bytes.repeat(64);
+        let (error, client, _net) = after_noop(async |peer: &mut Peer| flood(peer, &bytes).await).await;
+        let shown = String::from_utf8_lossy(&bytes);
+        assert!(matches!(error, Error::TooMuch { phase: Phase::Command, .. }), "{shown}: {error}");
+        assert!(!error.is_passing() && !client.is_connected(), "{shown}");
+    }
+}
+
+/// It is asked for in one session, and not in another.
+#[tokio::test(start_paused = true)]
+async fn a_reply_without_end_is_not_asked_for_again() {
+    let mut net = Net::new();
+    let here = tempfile::tempdir().unwrap();
+    let watch = std::sync::Arc::new(Told::default());
+    let mut batch = Batch::new(net.client(), BatchOptions::default(), watch.clone());
+    batch.get("x", here.path().join("x"), None);
+    let serve = async {
+        let mut peer = net.login().await;
+        while let Some(line) = peer.maybe_line().await {
+            match line.split(' ').next() {
+                Some("TYPE") => peer.say("200 ok").await,
+                _ => flood(&mut peer, b"550-no\r\n").await,
             }
-            flood(peer, bytes).await;
-        };
-        let (error, client, _net) = after_noop(script).await;
-        if bytes.starts_with(b"200 ok") {
-            assert!(matches!(error, Error::Refused { .. }));
-            continue;
         }
-        assert!(matches!(error, Error::Protocol { .. }), "{}: {error}", String::from_utf8_lossy(bytes));
-        assert!(!client.is_connected());
+        net
+    };
+    let (_net, done) = tokio::join!(serve, batch.run());
+    done.unwrap();
+    let told = watch.0.lock().unwrap();
+    assert!(matches!(&told[..], [line] if line.contains("a reply that does not end")), "{told:?}");
+}
+
+/// How files ended, and what was tried again.
+#[derive(Default)]
+struct Told(std::sync::Mutex<Vec<String>>);
+
+impl Watch for Told {
+    fn event(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Ended { result: Err(error), .. } => error.to_string(),
+            Event::Again { error, .. } => format!("again: {error}"),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
     }
 }
 
