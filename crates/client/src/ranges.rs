@@ -47,6 +47,11 @@ impl Ranges {
         self.0.first().filter(|first| first.start == 0).map_or(0, |first| first.end)
     }
 
+    /// Behind the last byte that is there.
+    pub(crate) fn end(&self) -> u64 {
+        self.0.last().map_or(0, |range| range.end)
+    }
+
     /// How many bytes are there.
     pub(crate) fn total(&self) -> u64 {
         self.0.iter().map(|range| range.end - range.start).sum()
@@ -116,7 +121,7 @@ mod tests {
             done.add(range);
         }
         assert_eq!(done.0, [0..5, 10..40]);
-        assert_eq!((done.prefix(), done.total()), (5, 35));
+        assert_eq!((done.prefix(), done.total(), done.end()), (5, 35, 40));
         assert_eq!(done.gaps(50), [5..10, 40..50]);
         done.add(3..12);
         assert_eq!((done.prefix(), done.gaps(40)), (40, vec![]));

@@ -1,6 +1,9 @@
 //! One file over several sessions: each fetches a segment, and who is done takes half of what another has left.
 //!
-//! The part is as long as the file from the beginning on, and has gaps; `NAME.port21-segments` beside it says which bytes
+//! The size that the server tells is believed as far as it proves true: no place is taken for it beforehand, and where it does not,
+//! the file is fetched in one stream.
+//!
+//! The part is as long as what has come of the file, and has gaps; `NAME.port21-segments` beside it says which bytes
 //! are there. It is written after they were, so that what it says holds whatever happens; an interrupted download goes on
 //! from it where the server's file has the size and the time that it names.
 
@@ -17,6 +20,8 @@ use jiff::Timestamp;
 use port21_proto::Reply;
 use port21_proto::client::Phase;
 use port21_proto::parameters::{Algorithm, Representation};
+use port21_proto::reply::CodeClass;
+use port21_proto::text::Shown;
 use rustix::fs::OFlags;
 use tokio::io::ReadBuf;
 
@@ -56,7 +61,15 @@ pub(crate) async fn fetch(
     let mut part = Part::open(to, Keep::Segments)?;
     let Some(note) = part.note() else { return Ok(None) };
     let modified = before.modified.map(|at| at.as_second());
-    let state = begin(&mut part, &note, State { size, modified, done: Ranges::default() }, options.resume)?;
+    let known = State { size, modified, done: Ranges::default() };
+    let one_stream = |why: &str| {
+        watch.event(&Event::Notice(&format!("{}: {why}: it is fetched in one stream", Shown(&item.remote))));
+    };
+    if size.saturating_sub(part.len) > room(&part) {
+        one_stream(&format!("the server tells {size} bytes, for which there is no room here"));
+        return Ok(None);
+    }
+    let state = begin(&mut part, &note, known, options.resume)?;
     let from = state.done.total();
     let shared = Arc::new(Shared {
         item: item.clone(),
@@ -76,8 +89,16 @@ pub(crate) async fn fetch(
     });
     let run = run.await.err();
     let state = shared.table().state.clone();
-    if state.done.total() < size {
+    if state.done.total() < size || shared.is_doubted() {
         let error = run.or(failure).unwrap_or(Error::Usage("segments are missing, and nobody says why"));
+        let disagreement = matches!(error, Error::Protocol { phase: Phase::FinalReply, .. }).then(|| error.to_string());
+        if let Some(why) = shared.table().doubt.take().or(disagreement) {
+            // Nothing of what has come is believed.
+            part.start_anew()?;
+            let _ = shared.note.remove();
+            one_stream(&why);
+            return Ok(None);
+        }
         return give_up(part, &shared, &state, error);
     }
     let after = match facts(crew, item, options.verify, watch).await {
@@ -102,16 +123,21 @@ pub(crate) async fn fetch(
     Ok(Some(Transferred { bytes: size - from, from, reply, unique_name: None, time_kept, verified: Some(verified) }))
 }
 
-/// What an earlier attempt has left, where it is of the same file; the part is as long as the file then.
+/// How many bytes there is room for where the part is.
+fn room(part: &Part) -> u64 {
+    // What cannot be told is not what it fails by.
+    rustix::fs::fstatvfs(&part.file).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// What an earlier attempt has left, where it is of the same file.
 fn begin(part: &mut Part, note: &Spot, fresh: State, resume: bool) -> Result<State, Error> {
     let known = read_note(note).filter(|state| resume && (state.size, state.modified) == (fresh.size, fresh.modified));
     // A note of more than there is was not this part's.
-    let state = known.filter(|_| part.len == fresh.size).unwrap_or(fresh);
+    let state = known.filter(|state| (state.done.end()..=state.size).contains(&part.len)).unwrap_or(fresh);
     if state.done.total() == 0 {
         part.start_anew()?;
     }
     let failed = local(part.path());
-    part.file.set_len(state.size).map_err(&failed)?;
     write_note(note, &state).map_err(&failed)?;
     Ok(state)
 }
@@ -169,6 +195,8 @@ struct Seat {
     item: Item,
     watch: Arc<dyn Watch>,
     reached: u64,
+    /// Once the server's words and bytes did not fit each other.
+    disagreed: bool,
 }
 
 enum Ask {
@@ -193,6 +221,8 @@ struct Table {
     noted: Instant,
     /// The reply to the transfer that has come to the file's end.
     farewell: Option<Reply>,
+    /// By what it was seen that the file has not the size that the server tells. Nothing more is fetched then.
+    doubt: Option<String>,
 }
 
 /// Bytes that are to be fetched in one go.
@@ -210,7 +240,7 @@ struct Claim<'a> {
 
 impl Seat {
     fn new(ask: Ask, item: &Item, watch: &Arc<dyn Watch>) -> Seat {
-        Seat { ask, item: item.clone(), watch: watch.clone(), reached: 0 }
+        Seat { ask, item: item.clone(), watch: watch.clone(), reached: 0, disagreed: false }
     }
 }
 
@@ -222,7 +252,13 @@ impl Work for Seat {
             Ask::Facts(verify) => ask(client, &self.item.remote, *verify).await.map(Some),
             Ask::Segments(shared) => {
                 while let Some(claim) = shared.claim() {
-                    claim.fetch(client, &mut self.reached).await?;
+                    let start = claim.range().start;
+                    if let Err(error) = claim.fetch(client, &mut self.reached).await {
+                        if is_told_otherwise(&error, start, &mut self.disagreed) {
+                            shared.doubt(&error.to_string());
+                        }
+                        return Err(error);
+                    }
                 }
                 Ok(None)
             }
@@ -235,6 +271,17 @@ impl Work for Seat {
 
     fn again(&self, error: &Error, wait: Duration) {
         self.watch.event(&Event::Again { remote: &self.item.remote, error, wait });
+    }
+}
+
+/// Whether the error says that the file has not the size that was told: what is to be in its midst is refused for good, or has come
+/// to its end for the second time.
+fn is_told_otherwise(error: &Error, start: u64, disagreed: &mut bool) -> bool {
+    match error {
+        Error::Refused { verb: "REST", .. } => false,
+        Error::Refused { reply, .. } => start > 0 && reply.code().class() == CodeClass::Permanent,
+        Error::Protocol { phase: Phase::FinalReply, .. } => std::mem::replace(disagreed, true),
+        _ => false,
     }
 }
 
@@ -258,7 +305,7 @@ impl Table {
     fn new(state: State) -> Table {
         let piece = |gap: Range<u64>| Piece { next: gap.start, end: gap.end, taken: false };
         let pieces = state.done.gaps(state.size).into_iter().map(piece).collect();
-        Table { state, pieces, noted: Instant::now(), farewell: None }
+        Table { state, pieces, noted: Instant::now(), farewell: None, doubt: None }
     }
 
     /// A piece that nobody fetches, or the second half of the one with the most left.
@@ -286,7 +333,19 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the size is a lie.
+    fn is_doubted(&self) -> bool {
+        self.table().doubt.is_some()
+    }
+
+    fn doubt(&self, why: &str) {
+        self.table().doubt.get_or_insert_with(|| why.to_owned());
+    }
+
     fn claim(&self) -> Option<Claim<'_>> {
+        if self.is_doubted() {
+            return None;
+        }
         self.table().take().map(|at| Claim { shared: self, at })
     }
 }
@@ -303,7 +362,7 @@ impl Claim<'_> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let range = self.range();
-            if range.is_empty() {
+            if range.is_empty() || self.shared.is_doubted() {
                 break;
             }
             let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
@@ -329,10 +388,16 @@ impl Claim<'_> {
                 // It may have no end: what follows is not waited for.
                 let _ = stream.abort().await;
                 let why = format!("the server's file is longer than the {size} bytes that it told");
+                // Nothing is left to be tried again: who did would find all of it there.
+                self.shared.doubt(&why);
                 return Err(Error::Protocol { phase: Phase::FinalReply, why });
             }
-            let reply = stream.finish().await?;
-            self.shared.table().farewell = Some(reply);
+            let finished = stream.finish().await;
+            if let Err(error @ Error::Refused { .. }) = &finished {
+                // All bytes are there, and the server says that they are not what they are to be.
+                self.shared.doubt(&error.to_string());
+            }
+            self.shared.table().farewell = Some(finished?);
             return Ok(());
         }
         // What others fetch is not wanted; where that fails the next call begins the session anew.
