@@ -131,6 +131,13 @@ impl Link {
         Known { learned: self.session.learned(), ..self.known }
     }
 
+    /// The server answers in another order than it is asked in: nothing more is sent ahead.
+    pub(crate) fn lose_order(&mut self) {
+        let mut learned = self.session.learned();
+        learned.lose_order();
+        self.session.heed(learned);
+    }
+
     /// Goes by what other sessions with the server have learned of it.
     pub(crate) fn heed(&mut self, known: Known) {
         self.session.heed(known.learned);

@@ -36,6 +36,11 @@ impl Learned {
         self.one_at_a_time
     }
 
+    /// The server was seen to answer in another order than it was asked in: nothing more is sent ahead.
+    pub fn lose_order(&mut self) {
+        self.one_at_a_time = true;
+    }
+
     /// Adds what another session with the server has learned that this one must not forget: what is sent ahead would be lost.
     pub fn heed(&mut self, other: Learned) {
         self.one_at_a_time |= other.one_at_a_time;

@@ -35,6 +35,8 @@ enum Manner {
     RefusesBeforeTheEnd,
     /// Throws away what has come behind RETR.
     FlushesBehindTransfers,
+    /// Does several DELE, RMD or MKD side by side, and answers what was sent last first (libunftp answers in any order).
+    AnswersInReverse,
 }
 
 const ALL: [Manner; 10] = [
@@ -119,6 +121,7 @@ async fn session(peer: &mut Peer, manner: Manner, seen: &Seen, tree: &mut Tree) 
                 "MDTM" => "213 20000102030405".to_owned(),
                 "RNFR" => "350 and?".to_owned(),
                 "EPSV" => format!("229 ok (|||{}|)", port.insert(peer.port()).number),
+                "DELE" | "MKD" if argument.ends_with("-kept") => "550 no".to_owned(),
                 "DELE" => changed(tree.remove(argument)),
                 "RMD" => changed(tree.remove(&format!("{argument}/"))),
                 "MKD" => changed(tree.insert(format!("{argument}/"))),
@@ -163,6 +166,11 @@ async fn session(peer: &mut Peer, manner: Manner, seen: &Seen, tree: &mut Tree) 
         match manner {
             Manner::AnswersTheLast => drop(replies.drain(..replies.len() - 1)),
             Manner::AnswersTheFirst => replies.truncate(1),
+            Manner::AnswersInReverse
+                if lines.iter().all(|line| ["DELE ", "RMD ", "MKD "].iter().any(|verb| line.starts_with(verb))) =>
+            {
+                replies.reverse();
+            }
             _ => {}
         }
         // All of them in one segment.
@@ -279,6 +287,40 @@ async fn directories_are_made_and_files_removed_though_commands_are_lost() {
         };
         let limit = if manner == Manner::InOrder { 1..=5 } else { 0..=5 };
         assert!(limit.contains(&together("DELE ")) && limit.contains(&together("MKD ")), "{manner:?}: {seen:?}");
+    }
+}
+
+/// Whoever answers in which order: a refusal is told of the file that was refused, and of no other.
+#[tokio::test(start_paused = true)]
+async fn refusals_are_told_of_what_was_refused() {
+    for manner in [Manner::InOrder, Manner::AnswersInReverse] {
+        let here = tempfile::tempdir().unwrap();
+        let mut tree: Tree = (0..9).map(|n| format!("old{n}")).chain(["old1-kept".to_owned()]).collect();
+        for n in 0..8 {
+            std::fs::create_dir(here.path().join(format!("new{n}"))).unwrap();
+        }
+        std::fs::create_dir(here.path().join("new2-kept")).unwrap();
+        let failed = Arc::new(Mutex::new(Vec::new()));
+        let told = failed.clone();
+        let watch = move |event: &Event<'_>| {
+            if let Event::Failed(place, _) = event {
+                told.lock().unwrap().push(place.to_string());
+            }
+        };
+        let seen = play_with(manner, &mut tree, async |builder| {
+            let batch = BatchOptions { retry: Retry::NEVER, ..BatchOptions::default() };
+            let options = MirrorOptions { delete: true, ..MirrorOptions::default() };
+            let done = Mirror::new(builder, batch, options, Arc::new(watch)).up(here.path(), b"").await.unwrap();
+            assert_eq!((done.failed, done.removed, done.directories), (2, 9, 9), "{manner:?}: {done:?}");
+        })
+        .await;
+        assert_eq!(*failed.lock().unwrap(), ["new2-kept", "old1-kept"], "{manner:?}");
+        let wanted: Tree = (0..8).map(|n| format!("new{n}/")).chain(["old1-kept".to_owned()]).collect();
+        assert_eq!(tree, wanted, "{manner:?}: {seen:?}");
+        assert!(
+            seen.iter().flatten().any(|lines| lines.len() > 1 && lines[0].starts_with("MKD")),
+            "{manner:?}: {seen:?}"
+        );
     }
 }
 
