@@ -176,6 +176,8 @@ fn chain_sentence(error: &(dyn std::error::Error + 'static)) -> String {
             out.push_str(&text);
         }
     }
+    // What the library calls so has a flag.
+    let out = out.replace("see the limit max_entries", "--max-entries N takes more");
     Shown(out.as_bytes()).to_string()
 }
 

@@ -17,6 +17,7 @@
 //! | [`interrupt`] | ^C and SIGTERM |
 #![forbid(unsafe_code)]
 
+mod alike;
 mod args;
 mod commands;
 mod config;

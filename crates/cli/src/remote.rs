@@ -119,7 +119,7 @@ pub(crate) async fn pause(attempt: u32, why: &str) {
 
 /// All that the flags say of a session.
 pub(crate) fn builder(args: &ConnectArgs, place: &Place) -> anyhow::Result<Builder> {
-    let mut builder = Client::builder().target(&place.target);
+    let mut builder = Client::builder().target(&place.target).max_entries(args.max_entries);
     if args.active {
         builder = builder.mode(DataMode::Active);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use port21_proto::client::DataMode;
 use port21_proto::event::ConnectionId;
+use tokio::sync::Semaphore;
 
 use crate::Representation;
 use crate::charset::Charset;
@@ -60,6 +61,9 @@ pub struct Builder {
     pub(crate) probe: bool,
     pub(crate) send_ahead: bool,
     pub(crate) max_listing: u64,
+    pub(crate) max_entries: usize,
+    /// Of the listings that are held in memory and are large, one at a time.
+    pub(crate) large: Arc<Semaphore>,
     pub(crate) charset: Option<Charset>,
     pub(crate) keeps_returns: bool,
     pub(crate) buffers: Buffers,
@@ -157,6 +161,8 @@ impl Builder {
             probe: true,
             send_ahead: true,
             max_listing: 1 << 30,
+            max_entries: 250_000,
+            large: Arc::new(Semaphore::new(1)),
             charset: None,
             keeps_returns: false,
             buffers: Buffers::default(),
@@ -367,11 +373,25 @@ impl Builder {
     }
 
     /// How many bytes one listing may have. Default 1 GiB, some ten million entries: more is taken for a server that means
-    /// harm, and fails with [`Error::Protocol`]. A line, and what is kept of one, has a limit of its own.
+    /// harm, and fails with [`Error::TooMuch`]. A line, and what is kept of one, has a limit of its own.
     #[must_use]
     pub fn max_listing(mut self, bytes: u64) -> Builder {
         self.max_listing = bytes;
         self
+    }
+
+    /// How many entries one directory may have where all of it is held in memory: for patterns and trees ([`Client::matches`],
+    /// [`Mirror`](crate::Mirror)); on the average a name may have 256 bytes. Default 250,000, which costs some 150 MB at the most
+    /// while such a directory is compared: more fails with [`Error::TooMuch`]. A stream of entries has no such limit.
+    #[must_use]
+    pub fn max_entries(mut self, entries: usize) -> Builder {
+        self.max_entries = entries.max(1);
+        self
+    }
+
+    /// How many entries one directory may have where all of it is held in memory.
+    pub fn max_entries_of(&self) -> usize {
+        self.max_entries
     }
 
     /// Where events go, and by which clock they are told. Default: nowhere.

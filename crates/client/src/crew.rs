@@ -36,6 +36,9 @@ const MOST: usize = 16;
 /// So many pieces of work for each session are worth further sessions.
 const MANY: usize = 20;
 
+/// Where so many files wait, they are transferred before further directories are listed: a tree may be larger than memory.
+const MANY_WAITING: usize = 50_000;
+
 /// The most commands that are worth sending at once.
 const DEEPEST: usize = 32;
 
@@ -104,14 +107,14 @@ impl Crew {
         work: Vec<W>,
         mut done: impl FnMut(W, Result<W::Output, Error>) -> Next<W>,
     ) -> Result<(), Error> {
-        let mut queue: VecDeque<Job<W>> = work.into_iter().map(Job::new).collect();
+        let mut queue = Queue { urgent: VecDeque::new(), later: work.into_iter().map(Job::new).collect() };
         let mut running = JoinSet::new();
         // What is not open by the end is not needed any more.
         let mut opening = JoinSet::new();
         let (stands, mut standing) = mpsc::unbounded_channel();
         loop {
             while running.len() < self.seats(queue.len() + running.len())
-                && let Some(job) = queue.pop_front()
+                && let Some(job) = queue.pop()
             {
                 running.spawn(attempt(self.pool.clone(), job, stands.clone(), !queue.is_empty()));
             }
@@ -142,7 +145,7 @@ impl Crew {
                 Err(error) if error.is_passing() => error,
                 Err(error) if !self.proven => return Err(error),
                 result => {
-                    self.follow(&mut queue, done(job.work, result));
+                    queue.follow(done(job.work, result));
                     continue;
                 }
             };
@@ -155,10 +158,10 @@ impl Crew {
                 Some(wait) => {
                     job.work.again(&error, wait);
                     job.wait = wait;
-                    queue.push_front(job);
+                    queue.urgent.push_front(job);
                 }
                 None if !self.proven => return Err(error),
-                None => self.follow(&mut queue, done(job.work, Err(error))),
+                None => queue.follow(done(job.work, Err(error))),
             }
         }
     }
@@ -166,11 +169,6 @@ impl Crew {
     /// Ends all sessions. What was asked for has been done: a server that is gone by now changes nothing.
     pub(crate) async fn end(self) {
         self.pool.close().await;
-    }
-
-    fn follow<W>(&self, queue: &mut VecDeque<Job<W>>, next: Next<W>) {
-        next.urgent.into_iter().rev().for_each(|work| queue.push_front(Job::new(work)));
-        queue.extend(next.later.into_iter().map(Job::new));
     }
 
     /// How many pieces of work are to be under way at once, of so many.
@@ -226,6 +224,35 @@ impl<W> Next<W> {
     }
 }
 
+/// What is still to be done.
+struct Queue<W> {
+    urgent: VecDeque<Job<W>>,
+    later: VecDeque<Job<W>>,
+}
+
+impl<W> Queue<W> {
+    fn pop(&mut self) -> Option<Job<W>> {
+        // What is urgent mostly leads to more of what is not.
+        if self.later.len() >= MANY_WAITING {
+            return self.later.pop_front();
+        }
+        self.urgent.pop_front().or_else(|| self.later.pop_front())
+    }
+
+    fn follow(&mut self, next: Next<W>) {
+        next.urgent.into_iter().rev().for_each(|work| self.urgent.push_front(Job::new(work)));
+        self.later.extend(next.later.into_iter().map(Job::new));
+    }
+
+    fn len(&self) -> usize {
+        self.urgent.len() + self.later.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl<W> Job<W> {
     fn new(work: W) -> Job<W> {
         Job { work, failures: 0, reached: 0, wait: Duration::ZERO }
@@ -261,6 +288,15 @@ async fn attempt<W: Work>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_urgent_comes_first_unless_much_waits() {
+        let mut queue = Queue { urgent: VecDeque::new(), later: VecDeque::new() };
+        queue.follow(Next { urgent: vec![1, 2], later: (10..10 + MANY_WAITING).collect() });
+        queue.follow(Next { urgent: vec![3], later: Vec::new() });
+        let next: Vec<usize> = std::iter::from_fn(|| queue.pop().map(|job| job.work)).take(6).collect();
+        assert_eq!((next, queue.len()), (vec![10, 3, 1, 2, 11, 12], MANY_WAITING - 3));
+    }
 
     #[test]
     fn as_many_sessions_as_the_way_is_long() {

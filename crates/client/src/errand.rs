@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use port21_proto::client::Phase;
 use port21_proto::listing::Entry;
 use rustix::fs::OFlags;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::Client;
 use crate::crew::Work;
@@ -22,8 +23,17 @@ use crate::several::Each;
 use crate::watch::{Event, Item, Watch};
 use crate::zone::Zone;
 
-/// The most entries of one directory: a server that lists without end runs nobody out of memory.
-const MAX_ENTRIES: usize = 4_000_000;
+/// So many bytes of names each entry of a directory may have on the average, where its entries are held in memory.
+const NAME_BYTES: usize = 256;
+
+/// A listing of more entries, or of more bytes of names, is held in memory alone: sessions side by side would hold one each.
+const LARGE: usize = 10_000;
+
+/// So many lines that cannot be read are told of a listing. The rest are counted.
+const TOLD_LINES: u64 = 20;
+
+/// How much of such a line is shown.
+const SHOWN: usize = 160;
 
 /// Behind the download of a file of this size at most the way to the next one's data connection is asked for: a long download
 /// gains nothing by it, and its server may look at the control connection meanwhile.
@@ -115,8 +125,12 @@ pub(crate) struct Listing {
     pub(crate) entries: Vec<Entry>,
     /// Lines that could not be read, and what else says that not all is there.
     pub(crate) gaps: Vec<String>,
+    /// How many of its lines could not be read.
+    pub(crate) unreadable: u64,
     /// What is known of the server's clock by now.
     pub(crate) zone: Option<Zone>,
+    /// No other listing that is large is held meanwhile.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Errand {
@@ -261,20 +275,31 @@ async fn compare(client: &mut Client, item: &Item, here: &Origin) -> Result<bool
 pub(crate) async fn list(client: &mut Client, remote: &[u8], zone: Option<Zone>) -> Result<Listing, Error> {
     // A name that begins with a dash would be taken for options of LIST.
     let path = if remote.starts_with(b"-") { [b"./", remote].concat() } else { remote.to_vec() };
-    let mut listing = Listing { entries: Vec::new(), gaps: Vec::new(), zone };
+    let mut listing = Listing { entries: Vec::new(), gaps: Vec::new(), unreadable: 0, zone, _room: None };
+    let (most, large) = (client.settings().max_entries, client.settings().large.clone());
+    let mut bytes = 0_usize;
     let mut entries = client.list(&path).await?;
     while let Some(listed) = entries.next().await {
         match listed? {
-            Listed::Entry(entry) => listing.entries.push(*entry),
-            Listed::Unreadable(line) => {
-                let shown = port21_proto::text::Shown(&line).to_string();
-                listing.gaps.push(format!("a line of the listing cannot be read: {shown}"));
+            Listed::Entry(entry) => {
+                let entry = slim(*entry);
+                bytes = bytes.saturating_add(entry.name.len() + entry.target.as_ref().map_or(0, Vec::len));
+                listing.entries.push(entry);
             }
+            Listed::Unreadable(line) => listing.unreadable(&line),
         }
-        if listing.entries.len() + listing.gaps.len() > MAX_ENTRIES {
-            let why = format!("a directory of more than {MAX_ENTRIES} entries");
+        if listing.entries.len() > most || bytes > most.saturating_mul(NAME_BYTES) {
+            let why = format!("a directory of more than {most} entries: see the limit max_entries");
             return Err(Error::TooMuch { phase: Phase::Transfer, why });
         }
+        let is_large = listing.entries.len() > LARGE || bytes > LARGE * NAME_BYTES;
+        if is_large && listing._room.is_none() {
+            // It is never closed.
+            listing._room = large.clone().acquire_owned().await.ok();
+        }
+    }
+    if let Some(more) = listing.unreadable.checked_sub(TOLD_LINES).filter(|more| *more > 0) {
+        listing.gaps.push(format!("... and {more} more lines that cannot be read"));
     }
     // `226 Transfer done (but failed to open directory).` stands behind the empty listing of one that may not be read.
     if let Some(reply) = entries.farewell().filter(|reply| says_failed(reply.text())) {
@@ -287,6 +312,24 @@ pub(crate) async fn list(client: &mut Client, remote: &[u8], zone: Option<Zone>)
         listing.entries.iter_mut().for_each(|entry| zone.correct(entry));
     }
     Ok(listing)
+}
+
+impl Listing {
+    fn unreadable(&mut self, line: &[u8]) {
+        self.unreadable += 1;
+        if self.unreadable <= TOLD_LINES {
+            let shown = port21_proto::text::Shown(line.get(..SHOWN).unwrap_or(line)).to_string();
+            self.gaps.push(format!("a line of the listing cannot be read: {shown}"));
+        }
+    }
+}
+
+/// An entry without what nobody asks for who holds many of them.
+fn slim(entry: Entry) -> Entry {
+    let mut entry =
+        Entry { permissions: None, owner: None, group: None, unique: None, perm: None, raw: Vec::new(), ..entry };
+    entry.name.shrink_to_fit();
+    entry
 }
 
 fn says_failed(text: &[u8]) -> bool {

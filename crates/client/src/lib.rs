@@ -30,6 +30,7 @@
 //! | `batch`, `mirror` | [`Batch`]: many files; [`Mirror`]: trees that are made the same; `watch`: what is told of both |
 //! | `crew`, `errand` | several sessions side by side, and the pieces of work that they share |
 //! | `tree`, `filter`, `zone` | [`Pattern`]s for paths, [`Filter`]s of names; how far a server's listings are from UTC |
+//! | `bounds` | how deep and how large a tree may be |
 //! | `segments` | one file over several sessions |
 //! | `folder`, `ranges` | local directories that nothing leads out of; which bytes of a file are there |
 //! | `between` | a file from one server to another |
@@ -43,6 +44,7 @@
 
 mod batch;
 mod between;
+mod bounds;
 mod builder;
 mod charset;
 mod client;
@@ -90,6 +92,7 @@ mod zone;
 
 pub use batch::{Batch, BatchOptions};
 pub use between::Between;
+pub use bounds::{MAX_DEPTH, MAX_DIRECTORIES};
 pub use builder::{Buffers, Builder, IpFamily, Timeouts};
 pub use charset::{Charset, CharsetError};
 pub use client::Client;
@@ -116,7 +119,7 @@ pub use rate::Rate;
 pub use retry::Retry;
 pub use sink::{Clock, EventSink};
 pub use tls::{Authorities, Identity, Pin, TlsError, TlsMode, TlsSettings, TlsSettingsError, TlsVersion};
-pub use tree::{Pattern, is_pattern};
+pub use tree::{Matches, Pattern, is_pattern};
 pub use upload::{Upload, UploadStream};
 pub use url::{Target, UrlError};
 pub use watch::{Deed, Event, Item, Place, Watch};

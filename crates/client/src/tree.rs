@@ -12,8 +12,8 @@ use crate::errand::list;
 use crate::error::Error;
 use crate::filter::PatternError;
 
-/// The most files that one pattern stands for.
-const MAX_MATCHES: usize = 1_000_000;
+/// So many gaps of the listings of one pattern are told, or a few more.
+const MAX_GAPS: usize = 1000;
 
 /// A path with one more part behind it.
 pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
@@ -54,37 +54,66 @@ impl Pattern {
     }
 }
 
+/// What a pattern stands for.
+#[derive(Clone, Debug, Default)]
+pub struct Matches {
+    /// The paths that match, in the order of names, with their entries.
+    pub found: Vec<(Vec<u8>, Entry)>,
+    /// What says that not all may be there: directories, with lines of theirs that cannot be read, or what their server said
+    /// behind them.
+    pub gaps: Vec<(Vec<u8>, String)>,
+    /// How many lines could not be read.
+    pub unreadable: u64,
+}
+
 impl Client {
     /// The entries that a pattern stands for, with their paths: by listing the directories that it leads through, in the
     /// order of names. Only plain names of the listed directory count: no answer of a server leads elsewhere. As in a
-    /// shell, a name that begins with a dot wants a pattern that does.
+    /// shell, a name that begins with a dot wants a pattern that does. Owners, rights and the lines that they were read from are left out of the entries.
     ///
     /// # Errors
-    /// As [`Client::list`].
-    pub async fn matches(&mut self, pattern: &Pattern) -> Result<Vec<(Vec<u8>, Entry)>, Error> {
+    /// As [`Client::list`]; [`Error::TooMuch`] beyond [`Builder::max_entries`](crate::Builder::max_entries), for each directory and
+    /// for all that matches.
+    pub async fn matches(&mut self, pattern: &Pattern) -> Result<Matches, Error> {
+        let mut matches = Matches::default();
+        let most = self.settings().max_entries;
+        let enough = |count: usize| match count > most {
+            true => {
+                let why = format!("more than {most} names match: see the limit max_entries");
+                Err(Error::TooMuch { phase: Phase::Transfer, why })
+            }
+            false => Ok(()),
+        };
         let mut directories = vec![pattern.base.clone()];
-        let Some((last, above)) = pattern.parts.split_last() else { return Ok(Vec::new()) };
+        let Some((last, above)) = pattern.parts.split_last() else { return Ok(matches) };
         for part in above {
             let mut below = Vec::new();
             for directory in &directories {
-                let found = self.matching(directory, part).await?;
+                let found = self.matching(directory, part, &mut matches).await?;
                 below.extend(found.into_iter().filter(|(_, entry)| entry.is_directory()).map(|(path, _)| path));
+                enough(below.len())?;
             }
             directories = below;
         }
-        let mut found = Vec::new();
         for directory in &directories {
-            found.extend(self.matching(directory, last).await?);
-            if found.len() > MAX_MATCHES {
-                let why = format!("more than {MAX_MATCHES} names match");
-                return Err(Error::TooMuch { phase: Phase::Transfer, why });
-            }
+            let found = self.matching(directory, last, &mut matches).await?;
+            matches.found.extend(found);
+            enough(matches.found.len())?;
         }
-        Ok(found)
+        Ok(matches)
     }
 
-    async fn matching(&mut self, directory: &[u8], part: &GlobMatcher) -> Result<Vec<(Vec<u8>, Entry)>, Error> {
+    async fn matching(
+        &mut self,
+        directory: &[u8],
+        part: &GlobMatcher,
+        matches: &mut Matches,
+    ) -> Result<Vec<(Vec<u8>, Entry)>, Error> {
         let listing = list(self, directory, None).await?;
+        matches.unreadable += listing.unreadable;
+        if matches.gaps.len() < MAX_GAPS {
+            matches.gaps.extend(listing.gaps.into_iter().map(|gap| (directory.to_vec(), gap)));
+        }
         let is_match = |name: &[u8]| {
             let hidden = name.starts_with(b".") && !part.glob().glob().starts_with('.');
             !hidden && part.is_match(OsStr::from_bytes(name))

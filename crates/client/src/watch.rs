@@ -67,6 +67,8 @@ pub enum Event<'a> {
     Skipped(&'a Place, &'a str),
     /// Something could not be done.
     Failed(&'a Place, &'a Error),
+    /// Not all of this directory of the source is known: a line of its listing cannot be read, say.
+    Gap(&'a Place, &'a str),
     /// What the user should know.
     Notice(&'a str),
 }
@@ -101,6 +103,8 @@ impl std::fmt::Display for Place {
         use std::os::unix::ffi::OsStrExt as _;
         match self {
             Place::Local(path) => port21_proto::text::Shown(path.as_os_str().as_bytes()).fmt(f),
+            // The directory that the login leads to.
+            Place::Remote(path) if path.is_empty() => f.write_str("."),
             Place::Remote(path) => port21_proto::text::Shown(path).fmt(f),
         }
     }

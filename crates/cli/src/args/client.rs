@@ -69,6 +69,10 @@ pub(crate) struct ConnectArgs {
     /// The charset of the server's names, where that is not UTF-8: windows-1252, koi8-r, shift_jis and the like.
     #[arg(long, value_name = "NAME")]
     pub(crate) charset: Option<Charset>,
+    /// The most entries that one directory may have for a pattern or a tree; ls has no such limit. More memory is needed for more:
+    /// about 150 MB for the default.
+    #[arg(long, value_name = "N", default_value_t = MAX_ENTRIES, value_parser = parse_entries, hide_short_help = true)]
+    pub(crate) max_entries: usize,
     /// Send no FEAT and SYST, and no TYPE from the console unless told: only what was asked for.
     #[arg(long)]
     pub(crate) no_probe: bool,
@@ -396,6 +400,14 @@ pub(crate) struct DoctorArgs {
     pub(crate) output: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
+}
+
+/// How many entries a directory may have that is held in memory, unless told otherwise.
+pub(crate) const MAX_ENTRIES: usize = 250_000;
+
+/// A number that is not 0.
+fn parse_entries(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|entries| *entries > 0).ok_or_else(|| "a number from 1 on".to_owned())
 }
 
 /// A number, or `auto`.

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use port21_client::{Batch, Choose, Client, Error, Mirror, MirrorOptions, Pattern};
 
 use super::cat::to_stdout;
+use super::ls::all_read;
 use super::teller::Teller;
 use super::{Outcome, batch_options, places, remote};
 use crate::args::client::GetArgs;
@@ -82,10 +83,12 @@ async fn fetch(remote: &mut Remote<'_>, group: &[Place], several: bool, args: &G
             None if !args.recursive => found.push(Found::file(place.path())),
             pattern => {
                 let client = remote.session(place, &format!("get {place}")).await?;
-                match look(client, place, pattern, args).await.with_context(|| place.to_string()) {
+                let mut unreadable = 0;
+                match look(client, place, pattern, args, &mut unreadable).await.with_context(|| place.to_string()) {
                     Ok(all) => found.extend(all),
                     Err(error) => outcome.add(Err(error)),
                 }
+                outcome.add(all_read(unreadable).with_context(|| place.to_string()));
             }
         }
     }
@@ -141,16 +144,23 @@ impl Found {
     }
 }
 
-/// What a pattern stands for; or, with -r, whether it is a file or a directory.
+/// What a pattern stands for, and how many lines of the listings could not be read; or, with -r, whether it is a file or a
+/// directory.
 async fn look(
     client: &mut Client,
     place: &Place,
     pattern: Option<Pattern>,
     args: &GetArgs,
+    unreadable: &mut u64,
 ) -> anyhow::Result<Vec<Found>> {
     if let Some(pattern) = pattern {
         let mut found = Vec::new();
-        for (path, entry) in client.matches(&pattern).await? {
+        let matches = client.matches(&pattern).await?;
+        for (directory, gap) in &matches.gaps {
+            tracing::warn!("{}: {gap}", place.url_of(directory));
+        }
+        *unreadable = matches.unreadable;
+        for (path, entry) in matches.found {
             let is_directory = entry.is_directory();
             if is_directory && !args.recursive {
                 tracing::warn!("{}: a directory: -r fetches it", place.url_of(&path));

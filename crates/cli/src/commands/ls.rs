@@ -9,6 +9,7 @@ use port21_proto::text::Shown;
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, places, remote};
+use crate::alike::Alike;
 use crate::args::client::LsArgs;
 use crate::exit::{Exit, Fault};
 use crate::place::Place;
@@ -38,6 +39,11 @@ pub(super) async fn run(args: &LsArgs) -> anyhow::Result<Exit> {
 /// than memory.
 const SORTED: usize = 16 * 1024;
 
+/// At most so many bytes of their lines and names.
+const SORTED_BYTES: usize = 16 * 1024 * 1024;
+
+const UNREADABLE: &str = "a line of the listing that cannot be read";
+
 /// Writes the entries by name: MLSD has them in the order of the server's disk.
 async fn list(client: &mut Client, place: &Place, args: &LsArgs) -> anyhow::Result<()> {
     let mut entries = match client.list(place.path()).await {
@@ -46,29 +52,41 @@ async fn list(client: &mut Client, place: &Place, args: &LsArgs) -> anyhow::Resu
     };
     let mut unreadable = 0;
     let mut sorted = Vec::new();
-    let mut is_full = false;
+    let (mut bytes, mut is_full) = (0, false);
+    let mut alike = Alike::default();
     while let Some(listed) = entries.next().await {
         match listed? {
             Listed::Entry(entry) if is_full => write_entry(&entry, args)?,
             Listed::Entry(entry) => {
+                bytes += entry.name.len() + entry.raw.len();
                 sorted.push(*entry);
-                if sorted.len() == SORTED {
+                if sorted.len() == SORTED || bytes > SORTED_BYTES {
                     is_full = true;
                     write_sorted(std::mem::take(&mut sorted), args)?;
                 }
             }
             Listed::Unreadable(line) => {
                 unreadable += 1;
-                tracing::warn!("a line of the listing that cannot be read: {}", Shown(&line));
+                if alike.is_told(UNREADABLE) {
+                    tracing::warn!("{UNREADABLE}: {}", Shown(&line));
+                }
             }
         }
     }
+    alike.rest().iter().for_each(|line| tracing::warn!("{line}"));
     write_sorted(sorted, args)?;
-    if unreadable > 0 {
-        let lines = if unreadable == 1 { "line" } else { "lines" };
-        bail!(Fault::new(Exit::Refused, format!("{unreadable} {lines} of the server's listing could not be read")));
+    all_read(unreadable)
+}
+
+/// Fails where lines of a listing could not be read: what they are may be missing.
+pub(super) fn all_read(unreadable: u64) -> anyhow::Result<()> {
+    let lines = if unreadable == 1 { "line" } else { "lines" };
+    match unreadable {
+        0 => Ok(()),
+        _ => {
+            bail!(Fault::new(Exit::Refused, format!("{unreadable} {lines} of the server's listing could not be read")))
+        }
     }
-    Ok(())
 }
 
 /// A file is listed as itself: some servers do that, others refuse to list what is no directory.

@@ -1,7 +1,9 @@
 //! `port21 rm`: files, and trees.
 
+use std::collections::HashSet;
+
 use anyhow::{Context as _, bail};
-use port21_client::{Client, Error, Listed};
+use port21_client::{Client, Error, Listed, MAX_DEPTH, MAX_DIRECTORIES};
 use port21_proto::listing::EntryKind;
 use port21_proto::text::Shown;
 
@@ -10,8 +12,8 @@ use crate::args::client::RmArgs;
 use crate::exit::{Exit, Fault};
 use crate::place::join;
 
-/// The most names that are held at a time: a server that lists without end runs nobody out of memory.
-const MAX_NAMES: usize = 10_000_000;
+/// So many directories that are too deep are told one by one.
+const TOLD: usize = 20;
 
 pub(super) async fn run(args: &RmArgs) -> anyhow::Result<Exit> {
     let places = places(&args.urls)?;
@@ -42,38 +44,121 @@ enum Step {
     Named(Vec<u8>),
     /// A file, or a link, as a listing says.
     File(Vec<u8>),
-    Directory(Vec<u8>),
+    Directory {
+        path: Vec<u8>,
+        /// How many directories of the tree it lies in.
+        depth: usize,
+    },
     /// All that was in it has been removed.
     Emptied(Vec<u8>),
 }
 
 /// Removes a file, or a directory and all that is in it. A symbolic link is removed like a file and never followed; no
-/// name from a listing leads out of the directory that it was listed in.
+/// name from a listing leads out of the directory that it was listed in. What lies too deep stays, with what it lies in.
 async fn remove_all(client: &mut Client, path: &[u8]) -> anyhow::Result<()> {
-    let mut steps = vec![Step::Named(path.to_vec())];
-    while let Some(step) = steps.pop() {
+    let mut held = Held::new(client.settings().max_entries_of());
+    held.push(Step::Named(path.to_vec()))?;
+    let mut entered = 0;
+    let mut too_deep = TooDeep::default();
+    while let Some(step) = held.pop() {
         match step {
             Step::Named(path) => match client.remove(&path).await {
                 Ok(_) => {}
                 Err(refused @ Error::Refused { .. }) if !is_directory(client, &path).await? => {
                     return Err(refused.into());
                 }
-                Err(Error::Refused { .. }) => steps.push(Step::Directory(path)),
+                Err(Error::Refused { .. }) => held.push(Step::Directory { path, depth: 0 })?,
                 Err(error) => return Err(error.into()),
             },
             Step::File(path) => drop(client.remove(&path).await.with_context(|| Shown(&path).to_string())?),
-            Step::Directory(path) => {
-                let within = names(client, &path).await?;
-                steps.push(Step::Emptied(path));
-                steps.extend(within);
+            Step::Directory { path, depth } if depth > MAX_DEPTH => too_deep.keep(path),
+            Step::Directory { path, depth } => {
+                entered += 1;
+                if entered > MAX_DIRECTORIES {
+                    let why = format!("a tree of more than {MAX_DIRECTORIES} directories: it may have no end");
+                    bail!(Fault::new(Exit::Refused, why));
+                }
+                held.push(Step::Emptied(path.clone()))?;
+                names(client, &path, depth + 1, &mut held).await?;
             }
+            Step::Emptied(path) if too_deep.above.remove(&path) => {}
             Step::Emptied(path) => drop(client.rmdir(&path).await.with_context(|| Shown(&path).to_string())?),
         }
-        if steps.len() > MAX_NAMES {
-            bail!("more than {MAX_NAMES} names to remove");
+    }
+    too_deep.end()
+}
+
+/// Steps that are still to be done, and no more than memory is meant for.
+struct Held {
+    steps: Vec<Step>,
+    bytes: usize,
+    most: usize,
+}
+
+impl Held {
+    fn new(most: usize) -> Held {
+        Held { steps: Vec::new(), bytes: 0, most }
+    }
+
+    fn push(&mut self, step: Step) -> anyhow::Result<()> {
+        self.bytes = self.bytes.saturating_add(step.path().len());
+        self.steps.push(step);
+        if self.steps.len() > self.most.saturating_mul(4) || self.bytes > self.most.saturating_mul(1024) {
+            let why = format!("too many names to remove at once: --max-entries N takes more than {}", self.most);
+            bail!(Fault::new(Exit::Refused, why));
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Step> {
+        let step = self.steps.pop()?;
+        self.bytes = self.bytes.saturating_sub(step.path().len());
+        Some(step)
+    }
+}
+
+impl Step {
+    fn path(&self) -> &[u8] {
+        match self {
+            Step::Named(path) | Step::File(path) | Step::Emptied(path) | Step::Directory { path, .. } => path,
         }
     }
-    Ok(())
+}
+
+/// What was not removed, for it lies too deep.
+#[derive(Default)]
+struct TooDeep {
+    texts: Vec<String>,
+    more: u64,
+    /// The directories that it lies in, which are not empty therefore.
+    above: HashSet<Vec<u8>>,
+}
+
+impl TooDeep {
+    fn keep(&mut self, path: Vec<u8>) {
+        if self.texts.len() < TOLD {
+            let shown = Shown(&path);
+            let why =
+                format!("more than {MAX_DEPTH} directories deep: it may lead back to one above, and is not removed");
+            self.texts.push(format!("{shown}: {why}"));
+        } else {
+            self.more += 1;
+        }
+        let mut at = path.as_slice();
+        while let Some(slash) = at.iter().rposition(|&b| b == b'/') {
+            at = at.get(..slash).unwrap_or_default();
+            if !self.above.insert(at.to_vec()) {
+                break;
+            }
+        }
+    }
+
+    fn end(mut self) -> anyhow::Result<()> {
+        if self.more > 0 {
+            self.texts.push(format!("... and {} more like it", self.more));
+        }
+        if self.texts.is_empty() { Ok(()) } else { bail!(Fault::each(Exit::Refused, self.texts)) }
+    }
 }
 
 /// Whether the path is a directory itself, and no link to one, as the listing of the directory above says: to enter it, or
@@ -91,8 +176,8 @@ async fn is_directory(client: &mut Client, path: &[u8]) -> anyhow::Result<bool> 
     Ok(found)
 }
 
-async fn names(client: &mut Client, path: &[u8]) -> anyhow::Result<Vec<Step>> {
-    let mut steps = Vec::new();
+/// Takes up what is in a directory.
+async fn names(client: &mut Client, path: &[u8], depth: usize, held: &mut Held) -> anyhow::Result<()> {
     let mut entries = client.list(path).await?;
     while let Some(listed) = entries.next().await {
         match listed? {
@@ -103,16 +188,13 @@ async fn names(client: &mut Client, path: &[u8]) -> anyhow::Result<Vec<Step>> {
                     bail!(Fault::new(Exit::Refused, format!("the server lists a name that is none: {name}")));
                 };
                 let path = join(path, name);
-                steps.push(if entry.is_directory() { Step::Directory(path) } else { Step::File(path) });
+                held.push(if entry.is_directory() { Step::Directory { path, depth } } else { Step::File(path) })?;
             }
             Listed::Unreadable(line) => {
                 let line = Shown(&line);
                 bail!(Fault::new(Exit::Refused, format!("a line of the listing cannot be read: {line}")));
             }
         }
-        if steps.len() > MAX_NAMES {
-            bail!("more than {MAX_NAMES} names to remove");
-        }
     }
-    Ok(steps)
+    Ok(())
 }

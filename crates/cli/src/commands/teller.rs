@@ -8,6 +8,7 @@ use port21_client::{Algorithm, Deed, Error, Event, Item, Place as Spot, Transfer
 use port21_proto::text::Shown;
 use serde_json::{Value, json};
 
+use crate::alike::Alike;
 use crate::exit::{Exit, client_sentence, tell};
 use crate::place::Place;
 use crate::progress::Board;
@@ -30,18 +31,24 @@ pub(super) struct Teller {
 struct Inner {
     board: Board,
     exit: Exit,
+    alike: Alike,
     ticked: Instant,
 }
 
 impl Teller {
     pub(super) fn new(place: &Place, json: bool, upload: bool, tells_all: bool) -> Teller {
-        let inner = Inner { board: Board::new(json), exit: Exit::Done, ticked: Instant::now() };
+        let inner =
+            Inner { board: Board::new(json), exit: Exit::Done, alike: Alike::default(), ticked: Instant::now() };
         Teller { place: place.clone(), json, upload, tells_all, inner: Mutex::new(inner) }
     }
 
-    /// How it went: the first failure counts.
+    /// How it went: the first failure counts. What was not told one by one is told of in sum.
     pub(super) fn exit(&self) -> Exit {
-        self.inner().exit
+        let mut inner = self.inner();
+        for line in inner.alike.rest() {
+            inner.board.say(|| tracing::warn!("{line}"));
+        }
+        inner.exit
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -149,7 +156,21 @@ impl Watch for Teller {
                 if self.json {
                     print(&json!({ "event": "skipped", self.side(place): name, "why": why }));
                 }
-                self.inner().board.say(|| tracing::warn!("{name}: left out: {why}"));
+                let mut inner = self.inner();
+                if inner.alike.is_told(why) {
+                    inner.board.say(|| tracing::warn!("{name}: left out: {why}"));
+                }
+            }
+            Event::Gap(place, why) => {
+                let name = self.name(place);
+                if self.json {
+                    print(&json!({ "event": "gap", self.side(place): name, "why": why }));
+                }
+                let mut inner = self.inner();
+                if inner.exit == Exit::Done {
+                    inner.exit = Exit::Refused;
+                }
+                inner.board.say(|| tracing::warn!("{name}: {why}"));
             }
             Event::Failed(place, error) => {
                 let (name, text) = (self.name(place), client_sentence(error));
@@ -159,6 +180,10 @@ impl Watch for Teller {
                 }
                 if self.json {
                     print(&json!({ "event": "failed", self.side(place): name, "error": text }));
+                }
+                // A server can make as many of these as it likes.
+                if matches!(error, Error::TooMuch { .. }) && !inner.alike.is_told(&text) {
+                    return;
                 }
                 let text = if text.contains(&name) { text } else { format!("{name}: {text}") };
                 inner.board.say(|| tell(&text));

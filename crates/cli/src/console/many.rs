@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Context as _, bail};
-use port21_client::{Client, Pattern, Upload, is_pattern};
+use port21_client::{Client, Pattern, Place, Upload, is_pattern};
 use port21_proto::text::Shown;
 
 use super::asking::{Answer, Asking};
@@ -64,8 +64,9 @@ pub(super) async fn matches(client: &mut Client, list: &[String], glob: bool) ->
         }
         let pattern = Pattern::new(word).map_err(|error| Fault::usage(error.to_string()))?;
         let before = found.len();
-        let entries = client.matches(&pattern).await?;
-        let files = entries.into_iter().filter(|(_, entry)| !entry.is_directory());
+        let matches = client.matches(&pattern).await?;
+        matches.gaps.iter().for_each(|(directory, gap)| tracing::warn!("{}: {gap}", Place::Remote(directory.clone())));
+        let files = matches.found.into_iter().filter(|(_, entry)| !entry.is_directory());
         found.extend(files.map(|(path, entry)| (path, entry.size)));
         if found.len() == before {
             bail!(Fault::new(Exit::Refused, format!("{word}: no file of the server matches")));

@@ -10,6 +10,7 @@ use port21_proto::text::Shown;
 
 use super::Console;
 use super::output::Out;
+use crate::alike::Alike;
 use crate::exit::{Exit, Fault, client_sentence};
 use crate::progress::{Board, Total};
 
@@ -46,6 +47,7 @@ struct Inner {
     /// Hash marks of the file that is being transferred.
     marks: u64,
     failures: Vec<(Exit, String)>,
+    alike: Alike,
     /// Files that found no passive mode.
     without_passive: Vec<Item>,
 }
@@ -87,7 +89,8 @@ impl Reporter {
 
     fn with(console: &Console, manner: Manner, board: Board, upload: bool) -> Reporter {
         let verb = if upload { "sent" } else { "received" };
-        let inner = Inner { board, marks: 0, failures: Vec::new(), without_passive: Vec::new() };
+        let inner =
+            Inner { board, marks: 0, failures: Vec::new(), alike: Alike::default(), without_passive: Vec::new() };
         let (out, directory) = (console.out.clone(), console.local.clone());
         Reporter { out, manner, verb, directory, inner: Mutex::new(inner) }
     }
@@ -105,6 +108,8 @@ impl Reporter {
     /// The end of the command: an error where anything has failed, the last one; those before are told.
     pub(super) fn end(&self) -> Result<(), Fault> {
         self.give_back();
+        let rest = self.inner().alike.rest();
+        rest.iter().for_each(|line| self.out.line(line));
         let mut failures = std::mem::take(&mut self.inner().failures);
         let last = failures.pop();
         if !self.manner.tells {
@@ -182,6 +187,10 @@ impl Reporter {
     }
 
     fn error(&self, error: &Error) {
+        // A server can make as many of these as it likes.
+        if matches!(error, Error::TooMuch { .. }) && !self.inner().alike.is_told(&client_sentence(error)) {
+            return;
+        }
         let shown = self.manner.replies && matches!(error, Error::Refused { .. });
         self.failed(Exit::of_client(error), client_sentence(error), shown);
     }
@@ -230,9 +239,12 @@ impl Watch for Reporter {
                 self.out.line(format_args!("{name}: {text}; trying again in {seconds:.1} s"));
             }
             Event::Did(deed, place) => self.deed(*deed, place),
-            Event::Skipped(place, why) if self.manner.tells || self.manner.deeds => {
+            Event::Skipped(place, why)
+                if (self.manner.tells || self.manner.deeds) && self.inner().alike.is_told(why) =>
+            {
                 self.out.line(format_args!("{place}: left out: {why}"));
             }
+            Event::Gap(place, why) => self.failed(Exit::Refused, format!("{place}: {why}"), false),
             Event::Failed(_, error) => self.error(error),
             Event::Notice(text) if self.manner.tells => self.out.line(Shown(text.as_bytes())),
             _ => {}

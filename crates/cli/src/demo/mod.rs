@@ -30,7 +30,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
 use self::ports::{Chosen, Places};
-use crate::args::client::ConnectArgs;
+use crate::args::client::{ConnectArgs, MAX_ENTRIES};
 use crate::args::serve::ListenAddr;
 use crate::args::trace::DemoArgs;
 use crate::config::{Anonymous, Config, Listen, Site};
@@ -130,6 +130,7 @@ fn server_settings(places: &Places, root: &Path) -> Config {
 /// As `port21 shell -4 --active --no-probe --dns ...` would have it.
 fn client_flags(places: &Places) -> ConnectArgs {
     ConnectArgs {
+        max_entries: MAX_ENTRIES,
         user: None,
         // The user of this machine is not the user of the demo.
         netrc_file: Some(PathBuf::from("/dev/null")),

@@ -18,6 +18,10 @@ pub(crate) struct Scripted {
 pub(crate) struct Session {
     control: TcpStream,
     passive: TcpListener,
+    /// For the script: where the next transfer begins.
+    pub(crate) offset: usize,
+    /// What it says behind transfers.
+    pub(crate) farewell: &'static str,
 }
 
 impl Scripted {
@@ -56,13 +60,16 @@ fn serve(control: TcpStream, log: &Mutex<Vec<String>>, script: &(impl Fn(&mut Se
     control.set_write_timeout(Some(PATIENCE)).unwrap();
     let lines = BufReader::new(control.try_clone().unwrap()).lines();
     let passive = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut session = Session { control, passive };
+    let mut session = Session { control, passive, offset: 0, farewell: "226 done" };
     session.say("220 here");
     for line in lines {
         // A client that has had enough resets the connection.
         let Ok(line) = line else { return };
         log.lock().unwrap().push(line.clone());
         script(&mut session, &line);
+        if line == "QUIT" {
+            return;
+        }
     }
 }
 
@@ -88,5 +95,16 @@ impl Session {
             "QUIT" => self.say("221 bye"),
             _ => self.say("502 no"),
         }
+    }
+
+    /// Sends this over a data connection, with all that is said about it.
+    pub(crate) fn transfer(&mut self, bytes: &[u8]) {
+        let (mut data, _) = self.passive.accept().unwrap();
+        data.set_write_timeout(Some(PATIENCE)).unwrap();
+        self.say("150 here it comes");
+        // A client that has had enough closes it.
+        let _ = data.write_all(bytes);
+        drop(data);
+        self.say(self.farewell);
     }
 }

@@ -13,6 +13,7 @@ use port21_proto::text::Shown;
 use super::compare::{Verdict, compare};
 use super::report::{Report, Summary};
 use super::{Choose, Links, MirrorOptions};
+use crate::bounds::Bounds;
 use crate::crew::{Crew, Next};
 use crate::errand::{Errand, Listing, Origin, Output, Target, What, spot};
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub(super) struct Down<'a> {
     options: &'a MirrorOptions,
     get: GetOptions,
     report: Report,
+    bounds: Bounds,
     /// What is here, and not at the server.
     doomed: Vec<Vec<u8>>,
     source_is_empty: bool,
@@ -46,6 +48,7 @@ impl<'a> Down<'a> {
         options: &'a MirrorOptions,
         get: GetOptions,
         report: Report,
+        bounds: Bounds,
     ) -> Result<Down<'a>, Error> {
         let folder = match report.is_dry() {
             false => Some(Folder::make(here).map_err(local(here))?),
@@ -62,6 +65,7 @@ impl<'a> Down<'a> {
             options,
             get,
             report,
+            bounds,
             doomed: Vec::new(),
             source_is_empty: false,
             zone: None,
@@ -94,6 +98,9 @@ impl<'a> Down<'a> {
         root_failure: &mut Option<Error>,
     ) -> Next<Errand> {
         let mut next = Next::nothing();
+        if let What::List { .. } = errand.what {
+            self.bounds.leave();
+        }
         match (&errand.what, result) {
             (What::List { relative, .. }, Ok(Output::Listing(listing))) => self.listed(relative, listing, &mut next),
             (What::List { relative, .. }, Err(error)) if relative.is_empty() => *root_failure = Some(error),
@@ -129,11 +136,12 @@ impl<'a> Down<'a> {
     /// Compares a directory of the server with what is here.
     fn listed(&mut self, relative: &[u8], listing: Listing, next: &mut Next<Errand>) {
         self.zone = self.zone.or(listing.zone);
-        let place = Place::Remote(join(&self.remote, relative));
+        let place = match relative {
+            b"" => Place::Remote(self.remote.clone()),
+            relative => Place::Remote(join(&self.remote, relative)),
+        };
         for gap in &listing.gaps {
-            let text = format!("{place}: {gap}");
-            self.report.notice(&text);
-            self.report.is_incomplete(text);
+            self.report.gap(&place, gap);
         }
         if relative.is_empty() {
             self.source_is_empty = listing.entries.is_empty();
@@ -225,6 +233,12 @@ impl<'a> Down<'a> {
     }
 
     fn directory(&mut self, path: Vec<u8>, here: Option<&Facts>, next: &mut Next<Errand>) {
+        let remote = join(&self.remote, &path);
+        if let Err(error) = self.bounds.check(&path) {
+            let place = Place::Remote(remote);
+            self.report.is_incomplete(format!("{place}: {error}"));
+            return self.report.fail(&place, error);
+        }
         let shown = self.shown(&path);
         match here.map(|facts| facts.kind) {
             Some(Kind::Directory) => {}
@@ -248,7 +262,7 @@ impl<'a> Down<'a> {
                 self.report.did(Deed::MakeDirectory, &Place::Local(shown));
             }
         }
-        let remote = join(&self.remote, &path);
+        self.bounds.enter();
         let what = What::List { remote, relative: path, zone: self.zone };
         next.urgent.push(Errand::new(what, self.report.watch()));
     }

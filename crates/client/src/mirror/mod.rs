@@ -18,6 +18,7 @@ use self::down::Down;
 use self::report::Report;
 use self::up::Up;
 use crate::batch::BatchOptions;
+use crate::bounds::Bounds;
 use crate::builder::Builder;
 use crate::crew::Crew;
 use crate::error::Error;
@@ -97,7 +98,8 @@ impl Mirror {
     pub async fn down(&self, remote: &[u8], local: &Path) -> Result<Summary, Error> {
         let report = Report::new(&self.watch, &self.options);
         let mut crew = self.crew();
-        let mut down = Down::new(remote, local, &self.options, self.get_options(), report)?;
+        let bounds = Bounds::new(&self.settings);
+        let mut down = Down::new(remote, local, &self.options, self.get_options(), report, bounds)?;
         let done = down.run(&mut crew).await;
         crew.end().await;
         done.map(|()| down.finish())
@@ -116,7 +118,8 @@ impl Mirror {
         }
         let report = Report::new(&self.watch, &self.options);
         let mut crew = self.crew();
-        let mut up = Up::new(local, remote, &self.options, self.put_options(), report)?;
+        let bounds = Bounds::new(&self.settings);
+        let mut up = Up::new(local, remote, &self.options, self.put_options(), report, bounds)?;
         let done = up.run(&mut crew).await;
         crew.end().await;
         done.map(|()| up.finish())

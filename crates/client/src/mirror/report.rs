@@ -116,6 +116,12 @@ impl Report {
         self.watch.event(&Event::Skipped(place, why));
     }
 
+    /// Not all of this directory of the source is known.
+    pub(super) fn gap(&mut self, place: &Place, why: &str) {
+        self.watch.event(&Event::Gap(place, why));
+        self.is_incomplete(format!("{place}: {why}"));
+    }
+
     pub(super) fn notice(&mut self, text: &str) {
         self.watch.event(&Event::Notice(text));
     }

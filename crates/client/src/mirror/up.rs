@@ -10,6 +10,7 @@ use port21_proto::listing::Entry;
 use super::compare::{Verdict, compare};
 use super::report::{Report, Summary};
 use super::{Choose, Links, MirrorOptions};
+use crate::bounds::Bounds;
 use crate::crew::{Crew, Next};
 use crate::errand::{Errand, Listing, Origin, Output, What};
 use crate::error::Error;
@@ -27,6 +28,7 @@ pub(super) struct Up<'a> {
     options: &'a MirrorOptions,
     put: PutOptions,
     report: Report,
+    bounds: Bounds,
     /// What is at the server, and not here; and whether it is a directory.
     doomed: Vec<(Vec<u8>, bool)>,
     source_is_empty: bool,
@@ -47,6 +49,7 @@ impl<'a> Up<'a> {
         options: &'a MirrorOptions,
         put: PutOptions,
         report: Report,
+        bounds: Bounds,
     ) -> Result<Up<'a>, Error> {
         Ok(Up {
             folder: Arc::new(Folder::open(here).map_err(local(here))?),
@@ -54,6 +57,7 @@ impl<'a> Up<'a> {
             options,
             put,
             report,
+            bounds,
             doomed: Vec::new(),
             source_is_empty: false,
             zone: None,
@@ -92,6 +96,9 @@ impl<'a> Up<'a> {
         root_failure: &mut Option<Error>,
     ) -> Next<Errand> {
         let mut next = Next::nothing();
+        if let What::List { .. } = errand.what {
+            self.bounds.leave();
+        }
         match (&errand.what, result) {
             (What::List { relative, .. }, Ok(Output::Listing(listing))) => {
                 self.listed(relative.clone(), listing, &mut next);
@@ -230,8 +237,12 @@ impl<'a> Up<'a> {
     }
 
     fn directory(&mut self, path: Vec<u8>, there: Option<&Entry>, next: &mut Next<Errand>) {
+        if let Err(error) = self.bounds.check(&path) {
+            return self.report.fail(&Place::Local(self.folder.shown(&path)), error);
+        }
         match there {
             Some(entry) if entry.is_directory() => {
+                self.bounds.enter();
                 let what = What::List { remote: join(&self.remote, &path), relative: path, zone: self.zone };
                 next.urgent.push(Errand::new(what, self.report.watch()));
             }
@@ -326,16 +337,27 @@ impl<'a> Up<'a> {
             }
         };
         doomed.into_iter().for_each(|(path, is_directory)| sort(path, is_directory, &mut lists));
-        let (filter, report) = (&self.options.filter, &mut self.report);
+        let (filter, report, bounds) = (&self.options.filter, &mut self.report, &mut self.bounds);
         crew.run(lists, |errand, result| {
             let mut next = Next::nothing();
+            bounds.leave();
             match (&errand.what, result) {
                 (What::List { relative, .. }, Ok(Output::Listing(listing))) => {
                     for entry in &listing.entries {
                         let Some(name) = entry.safe_name() else { continue };
                         let path = join(relative, name);
-                        if filter.is_meant(&path, entry.is_directory()) {
-                            sort(path, entry.is_directory(), &mut next.urgent);
+                        if !filter.is_meant(&path, entry.is_directory()) {
+                            continue;
+                        }
+                        match bounds.check(&path) {
+                            Err(error) if entry.is_directory() => {
+                                report.fail(&Place::Remote(join(&self.remote, &path)), error);
+                            }
+                            _ => {
+                                let before = next.urgent.len();
+                                sort(path, entry.is_directory(), &mut next.urgent);
+                                (before..next.urgent.len()).for_each(|_| bounds.enter());
+                            }
                         }
                     }
                 }

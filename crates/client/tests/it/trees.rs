@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use port21_client::{
-    BatchOptions, Builder, Choose, Client, Event, Filter, Links, Mirror, MirrorOptions, Parallel, Pattern, Retry,
-    Summary, Target, Watch,
+    BatchOptions, Builder, Choose, Client, Error, Event, Filter, Links, Mirror, MirrorOptions, Parallel, Pattern,
+    Retry, Summary, Target, Watch,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use crate::common::{Server, close};
+use crate::memory::Net;
 use crate::own::serve;
 
 /// What was told of a mirror, a line each.
@@ -239,6 +240,64 @@ async fn names_of_a_hostile_server_stay_in_the_tree() {
     assert!(!here.join("good").is_symlink());
 }
 
+/// A link that leads back to a directory above looks so.
+#[tokio::test]
+async fn trees_without_end_are_followed_so_far() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("old"), "").unwrap();
+    let lines = "drwxr-xr-x 1 u g 1 Jan 1 2001 d\r\n-rw-r--r-- 1 u g 1 Jan 1 2001 f\r\n";
+    let delete = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    let (summary, told) = listed(lines, "226 done", delete, here.path()).await;
+    assert_eq!(counts(&summary), (257, 0, 256, 0, 1), "{summary:?}");
+    assert!(told.has("/d/d: command: more than 256 directories deep"), "{:?}", told.0);
+    // What lies deeper is not known.
+    assert!(summary.not_removed.is_some() && here.path().join("old").exists());
+
+    let ((addr, _root), here) = sites();
+    std::fs::create_dir_all(here.path().join("d/".repeat(300))).unwrap();
+    let dry = MirrorOptions { dry_run: true, ..MirrorOptions::default() };
+    let (up, told) = mirror(addr, dry);
+    let summary = up.up(here.path(), b"").await.unwrap();
+    assert_eq!(counts(&summary), (0, 0, 256, 0, 1), "{summary:?}");
+    assert!(told.has("more than 256 directories deep"), "{:?}", told.0);
+}
+
+/// It is refused before it fills the memory.
+#[tokio::test(start_paused = true)]
+async fn directories_of_too_many_entries() {
+    for (count, length, is_taken) in [(50, 1, true), (51, 1, false), (1, 15_000, false)] {
+        let mut net = Net::new();
+        let builder = net.client().max_entries(50);
+        let serve = async {
+            let mut peer = net.login().await;
+            let mut data = peer.passive().await;
+            peer.answer("LIST", "150 go").await;
+            let line = |n| {
+                format!(
+                    "-rw-r--r-- 1 u g 1 Jan 1 2001 {}{n}
+",
+                    "f".repeat(length)
+                )
+            };
+            let lines: String = (0..count).map(line).collect();
+            // Who has had enough closes both connections.
+            let _ = data.write_all(lines.as_bytes()).await;
+            drop(data);
+            let _ = peer.try_raw(b"226 done\r\n").await;
+            peer
+        };
+        let play = async {
+            let mut client = builder.open().await.unwrap();
+            client.matches(&Pattern::new("f*").unwrap()).await
+        };
+        let (_peer, matches) = tokio::join!(serve, play);
+        match matches {
+            Ok(matches) => assert!(is_taken && matches.found.len() == count),
+            Err(error) => assert!(!is_taken && matches!(error, Error::TooMuch { .. }), "{error}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_listing_that_may_not_be_whole_removes_nothing() {
     let here = tempfile::tempdir().unwrap();
@@ -308,7 +367,7 @@ async fn patterns_are_expanded_by_listing() {
         ("*/deep/*/*", &["a/deep/er/-dash"]),
         ("none*", &[]),
     ] {
-        let found = client.matches(&Pattern::new(pattern).unwrap()).await.unwrap();
+        let found = client.matches(&Pattern::new(pattern).unwrap()).await.unwrap().found;
         let found: Vec<String> = found.into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect();
         assert_eq!(found, wanted, "{pattern}");
     }
