@@ -29,7 +29,7 @@ CLIENTS = {
 }
 
 # What is only asked for more: the checks that need it are skipped where it cannot be had.
-WELCOME = {"nmap": "nmap", "nft": "nftables"}
+WELCOME = {"nmap": "nmap", "nft": "nftables", "systemd-analyze": "systemd"}
 
 SERVERS = {
     "vsftpd": ["vsftpd"],
