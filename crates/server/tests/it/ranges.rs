@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
+use crate::compressed::{deflate, inflate};
 use crate::site::Site;
 
 #[test]
@@ -77,6 +78,49 @@ fn a_range_that_does_not_fit_is_refused_and_harms_nothing_outside_it() {
     drop(data);
     raw.expect(554);
     assert_eq!(site.names(), ["file"], "a file that is not whole is none");
+}
+
+/// The range counts the file's bytes, whatever they are on the wire (draft-bryan-ftp-range-08 section 4.3).
+#[test]
+fn a_compressed_range_is_that_of_the_file() {
+    let site = Site::new();
+    let mut raw = site.login();
+    raw.command("TYPE I", 200);
+    raw.command("MODE Z", 200);
+    for (verb, range, bytes, want) in [
+        ("STOR", "2 4", "abc", "01abc56789"),
+        ("APPE", "2 4", "abc", "01abc56789"),
+        ("STOR", "8 11", "abcd", "01234567abcd"),
+    ] {
+        site.write("file", "0123456789");
+        raw.command(&format!("RANG {range}"), 350);
+        raw.store(&format!("{verb} file"), &deflate(bytes.as_bytes()));
+        assert_eq!(site.read("file"), want.as_bytes(), "{verb} {range}");
+        raw.command(&format!("RANG {range}"), 350);
+        assert_eq!(inflate(&raw.fetch("RETR file")), bytes.as_bytes(), "{verb} {range}");
+    }
+    // More or fewer than there is room for, as they are once they are out: nothing outside of the range is touched.
+    for bytes in ["abcd", "ab"] {
+        site.write("file", "0123456789");
+        raw.command("RANG 2 4", 350);
+        let mut data = raw.passive();
+        raw.command("STOR file", 150);
+        // It may be told before all has been sent.
+        let _ = data.write_all(&deflate(bytes.as_bytes()));
+        drop(data);
+        raw.expect(554);
+        let now = site.read("file");
+        assert!(now.starts_with(b"01") && now.ends_with(b"56789") && now.len() == 10, "{now:?}");
+    }
+    // Few on the wire may be many: a bomb stops where the range does.
+    site.write("file", "0123456789");
+    raw.command("RANG 0 9", 350);
+    let mut data = raw.passive();
+    raw.command("STOR file", 150);
+    let _ = data.write_all(&deflate(&vec![b'x'; 1 << 20]));
+    drop(data);
+    raw.expect(554);
+    assert_eq!(site.read("file").len(), 10);
 }
 
 #[test]

@@ -217,6 +217,16 @@ fn the_status_of_a_directory_and_that_of_a_file() {
         raw.command(line, code);
     }
     raw.command("STAT nosuch", 550);
+    // Of the directory itself, as ls has it: one line, that of LIST, and not what is in it.
+    std::fs::write(site.file("dir/inside"), "x").unwrap();
+    for of in ["dir", "/dir"] {
+        let status = raw.command(&format!("STAT -d {of}"), 213);
+        let lines: Vec<&str> = status.lines().collect();
+        assert!(lines.len() == 3 && lines[1].starts_with(" drwx") && lines[1].ends_with(" dir"), "{status}");
+        let listed = String::from_utf8(raw.fetch(&format!("LIST -d {of}"))).unwrap();
+        assert_eq!(listed.trim_end(), lines[1].trim_start());
+    }
+    assert!(raw.command("STAT -l dir", 212).contains(" inside\r\n"));
 }
 
 #[test]
