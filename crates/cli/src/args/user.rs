@@ -65,7 +65,7 @@ pub(crate) enum UserCommand {
 }
 
 /// Which file.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct FileArgs {
     /// The file of accounts.
     #[arg(long, value_name = "FILE")]

@@ -404,6 +404,7 @@ impl Config {
         }
         host::check_names(self, &mut found);
         self.passive.check(&mut found.within("passive"));
+        self.record.check(&mut found.within("record"));
         self.log.check(&mut found.within("log"));
         for (at, listen) in self.listen.iter().enumerate() {
             // Any that is free may be asked for twice.
@@ -425,7 +426,7 @@ impl Config {
     /// What is not as it was, but can only be changed by a restart.
     pub(crate) fn restart_needed(&self, before: &Config) -> Vec<String> {
         let keys = [
-            ("record.directory", self.record == before.record),
+            ("record", self.record == before.record),
             ("control.socket", self.control == before.control),
             ("metrics.listen", self.metrics == before.metrics),
             ("log.format", self.log.format == before.log.format),
@@ -534,6 +535,8 @@ mod tests {
         for (text, key) in [
             ("[log]\nlevel = \"warning\"\n", "log.level"),
             ("[log]\nlevel = \"loud,info\"\n", "log.level"),
+            ("[record]\nmax-size = \"1000KiB\"\n", "record.max-size"),
+            ("[record]\nkeep = \"0s\"\n", "record.keep"),
             ("[limits]\nconnections = 0\n", "limits.connections"),
             ("[limits]\nconnections-per-address = 0\n", "limits.connections-per-address"),
             ("[timeouts]\nlogin = \"0s\"\n", "timeouts.login"),

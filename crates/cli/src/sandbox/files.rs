@@ -99,6 +99,7 @@ fn rights(access: Access) -> BitFlags<AccessFs> {
     match access {
         Access::Read => AccessFs::ReadFile | AccessFs::ReadDir,
         Access::Append => AccessFs::WriteFile | AccessFs::MakeReg,
+        Access::Records => AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::ReadDir | AccessFs::RemoveFile,
         Access::State => {
             let change = AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
             AccessFs::ReadFile | AccessFs::WriteFile | change

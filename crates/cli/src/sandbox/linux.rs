@@ -161,6 +161,7 @@ fn say_files(done: &mut Safeguards, grants: &[Grant], confined: Confined) {
         ("reads below", Access::Read),
         ("keeps files in", Access::State),
         ("makes files and writes to them in", Access::Append),
+        ("keeps recordings in", Access::Records),
         ("makes sockets in", Access::Socket),
     ] {
         let places = of(access);

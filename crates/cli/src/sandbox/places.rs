@@ -21,8 +21,10 @@ pub(crate) struct Grant {
 pub(crate) enum Access {
     /// Reading files and listing directories.
     Read,
-    /// Making files and writing to them: logs and recordings.
+    /// Making files and writing to them: logs.
     Append,
+    /// As that, and listing and removing them: recordings.
+    Records,
     /// As that, and reading files and giving them other names: what is written aside first.
     State,
     /// Making sockets, and removing what stands in their way.
@@ -34,7 +36,9 @@ pub(crate) enum Access {
 impl Access {
     /// Whether it allows all that another one does.
     fn includes(self, other: Access) -> bool {
-        self == other || self == Access::Write || (self, other) == (Access::State, Access::Append)
+        self == other
+            || self == Access::Write
+            || matches!((self, other), (Access::State | Access::Records, Access::Append))
     }
 }
 
@@ -85,7 +89,7 @@ fn own(config: &Config) -> Vec<(PathBuf, Access)> {
         (&bans, Access::State),
     ];
     let of_files = files.into_iter().filter_map(|(file, access)| Some((directory_of(file.as_ref()?)?, access)));
-    let recordings = config.record.directory.as_deref().map(|dir| (dir, Access::Append));
+    let recordings = config.record.directory.as_deref().map(|dir| (dir, Access::Records));
     recordings.into_iter().chain(of_files).map(|(dir, access)| (dir.to_owned(), access)).collect()
 }
 

@@ -64,7 +64,8 @@ impl Steering {
         if let Some(grant) = grants.iter().find(changes) {
             let place = grant.path.display();
             let why = match grant.access {
-                Access::Append => "it writes its logs or recordings in",
+                Access::Append => "it writes its logs in",
+                Access::Records => "it keeps its recordings in",
                 Access::Socket => "it makes its control socket in",
                 Access::State => "it keeps its bans in",
                 Access::Read | Access::Write => "its users may write below",

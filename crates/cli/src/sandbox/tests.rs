@@ -22,11 +22,11 @@ fn what_is_left_and_what_is_gone() {
         return inside(&PathBuf::from(dir));
     }
     let dir = tempfile::tempdir().unwrap();
-    for name in ["read", "write/a", "write/b", "else", "log", "run", "state"] {
+    for name in ["read", "write/a", "write/b", "else", "log", "records", "run", "state"] {
         std::fs::create_dir_all(dir.path().join(name)).unwrap();
     }
     std::fs::write(dir.path().join("read/file"), "x").unwrap();
-    for name in ["else/file", "log/old", "run/old", "state/old"] {
+    for name in ["else/file", "log/old", "records/old", "run/old", "state/old"] {
         std::fs::write(dir.path().join(name), "x").unwrap();
     }
     std::os::unix::fs::symlink(dir.path().join("else/file"), dir.path().join("read/link")).unwrap();
@@ -50,6 +50,7 @@ fn inside(dir: &Path) {
         Grant { path: dir.join("write"), access: Access::Write },
         Grant { path: dir.join("read"), access: Access::Read },
         Grant { path: dir.join("log"), access: Access::Append },
+        Grant { path: dir.join("records"), access: Access::Records },
         Grant { path: dir.join("run"), access: Access::Socket },
         Grant { path: dir.join("state"), access: Access::State },
     ];
@@ -95,6 +96,10 @@ fn tries(dir: &Path) {
     denied(opened("log/old"));
     denied(std::fs::remove_file(dir.join("log/old")));
     denied(std::fs::rename(dir.join("log/old"), dir.join("log/renamed")));
+    append("records/new").unwrap();
+    assert_eq!(std::fs::read_dir(dir.join("records")).unwrap().count(), 2);
+    denied(opened("records/old"));
+    std::fs::remove_file(dir.join("records/old")).unwrap();
     let control = UnixListener::bind(dir.join("run/socket")).unwrap();
     drop(UnixStream::connect(dir.join("run/socket")).unwrap());
     control.accept().unwrap();

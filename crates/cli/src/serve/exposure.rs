@@ -8,7 +8,6 @@ use port21_server::storage::CommitMode;
 use port21_server::storage::rules::permission_names;
 use port21_server::{Network, TlsMode};
 
-use super::overlap::overlaps;
 use super::report::{drops_that_are_none, firewall, mode_of, root};
 use crate::config::accounts::entry::Entry;
 use crate::config::accounts::file::UserFile;
@@ -18,6 +17,7 @@ use crate::config::{Anonymous, Config};
 use crate::exit::sentence;
 use crate::text::Text;
 use crate::units::{Size, show_duration, show_size};
+use crate::users::overlap::overlaps;
 
 /// The whole text: where, what, for whom, and what holds against abuse.
 pub(super) fn exposure(config: &Config) -> String {
@@ -292,9 +292,10 @@ fn watchers(config: &Config) -> Vec<(&'static str, String)> {
         lines.push(("metrics", format!("http://{addr}/metrics, without a password")));
     }
     lines.push(("log", shown(&config.log.file).unwrap_or_else(|| "standard error".to_owned())));
-    for (what, path) in [("transfers", &config.log.xferlog), ("recordings", &config.record.directory)] {
-        lines.extend(shown(path).map(|path| (what, path)));
-    }
+    lines.extend(shown(&config.log.xferlog).map(|path| ("transfers", path)));
+    let (size, age) = (show_size(config.record.max_size), show_duration(config.record.keep));
+    let kept = |path| ("recordings", format!("{path}: at most {size}, each for at most {age}"));
+    lines.extend(shown(&config.record.directory).map(kept));
     for hook in &config.hooks {
         let to = hook.url.as_ref().map(ToString::to_string).or_else(|| hook.program.first().cloned());
         let on: Vec<&str> = hook.on.iter().map(|occasion| occasion.name()).collect();

@@ -11,7 +11,6 @@ use anyhow::Context as _;
 use port21_server::tls::{Authorities, CertificateError, Certificates, Files, OwnFiles, Pair};
 use tokio::time::timeout;
 
-use super::overlap::overlaps;
 use super::report::{drops_that_are_none, mode_of};
 use super::{advertise, tls};
 use crate::config::Config;
@@ -20,6 +19,7 @@ use crate::config::tls::ClientCertificates;
 use crate::exit::{Exit, Fault, sentences, tell};
 use crate::helper::Helper;
 use crate::sandbox;
+use crate::users::overlap::overlaps;
 
 /// How long `config check` waits for a name server.
 const LOOK_UP: Duration = Duration::from_secs(10);

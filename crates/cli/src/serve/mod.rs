@@ -9,14 +9,13 @@
 //! | [`report`], [`exposure`] | what is said at the start; `serve --check` |
 //! | [`socket`], [`metrics`] | what can be asked: by `port21 status`, `reload`, `kick`; by Prometheus |
 //! | [`findings`] | what is wrong with what the settings name on this machine; `config check` |
-//! | `overlap` | whose files others can reach |
 //! | [`systemd`] | what systemd is told and hands over |
 //! | [`log`], [`xferlog`], [`lines`] | what is written down, and the thread that writes it |
 //! | `budget` | how much may wait for that |
 //! | `leftovers` | what interrupted uploads have left is removed in time |
 //! | [`bans`] | bans that outlast the server |
 //! | [`hooks`] | programs and URLs that are told what happened |
-//! | `recorder` | `--record`: a recording a session |
+//! | `recorder`, `shelf` | `--record`: a recording a session; how much is kept of them |
 
 mod accounts;
 mod advertise;
@@ -29,10 +28,10 @@ mod leftovers;
 mod lines;
 mod log;
 mod metrics;
-mod overlap;
 mod recorder;
 mod report;
 mod running;
+mod shelf;
 mod socket;
 mod systemd;
 pub(crate) mod tls;
@@ -66,6 +65,7 @@ use crate::config::sandbox::Mode;
 use crate::exit::{Exit, Fault};
 use crate::helper::{self, Helper};
 use crate::sandbox::{self, Confined, Sandbox, service_user};
+use crate::users::overlap::overlaps;
 use crate::users::watched::Watches;
 
 /// How long hooks may go on when the server has ended.
@@ -119,7 +119,7 @@ fn begin(args: ServeArgs, config: Config, log: Log) -> anyhow::Result<Exit> {
     Hooks::prepare(&config.hooks);
     report::programs_that_do_not_run(&config, report::mode_of).iter().for_each(|told| tracing::warn!("{told}"));
     report::drops_that_are_none(&config, report::mode_of).iter().for_each(|told| tracing::warn!("{told}"));
-    overlap::overlaps(&config, |file| std::fs::read_to_string(file)).iter().for_each(|told| tracing::warn!("{told}"));
+    overlaps(&config, |file| std::fs::read_to_string(file)).iter().for_each(|told| tracing::warn!("{told}"));
     // The modes of users' files are said by their accounts alone, and all others by what makes them. What was made until
     // now, and what the helper runs, has that which the server was started with.
     rustix::process::umask(rustix::fs::Mode::empty());
@@ -158,7 +158,8 @@ async fn serve(start: Start) -> anyhow::Result<Exit> {
     reach.goes_by(helper.clone());
     let limit = port21_server::raise_descriptor_limit();
     tracing::debug!(?limit, "file descriptors");
-    let recorder = config.record.directory.as_deref().map(Recorder::start).transpose()?;
+    let recorder = config.record.directory.as_deref();
+    let recorder = recorder.map(|dir| Recorder::start(dir, &config.record)).transpose()?;
     let xferlog = config.log.xferlog.as_deref().map(|file| Xferlog::begin(file, zone)).transpose()?;
     let hooks = Arc::new(Hooks::start(&config.hooks, &helper));
     let ending_helper = helper.clone();

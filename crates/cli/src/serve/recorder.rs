@@ -2,13 +2,13 @@
 //! the disk.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use port21_proto::SessionEvent;
@@ -17,6 +17,8 @@ use port21_server::{EventSink, NewSession};
 use port21_trace::recording::{Header, Recorder as By, Writer};
 
 use super::budget::Budget;
+use super::shelf::{Counted, Shelf};
+use crate::config::Record;
 
 /// How many events may wait for the disk; what comes beyond is lost to the recording, never to the session.
 const WAITING: usize = 65_536;
@@ -24,7 +26,7 @@ const WAITING: usize = 65_536;
 /// And how many bytes of them: strangers choose how long a command is.
 const WAITING_BYTES: usize = 32 << 20;
 
-/// The most bytes of one recording.
+/// The most bytes of one recording, whatever there is room for.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 /// How long the end of the server waits for the disk.
@@ -54,7 +56,7 @@ impl Recorder {
     ///
     /// # Errors
     /// Where that fails.
-    pub(super) fn start(dir: &Path) -> anyhow::Result<Recorder> {
+    pub(super) fn start(dir: &Path, settings: &Record) -> anyhow::Result<Recorder> {
         use std::os::unix::fs::DirBuilderExt as _;
         // Recordings name files and users: they are for the operator.
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
@@ -65,8 +67,9 @@ impl Recorder {
         let room = Budget::new(WAITING_BYTES);
         let (of_thread, of_room) = (unsaid.clone(), room.clone());
         let thread = std::thread::Builder::new().name("recorder".to_owned());
+        let (shelf, most, age) = (dir.to_owned(), settings.max_size, settings.keep);
         let run = move || {
-            write(&messages, &of_room, &of_thread);
+            write(&messages, &of_room, &of_thread, Shelf::new(shelf, most, age));
             // Nobody may be waiting any more.
             let _ = tell.send(());
         };
@@ -167,12 +170,16 @@ fn weight(event: &SessionEvent) -> usize {
     }
 }
 
-fn write(messages: &Receiver<Message>, room: &Budget, unsaid: &Unsaid) {
-    let mut files = Files::default();
+fn write(messages: &Receiver<Message>, room: &Budget, unsaid: &Unsaid, shelf: Shelf) {
+    let mut files = Files::new(shelf);
     loop {
+        files.tidy();
         let message = match messages.try_recv() {
             Err(TryRecvError::Empty) if files.close_ended(unsaid) => continue,
-            Err(TryRecvError::Empty) => messages.recv().ok(),
+            Err(TryRecvError::Empty) => match messages.recv_timeout(files.shelf.rest()) {
+                Err(RecvTimeoutError::Timeout) => continue,
+                message => message.ok(),
+            },
             message => message.ok(),
         };
         match message {
@@ -187,23 +194,45 @@ fn write(messages: &Receiver<Message>, room: &Budget, unsaid: &Unsaid) {
 }
 
 /// The recordings that are being written.
-#[derive(Default)]
 struct Files {
-    open: HashMap<u64, Writer<File>>,
+    open: HashMap<u64, Open>,
+    shelf: Shelf,
     /// Sessions that have ended, of which something may still be on its way.
     ending: Vec<u64>,
 }
 
+struct Open {
+    path: PathBuf,
+    writer: Writer<Counted>,
+}
+
 impl Files {
+    fn new(shelf: Shelf) -> Files {
+        Files { open: HashMap::new(), shelf, ending: Vec::new() }
+    }
+
+    /// Makes room, where it is time to.
+    fn tidy(&mut self) {
+        if !self.shelf.is_due() {
+            return;
+        }
+        let open = &self.open;
+        let ended = self.shelf.tidy(SystemTime::now(), |path| open.values().any(|file| file.path == path));
+        let is_ended = |_: &u64, file: &mut Open| ended.contains(&file.path);
+        for (session, _) in self.open.extract_if(is_ended) {
+            tracing::warn!(session, "the recording ends here, to make room for others: see `max-size` of [record]");
+        }
+    }
+
     fn take(&mut self, message: Message) {
         match message {
-            Message::Begin(number, path, header) => match begin(&path, &header) {
-                Ok(file) => drop(self.open.insert(number, file)),
+            Message::Begin(number, path, header) => match begin(&path, &header, &self.shelf) {
+                Ok(writer) => drop(self.open.insert(number, Open { path, writer })),
                 Err(error) => tracing::warn!("cannot record into {}: {error}", path.display()),
             },
             Message::Event(number, event) => {
                 if let Some(file) = self.open.get_mut(&number)
-                    && let Err(error) = file.write(&event)
+                    && let Err(error) = file.writer.write(&event)
                 {
                     tracing::warn!(session = number, "the recording ends here: {error}");
                     self.open.remove(&number);
@@ -229,10 +258,10 @@ fn lock(unsaid: &Unsaid) -> MutexGuard<'_, Vec<u64>> {
 }
 
 /// Never over a file that is there: the number begins anew with each start of the server.
-fn begin(path: &Path, header: &Header) -> io::Result<Writer<File>> {
+fn begin(path: &Path, header: &Header, shelf: &Shelf) -> io::Result<Writer<Counted>> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    Writer::with_limit(file, header, MAX_FILE)
+    Writer::with_limit(shelf.counted(file), header, MAX_FILE.min(shelf.most_of_one()))
 }
 
 #[cfg(test)]
@@ -255,7 +284,7 @@ mod tests {
         end.event(SessionEvent { at: Time::ZERO, kind: EventKind::User { text: "last words".to_owned() } });
         // The channel is full.
         drop(end);
-        let mut files = Files::default();
+        let mut files = Files::new(Shelf::new(dir.path().to_owned(), 1 << 20, Duration::from_secs(3600)));
         // It was empty before all this, when the thread looked.
         assert!(files.close_ended(&unsaid));
         messages.try_iter().for_each(|message| files.take(message));

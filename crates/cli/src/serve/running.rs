@@ -16,12 +16,13 @@ use super::recorder::Recorder;
 use super::report::programs_that_do_not_run;
 use super::systemd::Notifier;
 use super::xferlog::Xferlog;
-use super::{accounts, advertise, overlap, tls};
+use super::{accounts, advertise, tls};
 use crate::args::serve::ServeArgs;
 use crate::config::{Accounts, Config, User};
 use crate::exit::{Exit, Fault, sentence};
 use crate::helper::Helper;
 use crate::sandbox::Confined;
+use crate::users::overlap::overlaps;
 use crate::users::watched::Watches;
 
 /// A server and all that belongs to it.
@@ -191,7 +192,7 @@ impl Running {
         let (helper, now) = (self.helper().clone(), config.clone());
         // It waits for the helper.
         let told = move || {
-            let mut told = overlap::overlaps(&now, |file| helper.read_and_wait(file));
+            let mut told = overlaps(&now, |file| helper.read_and_wait(file));
             told.extend(programs_that_do_not_run(&now, |program| Ok(helper.look_and_wait(program)?.mode())));
             told
         };

@@ -9,11 +9,12 @@ use port21_proto::text::Shown;
 use port21_server::account::password::{Cost, PasswordHash};
 use port21_server::storage::rules::permission_names;
 
+use super::overlap::overlaps_with;
 use crate::args::user::{Fields, FileArgs, PasswordArgs, UserCommand};
 use crate::config::Config;
 use crate::config::accounts::entry::{Allowed, Entry, PathRule};
 use crate::config::accounts::file::UserFile;
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Fault, tell};
 use crate::netrc::is_guest;
 use crate::prompt;
 
@@ -25,6 +26,12 @@ const MAX_PASSWORD: u64 = 4096;
 
 /// Runs a command.
 pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
+    let changed = match &command {
+        UserCommand::Add { name, file, .. } | UserCommand::Change { name, file, .. } => {
+            Some((name.clone(), file.clone()))
+        }
+        _ => None,
+    };
     let told = match command {
         UserCommand::Add { name, fields, password, file } => {
             let path = path(&file)?;
@@ -98,7 +105,18 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<Exit> {
     };
     let mut out = std::io::stdout().lock();
     out.write_all(told.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+    if let Some((name, file)) = changed {
+        warn_of_overlaps(&name, &file);
+    }
     Ok(Exit::Done)
+}
+
+/// Says whom else's files the account can reach now, and who can reach its own. That takes a configuration: where there is none, or
+/// none that names the file, nobody can tell.
+fn warn_of_overlaps(name: &str, args: &FileArgs) {
+    let config = Config::read(args.config.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)));
+    let (Ok(config), Ok(path)) = (config, path(args)) else { return };
+    overlaps_with(&config, &path, name).iter().for_each(|overlap| tell(&format!("warning: {overlap}")));
 }
 
 fn taken(name: &str) -> Fault {

@@ -9,9 +9,11 @@
 //! | [`watched`] | the file as a server uses it |
 //! | [`external`] | accounts that a program knows |
 //! | [`account`] | from an entry to what a session may do |
+//! | [`overlap`] | whose files others can reach |
 //! | [`command`] | `port21 user` |
 
 pub(crate) mod account;
 pub(crate) mod command;
 pub(crate) mod external;
+pub(crate) mod overlap;
 pub(crate) mod watched;

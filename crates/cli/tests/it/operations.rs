@@ -546,6 +546,26 @@ fn why_it_does_not_start_is_in_its_log_too() {
     assert!(log.lines().any(|line| line.contains("ERROR") && line.contains(&service.address)), "{log}");
 }
 
+/// Behind the sandbox too, and nothing else that is there.
+#[test]
+fn old_recordings_make_room_for_new_ones() {
+    let toml = "[record]\ndirectory = \"DIR/records\"\nmax-size = \"1MiB\"\n";
+    let old = ["20050502T210700Z-000017-192.0.2.1.jsonl", "20050502T210800Z-000018-192.0.2.1.jsonl", "notes.jsonl"];
+    let mut service = Service::start_with(toml, |command| {
+        let records = command.get_current_dir().unwrap().join("records");
+        std::fs::create_dir(&records).unwrap();
+        old.iter().for_each(|name| std::fs::write(records.join(name), vec![b'x'; 600 << 10]).unwrap());
+    });
+    service.run(&["cat", &service.url("", "file")]).ok();
+    assert_eq!(service.stop(), Some(0));
+    let left: Vec<String> = std::fs::read_dir(service.path("records"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(left.len() == 3 && !left.contains(&old[0].to_owned()), "{left:?}");
+    assert!(old[1..].iter().all(|name| left.contains(&(*name).to_owned())), "{left:?}");
+}
+
 #[test]
 fn a_hook_is_told_of_an_upload() {
     // The helper runs it: the server itself could not.

@@ -91,6 +91,31 @@ fn the_file_is_found_by_the_configuration() {
     assert!(run(&["user", "list", "--config", "nowhere.toml"]).fails(1).contains("--users"));
 }
 
+/// As `config check` has it, of that account.
+#[test]
+fn homes_within_homes_are_told_when_they_come_to_be() {
+    let (dir, _) = accounts();
+    let text = format!("[site]\nroot = {:?}\n[anonymous]\nenabled = true\nhome = \"/pub\"\n", dir.path());
+    std::fs::write(dir.path().join("port21.toml"), text).unwrap();
+    std::fs::create_dir(dir.path().join("pub")).unwrap();
+    let run = |args: &[&str]| {
+        let ran = Ran::new(port21(dir.path()).args(args).args(["--config", "port21.toml"]).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.err
+    };
+    assert_eq!(run(&["user", "add", "ann", "--no-password", "--home", "/ann"]), "");
+    let told = run(&["user", "add", "bob", "--no-password", "--home", "/pub/bob"]);
+    assert!(told.starts_with("port21: warning: guests can reach the home of bob ("), "{told}");
+    let check = Ran::new(port21(dir.path()).args(["config", "check", "port21.toml"]).output().unwrap());
+    assert_eq!(check.err, told);
+    // What does not concern the account was told when it came to be.
+    assert_eq!(run(&["user", "change", "ann", "--quota", "1MiB"]), "");
+    let told = run(&["user", "change", "ann", "--home", "/"]);
+    assert!(told.starts_with("port21: warning: ann can reach the home of guests ("), "{told}");
+    assert_eq!(run(&["user", "change", "ann", "--home", "/ann"]), "");
+    assert_eq!(run(&["user", "change", "bob", "--home", "/bob"]), "");
+}
+
 #[test]
 fn a_rate_below_the_minimum_is_told() {
     let (dir, file) = accounts();

@@ -10,36 +10,53 @@ use port21_proto::text::Shown;
 use port21_proto::verb::Permissions;
 use port21_server::storage::rules::Rules;
 
+use super::account::{Common, Files};
 use crate::config::Config;
 use crate::config::accounts::file::UserFile;
 use crate::config::home::below;
-use crate::users::account::{Common, Files};
 
 /// So many names are told; of further ones how many there are.
 const MOST_NAMES: usize = 3;
 
 /// A sentence for each directory that is the home of some who can reach the homes of others, or another site, in it. Files
 /// of accounts are read by `read`; what cannot be read is told elsewhere.
-pub(super) fn overlaps(config: &Config, read: impl Fn(&Path) -> io::Result<String>) -> Vec<String> {
+pub(crate) fn overlaps(config: &Config, read: impl Fn(&Path) -> io::Result<String>) -> Vec<String> {
+    overlaps_of(config, read, |_| true)
+}
+
+/// As [`overlaps`], of those alone in which this account of a file has a part.
+pub(super) fn overlaps_with(config: &Config, file: &Path, name: &str) -> Vec<String> {
+    let is_it = |place: &Place| place.account.as_ref().is_some_and(|(of, account)| of == file && account == name);
+    overlaps_of(config, |file| std::fs::read_to_string(file), is_it)
+}
+
+fn overlaps_of(
+    config: &Config,
+    read: impl Fn(&Path) -> io::Result<String>,
+    concerns: impl Fn(&Place) -> bool,
+) -> Vec<String> {
     let all: Vec<Place> = config.sites().flat_map(|site| places(&site, &read)).collect();
     // By their paths: what is in a directory follows it.
     let mut by_path: BTreeMap<&Path, Vec<&Place>> = BTreeMap::new();
     all.iter().for_each(|place| by_path.entry(&place.path).or_default().push(place));
     let mut told = Vec::new();
     for (outer, theirs) in &by_path {
-        let (mut who, mut whose) = (Vec::new(), Vec::new());
+        let (mut who, mut whose, mut is_asked_for) = (Vec::new(), Vec::new(), false);
         let behind = by_path.range::<Path, _>((Bound::Excluded(*outer), Bound::Unbounded));
         for (path, places) in behind.take_while(|(path, _)| path.starts_with(outer)) {
             let mut reach = theirs.iter().filter(|place| place.reaches(path)).peekable();
             if reach.peek().is_some() {
+                is_asked_for |= places.iter().any(|place| concerns(place));
                 whose.extend(places.iter().map(|place| format!("{} ({})", place.whose, path.display())));
             }
-            reach.map(|place| place.who.as_str()).for_each(|name| match who.contains(&name) {
-                true => {}
-                false => who.push(name),
-            });
+            for place in reach {
+                is_asked_for |= concerns(place);
+                if !who.contains(&place.who.as_str()) {
+                    who.push(&place.who);
+                }
+            }
         }
-        if !who.is_empty() {
+        if !who.is_empty() && is_asked_for {
             let told_of = format!("{} can reach {}", names(&who), names(&whose));
             told.push(Shown(told_of.as_bytes()).to_string());
         }
@@ -55,6 +72,8 @@ struct Place {
     /// What others would find there.
     whose: String,
     rules: Rules,
+    /// The account of a file that it is the home of, and the file.
+    account: Option<(PathBuf, String)>,
 }
 
 impl Place {
@@ -75,12 +94,12 @@ fn places(site: &Config, read: &impl Fn(&Path) -> io::Result<String>) -> Vec<Pla
         let path = below(&root, home).ok()?;
         // A home may be a link, as long as it leads to somewhere in the root.
         let path = path.canonicalize().unwrap_or(path);
-        Some(Place { path, whose: format!("the home of {who}"), who, rules })
+        Some(Place { path, whose: format!("the home of {who}"), who, rules, account: None })
     };
     let mut all = Vec::new();
     if let Some(host) = site.host() {
         let whose = format!("the root of {host}");
-        all.push(Place { path: root.clone(), who: String::new(), whose, rules: nobody() });
+        all.push(Place { path: root.clone(), who: String::new(), whose, rules: nobody(), account: None });
     }
     if site.anonymous.enabled {
         let guests = &site.anonymous;
@@ -95,7 +114,9 @@ fn places(site: &Config, read: &impl Fn(&Path) -> io::Result<String>) -> Vec<Pla
     let file = site.accounts.file.as_ref().and_then(|file| UserFile::read_by(file, read).ok());
     for entry in file.iter().flat_map(|file| &file.users) {
         let rules = if entry.disabled { nobody() } else { common.rules(entry) };
-        all.extend(place(format!("{}{at}", entry.name), entry.home.as_deref(), rules));
+        let home = place(format!("{}{at}", entry.name), entry.home.as_deref(), rules);
+        let account = site.accounts.file.clone().map(|file| (file, entry.name.clone()));
+        all.extend(home.map(|home| Place { account, ..home }));
     }
     all
 }
@@ -151,6 +172,24 @@ mod tests {
         let many: String = (0..5).map(|n| format!("[[user]]\nname = \"u{n}\"\nhome = \"/of/u{n}\"\n")).collect();
         let all = told("", &format!("{many}{}", eve("")));
         assert!(all.len() == 1 && all[0].ends_with(" and 4 more"), "{all:?}");
+    }
+
+    #[test]
+    fn one_account_is_told_what_concerns_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("users.toml");
+        std::fs::write(&file, format!("{ANN_AND_BOB}[[user]]\nname = \"carol\"\nhome = \"/ann/carol\"\n")).unwrap();
+        let text = format!("site.root = {:?}\naccounts.file = {file:?}\n", dir.path());
+        let config: Config = toml::from_str(&text).unwrap();
+        let told = |name: &str| overlaps_with(&config, &file, name);
+        assert!(
+            told("ann").len() == 1 && told("ann")[0].starts_with("ann can reach the home of carol"),
+            "{:?}",
+            told("ann")
+        );
+        assert_eq!(told("carol"), told("ann"));
+        assert!(told("bob").is_empty() && told("dora").is_empty());
+        assert!(overlaps_with(&config, Path::new("/other"), "ann").is_empty());
     }
 
     #[test]
