@@ -70,6 +70,13 @@ fn begins_in_command(command: &[u8]) -> Option<usize> {
     if name.starts_with(b"PASS") || name.starts_with(b"ACCT") {
         return Some(verb.start + 4);
     }
+    // What is meant for a client, and has come here as it was typed.
+    if matches!(name.as_slice(), b"QUOTE" | b"QUOT" | b"LITERAL") {
+        let behind = command.get(verb.end..)?;
+        let first = behind.get(letters(behind, 0))?.to_ascii_uppercase();
+        let is_again = matches!(first.as_slice(), b"QUOTE" | b"QUOT" | b"LITERAL");
+        return if is_again { Some(verb.end) } else { begins_in_command(behind).map(|at| verb.end + at) };
+    }
     if name != b"SITE" {
         return None;
     }

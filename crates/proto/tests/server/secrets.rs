@@ -48,6 +48,10 @@ fn passwords_are_no_part_of_events_however_they_are_written() {
         b"site  passwd hunter2\r\n",
         b"SITE\tCPWD hunter2\r\n",
         b"SITE GPASS hunter2\r\n",
+        b"QUOTE PASS hunter2\r\n",
+        b"literal  pass hunter2\r\n",
+        b"quote site pswd hunter2 hunter2\r\n",
+        b"quote quote pass hunter2\r\n",
         &long,
     ] {
         let shown = shown(line);
