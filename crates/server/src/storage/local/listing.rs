@@ -40,8 +40,10 @@ pub(super) fn open(
     waited_for: Weak<()>,
 ) -> Result<LocalListing, Failure> {
     let ListRequest { mut path, mut pattern, format, options, written: _, zone: _ } = request;
-    // A name that looks like a pattern and is there is meant as a name: `LIST Photos [2020]`.
+    // A name that looks like a pattern and is there is meant as a name: `LIST Photos [2020]`. But a file that is called `*`
+    // must not keep all others from `mget *`.
     if let Some(text) = &pattern
+        && !(text.contains(&b'*') && Pattern::new(text).matches(text))
         && let Ok(whole) = path.join(text)
         && single(&tree, &whole, &Detail::names()).is_ok()
     {

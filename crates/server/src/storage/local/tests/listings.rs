@@ -120,6 +120,26 @@ async fn files_links_and_patterns() {
 }
 
 #[tokio::test]
+async fn no_name_stands_for_a_pattern_that_matches_it_and_others() {
+    let place = Place::new();
+    fs::create_dir(place.at("*")).unwrap();
+    fs::create_dir(place.at("why?")).unwrap();
+    for name in ["a", "a*", "ab", "why?/x"] {
+        place.write(name, "");
+    }
+    let of = |pattern: &str| ListRequest { pattern: Some(pattern.into()), written: pattern.into(), ..long("/") };
+    for (pattern, matched) in [
+        ("*", &["*", "a", "a*", "ab", "why?"][..]),
+        ("a*", &["a", "a*", "ab"]),
+        ("[*]", &["*"]),
+        ("a[*]", &["a*"]),
+        ("why?", &["x"]),
+    ] {
+        assert_eq!(names(&place.fs, &of(pattern)).await, matched, "{pattern}");
+    }
+}
+
+#[tokio::test]
 async fn hostile_names_arrive_as_they_are() {
     let place = Place::new();
     let hostile: [&[u8]; 4] = [b"a\nb", b"\xff\xfe", b"-rf", b"\x1b[31m"];
