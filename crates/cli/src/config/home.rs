@@ -22,14 +22,14 @@ pub(crate) fn below(root: &Path, home: Option<&str>) -> anyhow::Result<PathBuf> 
     let mut path = root.to_owned();
     let home = home.unwrap_or_default();
     if home.contains(char::is_control) {
-        bail!(Fault::usage(format!("`home`: {home:?} has control characters")));
+        bail!(Fault::usage(format!("{home:?} has control characters, which no home may have")));
     }
     let home = Path::new(home);
     for part in home.components() {
         match part {
             Component::Normal(part) => path.push(part),
             Component::RootDir | Component::CurDir => {}
-            _ => bail!(Fault::usage(format!("`home`: {} leads out of the root", home.display()))),
+            _ => bail!(Fault::usage(format!("a home of {} leads out of the root", home.display()))),
         }
     }
     Ok(path)

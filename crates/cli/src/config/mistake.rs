@@ -210,7 +210,7 @@ fn mistake(text: &str, span: Option<Range<usize>>, key: Option<String>, message:
     let key = key.filter(|key| key.contains('.') || !advice.contains(&format!("`{name}`")));
     let advice = match key {
         Some(_) => advice.replacen(&format!("unknown field `{name}`, "), "there is no such key: ", 1),
-        None => advice,
+        None => advice.replacen("unknown field", "there is no", 1).replacen(", expected", ": expected", 1),
     };
     Mistake { line: span.map(|span| line_at(text, span.start)), key, text: advice }
 }
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn a_mistake_is_told_with_line_and_key() {
         for (text, start, key) in [
-            ("[anonymous]\nenabled = true\n[lisen]\na = 1\n", "f:3: ", "`lisen`"),
+            ("[anonymous]\nenabled = true\n[lisen]\na = 1\n", "f:3: there is no `lisen`: expected one of `site`", ""),
             ("\n[timeouts]\nidle = \"soon\"\n", "f:3: `timeouts.idle`: `soon` is no duration", ""),
             ("[accounts]\nwrite = \"yes\"\n", "f:2: `accounts.write`: ", ""),
             (

@@ -28,6 +28,8 @@ pub(crate) struct Common {
     permissions: Permissions,
     uploads: Uploads,
     quota_recount: Duration,
+    /// The name of the `[[host]]` that they are of, if any.
+    host: Option<String>,
 }
 
 impl Common {
@@ -35,7 +37,8 @@ impl Common {
     pub(crate) fn new(config: &Config) -> Common {
         let permissions = if config.accounts.write { Permissions::ALL } else { Permissions::READ_ONLY };
         let quota_recount = config.limits.quota_recount;
-        Common { root: config.root(), permissions, uploads: config.uploads.clone(), quota_recount }
+        let (uploads, host) = (config.uploads.clone(), config.host().map(str::to_owned));
+        Common { root: config.root(), permissions, uploads, quota_recount, host }
     }
 
     /// What a login to the account of an entry needs.
@@ -93,7 +96,7 @@ impl Common {
     pub(crate) fn account(&self, name: &str, files: Files<'_>) -> anyhow::Result<Account> {
         let home = below(&self.root, files.home)?;
         let cannot = || format!("cannot serve {}", home.display());
-        let mut settings = self.uploads.files(files.owner);
+        let mut settings = self.uploads.files(files.owner.map(|name| self.owner(name)).as_deref());
         settings.umask = files.umask.unwrap_or(settings.umask);
         if files.home.is_some() && !home.exists() {
             let mode = 0o777 & !settings.umask;
@@ -114,6 +117,14 @@ impl Common {
             ledger.keep(&storage, self.quota_recount);
         }
         Ok(Account::new(name, Guarded::over(storage, files.rules), permissions))
+    }
+}
+
+impl Common {
+    /// Whose the uploads of an account are. Two sites may have people of one name, and trees that lie within each other:
+    /// nobody goes on with what somebody else has begun. No name of an account has a line end.
+    fn owner(&self, name: &str) -> String {
+        self.host.as_ref().map_or_else(|| name.to_owned(), |host| format!("{name}\n{}", host.to_ascii_lowercase()))
     }
 }
 
@@ -148,4 +159,55 @@ impl<'a> Files<'a> {
 pub(crate) fn rates(down: Option<Text<Size>>, up: Option<Text<Size>>) -> Rates {
     let rate = |size: Option<Text<Size>>| size.and_then(|size| NonZeroU64::new(size.0.0));
     Rates { down: rate(down), up: rate(up) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use port21_proto::FtpPath;
+    use port21_proto::server::{Placement, Representation, StorageError};
+    use port21_server::storage::{CommitMode, Sink, UploadRequest};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_goes_on_with_what_somebody_of_that_name_at_another_site_has_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().display();
+        let host = |name: &str| {
+            format!(
+                "[[host]]\nnames = [\"{name}.example\"]\nroot = \"{root}\"\naccounts = {{ file = \"{name}.toml\" }}\n"
+            )
+        };
+        let text = format!("[site]\nroot = \"{root}\"\n{}{}", host("a"), host("b"));
+        let file = dir.path().join("port21.toml");
+        std::fs::write(&file, text).unwrap();
+        let config = Config::read(&file).unwrap();
+        let ann = Entry { name: "ann".to_owned(), ..Entry::default() };
+        let open = || config.sites().map(|site| Common::new(&site).open(&ann).unwrap()).collect::<Vec<_>>();
+        let path = FtpPath::new("/file").unwrap();
+        let request = UploadRequest {
+            path: &path,
+            placement: Placement::Whole,
+            overwrite: true,
+            announced: None,
+            commit: CommitMode::Atomic,
+            told: None,
+            representation: Representation::Image,
+            adds: false,
+        };
+        let mut upload = open()[1].storage.create(request).await.unwrap();
+        match upload.sink() {
+            Sink::File(file) => (&*file).write_all(b"half").unwrap(),
+            Sink::Writer(_) => unreachable!("local files are files"),
+        }
+        upload.let_go().await;
+        let mut told = Vec::new();
+        // As they are opened anew, after a reload or a restart.
+        for account in open() {
+            told.push(account.storage.part(&path).await.map(|part| part.size));
+        }
+        assert_eq!(told, [Err(StorageError::NotFound), Ok(4), Err(StorageError::NotFound)]);
+    }
 }

@@ -81,6 +81,7 @@ impl UserFile {
     /// # Errors
     /// Then the file is as it was.
     pub(crate) fn change<T>(path: &Path, change: impl FnOnce(&mut UserFile) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let path = &real(path)?;
         let _lock = Lock::wait(path)?;
         let mut file = UserFile::read(path)?;
         let done = change(&mut file)?;
@@ -110,6 +111,17 @@ impl UserFile {
         aside.persist(path).map_err(|error| error.error)?;
         File::open(&dir)?.sync_all()?;
         Ok(())
+    }
+}
+
+/// Where a link leads: the file there is written anew. A link that became a file would leave that one as it was, wherever
+/// it is kept or copied from.
+fn real(path: &Path) -> anyhow::Result<PathBuf> {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.is_symlink() => {
+            path.canonicalize().with_context(|| format!("{} is a link that leads nowhere", path.display()))
+        }
+        _ => Ok(path.to_owned()),
     }
 }
 
@@ -221,6 +233,25 @@ mod tests {
             set(dir.path(), mode);
             assert_eq!(change(), (made, 65534), "{mode:o}");
         }
+    }
+
+    #[test]
+    fn a_link_stays_one_and_what_it_leads_to_is_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, real) = (dir.path().join("users.toml"), dir.path().join("kept/users.toml"));
+        let add = || {
+            UserFile::change(&link, |file| {
+                file.users.push(Entry { name: "ann".to_owned(), ..Entry::default() });
+                Ok(())
+            })
+        };
+        std::os::unix::fs::symlink("kept/users.toml", &link).unwrap();
+        assert!(add().unwrap_err().to_string().contains("leads nowhere"));
+        std::fs::create_dir(dir.path().join("kept")).unwrap();
+        std::fs::write(&real, "").unwrap();
+        add().unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(UserFile::read(&real).unwrap().users.len(), 1);
     }
 
     #[test]
