@@ -1,5 +1,6 @@
 //! `users.toml`: read, locked, and written so that a crash leaves the old one or the new one.
 
+use std::collections::HashSet;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
@@ -57,8 +58,9 @@ impl UserFile {
     fn parse(text: &str) -> Result<UserFile, Vec<Mistake>> {
         let document = Document::parse(text)?;
         let (file, mut mistakes) = document.settings::<UserFile>();
+        let mut known = HashSet::new();
         for (at, entry) in file.iter().flat_map(|file| file.users.iter().enumerate()) {
-            let twice = file.iter().flat_map(|file| &file.users).take(at).any(|other| other.name == entry.name);
+            let twice = !known.insert(&entry.name);
             let twice = twice.then(|| ("name", format!("there are two of the name {}", entry.name)));
             if let Some((key, text)) = entry.mistake().or(twice) {
                 mistakes.push(document.locate(Mistake::of_key(format!("user[{at}].{key}"), text)));
