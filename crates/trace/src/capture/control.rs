@@ -12,9 +12,6 @@ use crate::words::bytes as in_bytes;
 /// The most events of one control connection.
 const MAX_EVENTS: usize = 500_000;
 
-/// The most bytes of replies and commands that are kept of one control connection.
-const MAX_TEXT: usize = 64 * 1024 * 1024;
-
 /// A port that one side has announced for data.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announcement {
@@ -37,7 +34,8 @@ pub(super) struct Control {
     pub(super) secure: Option<Time>,
     observer: Observer,
     tls: [Records; 2],
-    text: usize,
+    /// About as many bytes as the events have.
+    pub(super) size: usize,
     full: bool,
 }
 
@@ -54,7 +52,7 @@ impl Control {
             secure: None,
             observer,
             tls: Default::default(),
-            text: 0,
+            size: 0,
             full: false,
         }
     }
@@ -116,6 +114,11 @@ impl Control {
         self.full
     }
 
+    /// Takes no more events.
+    pub(super) fn stop(&mut self) {
+        self.full = true;
+    }
+
     fn records(&mut self, at: Time, side: usize, bytes: &[u8]) -> usize {
         self.secure.get_or_insert(at);
         let from = self.end_of(side);
@@ -147,15 +150,19 @@ impl Control {
     }
 
     fn push(&mut self, event: SessionEvent) {
-        self.text += match &event.kind {
-            EventKind::Command { argument, .. } => argument.len(),
-            EventKind::Reply { lines, .. } => lines.iter().map(|line| line.len() + 24).sum(),
+        self.full |= self.events.len() >= MAX_EVENTS;
+        if self.full {
+            return;
+        }
+        self.size += size_of::<SessionEvent>();
+        self.size += match &event.kind {
+            EventKind::Command { verb, argument, .. } => verb.len() + argument.len(),
+            EventKind::Reply { lines, .. } => lines.iter().map(|line| line.len() + size_of_val(line)).sum(),
+            EventKind::Malformed { head, why, .. } => head.len() + why.len(),
+            EventKind::Note { text, .. } => text.len(),
             _ => 0,
         };
-        self.full |= self.events.len() >= MAX_EVENTS || self.text > MAX_TEXT;
-        if !self.full {
-            self.events.push(event);
-        }
+        self.events.push(event);
     }
 
     fn announced(&mut self, event: &SessionEvent) {
@@ -187,7 +194,7 @@ impl Control {
             }
             _ => return,
         };
-        if self.announcements.len() < MAX_EVENTS {
+        if !self.full && self.announcements.len() < MAX_EVENTS {
             self.announcements.push(Announcement { at: event.at, listener, address, port });
         }
     }

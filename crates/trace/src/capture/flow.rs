@@ -129,6 +129,13 @@ impl Flow {
         segment.syn && segment.ack.is_none() && other && (over || began || self.streams.iter().all(Stream::has_begun))
     }
 
+    pub(super) fn control_mut(&mut self) -> Option<&mut Control> {
+        match &mut self.role {
+            Role::Control(control) => Some(control),
+            _ => None,
+        }
+    }
+
     pub(super) fn control(&self) -> Option<&Control> {
         match &self.role {
             Role::Control(control) => Some(control),
@@ -281,7 +288,12 @@ impl Flow {
             self.opener.get_or_insert(if kind == Kind::Syn { side } else { 1 - side });
             let before = self.syn.get_mut(side).and_then(|syn| syn.replace(segment.seq));
             self.mark(at, side, kind, before == Some(segment.seq));
-        } else if self.stood.is_none() && self.has(Kind::SynAck) && segment.ack.is_some() && self.opener == Some(side) {
+        } else if self.stood.is_none()
+            && self.has(Kind::SynAck)
+            && segment.ack.is_some()
+            && !segment.rst
+            && self.opener == Some(side)
+        {
             self.stood = Some(at);
             if bare {
                 self.mark(at, side, Kind::Ack, false);

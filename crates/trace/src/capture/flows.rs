@@ -1,6 +1,6 @@
 //! All TCP connections and name-server messages of a capture, in bounded memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::control::Control;
@@ -18,6 +18,9 @@ const MAX_FLOWS: usize = 65_536;
 /// The most control connections.
 const MAX_SESSIONS: usize = 10_000;
 
+/// The most bytes of events, of all control connections together.
+const MAX_EVENT_BYTES: usize = 512 * 1024 * 1024;
+
 /// The most messages to and from name servers; the oldest go first.
 const MAX_LOOKUPS: usize = 50_000;
 
@@ -27,12 +30,16 @@ pub(crate) struct Flows {
     packets: Packets,
     /// The connection that stands between two ends: by its index in `all`, less those that were dropped before it.
     current: HashMap<[SocketAddr; 2], u64>,
-    all: VecDeque<Option<Flow>>,
+    all: VecDeque<Flow>,
     /// How many of `all` were taken from its front.
     dropped: u64,
     /// Control connections and what belongs to them that were taken from its front.
     kept: Vec<Flow>,
     lookups: VecDeque<Lookup>,
+    /// The ports that control connections have announced.
+    announced: HashSet<u16>,
+    /// The bytes of events.
+    events: usize,
     /// The bytes that wait in all streams.
     waiting: usize,
     forgotten: u64,
@@ -54,9 +61,19 @@ impl Flows {
     fn segment(&mut self, segment: &Segment<'_>) {
         let ends = if segment.from <= segment.to { [segment.from, segment.to] } else { [segment.to, segment.from] };
         let index = self.current.get(&ends).and_then(|n| usize::try_from(n.checked_sub(self.dropped)?).ok());
-        let standing = index.and_then(|index| self.all.get_mut(index)?.as_mut());
+        let standing = index.and_then(|index| self.all.get_mut(index));
         match standing {
-            Some(flow) if !flow.is_followed_by(segment) => flow.segment(segment, &mut self.waiting),
+            Some(flow) if !flow.is_followed_by(segment) => {
+                let (announced, size) = flow.control().map_or((0, 0), |c| (c.announcements.len(), c.size));
+                flow.segment(segment, &mut self.waiting);
+                if let Some(control) = flow.control_mut() {
+                    self.announced.extend(control.announcements.iter().skip(announced).map(|a| a.port));
+                    self.events += control.size.saturating_sub(size);
+                    if self.events > MAX_EVENT_BYTES {
+                        control.stop();
+                    }
+                }
+            }
             standing => {
                 // A lone RST or the last ACK of what has ended is no connection.
                 if segment.rst && standing.is_none() {
@@ -68,9 +85,12 @@ impl Flows {
                 let mut flow = Flow::new(segment, ends);
                 flow.segment(segment, &mut self.waiting);
                 self.current.insert(ends, self.dropped + self.all.len() as u64);
-                self.all.push_back(Some(flow));
-                if self.all.len() > MAX_FLOWS {
-                    self.forget();
+                self.all.push_back(flow);
+                // Of control connections that go on, several may be in the way.
+                for _ in 0..8 {
+                    if self.all.len() > MAX_FLOWS {
+                        self.forget();
+                    }
                 }
             }
         }
@@ -78,30 +98,22 @@ impl Flows {
 
     /// Takes the oldest connection away, and keeps it aside where it matters.
     fn forget(&mut self) {
-        let Some(first) = self.all.pop_front() else { return };
+        let Some(mut flow) = self.all.pop_front() else { return };
+        let standing = self.current.get(&flow.ends) == Some(&self.dropped);
         self.dropped += 1;
-        let Some(mut flow) = first else { return };
-        let standing = self.current.get(&flow.ends) == Some(&(self.dropped - 1));
-        let announced = || {
-            let ports = flow.ends.map(|end| end.port());
-            let controls = self.all.iter().flatten().chain(&self.kept).filter_map(Flow::control);
-            controls.flat_map(|c| &c.announcements).any(|a| ports.contains(&a.port))
-        };
-        let matters = match &flow.role {
-            Role::Control(_) => true,
-            _ => flow.ends.iter().any(|end| end.port() == sessions::ACTIVE_DATA) || announced(),
-        };
-        if standing && matches!(flow.role, Role::Control(_)) {
+        if standing && flow.control().is_some() && self.all.len() < MAX_FLOWS + MAX_SESSIONS {
             // It may go on: it is the youngest again.
             self.current.insert(flow.ends, self.dropped + self.all.len() as u64);
-            self.all.push_back(Some(flow));
+            self.all.push_back(flow);
             return;
         }
         if standing {
             self.current.remove(&flow.ends);
         }
         flow.finish(&mut self.waiting);
-        if matters && self.kept.len() < MAX_FLOWS {
+        let mut ports = flow.ends.iter().map(|end| end.port());
+        let is_data = ports.any(|port| port == sessions::ACTIVE_DATA || self.announced.contains(&port));
+        if (flow.control().is_some() || is_data) && self.kept.len() < MAX_FLOWS {
             self.kept.push(flow);
         } else {
             self.forgotten += 1;
@@ -122,7 +134,7 @@ impl Flows {
 
     /// Makes sessions of what was seen.
     pub(crate) fn finish(mut self, mut notes: Vec<String>) -> Recording {
-        let mut flows: Vec<Flow> = self.kept.into_iter().chain(self.all.into_iter().flatten()).collect();
+        let mut flows: Vec<Flow> = self.kept.into_iter().chain(self.all).collect();
         for flow in &mut flows {
             flow.finish(&mut self.waiting);
         }

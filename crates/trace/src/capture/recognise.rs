@@ -3,7 +3,7 @@
 use port21_proto::Verb;
 
 /// So many bytes of both directions are looked at before a connection is taken for something else.
-pub(super) const MAX_LOOKED_AT: usize = 8 * 1024;
+pub(super) const MAX_LOOKED_AT: usize = 4 * 1024;
 
 /// The ports of control connections (RFC 959, RFC 4217).
 pub(super) const CONTROL: u16 = 21;

@@ -540,6 +540,27 @@ fn an_end_that_sends_the_rest_in_its_last_segment() {
     assert!(bye < closed);
 }
 
+#[test]
+fn a_session_among_more_connections_than_are_kept() {
+    let mut wire = session();
+    let last = wire.packets.len() - 6;
+    let (first, rest) = wire.packets.split_at(last);
+    let mut packets = first.to_vec();
+    let at = packets[last - 1].0;
+    let syn = wire.packets[0].1.clone();
+    for n in 0..70_000u32 {
+        let mut packet = syn.clone();
+        packet[12..16].copy_from_slice(&(0x0b00_0000 + n).to_be_bytes());
+        packet[22..24].copy_from_slice(&443u16.to_be_bytes());
+        packets.push((at, packet));
+    }
+    packets.extend_from_slice(rest);
+    wire.packets = packets;
+    let recording = read(&[&ethernet(&wire.packets)]);
+    assert_eq!((said(&recording), transfers(&recording)), (SAID.map(str::to_owned).to_vec(), carried()));
+    assert!(recording.notes[0].contains("were left out"), "{:?}", recording.notes);
+}
+
 fn drawn(recording: &Recording) {
     let drawing = Drawing { which: Which::All, ..Drawing::default() };
     match drawing.draw(recording) {
