@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::builder::Builder;
 use crate::client::Client;
 use crate::crew::{Crew, Next, Parallel, Work as _};
@@ -74,12 +76,25 @@ impl Batch {
 
     /// A file is to be fetched: as [`Client::get_file`](crate::Client::get_file).
     pub fn get(&mut self, remote: impl Into<Vec<u8>>, local: impl Into<PathBuf>, size: Option<u64>) {
+        self.get_dated(remote, local, size, None);
+    }
+
+    /// As [`Batch::get`], of a file whose time a listing has told in UTC and to the second (MLSD): it is not asked for again. There are
+    /// servers that answer MDTM in local time.
+    pub fn get_dated(
+        &mut self,
+        remote: impl Into<Vec<u8>>,
+        local: impl Into<PathBuf>,
+        size: Option<u64>,
+        modified: Option<Timestamp>,
+    ) {
         let item = self.item(remote.into(), local.into(), size);
         let options = GetOptions {
             resume: self.options.resume,
             keep_time: self.options.keep_time,
             verify: self.options.verify,
             rate: self.options.rate.clone(),
+            known_time: modified,
             ..GetOptions::default()
         };
         let to = Target::Path(item.local.clone());

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use port21_client::{Batch, Choose, Client, Error, Mirror, MirrorOptions, Pattern};
+use port21_proto::listing::Precision;
 
 use super::cat::to_stdout;
 use super::ls::all_read;
@@ -108,7 +110,7 @@ async fn fetch(remote: &mut Remote<'_>, group: &[Place], several: bool, args: &G
         if args.no_clobber && local.symlink_metadata().is_ok() {
             tracing::warn!("{} is there already", local.display());
         } else if taken.insert(local.clone()) {
-            batch.get(file.path, local, file.size);
+            batch.get_dated(file.path, local, file.size, file.modified);
         } else {
             let url = first.url_of(&file.path);
             let text = format!("{url}: another file was to become {} already", local.display());
@@ -134,13 +136,15 @@ struct Found {
     path: Vec<u8>,
     name: Vec<u8>,
     size: Option<u64>,
+    /// When it was changed, where a listing has told that in UTC and to the second.
+    modified: Option<Timestamp>,
     is_directory: bool,
 }
 
 impl Found {
     fn file(path: &[u8]) -> Found {
         let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default().to_vec();
-        Found { path: path.to_vec(), name, size: None, is_directory: false }
+        Found { path: path.to_vec(), name, size: None, modified: None, is_directory: false }
     }
 }
 
@@ -166,7 +170,9 @@ async fn look(
                 tracing::warn!("{}: a directory: -r fetches it", place.url_of(&path));
                 continue;
             }
-            found.push(Found { size: entry.size, is_directory, ..Found::file(&path) });
+            let exact = entry.modified.filter(|m| m.utc && m.precision >= Precision::Second);
+            let modified = exact.map(|modified| modified.at);
+            found.push(Found { size: entry.size, modified, is_directory, ..Found::file(&path) });
         }
         if !found.is_empty() {
             return Ok(found);

@@ -237,8 +237,14 @@ impl Console {
             session.log.user(&without_secrets(command.name, &words));
         }
         let mut done = (command.run)(self, &words).await;
-        if done.as_ref().is_err_and(transfer::lacks_passive) && self.go_active() {
+        if let Some(why) = transfer::lacks_passive(&done)
+            && self.go_active(why)
+        {
             done = (command.run)(self, &words).await;
+            if transfer::lacks_passive(&done).is_some() {
+                // Neither way comes to stand.
+                self.set_mode(DataMode::Passive);
+            }
         }
         if self.settings.bell && command.needs.rings() {
             self.out.bytes(b"\x07");

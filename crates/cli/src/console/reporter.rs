@@ -10,6 +10,7 @@ use port21_proto::text::Shown;
 
 use super::Console;
 use super::output::Out;
+use super::transfer::without_passive;
 use crate::alike::Alike;
 use crate::exit::{Exit, Fault, client_sentence};
 use crate::progress::{Board, Total};
@@ -48,8 +49,17 @@ struct Inner {
     marks: u64,
     failures: Vec<(Exit, String)>,
     alike: Alike,
-    /// Files that found no passive mode.
-    without_passive: Vec<Item>,
+    /// Files that found no passive data connection.
+    without_passive: Vec<Left>,
+}
+
+/// A file that was left, for there is no data connection.
+pub(super) struct Left {
+    pub(super) item: Item,
+    /// Why active mode may help.
+    pub(super) why: &'static str,
+    exit: Exit,
+    text: String,
 }
 
 impl Reporter {
@@ -100,14 +110,20 @@ impl Reporter {
         self.inner().board.total()
     }
 
-    /// The files that were refused because the server has no passive mode; they count as failed no more.
-    pub(super) fn take_without_passive(&self) -> Vec<Item> {
+    /// The files that found no passive data connection; they count as failed no more.
+    pub(super) fn take_without_passive(&self) -> Vec<Left> {
         std::mem::take(&mut self.inner().without_passive)
+    }
+
+    /// A file was left for good.
+    pub(super) fn left(&self, left: &Left) {
+        self.failed(left.exit, format!("{}: {}", Shown(&left.item.remote), left.text), false);
     }
 
     /// The end of the command: an error where anything has failed, the last one; those before are told.
     pub(super) fn end(&self) -> Result<(), Fault> {
         self.give_back();
+        self.take_without_passive().iter().for_each(|left| self.left(left));
         let rest = self.inner().alike.rest();
         rest.iter().for_each(|line| self.out.line(line));
         let mut failures = std::mem::take(&mut self.inner().failures);
@@ -174,15 +190,24 @@ impl Reporter {
     fn ended(&self, item: &Item, result: &Result<Transferred, Error>, took: Duration) {
         match result {
             Ok(done) => self.done(item, done.bytes, took),
-            Err(Error::Refused { verb: "EPSV" | "PASV", .. }) => {
-                let mut inner = self.inner();
-                inner.board.ended(item);
-                inner.without_passive.push(item.clone());
-            }
-            Err(error) => {
-                self.inner().board.ended(item);
-                self.error(error);
-            }
+            Err(error) => match without_passive(error) {
+                Some(why) => {
+                    let text = match error {
+                        Error::Refused { verb: "EPSV" | "PASV", .. } => {
+                            "the server has no passive mode: passive off".to_owned()
+                        }
+                        error => client_sentence(error),
+                    };
+                    let left = Left { item: item.clone(), why, exit: Exit::of_client(error), text };
+                    let mut inner = self.inner();
+                    inner.board.ended(item);
+                    inner.without_passive.push(left);
+                }
+                None => {
+                    self.inner().board.ended(item);
+                    self.error(error);
+                }
+            },
         }
     }
 

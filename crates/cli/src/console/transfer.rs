@@ -11,13 +11,13 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use port21_client::{
-    Batch, BatchOptions, DataMode, Error, Item, Parallel, Progress, PutOptions, Representation, Retry, Upload,
+    Batch, BatchOptions, DataMode, Error, Item, Parallel, Phase, Progress, PutOptions, Representation, Retry, Upload,
 };
 use port21_proto::text::Shown;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::names::unique;
-use super::reporter::Reporter;
+use super::reporter::{Left, Reporter};
 use super::sink::{Place, Sink, shell};
 use super::words::Words;
 use super::{Console, Flow, between};
@@ -300,15 +300,24 @@ impl Console {
         let done = self.carry_on(&load, &reporter).await;
         let again = reporter.take_without_passive();
         if done.is_ok() && !again.is_empty() {
-            if self.go_active() {
-                let file = |item: Item| OneFile { remote: item.remote, local: item.local, size: item.size };
-                let load = Load { files: again.into_iter().map(file).collect(), ..load };
-                self.carry_on(&load, &reporter).await?;
+            let goes = again.first().map(|left| left.why).is_some_and(|why| self.go_active(why));
+            let left = match goes {
+                true => {
+                    let file = |left: Left| {
+                        let Item { remote, local, size, .. } = left.item;
+                        OneFile { remote, local, size }
+                    };
+                    let load = Load { files: again.into_iter().map(file).collect(), ..load };
+                    self.carry_on(&load, &reporter).await?;
+                    reporter.take_without_passive()
+                }
+                false => again,
+            };
+            if goes && !left.is_empty() {
+                // Neither way comes to stand.
+                self.set_mode(DataMode::Passive);
             }
-            for item in reporter.take_without_passive() {
-                let text = format!("{}: the server has no passive mode: passive off", Shown(&item.remote));
-                reporter.failed(Exit::Refused, text, false);
-            }
+            left.iter().for_each(|left| reporter.left(left));
         }
         self.told = reporter.has_told();
         let ended = reporter.end();
@@ -344,12 +353,12 @@ impl Console {
         }
     }
 
-    /// The server has no passive mode: active mode is used from now on, where the settings allow that.
-    pub(super) fn go_active(&mut self) -> bool {
+    /// There is no passive data connection, and `why`: active mode is used from now on, where the settings allow that.
+    pub(super) fn go_active(&mut self, why: &str) -> bool {
         let goes = self.settings.fallback && self.mode == DataMode::Passive;
         if goes {
             self.set_mode(DataMode::Active);
-            let text = "The server has no passive mode: trying active mode.";
+            let text = format!("{why}: trying active mode.");
             // What a script writes may be a file's bytes.
             if self.interactive || self.replies.is_on() { self.out.line(text) } else { tracing::warn!("{text}") }
         }
@@ -363,10 +372,24 @@ impl Console {
     }
 }
 
-/// Whether the error is that a server has no passive mode.
-pub(super) fn lacks_passive(error: &anyhow::Error) -> bool {
-    let lacks = |error: &Error| matches!(error, Error::Refused { verb: "EPSV" | "PASV", .. });
-    error.chain().any(|cause| cause.downcast_ref::<Error>().is_some_and(lacks))
+/// Why there is no data connection, where active mode may help.
+pub(super) fn lacks_passive(done: &anyhow::Result<Flow>) -> Option<&'static str> {
+    let error = done.as_ref().err()?;
+    error.chain().find_map(|cause| without_passive(cause.downcast_ref::<Error>()?))
+}
+
+/// As [`lacks_passive`], of the client's own error: the server has no passive mode, or what it offers cannot be connected to, as
+/// behind a firewall. In active mode the same says that nobody has come, or that there is no such mode, and nothing else is left.
+pub(super) fn without_passive(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Refused { verb: "EPSV" | "PASV", .. } => Some("The server has no passive mode"),
+        Error::Refused { verb: "EPRT" | "PORT", .. } => Some("The server has no active mode"),
+        Error::Refused { phase: Phase::DataOpen, reply, .. } if reply.code() != 425 => None,
+        Error::Refused { phase: Phase::DataOpen, .. }
+        | Error::Timeout { phase: Phase::DataOpen, .. }
+        | Error::Transport { phase: Phase::DataOpen, .. } => Some("No passive data connection comes to stand"),
+        _ => None,
+    }
 }
 
 /// Puts files into a batch.

@@ -1,7 +1,8 @@
 //! A listing, a download, and an upload that is removed again.
 
+use jiff::Timestamp;
 use port21_client::{Client, Error, Listed, Phase, Upload};
-use port21_proto::listing::EntryKind;
+use port21_proto::listing::{EntryKind, Modified, Precision};
 use port21_proto::text::Shown;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -32,10 +33,10 @@ impl Walk<'_> {
     ) -> anyhow::Result<bool> {
         let aim = self.aim(client).await;
         let (took, result) = self.timed(listed(client, &aim.directory)).await;
-        let mut first_file = None;
+        let (mut first_file, mut listed_time) = (None, None);
         match result {
-            Ok(Listing { entries, unreadable, whole, file }) => {
-                first_file = file;
+            Ok(Listing { entries, unreadable, whole, file, modified }) => {
+                (first_file, listed_time) = (file, modified);
                 let mut found = format!("{entries} {}", if entries == 1 { "entry" } else { "entries" });
                 if !whole {
                     found += ", and more: the rest was not read";
@@ -61,6 +62,9 @@ impl Walk<'_> {
                 self.failed("listing", took, &error, cause, tell)?;
             }
         }
+        if let (Some(name), Some(listed)) = (&first_file, listed_time) {
+            self.clock(client, &place::join(&aim.directory, name), listed, tell).await?;
+        }
         let resumed = client.data_resumed();
         if let Some(resumed) = resumed {
             let (outcome, found) = match resumed {
@@ -84,6 +88,30 @@ impl Walk<'_> {
             self.add(Check::new("upload", Outcome::NotTried, None, "only with --write"), tell)?;
         }
         Ok(resumed == Some(true))
+    }
+
+    /// Whether MDTM tells the time of a file in UTC (RFC 3659 section 3.1), as MLSD has told it.
+    async fn clock(
+        &mut self,
+        client: &mut Client,
+        path: &[u8],
+        listed: Timestamp,
+        tell: &mut Tell<'_>,
+    ) -> anyhow::Result<()> {
+        let (took, told) = self.timed(client.mtime(path)).await;
+        let Ok(told) = told else { return Ok(()) };
+        let Some(minutes) = minutes_off(told, listed) else { return Ok(()) };
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let (hours, minutes) = (minutes.abs() / 60, minutes.abs() % 60);
+        let found = format!("{}: MLSD {listed}, MDTM {told}", Shown(path));
+        let check = Check::new("times", Outcome::Noticed, Some(took), found).because(Cause {
+            side: Side::Server,
+            text: format!("MDTM tells local time (UTC{sign}{hours}:{minutes:02}), where it is to tell UTC"),
+            advice: "let the server tell UTC (vsftpd: use_localtime=NO; proftpd: TimesGMT on); what is fetched by a pattern or as a tree \
+                     has the times of MLSD"
+                .to_owned(),
+        });
+        self.add(check, tell)
     }
 
     /// Whether the URL names a directory or a file.
@@ -130,6 +158,10 @@ impl Walk<'_> {
                 self.add(Check::new("download", outcome, Some(took), found).because(cause), tell)
             }
             Ok(Read { bytes, whole, .. }) => {
+                let (_, size) = self.timed(client.size(path)).await;
+                if let Some(check) = size.ok().and_then(|size| compared(&name.to_string(), size, bytes, whole)) {
+                    return self.add(Check { took: Some(took), ..check }, tell);
+                }
                 let rest = if whole { "" } else { ", of more: the rest was not asked for" };
                 let speed = show_size((bytes as f64 / took.as_secs_f64().max(0.000_001)) as u64);
                 let found = format!("{name}: {}{rest}, {speed}/s", show_size(bytes));
@@ -188,6 +220,35 @@ impl Walk<'_> {
     }
 }
 
+/// By how many minutes one time is off another, where that is as two time zones are; nothing where it is not.
+fn minutes_off(told: Timestamp, listed: Timestamp) -> Option<i64> {
+    let off = told.as_second().saturating_sub(listed.as_second());
+    (off != 0 && off % 900 == 0 && off.abs() <= 14 * 3600).then_some(off / 60)
+}
+
+/// Where what SIZE tells is not what comes.
+fn compared(name: &str, size: u64, bytes: u64, whole: bool) -> Option<Check> {
+    let (outcome, text, advice) = match whole {
+        true if size == bytes => return None,
+        false if size >= bytes => return None,
+        true if size > bytes => (
+            Outcome::Failed(Exit::Interrupted),
+            "fewer bytes come than SIZE tells, and the server said that it had sent all",
+            "look into the server's log, for a disk that cannot be read or a file that was cut short meanwhile; and for a server whose \
+             SIZE tells another file's",
+        ),
+        _ => (
+            Outcome::Noticed,
+            "more bytes come than SIZE tells: clients that go on with a part, or fetch in segments, rely on it",
+            "download whole files from this server: get without -c and --segments; and tell its maker",
+        ),
+    };
+    let more = if whole { "" } else { " and more" };
+    let cause = Cause { side: Side::Server, text: text.to_owned(), advice: advice.to_owned() };
+    let found = format!("{name}: {bytes} bytes{more}, where SIZE tells {size}");
+    Some(Check::new("download", outcome, None, found).because(cause))
+}
+
 /// What came of a listing.
 pub(super) struct Listing {
     entries: usize,
@@ -196,17 +257,21 @@ pub(super) struct Listing {
     whole: bool,
     /// The first file in it.
     file: Option<Vec<u8>>,
+    /// When that was changed, where it is told in UTC and to the second.
+    modified: Option<Timestamp>,
 }
 
 pub(super) async fn listed(client: &mut Client, directory: &[u8]) -> Result<Listing, Error> {
     let mut entries = client.list(directory).await?;
-    let mut listing = Listing { entries: 0, unreadable: 0, whole: true, file: None };
+    let mut listing = Listing { entries: 0, unreadable: 0, whole: true, file: None, modified: None };
     while let Some(listed) = entries.next().await {
         match listed? {
             Listed::Entry(entry) => {
                 listing.entries += 1;
                 if entry.kind == EntryKind::File && listing.file.is_none() {
                     listing.file = entry.safe_name().map(<[u8]>::to_vec);
+                    let exact = |m: &Modified| m.utc && m.precision >= Precision::Second;
+                    listing.modified = entry.modified.filter(exact).map(|modified| modified.at);
                 }
             }
             Listed::Unreadable(_) => listing.unreadable += 1,
@@ -265,4 +330,27 @@ fn of_stream(error: std::io::Error, what: &str) -> Error {
         what: what.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_compared_with_what_comes() {
+        let outcome = |size, bytes, whole| compared("f", size, bytes, whole).map(|check| check.outcome);
+        assert_eq!((outcome(9, 9, true), outcome(9, 5, false)), (None, None));
+        assert_eq!(outcome(9, 5, true), Some(Outcome::Failed(Exit::Interrupted)));
+        assert_eq!((outcome(5, 9, true), outcome(5, 9, false)), (Some(Outcome::Noticed), Some(Outcome::Noticed)));
+    }
+
+    #[test]
+    fn times_that_are_off_as_time_zones_are() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (told, minutes) in
+            [(0, None), (7200, Some(120)), (-34_200, Some(-570)), (60, None), (86_400, None), (7201, None)]
+        {
+            assert_eq!(minutes_off(at(1_000_000 + told), at(1_000_000)), minutes, "{told}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::scripted::Scripted;
 use super::support::{Ran, Site, port21};
 
 /// What the doctor tells a program, and its exit code.
@@ -242,4 +243,26 @@ fn a_file_of_which_less_comes_than_was_announced() {
     assert_eq!((&download["outcome"], &download["exit"]), (&json!("failed"), &json!(6)), "{all:#}");
     assert!(download["cause"].as_str().unwrap().contains("fewer bytes than announced"), "{all:#}");
     assert!(download["found"].as_str().unwrap().contains("0 bytes, of 9"), "{all:#}");
+}
+
+#[test]
+fn sizes_and_times_that_are_not_true() {
+    for (size, outcome, cause) in [(9, "failed", "fewer bytes come than SIZE tells"), (1, "noticed", "more bytes come")]
+    {
+        let server = Scripted::start(move |session, line| match line.split(' ').next().unwrap() {
+            "FEAT" => session.say("211-F\r\n MLST type*;modify*;\r\n SIZE\r\n MDTM\r\n211 end"),
+            "MLSD" => session.transfer(b"type=file;modify=20200102030405; f\r\n"),
+            "MDTM" => session.say("213 20200102050405"),
+            "SIZE" => session.say(&format!("213 {size}")),
+            "RETR" => session.transfer(b"four"),
+            _ => session.usual(line),
+        });
+        let (all, _) = examine(&server.url(""));
+        let download = step(&all, "download");
+        assert_eq!(download["outcome"], outcome, "{all:#}");
+        assert!(download["cause"].as_str().unwrap().contains(cause), "{all:#}");
+        let times = step(&all, "times");
+        assert_eq!((&times["outcome"], &times["side"]), (&json!("noticed"), &json!("server")), "{all:#}");
+        assert!(times["cause"].as_str().unwrap().contains("local time (UTC+2:00)"), "{all:#}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Servers that mean harm: what the commands say of them, and with which code they end.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::scripted::Scripted;
 use super::support::{Ran, port21};
 
@@ -171,4 +173,25 @@ fn sizes_that_are_lies_cost_nothing() {
         // Who tells less than there is, and gives what was told, is not found out by the bytes of a segment's midst.
         assert!(ran.err.contains("it is fetched in one stream"), "{size} {refuses}: {ran:?}");
     }
+}
+
+/// MLSD tells UTC by its definition; MDTM is to, and does not everywhere.
+#[test]
+fn times_are_those_of_mlsd() {
+    let server = Scripted::start(|session, line| match line.split(' ').next().unwrap() {
+        "FEAT" => session.say("211-F\r\n MLST type*;modify*;\r\n MDTM\r\n211 end"),
+        "MLSD" => session.transfer(b"type=file;modify=20200102030405; f\r\n"),
+        "MDTM" => session.say("213 20200102050405"),
+        "RETR" => session.transfer(b"x"),
+        _ => session.usual(line),
+    });
+    for way in [&["get", "URL/*"][..], &["mirror", "URL/", "."]] {
+        let words: Vec<String> = way.iter().map(|word| word.replace("URL/", &server.url(""))).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (ran, here) = run(&words);
+        ran.ok();
+        let modified = std::fs::metadata(here.path().join("f")).unwrap().modified().unwrap();
+        assert_eq!(modified, UNIX_EPOCH + Duration::from_secs(1_577_934_245));
+    }
+    assert_eq!(server.count("MDTM"), 0);
 }

@@ -85,13 +85,17 @@ impl Session {
 
     /// What a plain old server says.
     pub(crate) fn usual(&mut self, line: &str) {
-        let port = self.passive.local_addr().unwrap().port();
         match line.split(' ').next().unwrap() {
             "USER" => self.say("331 ?"),
             "PASS" => self.say("230 in"),
             "TYPE" | "CWD" | "NOOP" | "DELE" | "RMD" | "REST" => self.say("250 ok"),
             "PWD" | "MKD" => self.say("257 \"/\" is it"),
-            "EPSV" => self.say(&format!("229 ok (|||{port}|)")),
+            "EPSV" => {
+                // A port of its own for each: whoever only tried the one before is not in the way.
+                self.passive = TcpListener::bind("127.0.0.1:0").unwrap();
+                let port = self.passive.local_addr().unwrap().port();
+                self.say(&format!("229 ok (|||{port}|)"));
+            }
             "QUIT" => self.say("221 bye"),
             _ => self.say("502 no"),
         }

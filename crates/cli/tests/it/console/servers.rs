@@ -106,7 +106,55 @@ fn where_there_is_no_passive_mode_active_mode_is_taken() {
     let here = tempfile::tempdir().unwrap();
     let mut command = port21(here.path());
     command.args(["shell", "--no-probe"]);
+    let script = format!("passive on\nopen {} {}\nuser bob secret\nget x\n", address.ip(), address.port());
+    feed(command, &script).fails(5);
+    assert!(!session.join().unwrap().iter().any(|line| line.starts_with("PORT")));
+    let (address, session) = serve();
+    let here = tempfile::tempdir().unwrap();
+    let mut command = port21(here.path());
+    command.args(["shell", "--no-probe"]);
     let script = format!("passive off\npassive on\nopen {} {}\nuser bob secret\nls\n", address.ip(), address.port());
     feed(command, &script).fails(5);
     assert!(!session.join().unwrap().iter().any(|line| line.starts_with("PORT")));
+}
+
+/// The server has passive mode, and nobody gets through to what it offers.
+#[test]
+fn where_no_passive_connection_comes_to_stand_active_mode_is_taken() {
+    let all = [("ls", true), ("get x", true), ("mget x", true), ("get x -", true), ("ls", false), ("get x", false)];
+    for (command, works) in all {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut to = None;
+        let (address, session) = scripted(move |line| match line.split_once(' ').unwrap_or((line, "")) {
+            ("EPSV", _) => format!("229 ok (|||{closed}|)"),
+            ("PASV", _) => format!("227 ok (127,0,0,1,{},{})", closed >> 8, closed & 255),
+            ("PORT", _) if !works => "500 no".to_owned(),
+            ("PORT", rest) => {
+                let n: Vec<u16> = rest.split(',').map(|n| n.parse().unwrap()).collect();
+                to = Some(n[4] * 256 + n[5]);
+                "200 ok".to_owned()
+            }
+            ("RETR" | "LIST", _) if to.is_some() => {
+                let mut data = TcpStream::connect(("127.0.0.1", to.unwrap())).unwrap();
+                data.write_all(b"-rw-r--r-- 1 a b 3 May  2  2005 x\r\n").unwrap();
+                "150 here\r\n226 done".to_owned()
+            }
+            ("RETR" | "LIST", _) => "425 nobody came".to_owned(),
+            ("ABOR", _) => "226 stopped".to_owned(),
+            _ => usual(line).to_owned(),
+        });
+        let here = tempfile::tempdir().unwrap();
+        let mut shell = port21(here.path());
+        shell.args(["shell", "--no-probe"]);
+        let script =
+            format!("open {} {}\nuser bob secret\n-{command}\nstatus\n{command}\n", address.ip(), address.port());
+        let ran = feed(shell, &script);
+        let mode = if works { "Passive mode: off" } else { "Passive mode: on" };
+        assert!(ran.out.contains(mode), "{command}: {ran:?}");
+        let told = "No passive data connection comes to stand: trying active mode.";
+        assert!(ran.err.contains(told) || ran.out.contains(told), "{command}: {ran:?}");
+        assert_eq!(ran.code == Some(0), works, "{command}: {ran:?}");
+        let heard = session.join().unwrap();
+        assert!(heard.iter().any(|line| line.starts_with("PORT")), "{command}: {heard:?}");
+    }
 }
