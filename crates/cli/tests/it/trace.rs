@@ -35,6 +35,41 @@ fn a_console_records_each_of_its_sessions() {
     site.run(&["trace", "s.jsonl", "--session", "3"]).fails(2);
 }
 
+/// A packet of a capture of raw IPv4: what the server (from port 21) or its client sends.
+fn packet(from_server: bool, flags: u8, seq: u32, ack: u32, data: &[u8]) -> Vec<u8> {
+    let (client, server) = (([10, 0, 0, 2], 40_000u16.to_be_bytes()), ([10, 0, 0, 1], 21u16.to_be_bytes()));
+    let (from, to) = if from_server { (server, client) } else { (client, server) };
+    let length = 40 + data.len() as u16;
+    let [hi, lo] = length.to_be_bytes();
+    let ip = [&[0x45, 0, hi, lo, 0, 0, 0, 0, 64, 6, 0, 0][..], &from.0, &to.0].concat();
+    let ports = [from.1, to.1].concat();
+    let tcp = [&ports[..], &seq.to_be_bytes(), &ack.to_be_bytes(), &[0x50, flags, 0xff, 0xff, 0, 0, 0, 0]].concat();
+    let record = [&[1, 0, 0, 0, 0, 0, 0, 0][..], &u32::from(length).to_le_bytes(), &u32::from(length).to_le_bytes()];
+    [record.concat(), ip, tcp, data.to_vec()].concat()
+}
+
+#[test]
+fn a_capture_is_drawn_and_one_that_is_cut_off_is_drawn_as_far_as_it_goes() {
+    let head = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65_535, 101].map(u32::to_le_bytes).concat();
+    let packets = [
+        packet(false, 0x02, 100, 0, b""),
+        packet(true, 0x12, 500, 101, b""),
+        packet(false, 0x10, 101, 501, b""),
+        packet(true, 0x18, 501, 101, b"220 Ready.\r\n"),
+        packet(false, 0x18, 101, 513, b"USER anna\r\nPASS geheim\r\n"),
+        packet(true, 0x18, 513, 125, b"331 Password?\r\n"),
+    ];
+    let mut file = [head, packets.concat()].concat();
+    file.truncate(file.len() - 3);
+    let site = Site::start();
+    std::fs::write(site.local("x.pcap"), file).unwrap();
+    let ran = site.run(&["trace", "x.pcap", "--width", "120"]);
+    assert!(ran.err.contains("cut off behind 5 packets"), "{}", ran.err);
+    let text = ran.ok();
+    assert!(text.contains("USER anna") && text.contains("PASS ***") && text.contains("SYN+ACK"), "{text}");
+    assert!(!text.contains("geheim") && !text.contains("331"), "{text}");
+}
+
 #[test]
 fn what_cannot_be_drawn() {
     let site = Site::start();
