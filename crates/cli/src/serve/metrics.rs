@@ -1,5 +1,6 @@
 //! Figures for Prometheus and a check for supervisors: `GET /metrics`, `GET /health`, one request a connection.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,14 +11,15 @@ use anyhow::Context as _;
 use port21_server::{Direction, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::running::Running;
 
-/// So many are answered at a time; others wait in the system's queue.
-const AT_ONCE: usize = 16;
+/// So many are answered at a time. For one more, the one that has had the most time is let go: who asks is answered within
+/// moments, and whoever connects and says nothing keeps nobody out.
+const AT_ONCE: usize = 64;
 
 /// How long a request and its answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,22 +65,17 @@ impl Metrics {
 
     /// Answers for as long as it is not dropped. `ending`: whether the server is about to end.
     pub(super) async fn serve(self, running: Arc<Running>, ending: Arc<AtomicBool>) {
-        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let mut answers: VecDeque<JoinHandle<()>> = VecDeque::new();
         loop {
-            // The semaphore is never closed.
-            let Ok(permit) = room.clone().acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, from)) => {
-                    let (running, ending) = (running.clone(), ending.clone());
-                    tokio::spawn(async move {
-                        let answered = timeout(PATIENCE, answer(stream, &running, &ending)).await;
-                        match answered {
-                            Ok(Ok(())) => debug!(%from, "answered for the metrics"),
-                            Ok(Err(error)) => debug!(%from, %error, "the metrics"),
-                            Err(_) => debug!(%from, "whoever asks for the metrics takes too long"),
-                        }
-                        drop(permit);
-                    });
+                    answers.retain(|answer| !answer.is_finished());
+                    if answers.len() >= AT_ONCE
+                        && let Some(oldest) = answers.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    answers.push_back(tokio::spawn(attend(stream, from, running.clone(), ending.clone())));
                 }
                 Err(error) => {
                     warn!(%error, "the metrics' socket");
@@ -86,6 +83,14 @@ impl Metrics {
                 }
             }
         }
+    }
+}
+
+async fn attend(stream: TcpStream, from: SocketAddr, running: Arc<Running>, ending: Arc<AtomicBool>) {
+    match timeout(PATIENCE, answer(stream, &running, &ending)).await {
+        Ok(Ok(())) => debug!(%from, "answered for the metrics"),
+        Ok(Err(error)) => debug!(%from, %error, "the metrics"),
+        Err(_) => debug!(%from, "whoever asks for the metrics takes too long"),
     }
 }
 

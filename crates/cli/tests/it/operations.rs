@@ -392,6 +392,8 @@ fn metrics_and_health() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
+    // Whoever says nothing keeps nobody out: so many, one behind the other, would take minutes.
+    let _silent: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(address).unwrap()).collect();
     assert!(get("/health").starts_with("HTTP/1.1 200 OK\r\n"));
     let page = get("/metrics");
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
