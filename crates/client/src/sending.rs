@@ -40,10 +40,12 @@ impl Sending<'_> {
     ) -> Result<Option<Hasher>, Failure> {
         #[cfg(target_os = "linux")]
         let file = match hasher {
-            None if self.total.is_some() && stream.takes_files() => match self.send_by_kernel(stream, file).await? {
-                Some(file) => file,
-                None => return Ok(None),
-            },
+            None if self.total.is_some() && stream.takes_files() && kernel::tells(&file) => {
+                match self.send_by_kernel(stream, file).await? {
+                    Some(file) => file,
+                    None => return Ok(None),
+                }
+            }
             _ => file,
         };
         self.send_by_buffers(stream, file, hasher).await
@@ -95,7 +97,7 @@ mod kernel {
     use std::io::{IoSliceMut, Seek as _, SeekFrom};
     use std::sync::Arc;
 
-    use rustix::fs::{Advice, fadvise};
+    use rustix::fs::{Advice, fadvise, fstatfs};
     use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
     use tokio::task::spawn_blocking;
 
@@ -164,8 +166,24 @@ mod kernel {
         let _ = read.await;
     }
 
-    /// Where the file system cannot tell (EOPNOTSUPP) it is taken to be fast.
     fn would_wait(file: &File, at: u64) -> bool {
-        preadv2(file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+        read_now(file, at) == Err(Errno::AGAIN)
+    }
+
+    /// Whether it can be told of a file that reading it would wait. Where it cannot, as with most that come over a network,
+    /// it is read by a thread that may wait.
+    pub(super) fn tells(file: &File) -> bool {
+        matches!(read_now(file, 0), Ok(_) | Err(Errno::AGAIN)) || is_memory(file)
+    }
+
+    fn read_now(file: &File, at: u64) -> Result<usize, Errno> {
+        preadv2(file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT)
+    }
+
+    /// A file system in memory cannot tell, and never waits but for swap.
+    fn is_memory(file: &File) -> bool {
+        /// As statfs(2) has it. The width and sign of the type differ between machines.
+        const TMPFS_MAGIC: u64 = 0x0102_1994;
+        fstatfs(file).is_ok_and(|facts| facts.f_type as u64 & 0xffff_ffff == TMPFS_MAGIC)
     }
 }
