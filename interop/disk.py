@@ -38,9 +38,7 @@ def _play(scenario: Scenario) -> None:
     with _OnSmallDisks() as server:
 
         def logged(*words: str) -> None:
-            lines = [line for line in server.said().splitlines() if all(word in line for word in ("WARN", *words))]
-            if not lines:
-                raise Failure(f"no warning tells {words}", server.said())
+            server.wait_until_said("WARN", *words)
 
         def full() -> None:
             with _login(server) as control:

@@ -10,13 +10,14 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .report import Failure
 
 STEP_SECONDS = 25
 READY_SECONDS = 10
 STOP_SECONDS = 10
+WRITTEN_SECONDS = 10
 
 
 def run(
@@ -107,6 +108,23 @@ class Daemon:
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="backslashreplace")
+
+    def wait_until_said(self, *words: str) -> None:
+        """Return once one line of its log has all of these words: it writes the line behind the reply, at its leisure."""
+        said = lambda lines: any(all(word in line for word in words) for line in lines)
+        wait_until_written(self.log, said, " ".join(words))
+
+
+def wait_until_written(log: Path, whole: Callable[[list[str]], bool], what: str) -> list[str]:
+    """The lines of a log, once they are the whole that is waited for; fails when they are not after WRITTEN_SECONDS."""
+    end = time.monotonic() + WRITTEN_SECONDS
+    while True:
+        lines = log.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
+        if whole(lines):
+            return lines
+        if time.monotonic() > end:
+            raise Failure(f"the log has no {what} after {WRITTEN_SECONDS} s", "\n".join(lines))
+        time.sleep(0.02)
 
 
 # The process groups that run now: each program leads one of its own. And whether no further one may be started.

@@ -18,6 +18,7 @@ from .clients.curl import Curl
 from .clients.lftp import Lftp
 from .content import PAYLOAD, expect, expect_gone, folder, write
 from .link import Port21Beyond, standing_link
+from .processes import wait_until_written
 from .report import Failure, Scenario, Skip
 from .servers import Port21
 from .wire import Control, reset
@@ -65,9 +66,11 @@ def _order(scenario: Scenario) -> None:
                     data.sendall(PAYLOAD)
                 control.expect("226", "STOR")
             expect(server.site / name, PAYLOAD, "")
-            log = server.log.read_text(errors="replace").splitlines()
-            begin = max(n for n, line in enumerate(log) if f"data connection for /site/{name}" in line)
-            aside = r"\.port21-(?:part|over)-[0-9a-f]+"
+            # The client may have the 226 before the tracer has written that it was sent.
+            begins = lambda line: f"data connection for /site/{name}" in line
+            ends = lambda lines: any(map(begins, lines)) and any('"226 ' in line for line in lines[_last(begins, lines) :])
+            log = wait_until_written(server.log, ends, f"226 for {name}")
+            begin = _last(begins, log)
             steps = {
                 "write": rf"\bwrite\(\d+<[^>]*{aside}>",
                 "sync of the file": rf"\bfsync\(\d+<[^>]*{aside}>\)",
@@ -92,6 +95,10 @@ def _order(scenario: Scenario) -> None:
         scenario.check("durable, new file", lambda: durable("new.bin"))
         write(server.site / "over.bin", _OLD)
         scenario.check("durable, over a file", lambda: durable("over.bin"))
+
+
+def _last(fits: Callable[[str], bool], log: list[str]) -> int:
+    return max(n for n, line in enumerate(log) if fits(line))
 
 
 def _end_of(log: list[str], begin: int) -> int:
