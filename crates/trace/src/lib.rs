@@ -13,6 +13,7 @@
 //! | [`capture`] | packets to sessions |
 //! | [`recording`] | events as lines of JSON: [`recording::Writer`], [`recording::Reader`], [`recording::Recording`] |
 //! | [`session`] | events linked: command, replies, data connection; sections, transfers, login |
+//! | [`findings`] | what is wrong with a session: the rules |
 //! | [`ladder`] | lanes, rows and remarks: the drawing, before it has a form |
 //! | [`render`] | the ladder as text and as SVG |
 //! | [`drawing`] | all of it in one call, as the command line needs it |
@@ -47,6 +48,7 @@
 
 pub mod capture;
 pub mod drawing;
+pub mod findings;
 pub mod input;
 pub mod ladder;
 mod mask;

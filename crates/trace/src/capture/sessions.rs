@@ -16,7 +16,7 @@ use super::dns::Lookup;
 use super::flow::{Flow, Mark, Role};
 use crate::Session;
 use crate::recording::{Header, RecordedSession, Recorder};
-use crate::words::{bytes, counted};
+use crate::words::{bytes, sent_again};
 
 /// The port that active data comes from (RFC 959 section 3.2).
 pub(super) const ACTIVE_DATA: u16 = 20;
@@ -288,7 +288,7 @@ fn repeated(flow: &Flow, connection: &Connection, client: usize, events: &mut Ve
     for (side, run) in flow.runs.iter().enumerate() {
         if run.again > 0 {
             let who = if end_of(side, client) == End::Client { "client" } else { "server" };
-            let text = format!("the {who} sent {} again", counted(run.again, "segment", "segments"));
+            let text = sent_again(who, run.again);
             let at = run.last.max(flow.began);
             events.push(SessionEvent { at, kind: EventKind::Note { connection: Some(connection.id), text } });
         }

@@ -4,6 +4,7 @@
 mod anything;
 mod captures;
 mod events;
+mod findings;
 mod packets;
 mod recordings;
 mod reference;

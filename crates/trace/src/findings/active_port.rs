@@ -1,0 +1,29 @@
+//! Active data does not come from the port before the control port.
+
+use port21_proto::event::End;
+
+use super::case::{Case, Found};
+use super::{Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    name: "active-port",
+    severity: Severity::Warning,
+    when: "Active data does not come from the port before the control port.",
+    source: "RFC 959 section 3.2",
+    advice: "Some firewalls and clients let active data in from that port alone (20 beside 21). Let the server bind it, or use passive mode.",
+    check,
+};
+
+fn check(case: &Case<'_>, found: &mut Found) {
+    for t in case.session.transfers() {
+        let Some(c) = t.connection.filter(|&id| case.stood(id)).and_then(|id| case.session.connection(id)) else {
+            continue;
+        };
+        let control = case.exchange(t).and_then(|x| case.session.connection(x.connection)?.server);
+        let (Some(from), Some(control)) = (c.server.filter(|_| c.opener == End::Server), control) else { continue };
+        let due = control.port().saturating_sub(1);
+        if let Some((i, _)) = case.of(c.id).next().filter(|_| from.port() != due) {
+            found.add(&RULE, i, [], format!("Active data comes from port {}, not from port {due}.", from.port()));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The control connection ended while a transfer ran.
+
+use port21_proto::event::{Closing, EventKind};
+
+use super::case::{Case, Found, name, title};
+use super::{Rule, Severity};
+use crate::session::Ending;
+use crate::words::duration;
+
+pub(super) const RULE: Rule = Rule {
+    name: "control-cut",
+    severity: Severity::Fault,
+    when: "The control connection ended while a transfer ran.",
+    source: "RFC 959 section 3.2; experience: NATs forget connections that are silent",
+    advice: "Let the client send NOOP or turn on TCP keep-alive; raise the NAT's or firewall's idle time; resume with REST.",
+    check,
+};
+
+fn check(case: &Case<'_>, found: &mut Found) {
+    for (command, t) in case.failed().filter(|(_, t)| t.ending == Ending::Unanswered) {
+        let Some(exchange) = case.exchange(t) else { continue };
+        let Some((end, by, how)) = case.ended(exchange.connection) else { continue };
+        let events = case.session.events();
+        let said = exchange.replies.last().copied().unwrap_or(command);
+        let silence =
+            events.get(end).zip(events.get(said)).map(|(end, said)| end.at.since(said.at)).unwrap_or_default();
+        let how = if how == Closing::Reset { "breaks off" } else { "ends" };
+        let text = format!(
+            "The {} {how} the control connection while {} runs, after {} without a word on it.",
+            name(by),
+            title(t),
+            duration(silence)
+        );
+        let all = case.of(exchange.connection).filter(|(i, k)| *i >= end && matches!(k, EventKind::Closed { .. }));
+        found.add(&RULE, end, case.evidence(t).into_iter().chain(all.map(|(i, _)| i)), text);
+    }
+}

@@ -1,0 +1,36 @@
+//! The data ended, but the reply behind it did not come.
+
+use std::time::Duration;
+
+use port21_proto::event::EventKind;
+
+use super::case::{Case, Found, title};
+use super::{Rule, Severity};
+use crate::session::Ending;
+use crate::words::duration;
+
+pub(super) const RULE: Rule = Rule {
+    name: "no-final-reply",
+    severity: Severity::Fault,
+    when: "The data ended, but the reply behind it did not come.",
+    source: "RFC 959 section 5.4",
+    advice: "The server hangs behind the transfer, or what is between dropped the control connection: see its log, and the idle times of NATs.",
+    check,
+};
+
+/// Until then a reply may be on its way.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn check(case: &Case<'_>, found: &mut Found) {
+    let end = case.session.span().end;
+    for (_, t) in case.failed().filter(|(_, t)| t.ending == Ending::Unanswered) {
+        let Some(exchange) = case.exchange(t).filter(|x| !x.replies.is_empty()) else { continue };
+        let closed = t.connection.into_iter().flat_map(|id| case.of(id));
+        let Some((i, _)) = closed.filter(|(_, kind)| matches!(kind, EventKind::Closed { .. })).last() else { continue };
+        let waited = case.session.events().get(i).map(|e| end.since(e.at)).unwrap_or_default();
+        if waited >= PATIENCE && case.ended(exchange.connection).is_none() {
+            let text = format!("{} has had its data; its final reply has not come for {}.", title(t), duration(waited));
+            found.add(&RULE, i, case.evidence(t), text);
+        }
+    }
+}

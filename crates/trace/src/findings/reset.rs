@@ -1,0 +1,40 @@
+//! A connection was broken off by a RST in the midst of its work.
+
+use port21_proto::Verb;
+use port21_proto::event::{Closing, EventKind, Purpose};
+
+use super::case::{Case, Found, name, title};
+use super::{Rule, Severity};
+use crate::session::Ending;
+
+pub(super) const RULE: Rule = Rule {
+    name: "reset",
+    severity: Severity::Fault,
+    when: "A connection was broken off by a RST in the midst of its work.",
+    source: "RFC 9293 section 3.5.2",
+    advice: "Look at the side that it seems to come from: a program that died, or a firewall that speaks in its name.",
+    check,
+};
+
+fn check(case: &Case<'_>, found: &mut Found) {
+    let parting = |id| {
+        case.of(id).any(|(_, k)| {
+            k.verb() == Some(Verb::Quit)
+                || matches!(k, EventKind::Reply { code, .. } if matches!(code.number(), 221 | 421))
+        })
+    };
+    for (i, kind) in case.events() {
+        let EventKind::Closed { connection, by, how: Closing::Reset } = kind else { continue };
+        let Some(c) = case.session.connection(*connection) else { continue };
+        let (what, rows) = match c.purpose {
+            Purpose::Control if !parting(c.id) => ("the control connection".to_owned(), Vec::new()),
+            Purpose::Data => match case.session.transfer_of(c.id) {
+                Some(t) if t.ending == Ending::Done || case.exchange(t).is_some_and(|x| case.is_aborted(x)) => continue,
+                Some(t) => (format!("the data connection of {}", title(t)), case.evidence(t)),
+                None => continue,
+            },
+            _ => continue,
+        };
+        found.add(&RULE, i, rows, format!("The {} breaks off {what} with a RST.", name(*by)));
+    }
+}

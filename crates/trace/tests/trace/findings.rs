@@ -1,0 +1,734 @@
+//! Each rule: a session in which it fires, and one that is nearly the same in which it does not; and the document of them.
+//!
+//! To write `docs/findings.md` anew: `PORT21_WRITE_DOCS=1 cargo test -p port21-trace --test trace`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use port21_proto::event::{Closing, ConnectionId, End, EventKind, Purpose, Segment};
+use port21_trace::Session;
+use port21_trace::findings::{RULES, Severity, findings};
+use proptest::prelude::*;
+
+use crate::events::{CONTROL, Script, event, reference};
+
+/// A rule's name, a session in which it fires, and one in which it is silent.
+type Example = (&'static str, fn(&mut Script), fn(&mut Script));
+
+fn session(script: &Script) -> Session {
+    Session::from_events(script.events.iter().cloned())
+}
+
+fn of(script: &Script) -> Vec<(&'static str, Severity)> {
+    findings(&session(script)).iter().map(|f| (f.rule.name, f.rule.severity)).collect()
+}
+
+fn failed(s: &mut Script, id: u32, why: &str) {
+    s.push(EventKind::OpenFailed { connection: ConnectionId(id), why: why.to_owned() });
+}
+
+fn reset(s: &mut Script, id: u32, by: End) {
+    s.push(EventKind::Closed { connection: ConnectionId(id), by, how: Closing::Reset });
+}
+
+fn note(s: &mut Script, id: u32, text: &str) {
+    s.push(EventKind::Note { connection: Some(ConnectionId(id)), text: text.to_owned() });
+}
+
+fn data(s: &mut Script, id: u32, client: &str, server: &str) {
+    s.opened(id, Purpose::Data, End::Client, Some(client), Some(server));
+}
+
+fn tls(s: &mut Script, what: &str) {
+    s.push(EventKind::Tls { connection: CONTROL, from: End::Client, what: what.to_owned(), bytes: 7 });
+}
+
+/// A control connection between a private client and a server on the internet.
+fn internet(s: &mut Script) {
+    s.opened(0, Purpose::Control, End::Client, Some("192.168.0.2:40000"), Some("198.51.100.7:21"));
+    s.reply(220, &["Ready."]).command("USER ftp").reply(230, &["Welcome."]);
+}
+
+fn anonymous(s: &mut Script) {
+    s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:21"));
+    s.reply(220, &["Ready."]).command("USER ftp").reply(230, &["Welcome."]);
+}
+
+fn logged_in(s: &mut Script) {
+    *s = Script::logged_in();
+}
+
+fn protected(s: &mut Script) {
+    anonymous(s);
+    s.command("AUTH TLS").reply(234, &["Go on."]);
+}
+
+fn pasv(s: &mut Script) {
+    s.command("PASV").reply(227, &["Entering Passive Mode (10,0,0,1,195,80)."]);
+}
+
+fn epsv(s: &mut Script) {
+    s.command("EPSV").reply(229, &["Entering Extended Passive Mode (|||50000|)"]);
+}
+
+fn quit(s: &mut Script) {
+    s.command("QUIT").reply(221, &["Goodbye."]).closed(0, End::Server).closed(0, End::Client);
+}
+
+/// A transfer whose data has begun to flow.
+fn flowing(s: &mut Script) {
+    pasv(s);
+    data(s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    s.command("RETR half.iso").reply(150, &["Opening."]).data(1, End::Server, 1000);
+}
+
+fn retr(s: &mut Script, said: &str, bytes: u64) {
+    s.command("TYPE I").reply(200, &["Ok."]);
+    pasv(s);
+    data(s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    s.command("RETR a.iso").reply(150, &[said]).data(1, End::Server, bytes);
+    s.closed(1, End::Server).closed(1, End::Client).reply(226, &["Done."]);
+}
+
+fn active(s: &mut Script, from: &str) {
+    s.command("PORT 10,0,0,2,19,137").reply(200, &["Ok."]).command("LIST").reply(150, &["Opening."]);
+    s.opened(1, Purpose::Data, End::Server, Some("10.0.0.2:5001"), Some(from));
+    s.data(1, End::Server, 10).closed(1, End::Server).closed(1, End::Client).reply(226, &["Done."]);
+}
+
+fn typed(s: &mut Script, kind: &str, name: &str) {
+    s.command(kind).reply(200, &["Ok."]);
+    pasv(s);
+    data(s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    s.command(&format!("RETR {name}")).reply(150, &["Here it comes."]).data(1, End::Server, 10);
+    s.closed(1, End::Server).closed(1, End::Client).reply(226, &["Done."]);
+}
+
+/// A command with a reply that takes so many milliseconds.
+fn slow(s: &mut Script, command: &str, code: u16, ms: u64) {
+    s.command(command);
+    s.ms += ms - 1;
+    s.reply(code, &["Ok."]);
+}
+
+fn segment(s: &mut Script, from: End, segment: Segment) {
+    s.push(EventKind::Segment { connection: CONTROL, from, segment, again: false });
+}
+
+fn in_segments(s: &mut Script, again: u64, size: u64) {
+    pasv(s);
+    data(s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    s.command("STOR big.iso").reply(150, &["Opening."]);
+    let since = s.events.last().unwrap().at;
+    let kind =
+        EventKind::Data { connection: ConnectionId(1), from: End::Client, since, bytes: size * 10, segments: Some(10) };
+    s.push(kind);
+    note(s, 1, &format!("the client sent {again} segments again"));
+    s.reply(426, &["Timed out."]);
+}
+
+const EXAMPLES: &[Example] = &[
+    (
+        "control-unopened",
+        |s| {
+            s.opening(0, Purpose::Control, End::Client, None, Some("10.0.0.1:21"));
+            failed(s, 0, "refused");
+        },
+        |s| {
+            s.opening(9, Purpose::Control, End::Client, None, Some("[2001:db8::1]:21"));
+            failed(s, 9, "refused");
+            anonymous(s);
+            quit(s);
+        },
+    ),
+    (
+        "tls-refused",
+        |s| {
+            s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:21"));
+            s.reply(220, &["Ready."]).command("AUTH TLS").reply(502, &["No TLS here."]);
+            quit(s);
+        },
+        |s| {
+            s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:21"));
+            s.reply(220, &["Ready."]).command("AUTH TLS").reply(502, &["No TLS here."]);
+            s.command("USER ftp").reply(230, &["Welcome."]);
+            quit(s);
+        },
+    ),
+    (
+        "tls-alert",
+        |s| {
+            protected(s);
+            tls(s, "alert: unknown CA");
+        },
+        |s| {
+            protected(s);
+            tls(s, "alert: close_notify");
+        },
+    ),
+    (
+        "tls-reuse",
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(522, &["SSL connection failed: session reuse required"]);
+        },
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(226, &["Done, in this session reuse was seen."]);
+        },
+    ),
+    (
+        "tls-truncated",
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(426, &["The data connection ended without close_notify."]);
+        },
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(226, &["Done."]);
+        },
+    ),
+    (
+        "login-refused",
+        |s| {
+            anonymous(s);
+            s.command("USER anna").reply(331, &["Password?"]).command("PASS x").reply(530, &["Login incorrect."]);
+        },
+        |s| {
+            anonymous(s);
+            s.command("USER anna").reply(331, &["Password?"]).command("PASS x").reply(530, &["Login incorrect."]);
+            s.command("USER anna").reply(331, &["Password?"]).command("PASS y").reply(230, &["Welcome."]);
+        },
+    ),
+    (
+        "pasv-address",
+        |s| {
+            internet(s);
+            s.command("PASV").reply(227, &["Entering Passive Mode (10,0,0,1,195,80)."]);
+            s.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+            failed(s, 1, "no answer within 30 s");
+            s.command("LIST").reply(425, &["Nobody came."]);
+        },
+        |s| {
+            internet(s);
+            s.command("PASV").reply(227, &["Entering Passive Mode (198,51,100,7,195,80)."]);
+            s.opening(1, Purpose::Data, End::Client, None, Some("198.51.100.7:50000"));
+            failed(s, 1, "no answer within 30 s");
+            s.command("LIST").reply(425, &["Nobody came."]);
+        },
+    ),
+    (
+        "port-address",
+        |s| {
+            internet(s);
+            s.command("PORT 192,168,0,2,19,137").reply(200, &["Ok."]).command("LIST").reply(150, &["Opening."]);
+            s.opening(1, Purpose::Data, End::Server, Some("192.168.0.2:5001"), None);
+            failed(s, 1, "the server has not connected");
+            s.reply(425, &["Cannot connect."]);
+        },
+        |s| {
+            anonymous(s);
+            s.command("PORT 10,0,0,2,19,137").reply(200, &["Ok."]).command("LIST").reply(150, &["Opening."]);
+            s.opening(1, Purpose::Data, End::Server, Some("10.0.0.2:5001"), None);
+            failed(s, 1, "the server has not connected");
+            s.reply(425, &["Cannot connect."]);
+        },
+    ),
+    (
+        "port-third-host",
+        |s| {
+            anonymous(s);
+            s.command("PORT 10,0,0,99,19,137").reply(500, &["I won't connect there."]);
+        },
+        |s| {
+            anonymous(s);
+            s.command("PORT 10,0,0,2,0,80").reply(500, &["I won't connect to that port."]);
+        },
+    ),
+    (
+        "data-refused",
+        |s| {
+            anonymous(s);
+            epsv(s);
+            s.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+            failed(s, 1, "refused");
+            s.command("LIST").reply(425, &["Nobody came."]);
+        },
+        |s| {
+            anonymous(s);
+            epsv(s);
+            s.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+            failed(s, 1, "given up");
+        },
+    ),
+    (
+        "data-unanswered",
+        |s| {
+            anonymous(s);
+            epsv(s);
+            s.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+            failed(s, 1, "no answer in the capture to 3 attempts");
+            s.ms += 30_000;
+            s.command("LIST").reply(425, &["Nobody came."]);
+        },
+        |s| {
+            anonymous(s);
+            epsv(s);
+            data(s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+            s.command("LIST").reply(425, &["No room."]);
+        },
+    ),
+    (
+        "black-hole",
+        |s| {
+            anonymous(s);
+            in_segments(s, 5, 1460);
+        },
+        |s| {
+            anonymous(s);
+            in_segments(s, 5, 300);
+        },
+    ),
+    (
+        "malformed",
+        |s| {
+            anonymous(s);
+            s.command("NOOP");
+            let (head, why) = (b"oops".to_vec(), "a reply without a code".to_owned());
+            s.push(EventKind::Malformed { connection: CONTROL, from: End::Server, head, why });
+        },
+        |s| {
+            anonymous(s);
+            s.command("NOOP").reply(200, &["oops"]);
+        },
+    ),
+    (
+        "service-closing",
+        |s| {
+            anonymous(s);
+            s.ms += 300_000;
+            s.reply(421, &["Idle for too long."]).closed(0, End::Server);
+        },
+        |s| {
+            anonymous(s);
+            s.ms += 300_000;
+            quit(s);
+        },
+    ),
+    (
+        "control-cut",
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.ms += 600_000;
+            reset(s, 0, End::Server);
+        },
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.reply(226, &["Done."]);
+            s.ms += 600_000;
+            reset(s, 0, End::Server);
+        },
+    ),
+    (
+        "tls-data",
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(425, &["TLS handshake failed."]);
+        },
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(451, &["The disk failed."]);
+        },
+    ),
+    (
+        "bytes-differ",
+        |s| {
+            anonymous(s);
+            retr(s, "Opening BINARY mode data connection for a.iso (1715 bytes).", 1700);
+        },
+        |s| {
+            anonymous(s);
+            retr(s, "Opening BINARY mode data connection for a.iso (1715 bytes).", 1715);
+        },
+    ),
+    (
+        "no-final-reply",
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.closed(1, End::Server).closed(1, End::Client);
+            s.ms += 60_000;
+            s.command("NOOP");
+        },
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.closed(1, End::Server).closed(1, End::Client);
+        },
+    ),
+    (
+        "no-data-connection",
+        |s| {
+            anonymous(s);
+            epsv(s);
+            s.command("RETR a").reply(150, &["Opening."]).reply(226, &["Done."]);
+        },
+        |s| {
+            anonymous(s);
+            segment(s, End::Server, Segment::Ack);
+            epsv(s);
+            s.command("RETR a").reply(150, &["Opening."]).reply(226, &["Done."]);
+        },
+    ),
+    (
+        "reset",
+        |s| {
+            anonymous(s);
+            flowing(s);
+            reset(s, 1, End::Client);
+            s.reply(426, &["Broken off."]);
+        },
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.command("ABOR");
+            reset(s, 1, End::Client);
+            s.reply(426, &["Aborted."]).reply(226, &["Done."]);
+        },
+    ),
+    (
+        "transfer-failed",
+        |s| {
+            anonymous(s);
+            epsv(s);
+            s.command("RETR a").reply(550, &["No such file."]);
+        },
+        |s| {
+            anonymous(s);
+            epsv(s);
+            s.command("MLSD").reply(502, &["Not here."]);
+        },
+    ),
+    (
+        "out-of-step",
+        |s| {
+            anonymous(s);
+            s.command("NOOP").reply(227, &["Entering Passive Mode (10,0,0,1,195,80)."]);
+        },
+        |s| {
+            anonymous(s);
+            pasv(s);
+        },
+    ),
+    (
+        "waiting",
+        |s| {
+            anonymous(s);
+            s.command("CWD pub");
+            s.ms += 30_000;
+            s.closed(0, End::Client);
+        },
+        |s| {
+            anonymous(s);
+            s.command("CWD pub");
+            s.ms += 1_000;
+            s.closed(0, End::Client);
+        },
+    ),
+    (
+        "firewall-blind",
+        |s| {
+            protected(s);
+            epsv(s);
+            s.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+            failed(s, 1, "no answer within 30 s");
+        },
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(226, &["Done."]);
+        },
+    ),
+    (
+        "pasv-rewritten",
+        |s| {
+            anonymous(s);
+            s.command("PASV").reply(227, &["Entering Passive Mode (192,168,7,7,195,80)."]);
+            data(s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+            s.command("LIST").reply(150, &["Opening."]).data(1, End::Server, 10).reply(226, &["Done."]);
+        },
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.reply(226, &["Done."]);
+        },
+    ),
+    (
+        "other-address",
+        |s| {
+            anonymous(s);
+            epsv(s);
+            data(s, 1, "10.0.0.77:41000", "10.0.0.1:50000");
+            s.command("LIST").reply(150, &["Opening."]).data(1, End::Server, 10).reply(226, &["Done."]);
+        },
+        |s| {
+            anonymous(s);
+            epsv(s);
+            data(s, 1, "[::ffff:10.0.0.2]:41000", "10.0.0.1:50000");
+            s.command("LIST").reply(150, &["Opening."]).data(1, End::Server, 10).reply(226, &["Done."]);
+        },
+    ),
+    (
+        "active-port",
+        |s| {
+            anonymous(s);
+            active(s, "10.0.0.1:45000");
+        },
+        |s| {
+            anonymous(s);
+            active(s, "10.0.0.1:20");
+        },
+    ),
+    (
+        "ascii-binary",
+        |s| {
+            anonymous(s);
+            typed(s, "TYPE A", "photo.JPG");
+        },
+        |s| {
+            anonymous(s);
+            typed(s, "TYPE I", "photo.JPG");
+        },
+    ),
+    (
+        "before-auth",
+        |s| {
+            anonymous(s);
+            s.command("AUTH TLS").command("PBSZ 0").reply(234, &["Go on."]);
+        },
+        |s| {
+            protected(s);
+            s.command("PBSZ 0").reply(200, &["Ok."]);
+        },
+    ),
+    (
+        "stalls",
+        |s| {
+            anonymous(s);
+            (0..5).for_each(|_| slow(s, "NOOP", 200, 41));
+        },
+        |s| {
+            anonymous(s);
+            (0..4).for_each(|_| slow(s, "NOOP", 200, 41));
+        },
+    ),
+    (
+        "slow-login",
+        |s| {
+            s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:21"));
+            s.ms += 5_000;
+            s.reply(220, &["Ready."]);
+        },
+        |s| {
+            s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:21"));
+            s.ms += 500;
+            s.reply(220, &["Ready."]);
+        },
+    ),
+    (
+        "retransmissions",
+        |s| {
+            anonymous(s);
+            note(s, 0, "the client sent 3 segments again");
+        },
+        |s| {
+            anonymous(s);
+            note(s, 0, "the client sent 1 segment again");
+        },
+    ),
+    ("clear-password", logged_in, anonymous),
+    (
+        "closed-first",
+        |s| {
+            anonymous(s);
+            s.closed(0, End::Client);
+        },
+        |s| {
+            anonymous(s);
+            quit(s);
+        },
+    ),
+    (
+        "slow-phase",
+        |s| {
+            anonymous(s);
+            slow(s, "CWD pub", 250, 1500);
+        },
+        |s| {
+            anonymous(s);
+            slow(s, "CWD pub", 250, 500);
+        },
+    ),
+    (
+        "round-trips",
+        |s| {
+            anonymous(s);
+            (0..40).for_each(|_| slow(s, "NOOP", 200, 60));
+        },
+        |s| {
+            anonymous(s);
+            (0..40).for_each(|_| slow(s, "NOOP", 200, 2));
+        },
+    ),
+    (
+        "expected-refusal",
+        |s| {
+            anonymous(s);
+            s.command("MKD pub").reply(550, &["It exists."]);
+        },
+        |s| {
+            anonymous(s);
+            s.command("MKD pub").reply(257, &["\"pub\" created."]);
+        },
+    ),
+    (
+        "one-direction",
+        |s| {
+            segment(s, End::Client, Segment::Ack);
+            s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:21"));
+            s.command("USER ftp").command("CWD pub");
+        },
+        |s| {
+            segment(s, End::Client, Segment::Ack);
+            anonymous(s);
+        },
+    ),
+    (
+        "captured-part",
+        |s| {
+            anonymous(s);
+            note(s, 0, "100 bytes from the server were cut off by the capture");
+        },
+        |s| {
+            anonymous(s);
+            note(s, 0, "the server asks for the client's name");
+        },
+    ),
+];
+
+#[test]
+fn each_rule_fires_and_stays_silent_on_a_near_miss() {
+    for (name, fires, near) in EXAMPLES {
+        let mut script = Script::default();
+        fires(&mut script);
+        let found = of(&script);
+        let fired = found.iter().filter(|(n, _)| n == name).count();
+        assert_eq!(fired, 1, "{name} has to be found once, not {found:?}");
+        let severity = RULES.iter().find(|r| r.name == *name).unwrap().severity;
+        // What is found is the root: no other fault stands beside it, and where it is none itself, no fault at all.
+        let faults: Vec<&str> = found.iter().filter(|f| f.1 == Severity::Fault && f.0 != *name).map(|f| f.0).collect();
+        let expected: &[&str] = if *name == "firewall-blind" { &["data-unanswered"] } else { &[] };
+        assert_eq!(faults, expected, "{name} ({severity}): {found:?}");
+        let mut script = Script::default();
+        near(&mut script);
+        let found = of(&script);
+        assert!(found.iter().all(|(n, _)| n != name), "{name} on a near miss: {found:?}");
+    }
+}
+
+#[test]
+fn each_rule_has_its_example() {
+    let examples: Vec<&str> = EXAMPLES.iter().map(|e| e.0).collect();
+    let rules: Vec<&str> = RULES.iter().map(|r| r.name).collect();
+    assert_eq!(examples, rules);
+}
+
+#[test]
+fn nothing_is_wrong_with_the_reference_session() {
+    let found = findings(&Session::from_events(reference()));
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_fault_names_all_that_followed_from_it() {
+    let mut s = Script::default();
+    anonymous(&mut s);
+    epsv(&mut s);
+    s.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+    failed(&mut s, 1, "no answer within 30 s");
+    s.command("LIST").reply(425, &["Nobody came."]);
+    let found = findings(&session(&s));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].rows.contains(&found[0].subject));
+    assert!(found[0].rows.contains(&(s.events.len() - 1)), "the 425 is evidence");
+    assert_eq!(
+        found[0].text,
+        "The client does not get through to the server's data port 10.0.0.1:50000: no answer within 30 s."
+    );
+}
+
+#[test]
+fn what_fails_without_end_is_told_so_often() {
+    let mut s = Script::default();
+    anonymous(&mut s);
+    for _ in 0..500 {
+        s.command("RETR x").reply(550, &["No such file."]);
+    }
+    assert_eq!(of(&s).len(), 50);
+}
+
+#[test]
+fn the_document_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings.md");
+    let written = document();
+    if std::env::var_os("PORT21_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &written).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        there == written,
+        "docs/findings.md is not what the rules say: PORT21_WRITE_DOCS=1 cargo test -p port21-trace --test trace"
+    );
+}
+
+fn document() -> String {
+    let mut out = "\
+# Findings
+
+Written by `PORT21_WRITE_DOCS=1 cargo test -p port21-trace --test trace` from the rules in `crates/trace/src/findings/`;
+the same test fails where this file is not what they say.
+
+`port21 trace` looks for these in every session, whether it is a recording or a capture. A **fault** is something that
+failed, a **warning** will fail elsewhere or costs much, a **note** is worth knowing. What follows from a fault is told as a
+part of it and not as another: an unanswered data connection and the 425 behind it are one finding.
+`--fail-on fault|warning|note` ends the program with exit code 8 where there is one, for scripts.
+"
+    .to_owned();
+    for (severity, title) in [(Severity::Fault, "Faults"), (Severity::Warning, "Warnings"), (Severity::Note, "Notes")] {
+        let _ = write!(out, "\n## {title}\n\n| rule | what it finds | what to do | source |\n|---|---|---|---|\n");
+        for rule in RULES.iter().filter(|rule| rule.severity == severity) {
+            let _ = writeln!(out, "| `{}` | {} | {} | {} |", rule.name, rule.when, rule.advice, rule.source);
+        }
+    }
+    out
+}
+
+proptest! {
+    #[test]
+    fn anything_can_be_judged(events in proptest::collection::vec(event(), 0..80)) {
+        let session = Session::from_events(events);
+        for finding in findings(&session) {
+            prop_assert!(finding.rows.iter().all(|&row| row < session.events().len()));
+            prop_assert!(finding.rows.len() <= 64);
+            prop_assert!(!finding.text.chars().any(char::is_control), "{:?}", finding.text);
+        }
+    }
+}
