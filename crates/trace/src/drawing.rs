@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::findings::{Severity, findings};
 use crate::ladder::{self, Ladder, LaneName};
 use crate::recording::{RecordedSession, Recording};
 use crate::render::{self, SvgOptions, TextOptions};
@@ -98,6 +99,16 @@ impl Drawing {
                 Ok(drawn.collect::<Result<Vec<String>, DrawError>>()?.join("\n"))
             }
         }
+    }
+
+    /// How much the worst finding in the sessions matters that are drawn; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`DrawError`], as [`Drawing::draw`].
+    pub fn worst(&self, recording: &Recording) -> Result<Option<Severity>, DrawError> {
+        let sessions = self.chosen(recording)?.into_iter();
+        let sessions = sessions.map(|recorded| Session::from_events(recorded.events.iter().cloned()));
+        Ok(sessions.flat_map(|session| findings(&session)).map(|finding| finding.rule.severity).max())
     }
 
     /// The ladder of a recorded session. Its title is the one asked for, else the recording's, else one of its own.

@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, found: &mut Found) {
+    let mut others: Vec<(usize, u16, u16)> = Vec::new();
     for t in case.session.transfers() {
         let Some(c) = t.connection.filter(|&id| case.stood(id)).and_then(|id| case.session.connection(id)) else {
             continue;
@@ -23,7 +24,14 @@ fn check(case: &Case<'_>, found: &mut Found) {
         let (Some(from), Some(control)) = (c.server.filter(|_| c.opener == End::Server), control) else { continue };
         let due = control.port().saturating_sub(1);
         if let Some((i, _)) = case.of(c.id).next().filter(|_| from.port() != due) {
-            found.add(&RULE, i, [], format!("Active data comes from port {}, not from port {due}.", from.port()));
+            others.push((i, from.port(), due));
         }
+    }
+    if let Some(&(first, from, due)) = others.first() {
+        let text = match others.len() {
+            1 => format!("Active data comes from port {from}, not from port {due}."),
+            n => format!("Active data comes from other ports than {due}, {n} times; first from port {from}."),
+        };
+        found.add(&RULE, first, others.iter().map(|other| other.0), text);
     }
 }

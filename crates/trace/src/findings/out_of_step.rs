@@ -29,7 +29,7 @@ fn check(case: &Case<'_>, found: &mut Found) {
             EventKind::Note { connection: Some(connection), .. } => *spare.entry(*connection).or_default() += 100,
             EventKind::Reply { connection, code, .. } => {
                 let Some(exchange) = case.session.exchange_of(i) else { continue };
-                let greets = matches!(code.number(), 120 | 220 | 421 | 530) || case.is_joined(*connection);
+                let greets = matches!(code.number(), 120 | 220 | 221 | 421 | 530) || case.is_joined(*connection);
                 let fits = match (exchange.command, exchange.verb) {
                     (None, _) => greets,
                     (_, Some(verb)) => fits(verb, code.number()),

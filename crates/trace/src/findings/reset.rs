@@ -27,9 +27,16 @@ fn check(case: &Case<'_>, found: &mut Found) {
         let EventKind::Closed { connection, by, how: Closing::Reset } = kind else { continue };
         let Some(c) = case.session.connection(*connection) else { continue };
         let (what, rows) = match c.purpose {
-            Purpose::Control if !parting(c.id) => ("the control connection".to_owned(), Vec::new()),
+            // Behind AUTH the farewell cannot be read.
+            Purpose::Control if !parting(c.id) && case.secure.is_none() => {
+                ("the control connection".to_owned(), Vec::new())
+            }
             Purpose::Data => match case.session.transfer_of(c.id) {
                 Some(t) if t.ending == Ending::Done || case.exchange(t).is_some_and(|x| case.is_aborted(x)) => continue,
+                // What is given up once it was refused did no work.
+                Some(t) if case.exchange(t).and_then(|x| case.final_reply(x)).is_some_and(|reply| reply < i) => {
+                    continue;
+                }
                 Some(t) => (format!("the data connection of {}", title(t)), case.evidence(t)),
                 None => continue,
             },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use port21_proto::event::{ConnectionId, EventKind};
 
 use super::build::{Draft, row};
-use super::{Bar, Ladder, Lane, LaneId, LaneUse, Options, Role, Section, Shape, Tone, fold, opening};
+use super::{Bar, Ladder, Lane, LaneId, LaneUse, Options, Role, Section, Shape, Tone, fold, marked, opening};
 use crate::session::Session;
 use crate::words::{self, clip, shown};
 
@@ -17,6 +17,7 @@ const GAP: Duration = Duration::from_secs(5);
 pub(super) fn assemble(session: &Session, options: &Options, lanes: Vec<(Lane, u8)>, mut drafts: Vec<Draft>) -> Ladder {
     let messages = drafts.iter().filter(|d| matches!(d.row.shape, Shape::Arrow { .. }) && d.row.tone != Tone::User);
     let messages = messages.count() as u64;
+    let findings = marked::judge(session, &drafts);
     let lane_of = |id: LaneId| lanes.get(id.0).map(|(lane, _)| lane);
     drafts.retain(|d| options.tcp || d.row.tone != Tone::Tcp);
     if let Some(only) = &options.only {
@@ -33,8 +34,12 @@ pub(super) fn assemble(session: &Session, options: &Options, lanes: Vec<(Lane, u
     let mut previous = None;
     let mut rows = Vec::with_capacity(drafts.len());
     let mut lives: Vec<(ConnectionId, LaneId, usize, usize)> = Vec::new();
+    let mut rows_of: HashMap<usize, usize> = HashMap::new();
     let mut life_of: HashMap<(ConnectionId, LaneId), usize> = HashMap::new();
     for (n, draft) in drafts.into_iter().enumerate() {
+        if let Some(event) = draft.event {
+            rows_of.insert(event, n);
+        }
         let mut row = draft.row;
         row.since_previous = previous.map_or(Duration::ZERO, |before| row.at.since(before));
         previous = Some(row.at);
@@ -76,12 +81,17 @@ pub(super) fn assemble(session: &Session, options: &Options, lanes: Vec<(Lane, u
     sections.retain(|s: &Section| !s.rows.is_empty());
     let bars = bars(session, &lanes, lives, rows.len());
     let span = session.span();
+    let counts = marked::counts(&findings);
+    let findings = marked::mark(session, findings, &mut rows, &rows_of);
+    let mut summary = opening::summary(session, messages);
+    summary.extend(counts);
     Ladder {
         title: opening::title(session, options),
         product: clip(&shown(options.product.as_bytes()), 60),
         date: opening::date(session, options),
-        summary: opening::summary(session, messages),
+        summary,
         opening: opening::paragraph(session),
+        findings,
         lanes,
         sections,
         rows,

@@ -28,6 +28,8 @@ pub(super) struct Draft {
     pub(super) row: Row,
     pub(super) section: usize,
     pub(super) connection: Option<ConnectionId>,
+    /// The event that it draws, as an index into [`Session::events`].
+    pub(super) event: Option<usize>,
     /// When what the row stands for began; the row's own time is its end for a run of data, its begin for a fold.
     pub(super) begun: Time,
     /// And when it ended.
@@ -65,7 +67,9 @@ pub(super) fn ladder(session: &Session, options: &Options) -> Ladder {
         builder.section = number;
         for i in section.events.clone() {
             if let Some(event) = session.events().get(i) {
+                let drawn = builder.drafts.len();
                 builder.event(i, event);
+                builder.drafts.iter_mut().skip(drawn).for_each(|draft| draft.event = Some(i));
             }
         }
     }
@@ -447,7 +451,7 @@ pub(super) fn row(at: Time, shape: Shape, tone: Tone, label: &str, detail: Strin
 impl Draft {
     /// A row of a section that belongs to no connection.
     pub(super) fn apart(section: usize, row: Row) -> Draft {
-        Draft { section, connection: None, begun: row.at, ended: row.at, run: None, row }
+        Draft { section, connection: None, event: None, begun: row.at, ended: row.at, run: None, row }
     }
 
     /// A row that stands for all that happened until then.

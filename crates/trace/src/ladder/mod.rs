@@ -8,6 +8,7 @@
 //! | `remarks`, `codes`, `fields` | what is said beside a row; what codes mean; values under display-filter names |
 //! | `assemble`, `fold` | from rows to the ladder; what repeats is folded |
 //! | `lanes` | lifelines, and the columns that they share |
+//! | `marked` | findings beside their rows |
 //! | `opening` | what stands before the rows |
 //! | `plain` | rows in the form of the reference's table |
 
@@ -17,6 +18,7 @@ mod codes;
 mod fields;
 mod fold;
 mod lanes;
+mod marked;
 mod opening;
 mod plain;
 mod remarks;
@@ -29,6 +31,7 @@ use port21_proto::Time;
 pub use lanes::{Column, Columns, Lane, LaneId, LaneName, LaneUse, Role};
 pub use plain::PlainRow;
 
+use crate::findings::Finding;
 use crate::session::{SectionKind, Session};
 
 /// What is drawn, and what is not.
@@ -78,6 +81,8 @@ pub struct Ladder {
     pub summary: Vec<String>,
     /// What the session is, in a short paragraph.
     pub opening: String,
+    /// What is wrong with it: faults first. Those that are drawn stand in the remarks of their rows, too.
+    pub findings: Vec<Marked>,
     /// The lifelines, from left to right.
     pub lanes: Vec<Lane>,
     /// The numbered sections; each row belongs to one.
@@ -216,6 +221,18 @@ pub enum Weight {
     Notice,
 }
 
+/// A finding and its place in the drawing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Marked {
+    /// The finding.
+    pub finding: Finding,
+    /// The row whose remark it is, as an index into [`Ladder::rows`]; nothing where that is folded or left out.
+    pub row: Option<usize>,
+    /// When its subject happened.
+    pub at: Time,
+}
+
 /// A connection's life at one of its lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bar {
@@ -247,13 +264,18 @@ impl Ladder {
 
     /// The time of a row since the session's begin, in seconds, with as many decimals as the session needs.
     pub fn seconds(&self, row: &Row) -> String {
+        self.seconds_at(row.at)
+    }
+
+    /// As [`Ladder::seconds`], of any time in the session.
+    pub fn seconds_at(&self, at: Time) -> String {
         let decimals = match self.end.since(self.start).as_millis() {
             0..50 => 5,
             50..500 => 4,
             500..10_000_000 => 3,
             _ => 1,
         };
-        let nanos = row.at.since(self.start).as_nanos();
+        let nanos = at.since(self.start).as_nanos();
         let unit = 10u128.pow(9 - decimals);
         let ticks = (nanos + unit / 2) / unit;
         let per_second = 10u128.pow(decimals);

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use port21_proto::event::{Closing, ConnectionId, End, EventKind, Purpose, Segment};
-use port21_trace::Session;
 use port21_trace::findings::{RULES, Severity, findings};
+use port21_trace::ladder::{Options, Weight};
+use port21_trace::{Ladder, Session, render};
 use proptest::prelude::*;
 
 use crate::events::{CONTROL, Script, event, reference};
@@ -673,6 +674,69 @@ fn a_fault_names_all_that_followed_from_it() {
         found[0].text,
         "The client does not get through to the server's data port 10.0.0.1:50000: no answer within 30 s."
     );
+}
+
+#[test]
+fn what_looks_like_a_fault_and_is_none() {
+    // A client that has connected ahead gives that up when the server refuses the file.
+    let mut s = Script::default();
+    anonymous(&mut s);
+    epsv(&mut s);
+    data(&mut s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    s.command("RETR nothing").reply(550, &["No such file."]);
+    reset(&mut s, 1, End::Client);
+    assert_eq!(of(&s), [("transfer-failed", Severity::Fault)]);
+    // Whatever ended within TLS: its farewell cannot be read.
+    let mut s = Script::default();
+    protected(&mut s);
+    tls(&mut s, "ClientHello");
+    reset(&mut s, 0, End::Server);
+    assert_eq!(of(&s), []);
+    // Some servers say goodbye to those who leave without a word.
+    let mut s = Script::default();
+    anonymous(&mut s);
+    s.closed(0, End::Client).reply(221, &["You could at least say goodbye."]);
+    assert_eq!(of(&s), []);
+}
+
+#[test]
+fn a_third_host_that_is_accepted_and_ports_that_are_wrong_each_time() {
+    let mut s = Script::default();
+    anonymous(&mut s);
+    s.command("PORT 198,51,100,9,0,80").reply(200, &["Ok."]);
+    assert_eq!(of(&s), [("other-address", Severity::Warning)]);
+    let mut s = Script::default();
+    anonymous(&mut s);
+    for id in 1..4 {
+        s.command("PORT 10,0,0,2,19,137").reply(200, &["Ok."]).command("LIST").reply(150, &["Opening."]);
+        s.opened(id, Purpose::Data, End::Server, Some("10.0.0.2:5001"), Some("10.0.0.1:45000"));
+        s.data(id, End::Server, 10).closed(id, End::Server).closed(id, End::Client).reply(226, &["Done."]);
+    }
+    assert_eq!(of(&s), [("active-port", Severity::Warning)]);
+}
+
+#[test]
+fn a_finding_stands_in_the_drawing() {
+    let mut s = Script::default();
+    anonymous(&mut s);
+    epsv(&mut s);
+    s.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+    failed(&mut s, 1, "no answer within 30 s");
+    s.command("LIST").reply(425, &["Nobody came."]);
+    let ladder = Ladder::new(&session(&s), &Options::default());
+    let row = ladder.findings[0].row.unwrap();
+    let remark = ladder.rows[row].remark.as_ref().unwrap();
+    assert!(remark.text.contains("Fault: The client does not get through"), "{remark:?}");
+    assert_eq!((ladder.rows[row].label.as_str(), remark.weight), ("no connection", Weight::Notice));
+    assert!(ladder.summary.iter().any(|fact| fact == "1 fault"), "{:?}", ladder.summary);
+    let text = render::text(&ladder, &render::TextOptions { width: 100, ..Default::default() });
+    assert!(text.contains(" FAULT    data-unanswered at "), "{text}");
+    assert!(text.contains("open the server's passive ports"), "{text}");
+    let svg = render::svg(&ladder, &render::SvgOptions::default());
+    assert!(svg.contains("1 fault") && svg.contains("Fault: "), "{svg}");
+    // Nothing is lost where its row is not drawn.
+    let none = Options { only: Some("server:1".parse().unwrap()), ..Options::default() };
+    assert_eq!(Ladder::new(&session(&s), &none).findings.len(), 1);
 }
 
 #[test]

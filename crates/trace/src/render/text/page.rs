@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::ladder::{Ladder, Role, Row, Section, Seen, Shape, Tone};
+use crate::findings::Severity;
+use crate::ladder::{Ladder, Marked, Role, Row, Section, Seen, Shape, Tone};
 
 use super::TextOptions;
 use super::canvas::{Ink, Line};
@@ -95,8 +96,41 @@ impl Page<'_> {
             let opening = self.say(&self.ladder.opening).into_owned();
             self.lines(&opening, Ink::Dim);
         }
+        self.findings();
         self.contents();
         self.write(Line::new(width));
+    }
+
+    /// What is wrong, with the time of its row and what can be done.
+    fn findings(&mut self) {
+        let ladder = self.ladder;
+        if !ladder.findings.is_empty() {
+            self.write(Line::new(self.layout.width));
+        }
+        for Marked { finding, at, .. } in &ladder.findings {
+            let (severity, ink) = match finding.rule.severity {
+                Severity::Fault => ("FAULT", Ink::Tone(Tone::Permanent)),
+                Severity::Warning => ("WARNING", Ink::Tone(Tone::Transient)),
+                Severity::Note => ("NOTE", Ink::Dim),
+            };
+            let mut head = Line::new(self.layout.width);
+            head.put(1, severity, ink);
+            head.put(10, &format!("{} at {} s", finding.rule.name, ladder.seconds_at(*at)), Ink::Faint);
+            self.write(head);
+            let texts: &[(&str, Ink)] = match finding.rule.severity {
+                // That is said in docs/findings.md; a list of notes is to be short.
+                Severity::Note => &[(&finding.text, Ink::Plain)],
+                _ => &[(&finding.text, Ink::Plain), (finding.rule.advice, Ink::Dim)],
+            };
+            for (text, ink) in texts {
+                let text = self.say(text).into_owned();
+                for part in wrap(&text, self.layout.width.min(110) - 11, &cells_of) {
+                    let mut line = Line::new(self.layout.width);
+                    line.put(10, &part, *ink);
+                    self.write(line);
+                }
+            }
+        }
     }
 
     /// The numbered sections.
