@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     Interrupted = 6,
     /// TLS did not come to stand, the server is not believed, or a check of the result failed.
     Verification = 7,
+    /// A session has a finding at or above `--fail-on`.
+    Findings = 8,
 }
 
 impl Exit {
@@ -40,6 +42,7 @@ impl Exit {
         (Exit::Refused, "the server refused"),
         (Exit::Interrupted, "interrupted, part transferred"),
         (Exit::Verification, "TLS or verification failed"),
+        (Exit::Findings, "findings at or above --fail-on"),
     ];
 
     /// The code of an error: that of the first error in its chain which has one, else [`Exit::Local`].
@@ -231,6 +234,6 @@ mod tests {
     #[test]
     fn the_table_is_in_order_and_whole() {
         let codes: Vec<u8> = Exit::TABLE.iter().map(|(exit, _)| *exit as u8).collect();
-        assert_eq!(codes, (0..=7).collect::<Vec<u8>>());
+        assert_eq!(codes, (0..=8).collect::<Vec<u8>>());
     }
 }

@@ -26,7 +26,8 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         tracing::warn!("{note}");
     }
     if args.list {
-        return print(&drawing::list(&recording));
+        print(&drawing::list(&recording))?;
+        return verdict(args, &recording, Which::All);
     }
     let which = match args.session.as_deref() {
         None => Which::Only,
@@ -39,7 +40,8 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     };
     if outputs.is_empty() {
         let format = args.format.as_deref().map_or(Ok(Format::Text), named)?;
-        return print(&draw(format, terminal_text(args.width, args.ascii))?);
+        print(&draw(format, terminal_text(args.width, args.ascii))?)?;
+        return verdict(args, &recording, which.clone());
     }
     for (path, format) in outputs {
         let text = TextOptions { width: width_in(args.width)?, ascii: args.ascii, colour: false };
@@ -50,7 +52,15 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
             std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
-    Ok(Exit::Done)
+    verdict(args, &recording, which.clone())
+}
+
+/// The exit code that `--fail-on` asks for.
+fn verdict(args: &TraceArgs, recording: &Recording, which: Which) -> anyhow::Result<Exit> {
+    let Some(least) = args.fail_on else { return Ok(Exit::Done) };
+    let drawing = Drawing { which, ..Drawing::default() };
+    let worst = drawing.worst(recording).map_err(|error| Fault::usage(error.to_string()))?;
+    Ok(if worst.is_some_and(|worst| worst >= least) { Exit::Findings } else { Exit::Done })
 }
 
 /// How text is drawn for standard output: as wide as the terminal, with colours only there.

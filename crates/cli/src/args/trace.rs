@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use port21_trace::findings::Severity;
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -54,6 +55,9 @@ pub(crate) struct TraceArgs {
     /// Draw with plain ASCII characters.
     #[arg(long)]
     pub(crate) ascii: bool,
+    /// Exit with code 8 where a session that is drawn has a finding of this severity or worse: fault, warning or note.
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<Severity>,
     /// The width of text, in columns. Default: the terminal's.
     #[arg(long, value_name = "N")]
     pub(crate) width: Option<usize>,
@@ -71,5 +75,7 @@ mod tests {
         assert!(args.tcp && !args.no_tcp);
         assert!(parse("trace").is_err());
         assert!(parse("trace - --list -o x.svg").is_err());
+        assert!(parse("trace - --fail-on warning").is_ok());
+        assert!(parse("trace - --fail-on trouble").is_err());
     }
 }

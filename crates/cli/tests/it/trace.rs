@@ -17,6 +17,10 @@ fn a_client_records_and_trace_draws() {
     assert_eq!(site.feed(&["trace", "-", "--list"], &recording).ok().lines().count(), 1);
     let narrow = site.feed(&["trace", "-", "--ascii", "--width", "60", "--no-tcp"], &recording).ok();
     assert!(narrow.is_ascii() && narrow.lines().all(|line| line.len() <= 60) && !narrow.contains("SYN"), "{narrow}");
+    // A password in clear text is worth a note, and nothing in this session is worse.
+    assert!(text.contains("clear-password") && !text.contains("WARNING") && !text.contains("FAULT"), "{text}");
+    site.run(&["trace", "s.jsonl", "--fail-on", "warning"]).ok();
+    assert_eq!(site.run(&["trace", "s.jsonl", "--fail-on", "note"]).code, Some(8));
     let fields = site.run(&["trace", "s.jsonl", "--fields", "--only", &format!("server:{}", site.port())]).ok();
     assert!(fields.contains("ftp.response.code"), "{fields}");
 }
@@ -68,6 +72,18 @@ fn a_capture_is_drawn_and_one_that_is_cut_off_is_drawn_as_far_as_it_goes() {
     let text = ran.ok();
     assert!(text.contains("USER anna") && text.contains("PASS ***") && text.contains("SYN+ACK"), "{text}");
     assert!(!text.contains("geheim") && !text.contains("331"), "{text}");
+}
+
+#[test]
+fn a_session_that_failed_is_named_and_fails() {
+    let site = Site::start();
+    site.run(&["get", "--trace", "s.jsonl", &site.bob("pub/nothing.txt")]).fails(5);
+    let text = site.run(&["trace", "s.jsonl"]).ok();
+    assert!(text.contains("FAULT    transfer-failed"), "{text}");
+    assert_eq!(site.run(&["trace", "s.jsonl", "-o", "s.svg", "--fail-on", "fault"]).code, Some(8));
+    assert!(site.local("s.svg").exists(), "it is drawn all the same");
+    assert_eq!(site.run(&["trace", "s.jsonl", "--list", "--fail-on", "fault"]).code, Some(8));
+    assert_eq!(site.run(&["trace", "s.jsonl", "--fail-on", "trouble"]).code, Some(2));
 }
 
 #[test]
