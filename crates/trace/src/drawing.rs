@@ -1,5 +1,6 @@
 //! From a recording to a drawing in one call, as the command line needs it.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -19,14 +20,17 @@ pub enum Format {
     Text,
     /// A picture.
     Svg,
+    /// The sessions themselves, for programs: docs/trace-json.md.
+    Json,
 }
 
 impl Format {
-    /// The format that a file's ending asks for: `.txt`, `.svg`.
+    /// The format that a file's ending asks for: `.txt`, `.svg`, `.json`.
     pub fn of_file(name: &Path) -> Option<Format> {
         match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "txt" | "text" => Some(Format::Text),
             "svg" => Some(Format::Svg),
+            "json" => Some(Format::Json),
             _ => None,
         }
     }
@@ -35,7 +39,7 @@ impl Format {
 /// Which sessions of a recording are drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// The only one. Where there are several, that is an error which lists them.
+    /// The only one. Where there are several, that is an error which lists them; but JSON has room for all.
     #[default]
     Only,
     /// All of them, one after the other.
@@ -88,13 +92,11 @@ impl Drawing {
     /// # Errors
     /// [`DrawError`]: the session asked for is not there, or it is not clear which is meant.
     pub fn draw(&self, recording: &Recording) -> Result<String, DrawError> {
-        let chosen = self.chosen(recording)?;
         match self.format {
-            Format::Svg => match chosen.as_slice() {
-                [one] => Ok(render::svg(&self.checked(one)?, &self.svg)),
-                several => Err(DrawError::Several(several.len())),
-            },
+            Format::Json => self.json(recording),
+            Format::Svg => Ok(render::svg(&self.one(recording)?, &self.svg)),
             Format::Text => {
+                let chosen = self.chosen(recording)?;
                 let drawn = chosen.iter().map(|session| Ok(render::text(&self.checked(session)?, &self.text)));
                 Ok(drawn.collect::<Result<Vec<String>, DrawError>>()?.join("\n"))
             }
@@ -117,6 +119,25 @@ impl Drawing {
         let mut options = self.ladder.clone();
         options.title = options.title.or_else(|| recorded.header.title.clone());
         Ladder::new(&session, &options)
+    }
+
+    /// All sessions, or the one that was asked for; nothing is no error here.
+    fn json(&self, recording: &Recording) -> Result<String, DrawError> {
+        let one = match &self.which {
+            Which::One(asked) => Some(number(recording, asked)?),
+            Which::Only | Which::All => None,
+        };
+        let named = ids(recording).into_iter().zip(&recording.sessions).enumerate();
+        let chosen = named.filter(|(n, _)| one.is_none_or(|one| one == *n));
+        Ok(render::json(chosen.map(|(_, (id, session))| (id, Session::from_events(session.events.iter().cloned())))))
+    }
+
+    /// The ladder of a form that holds one session.
+    fn one(&self, recording: &Recording) -> Result<Ladder, DrawError> {
+        match self.chosen(recording)?.as_slice() {
+            [one] => self.checked(one),
+            several => Err(DrawError::Several(several.len())),
+        }
     }
 
     /// As [`Drawing::ladder`], but an empty drawing of one lane is an error that names the others.
@@ -142,14 +163,37 @@ impl Drawing {
             Which::All => Ok(sessions.iter().collect()),
             Which::Only if sessions.len() == 1 => Ok(sessions.iter().collect()),
             Which::Only => Err(DrawError::Several(sessions.len())),
-            Which::One(asked) => {
-                let named = sessions.iter().find(|s| s.name.as_deref() == Some(asked));
-                let numbered = || asked.parse::<usize>().ok()?.checked_sub(1).and_then(|n| sessions.get(n));
-                let one = named.or_else(numbered);
-                one.map(|one| vec![one]).ok_or_else(|| DrawError::NoSuchSession(clip(asked, 60)))
-            }
+            Which::One(asked) => Ok(sessions.get(number(recording, asked)?).into_iter().collect()),
         }
     }
+}
+
+/// The index of the session of this name, else of this number, from 1.
+fn number(recording: &Recording, asked: &str) -> Result<usize, DrawError> {
+    let sessions = &recording.sessions;
+    let named = sessions.iter().position(|s| s.name.as_deref() == Some(asked));
+    let numbered = || asked.parse::<usize>().ok()?.checked_sub(1).filter(|n| *n < sessions.len());
+    named.or_else(numbered).ok_or_else(|| DrawError::NoSuchSession(clip(asked, 60)))
+}
+
+/// What names each session in JSON: its name in the recording, else its number from 1; no two have the same.
+fn ids(recording: &Recording) -> Vec<String> {
+    let mut taken: HashSet<String> = recording.sessions.iter().filter_map(|s| s.name.clone()).collect();
+    let mut given: HashSet<&str> = HashSet::new();
+    let mut ids = Vec::with_capacity(recording.sessions.len());
+    for (number, session) in (1..).zip(&recording.sessions) {
+        ids.push(match session.name.as_deref() {
+            Some(name) if given.insert(name) => name.to_owned(),
+            name => {
+                let mut id = name.map_or_else(|| format!("{number}"), |name| format!("{name}/{number}"));
+                while !taken.insert(id.clone()) {
+                    id.push('/');
+                }
+                id
+            }
+        });
+    }
+    ids
 }
 
 /// One line for each session of a recording: its number, its name, when it began, and what it was.

@@ -3,9 +3,10 @@
 //! ```text
 //! events of a driver ─┐
 //! recording .jsonl ───┼─> Session (events, linked) ─> Ladder (lanes, rows) ─> text, SVG
-//! pcap, pcapng ───────┘
+//! pcap, pcapng ───────┘           └─> JSON
 //! ```
-//! One model of events, many renderers: each draws from the [`Ladder`] and from nothing else.
+//! One model of events, many renderers: each draws from the [`Ladder`] and from nothing else; JSON, which is no drawing, is
+//! the session itself.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -15,7 +16,7 @@
 //! | [`session`] | events linked: command, replies, data connection; sections, transfers, login |
 //! | [`findings`] | what is wrong with a session: the rules |
 //! | [`ladder`] | lanes, rows and remarks: the drawing, before it has a form |
-//! | [`render`] | the ladder as text and as SVG |
+//! | [`render`] | the ladder in its forms, and the session as JSON |
 //! | [`drawing`] | all of it in one call, as the command line needs it |
 //!
 //! ```

@@ -37,6 +37,10 @@ fn a_console_records_each_of_its_sessions() {
     site.run(&["trace", "s.jsonl", "--session", "2"]).ok();
     site.run(&["trace", "s.jsonl", "--session", "all"]).ok();
     site.run(&["trace", "s.jsonl", "--session", "3"]).fails(2);
+    let json = site.run(&["trace", "s.jsonl", "--format", "json"]).ok();
+    assert!(json.starts_with(r#"{"version":1,"sessions":["#) && json.matches(r#""user":"bob""#).count() == 2, "{json}");
+    let one = site.run(&["trace", "s.jsonl", "--format", "json", "--session", "2"]).ok();
+    assert_eq!(one.matches(r#""user":"bob""#).count(), 1, "{one}");
 }
 
 /// A packet of a capture of raw IPv4: what the server (from port 21) or its client sends.
@@ -90,7 +94,7 @@ fn a_session_that_failed_is_named_and_fails() {
 fn what_cannot_be_drawn() {
     let site = Site::start();
     let error = site.run(&["trace", "s.jsonl", "-o", "s.pdf"]).fails(2);
-    assert!(error.contains(".txt and .svg"), "{error}");
+    assert!(error.contains(".txt, .svg and .json"), "{error}");
     assert!(site.run(&["trace", "nowhere.jsonl"]).fails(1).contains("nowhere.jsonl"));
     assert!(site.feed(&["trace", "-"], "hello\n").fails(1).contains("not a port21 recording"));
     assert!(site.run(&["trace", "-", "--only", "moon"]).fails(2).contains("moon"));

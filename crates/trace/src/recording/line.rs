@@ -325,7 +325,7 @@ impl From<ConnectionLine> for Connection {
 
 /// A time as RFC 3339 with nanoseconds.
 #[derive(Clone, Copy)]
-struct Stamp(Time);
+pub(crate) struct Stamp(pub(crate) Time);
 
 impl Serialize for Stamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -348,7 +348,7 @@ impl<'de> Deserialize<'de> for Stamp {
 /// Bytes: a string where they are UTF-8, else their hexadecimal digits.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Bytes {
+pub(crate) enum Bytes {
     Text(String),
     Hex { hex: String },
 }

@@ -32,6 +32,7 @@ mod writer;
 
 use port21_proto::Time;
 
+pub(crate) use line::{Bytes, Stamp};
 pub use reader::{Reader, Record};
 pub use whole::{RecordedSession, Recording};
 pub use writer::Writer;

@@ -4,12 +4,15 @@
 //! |---|---|
 //! | `text` | lines for a terminal or a file |
 //! | `svg` | a picture |
+//! | `json` | the session itself, for programs |
 //! | `wrap`, `busiest` | for both: text measured and broken; the columns that most is said between |
 
 mod busiest;
+mod json;
 mod svg;
 mod text;
 mod wrap;
 
+pub use json::{VERSION as JSON_VERSION, json};
 pub use svg::{SvgOptions, svg};
 pub use text::{TextOptions, text};

@@ -65,7 +65,11 @@ proptest! {
     ) {
         let only = only.map(|name| name.parse().unwrap());
         let options = Options { tcp, fields, fold, title, only, ..Options::default() };
-        let ladder = Ladder::new(&Session::from_events(events), &options);
+        let session = Session::from_events(events);
+        let ladder = Ladder::new(&session, &options);
+        let json = render::json([("1".to_owned(), session)]);
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+        prop_assert!(!json.trim_end().chars().any(char::is_control));
         let rows: usize = ladder.sections.iter().map(|s| s.rows.len()).sum();
         prop_assert_eq!(rows, ladder.rows.len());
         check(&ladder, width)?;
@@ -114,7 +118,8 @@ proptest! {
             let ladder = Ladder::new(&Session::from_events(events.iter().cloned()), &options);
             let text = render::text(&ladder, &TextOptions { width, ..TextOptions::default() });
             let svg = render::svg(&ladder, &SvgOptions::default());
-            let all = format!("{ladder:?}{text}{svg}");
+            let json = render::json([("1".to_owned(), Session::from_events(events.iter().cloned()))]);
+            let all = format!("{ladder:?}{text}{svg}{json}");
             prop_assert!(!all.contains(&secret));
         }
     }

@@ -5,6 +5,7 @@ mod anything;
 mod captures;
 mod events;
 mod findings;
+mod json;
 mod packets;
 mod recordings;
 mod reference;
