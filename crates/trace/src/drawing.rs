@@ -20,16 +20,19 @@ pub enum Format {
     Text,
     /// A picture.
     Svg,
+    /// A Mermaid diagram, for Markdown.
+    Mermaid,
     /// The sessions themselves, for programs: docs/trace-json.md.
     Json,
 }
 
 impl Format {
-    /// The format that a file's ending asks for: `.txt`, `.svg`, `.json`.
+    /// The format that a file's ending asks for: `.txt`, `.svg`, `.mmd`, `.json`.
     pub fn of_file(name: &Path) -> Option<Format> {
         match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "txt" | "text" => Some(Format::Text),
             "svg" => Some(Format::Svg),
+            "mmd" | "mermaid" => Some(Format::Mermaid),
             "json" => Some(Format::Json),
             _ => None,
         }
@@ -95,6 +98,7 @@ impl Drawing {
         match self.format {
             Format::Json => self.json(recording),
             Format::Svg => Ok(render::svg(&self.one(recording)?, &self.svg)),
+            Format::Mermaid => Ok(render::mermaid(&self.one(recording)?)),
             Format::Text => {
                 let chosen = self.chosen(recording)?;
                 let drawn = chosen.iter().map(|session| Ok(render::text(&self.checked(session)?, &self.text)));

@@ -4,15 +4,18 @@
 //! |---|---|
 //! | `text` | lines for a terminal or a file |
 //! | `svg` | a picture |
+//! | `mermaid` | a diagram in Markdown |
 //! | `json` | the session itself, for programs |
 //! | `wrap`, `busiest` | for both: text measured and broken; the columns that most is said between |
 
 mod busiest;
 mod json;
+mod mermaid;
 mod svg;
 mod text;
 mod wrap;
 
 pub use json::{VERSION as JSON_VERSION, json};
+pub use mermaid::mermaid;
 pub use svg::{SvgOptions, svg};
 pub use text::{TextOptions, text};

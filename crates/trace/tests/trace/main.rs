@@ -6,6 +6,7 @@ mod captures;
 mod events;
 mod findings;
 mod json;
+mod mermaid;
 mod packets;
 mod recordings;
 mod reference;
