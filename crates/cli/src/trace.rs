@@ -16,7 +16,7 @@ use crate::exit::{Exit, Fault};
 use crate::print;
 
 /// The formats, by the endings that ask for them.
-const FORMATS: &str = ".txt, .svg, .mmd and .json";
+const FORMATS: &str = ".txt, .svg, .html, .mmd and .json";
 
 pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     let outputs = args.output.iter().map(|path| Ok((path, format(path, args)?))).collect::<anyhow::Result<Vec<_>>>()?;
@@ -116,7 +116,7 @@ fn format(path: &Path, args: &TraceArgs) -> anyhow::Result<Format> {
 fn named(name: &str) -> anyhow::Result<Format> {
     match Format::of_file(Path::new(&format!("x.{name}"))) {
         Some(format) => Ok(format),
-        None => bail!(Fault::usage(format!("--format {name}: there are txt, svg, mermaid and json"))),
+        None => bail!(Fault::usage(format!("--format {name}: there are txt, svg, html, mermaid and json"))),
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(format(Path::new("x.svg"), &args("port21 trace -")).unwrap(), Format::Svg);
         assert_eq!(format(Path::new("x.dat"), &args("port21 trace - --format svg")).unwrap(), Format::Svg);
         let error = format(Path::new("x.pdf"), &args("port21 trace -")).unwrap_err().to_string();
-        assert!(error.contains(".txt, .svg, .mmd and .json"), "{error}");
+        assert!(error.contains(".txt, .svg, .html, .mmd and .json"), "{error}");
         assert!(named("pdf").is_err());
     }
 

@@ -1,4 +1,4 @@
-//! Draws a recording or a capture: `draw FILE.jsonl [WIDTH | svg]`.
+//! Draws a recording or a capture: `draw FILE.jsonl [WIDTH | svg | html | mermaid | json]`.
 
 use port21_trace::drawing::{Drawing, Format, Which};
 use port21_trace::input::{self, Input};
@@ -12,6 +12,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for argument in arguments {
         match argument.as_str() {
             "svg" => drawing.format = Format::Svg,
+            "html" => drawing.format = Format::Html,
+            "mermaid" => drawing.format = Format::Mermaid,
+            "json" => drawing.format = Format::Json,
             "ascii" => drawing.text.ascii = true,
             "colour" => drawing.text.colour = true,
             "fields" => drawing.ladder.fields = true,

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::findings::{Severity, findings};
 use crate::ladder::{self, Ladder, LaneName};
 use crate::recording::{RecordedSession, Recording};
-use crate::render::{self, SvgOptions, TextOptions};
+use crate::render::{self, HtmlOptions, SvgOptions, TextOptions};
 use crate::session::Session;
 use crate::words::{clip, shown};
 
@@ -20,6 +20,8 @@ pub enum Format {
     Text,
     /// A picture.
     Svg,
+    /// A page.
+    Html,
     /// A Mermaid diagram, for Markdown.
     Mermaid,
     /// The sessions themselves, for programs: docs/trace-json.md.
@@ -27,11 +29,12 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's ending asks for: `.txt`, `.svg`, `.mmd`, `.json`.
+    /// The format that a file's ending asks for: `.txt`, `.svg`, `.html`, `.mmd`, `.json`.
     pub fn of_file(name: &Path) -> Option<Format> {
         match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "txt" | "text" => Some(Format::Text),
             "svg" => Some(Format::Svg),
+            "html" | "htm" => Some(Format::Html),
             "mmd" | "mermaid" => Some(Format::Mermaid),
             "json" => Some(Format::Json),
             _ => None,
@@ -64,6 +67,8 @@ pub struct Drawing {
     pub text: TextOptions,
     /// For [`Format::Svg`].
     pub svg: SvgOptions,
+    /// For [`Format::Html`].
+    pub html: HtmlOptions,
 }
 
 /// Why nothing can be drawn.
@@ -98,6 +103,7 @@ impl Drawing {
         match self.format {
             Format::Json => self.json(recording),
             Format::Svg => Ok(render::svg(&self.one(recording)?, &self.svg)),
+            Format::Html => Ok(render::html(&self.unfolded(recording)?, &self.html)),
             Format::Mermaid => Ok(render::mermaid(&self.one(recording)?)),
             Format::Text => {
                 let chosen = self.chosen(recording)?;
@@ -142,6 +148,14 @@ impl Drawing {
             [one] => self.checked(one),
             several => Err(DrawError::Several(several.len())),
         }
+    }
+
+    /// The ladder of a form that folds by itself, and is better folded before only where it would become too large.
+    fn unfolded(&self, recording: &Recording) -> Result<Ladder, DrawError> {
+        let mut whole = self.clone();
+        whole.ladder.fold = false;
+        let ladder = whole.one(recording)?;
+        if self.ladder.fold && ladder.rows.len() > HtmlOptions::MOST_ROWS { self.one(recording) } else { Ok(ladder) }
     }
 
     /// As [`Drawing::ladder`], but an empty drawing of one lane is an error that names the others.

@@ -22,10 +22,10 @@ pub(crate) struct TraceArgs {
     /// Recordings (.jsonl) and packet captures (pcap, pcapng), compressed by gzip or not; `-` is standard input.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Draw into this file, in the format that its ending names (.txt, .svg, .mmd, .json); repeatable. Without: text to the terminal.
+    /// Draw into this file, in the format that its ending names (.txt, .svg, .html, .mmd, .json); repeatable. Without: text to the terminal.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
-    /// The format, where the ending does not say: txt, svg, mermaid or json.
+    /// The format, where the ending does not say: txt, svg, html, mermaid or json.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Which session of several: its number or name, or `all`. JSON has all of them without it.

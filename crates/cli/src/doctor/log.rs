@@ -48,7 +48,7 @@ impl Output {
             None if path.as_os_str() == "-" => Some(Format::Text),
             _ => Some(Format::of_file(path).ok_or_else(|| {
                 Fault::usage(format!(
-                    "-o {}: no format has this ending: there are .txt, .svg, .mmd, .json and .jsonl",
+                    "-o {}: no format has this ending: there are .txt, .svg, .html, .mmd, .json and .jsonl",
                     path.display()
                 ))
             })?),

@@ -21,6 +21,8 @@ fn a_client_records_and_trace_draws() {
     assert!(text.contains("clear-password") && !text.contains("WARNING") && !text.contains("FAULT"), "{text}");
     site.run(&["trace", "s.jsonl", "--fail-on", "warning"]).ok();
     assert_eq!(site.run(&["trace", "s.jsonl", "--fail-on", "note"]).code, Some(8));
+    site.run(&["trace", "s.jsonl", "-o", "s.html"]).ok();
+    assert!(std::fs::read_to_string(site.local("s.html")).unwrap().starts_with("<!doctype html>"));
     let mermaid = site.run(&["trace", "s.jsonl", "--format", "mermaid"]).ok();
     assert!(mermaid.contains("\nsequenceDiagram\n") && mermaid.contains("RETR pub/readme.txt"), "{mermaid}");
     let fields = site.run(&["trace", "s.jsonl", "--fields", "--only", &format!("server:{}", site.port())]).ok();
@@ -96,7 +98,7 @@ fn a_session_that_failed_is_named_and_fails() {
 fn what_cannot_be_drawn() {
     let site = Site::start();
     let error = site.run(&["trace", "s.jsonl", "-o", "s.pdf"]).fails(2);
-    assert!(error.contains(".txt, .svg, .mmd and .json"), "{error}");
+    assert!(error.contains(".txt, .svg, .html, .mmd and .json"), "{error}");
     assert!(site.run(&["trace", "nowhere.jsonl"]).fails(1).contains("nowhere.jsonl"));
     assert!(site.feed(&["trace", "-"], "hello\n").fails(1).contains("not a port21 recording"));
     assert!(site.run(&["trace", "-", "--only", "moon"]).fails(2).contains("moon"));

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::svg::numbers;
 use crate::ladder::{Columns, Ladder, Role, Row, Section, Seen, Shape, Tone, Weight};
 use crate::words::{clip, counted};
 
@@ -76,12 +77,8 @@ impl Drawing<'_> {
 
     fn section(&self, out: &mut String, section: &Section) {
         out.push_str("    rect rgba(127, 140, 155, 0.1)\n");
-        let numbers = match (section.number, section.through) {
-            (first, last) if first == last => first.to_string(),
-            (first, last) => format!("{first}–{last}"),
-        };
         let detail = if section.detail.is_empty() { String::new() } else { format!(" · {}", section.detail) };
-        self.note(out, &format!("{numbers} · {}{detail}", section.title));
+        self.note(out, &format!("{} · {}{detail}", numbers(section), section.title));
         for row in self.ladder.rows.get(section.rows.clone()).unwrap_or_default() {
             self.row(out, row);
         }

@@ -5,6 +5,7 @@ mod anything;
 mod captures;
 mod events;
 mod findings;
+mod html;
 mod json;
 mod mermaid;
 mod packets;

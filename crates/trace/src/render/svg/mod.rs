@@ -14,6 +14,10 @@ mod write;
 
 use crate::ladder::Ladder;
 
+pub(super) use picture::numbers;
+pub(super) use style::{TONES, class, colours};
+pub(super) use write::escape;
+
 /// How the picture is to look.
 #[derive(Clone, Debug)]
 pub struct SvgOptions {

@@ -364,7 +364,7 @@ impl Picture<'_> {
     }
 }
 
-fn numbers(section: &Section) -> String {
+pub(in crate::render) fn numbers(section: &Section) -> String {
     match section.through {
         through if through > section.number => format!("{}–{through}", section.number),
         _ => section.number.to_string(),

@@ -3,7 +3,7 @@
 use crate::ladder::Tone;
 
 /// All tones that rows have, in the order of the legend.
-pub(super) const TONES: [Tone; 11] = [
+pub(in crate::render) const TONES: [Tone; 11] = [
     Tone::User,
     Tone::Command,
     Tone::Preliminary,
@@ -18,7 +18,7 @@ pub(super) const TONES: [Tone; 11] = [
 ];
 
 /// The class of a tone.
-pub(super) const fn class(tone: Tone) -> &'static str {
+pub(in crate::render) const fn class(tone: Tone) -> &'static str {
     match tone {
         Tone::User => "us",
         Tone::Command => "cm",
@@ -35,7 +35,7 @@ pub(super) const fn class(tone: Tone) -> &'static str {
 }
 
 /// A tone's colour on light and on dark pages: contrast of text at least 4.5 to 1 on both, but for the quiet ones.
-const fn colours(tone: Tone) -> (&'static str, &'static str) {
+pub(in crate::render) const fn colours(tone: Tone) -> (&'static str, &'static str) {
     match tone {
         Tone::User => ("#3b4a9e", "#a5b4fc"),
         Tone::Command => ("#1f5fbf", "#79b0ff"),

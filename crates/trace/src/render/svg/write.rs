@@ -21,7 +21,7 @@ impl Canvas {
         self.out.push_str(text);
     }
 
-    pub(super) fn escaped(&mut self, text: &str) {
+    pub(in crate::render) fn escaped(&mut self, text: &str) {
         escape(&mut self.out, text);
     }
 
@@ -99,7 +99,7 @@ impl Canvas {
 
 /// Text as XML has it. Characters that XML 1.0 (section 2.2) does not have become U+FFFD: the ladder's text has none,
 /// but a picture that cannot be read is no way to find out.
-pub(super) fn escape(out: &mut String, text: &str) {
+pub(in crate::render) fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
