@@ -356,4 +356,4 @@ const TOOLS: &str = "<div class=\"tools\" role=\"toolbar\" aria-label=\"Tools\" 
 <dt>Esc</dt><dd>leave the search</dd><dt>j, k</dt><dd>next row, row before</dd>\
 <dt>Space</dt><dd>open or close the row</dd><dt>f</dt><dd>fold the section, or unfold it</dd>\
 <dt>F, U</dt><dd>fold all, unfold all</dd><dt>p</dt><dd>rows of TCP</dd><dt>t</dt><dd>light or dark</dd></dl>\
-<form method=\"dialog\"><button>Close</button></form></dialog>\n";
+<button type=\"button\" id=\"close\">Close</button></dialog>\n";

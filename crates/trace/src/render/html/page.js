@@ -6,7 +6,7 @@
   const sections = all("details.sec");
   const find = get("find");
   const root = document.documentElement;
-  let texts = null; // What each row says, in small letters: made for the first search.
+  let texts = null; // What each row says, in small letters, without the names of fields: made for the first search.
   let hits = [];
   let at = -1;
 
@@ -20,6 +20,9 @@
     row.scrollIntoView({ block: "center" });
   };
 
+  const said = (row) => [row.firstElementChild, ...row.querySelectorAll("dd")]
+    .map((part) => part.textContent.toLowerCase()).join("\n");
+
   const search = () => {
     const words = find.value.trim().toLowerCase();
     rows.forEach((row) => row.classList.remove("hit", "here"));
@@ -27,7 +30,7 @@
     hits = [];
     at = -1;
     if (words !== "") {
-      texts = texts || rows.map((row) => row.textContent.toLowerCase());
+      texts = texts || rows.map(said);
       hits = rows.filter((row, i) => texts[i].includes(words));
       hits.forEach((row) => row.classList.add("hit"));
       step(1);
@@ -122,6 +125,7 @@
   get("tcp").addEventListener("click", toggleTcp);
   get("theme").addEventListener("click", theme);
   get("keys").addEventListener("click", keys["?"]);
+  get("close").addEventListener("click", () => get("help").close());
 
   // A link to a section opens it.
   const follow = () => {
