@@ -734,6 +734,10 @@ fn a_finding_stands_in_the_drawing() {
     assert!(text.contains("open the server's passive ports"), "{text}");
     let svg = render::svg(&ladder, &render::SvgOptions::default());
     assert!(svg.contains("1 fault") && svg.contains("Fault: "), "{svg}");
+    assert!(svg.contains(">Fault</text>") && svg.contains(">data-unanswered at "), "{svg}");
+    assert!(svg.contains(">In active mode use passive mode instead."), "{svg}");
+    let html = render::html(&ladder, &render::HtmlOptions::default());
+    assert!(html.contains("<b>Fault</b>") && html.contains("data-unanswered at "), "{html}");
     // Nothing is lost where its row is not drawn.
     let none = Options { only: Some("server:1".parse().unwrap()), ..Options::default() };
     assert_eq!(Ladder::new(&session(&s), &none).findings.len(), 1);

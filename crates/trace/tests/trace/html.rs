@@ -55,7 +55,7 @@ fn nothing_is_loaded() {
     }
     assert!(page.contains("default-src 'none'"));
     for link in page.split("href=\"").skip(1) {
-        assert!(link.starts_with("#s"), "{}", &link[..20]);
+        assert!(link.starts_with("#s") || link.starts_with("#r"), "{}", &link[..20]);
     }
 }
 
@@ -94,6 +94,31 @@ fn peers_say_text_and_no_markup() {
             && page.contains("<title>&lt;/title&gt;&lt;b&gt;</title>")
     );
     assert!(!page.contains("geheim"));
+}
+
+#[test]
+fn a_finding_is_told_first_and_leads_to_its_row() {
+    let mut script = Script::logged_in();
+    for id in 1..=300 {
+        script.download(id, &format!("file-{id}.bin"), 1000);
+        if id == 150 {
+            // A warning, where no reply is in red.
+            script.command("TYPE A").reply(200, &["Ok."]).command("TYPE I").reply(200, &["Ok."]);
+            script.command("PORT 198,51,100,9,0,80").reply(200, &["Ok."]);
+        }
+    }
+    let session = Session::from_events(script.events.iter().cloned());
+    let ladder = Ladder::new(&session, &Options { fold: false, ..options() });
+    let page = render::html(&ladder, &HtmlOptions::default());
+    well_formed(&page).unwrap();
+    let list = between(&page, "<ul class=\"finds\" aria-label=\"Findings\">", "</ul>");
+    let found = ladder.findings.iter().find(|marked| marked.finding.rule.name == "other-address").unwrap();
+    let row = found.row.unwrap();
+    assert!(list.contains(&format!("<li class=\"r4\"><b>Warning</b> <a href=\"#r{row}\">other-address at ")), "{list}");
+    assert!(list.contains(&found.finding.text) && list.contains("<p class=\"do\">"), "{list}");
+    let (before, _) = page.split_once(&format!(" id=\"r{row}\"")).unwrap();
+    let around = before.rsplit_once("<details class=\"sec\" ").unwrap().1;
+    assert!(around.split_once('>').unwrap().0.ends_with(" open"), "{}", &around[..40]);
 }
 
 #[test]

@@ -133,6 +133,44 @@ fn a_capture() {
 }
 
 #[test]
+fn what_is_wrong_with_each_session() {
+    let mut script = Script::logged_in();
+    script.command("EPSV").reply(229, &["Entering Extended Passive Mode (|||50000|)"]);
+    script.opening(1, Purpose::Data, End::Client, None, Some("10.0.0.1:50000"));
+    script.push(EventKind::OpenFailed { connection: ConnectionId(1), why: "no answer within 30 s".to_owned() });
+    script.command("LIST").reply(425, &["Nobody\u{1b}[31m came."]);
+    script.command("PASS geheim").reply(230, &["Welcome."]);
+    let session = || Session::from_events(script.events.iter().cloned());
+    let text = render::json([("well".to_owned(), Session::default()), ("ill".to_owned(), session())]);
+    assert!(!text.contains("geheim") && !text.contains("\\u001b[31m came.\",\"rule"), "{text}");
+    let all = serde_json::from_str::<Value>(&text).unwrap();
+    let findings = all["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|f| f["session"] == "ill" && f.as_object().unwrap().len() == 6), "{findings:?}");
+    let first = &findings[0];
+    assert_eq!((&first["rule"], &first["severity"]), (&json!("data-unanswered"), &json!("fault")));
+    assert!(first["text"].as_str().unwrap().contains("10.0.0.1:50000"), "{first}");
+    assert!(first["advice"].as_str().unwrap().contains("passive"), "{first}");
+    let rows = first["rows"].as_array().unwrap();
+    let told: Vec<String> =
+        rows.iter().map(|r| format!("{}: {}", r["kind"].as_str().unwrap(), r["text"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            "command: EPSV",
+            "reply: 229 Entering Extended Passive Mode (|||50000|)",
+            "opening: the client opens the data connection",
+            "open_failed: the data connection did not come to stand: no answer within 30 s",
+            "command: LIST",
+            "reply: 425 Nobody\\x1b[31m came.",
+        ]
+    );
+    // What a program needs more of it finds by the time.
+    let commands = all["sessions"][1]["commands"].as_array().unwrap();
+    let listed = commands.iter().find(|c| c["verb"] == "LIST").unwrap();
+    assert_eq!((&listed["t"], &listed["replies"][0]["t"]), (&rows[4]["t"], &rows[5]["t"]));
+}
+
+#[test]
 fn data_without_its_control_connection() {
     let mut wire = Wire::new();
     wire.data(addr("10.0.0.1:20"), addr("10.0.0.2:40960"), addr("10.0.0.1:20"), 5000);

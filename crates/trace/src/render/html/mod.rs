@@ -9,10 +9,12 @@
 //! | `page.css` | where everything stands; the colours of the tones come from the picture's |
 //! | `page.js` | search, keys, themes, printing |
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::svg::{TONES, class, colours, escape, numbers};
-use crate::ladder::{Columns, Ladder, LaneId, LaneUse, Role, Row, Section, Seen, Shape, Tone, Weight};
+use crate::findings::Severity;
+use crate::ladder::{Columns, Ladder, LaneId, LaneUse, Marked, Role, Row, Section, Seen, Shape, Tone, Weight};
 use crate::words::{clip, counted, duration};
 
 const STYLE: &str = include_str!("page.css");
@@ -47,7 +49,13 @@ impl Default for HtmlOptions {
 pub fn html(ladder: &Ladder, options: &HtmlOptions) -> String {
     let columns = ladder.columns(options.max_lanes);
     let bars = bars(ladder, &columns);
-    let mut page = Page { ladder, columns, bars, out: String::new() };
+    let mut marks = HashMap::new();
+    for (row, severity) in ladder.findings.iter().filter_map(|marked| Some((marked.row?, marked.finding.rule.severity)))
+    {
+        let worst = marks.entry(row).or_insert(severity);
+        *worst = severity.max(*worst);
+    }
+    let mut page = Page { ladder, columns, bars, marks, out: String::new() };
     page.head();
     page.opening();
     page.heads();
@@ -84,6 +92,8 @@ struct Page<'a> {
     ladder: &'a Ladder,
     columns: Columns,
     bars: Vec<Vec<(usize, &'static str)>>,
+    /// The rows that findings are about, and how much the worst of them matters.
+    marks: HashMap<usize, Severity>,
     out: String,
 }
 
@@ -129,6 +139,7 @@ impl Page<'_> {
         self.element("p class=\"sum\"", &ladder.summary.join(" · "));
         self.raw("\n");
         self.element("p", &ladder.opening);
+        self.findings();
         self.raw("\n<nav aria-label=\"Sections\">\n");
         for section in &ladder.sections {
             let _ = write!(self.out, "<a href=\"#s{}\">", section.number);
@@ -141,6 +152,35 @@ impl Page<'_> {
             let _ = write!(self.out, "<span class=\"{}\">{name}</span>", class(tone));
         }
         self.raw("<span class=\"tc\">╌╌ inferred, not seen</span></p>\n</header>\n");
+    }
+
+    /// What is wrong: each finding leads to its row.
+    fn findings(&mut self) {
+        let ladder = self.ladder;
+        if ladder.findings.is_empty() {
+            return;
+        }
+        self.raw("\n<ul class=\"finds\" aria-label=\"Findings\">\n");
+        for Marked { finding, row, at } in &ladder.findings {
+            let (word, tone) = match finding.rule.severity {
+                Severity::Fault => ("Fault", Tone::Permanent),
+                Severity::Warning => ("Warning", Tone::Transient),
+                Severity::Note => ("Note", Tone::Quiet),
+            };
+            let _ = write!(self.out, "<li class=\"{}\"><b>{word}</b> ", class(tone));
+            let place = format!("{} at {} s", finding.rule.name, ladder.seconds_at(*at));
+            match row {
+                Some(row) => self.element(&format!("a href=\"#r{row}\""), &place),
+                None => self.element("span", &place),
+            }
+            self.element("p", &finding.text);
+            // What to do about notes is said in docs/findings.md; their list is to be short.
+            if finding.rule.severity > Severity::Note {
+                self.element("p class=\"do\"", finding.rule.advice);
+            }
+            self.raw("</li>\n");
+        }
+        self.raw("</ul>");
     }
 
     /// The tools and the heads of the lanes: they stay in view.
@@ -176,7 +216,8 @@ impl Page<'_> {
 
     fn section(&mut self, section: &Section) {
         let rows = self.ladder.rows.get(section.rows.clone()).unwrap_or_default();
-        let failed = rows.iter().any(|row| matches!(row.tone, Tone::Transient | Tone::Permanent));
+        let failed = rows.iter().any(|row| matches!(row.tone, Tone::Transient | Tone::Permanent))
+            || section.rows.clone().any(|n| self.marks.get(&n).is_some_and(|severity| *severity > Severity::Note));
         let ends = section.number == 1 || section.rows.end >= self.ladder.rows.len();
         let open = if self.ladder.rows.len() <= OPEN || failed || ends { " open" } else { "" };
         let _ = write!(self.out, "<details class=\"sec\" id=\"s{}\"{open}><summary>", section.number);
@@ -192,7 +233,8 @@ impl Page<'_> {
 
     fn row(&mut self, n: usize, row: &Row) {
         let inferred = if row.seen == Seen::Inferred && row.tone != Tone::Data { " inf" } else { "" };
-        let _ = write!(self.out, "<details class=\"row {}{inferred}\"><summary class=\"grid\">", class(row.tone));
+        let id = if self.marks.contains_key(&n) { format!(" id=\"r{n}\"") } else { String::new() };
+        let _ = write!(self.out, "<details class=\"row {}{inferred}\"{id}><summary class=\"grid\">", class(row.tone));
         self.raw("<span class=\"t\">");
         if row.shape != Shape::Across {
             self.text(&self.ladder.seconds(row));

@@ -127,10 +127,15 @@
   get("keys").addEventListener("click", keys["?"]);
   get("close").addEventListener("click", () => get("help").close());
 
-  // A link to a section opens it.
+  // A link to a section opens it; one to a row, the section around it.
   const follow = () => {
-    const section = sections.find((one) => `#${one.id}` === location.hash);
-    if (section) section.open = true;
+    const there = location.hash.length > 1 ? get(location.hash.slice(1)) : null;
+    if (sections.includes(there)) there.open = true;
+    if (rows.includes(there)) {
+      if (there.classList.contains("tc")) tcp(true);
+      show(there);
+      there.firstElementChild.focus({ preventScroll: true });
+    }
   };
   addEventListener("hashchange", follow);
   follow();

@@ -1,6 +1,7 @@
 //! The picture: heading, heads of the lanes, bars, banners, rows, legend.
 
-use crate::ladder::{Ladder, LaneUse, Role, Row, Section, Seen, Shape, Tone, Weight};
+use crate::findings::Severity;
+use crate::ladder::{Ladder, LaneUse, Marked, Role, Row, Section, Seen, Shape, Tone, Weight};
 use crate::words;
 
 use super::SvgOptions;
@@ -11,6 +12,8 @@ use super::write::{Anchor, Canvas};
 
 /// Half the width of a connection's bar.
 const BAR: i64 = 4;
+/// The width of what stands before a finding: how much it matters.
+const ASIDE: i64 = 66;
 /// So many lines are drawn under an arrow.
 const UNDER: usize = 4;
 
@@ -68,8 +71,45 @@ impl Picture<'_> {
             self.front.text(MARGIN, self.y, "sub", Anchor::Start, &part);
             self.y += 17;
         }
+        self.findings();
         self.contents();
         self.y += 8;
+    }
+
+    /// What is wrong, with the time of its row and what can be done.
+    fn findings(&mut self) {
+        let ladder = self.ladder;
+        let room = (self.layout.width - 2 * MARGIN).min(900) - ASIDE;
+        for Marked { finding, row, at } in &ladder.findings {
+            let (word, tone) = match finding.rule.severity {
+                Severity::Fault => ("Fault", Tone::Permanent),
+                Severity::Warning => ("Warning", Tone::Transient),
+                Severity::Note => ("Note", Tone::Quiet),
+            };
+            self.y += 6;
+            let around = ladder.sections.iter().find(|section| row.is_some_and(|row| section.rows.contains(&row)));
+            if let Some(section) = around {
+                self.front.link(&format!("s{}", section.number));
+            }
+            self.front.text(MARGIN, self.y, &format!("lb f {}", class(tone)), Anchor::Start, word);
+            let place = format!("{} at {} s", finding.rule.name, ladder.seconds_at(*at));
+            self.front.text(MARGIN + ASIDE, self.y, "sub", Anchor::Start, &place);
+            if around.is_some() {
+                self.front.end_link();
+            }
+            let texts: &[(&str, &str)] = match finding.rule.severity {
+                // That is said in docs/findings.md; a list of notes is to be short.
+                Severity::Note => &[(&finding.text, "sum")],
+                _ => &[(&finding.text, "sum"), (finding.rule.advice, "sub")],
+            };
+            for (text, look) in texts {
+                for part in BODY.wrap(text, room, 6) {
+                    self.y += 16;
+                    self.front.text(MARGIN + ASIDE, self.y, look, Anchor::Start, &part);
+                }
+            }
+            self.y += 16;
+        }
     }
 
     /// The numbered sections, as links.

@@ -1,5 +1,7 @@
 //! Sessions as JSON, for programs. docs/trace-json.md says what each member is; it changes with this file.
 
+mod findings;
+
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
@@ -19,13 +21,14 @@ pub const VERSION: u32 = 1;
 ///
 /// Secrets are masked. No character of the document can steer a terminal or be taken for another: those are escaped.
 pub fn json(sessions: impl IntoIterator<Item = (String, Session)>) -> String {
-    let mut document = Document { version: VERSION, sessions: Vec::new(), dns: Vec::new(), findings: [] };
+    let mut document = Document { version: VERSION, sessions: Vec::new(), dns: Vec::new(), findings: Vec::new() };
     let mut known = HashSet::new();
     for (id, session) in sessions {
         document.dns.extend(lookups(&session).into_iter().filter_map(|(from, lookup)| {
             // A look-up that led to several sessions is one.
             known.insert((from, lookup.t.0, lookup.name.clone(), lookup.kind.clone())).then_some(lookup)
         }));
+        document.findings.extend(findings::of(&id, &session));
         document.sessions.push(OneSession::of(id, &session));
     }
     document.dns.sort_by_key(|lookup| lookup.t.0);
@@ -48,7 +51,7 @@ struct Document {
     version: u32,
     sessions: Vec<OneSession>,
     dns: Vec<Lookup>,
-    findings: [(); 0],
+    findings: Vec<findings::OneFinding>,
 }
 
 #[derive(Serialize)]
