@@ -71,6 +71,7 @@ def _order(scenario: Scenario) -> None:
             ends = lambda lines: any(map(begins, lines)) and any('"226 ' in line for line in lines[_last(begins, lines) :])
             log = wait_until_written(server.log, ends, f"226 for {name}")
             begin = _last(begins, log)
+            aside = r"\.port21-(?:part|over)-[0-9a-f]+"
             steps = {
                 "write": rf"\bwrite\(\d+<[^>]*{aside}>",
                 "sync of the file": rf"\bfsync\(\d+<[^>]*{aside}>\)",

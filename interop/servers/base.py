@@ -90,6 +90,12 @@ class Server:
     def said(self) -> str:
         return self._daemon.said() if self._daemon else ""
 
+    def wait_until_said(self, *words: str) -> None:
+        """As `Daemon.wait_until_said`."""
+        if self._daemon is None:
+            raise Failure("the server does not run")
+        self._daemon.wait_until_said(*words)
+
     @property
     def url_host(self) -> str:
         """The host as a URL has it: an IPv6 address in brackets."""
