@@ -18,6 +18,7 @@
 //! | [`ladder`] | lanes, rows and remarks: the drawing, before it has a form |
 //! | [`render`] | the ladder in its forms, and the session as JSON |
 //! | [`drawing`] | all of it in one call, as the command line needs it |
+//! | [`follow`] | sessions drawn while they go on |
 //!
 //! ```
 //! # use port21_trace::{Ladder, Session, ladder, recording::Recording, render};
@@ -50,6 +51,7 @@
 pub mod capture;
 pub mod drawing;
 pub mod findings;
+pub mod follow;
 pub mod input;
 pub mod ladder;
 mod mask;

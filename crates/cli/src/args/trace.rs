@@ -22,6 +22,11 @@ pub(crate) struct TraceArgs {
     /// Recordings (.jsonl) and packet captures (pcap, pcapng), compressed by gzip or not; `-` is standard input.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Draw a recording while it is being written, row by row as `tail -f` does, until its sessions have ended or ^C is
+    /// pressed. What is wrong with a session is said at its end. A recording that is begun anew, or that another file takes
+    /// the place of, is read on there.
+    #[arg(long, conflicts_with_all = ["output", "format", "list"])]
+    pub(crate) follow: bool,
     /// Draw into this file, in the format that its ending names (.txt, .svg, .html, .mmd, .json); repeatable. Without: text to the terminal.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,

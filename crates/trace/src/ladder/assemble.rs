@@ -17,7 +17,7 @@ const GAP: Duration = Duration::from_secs(5);
 pub(super) fn assemble(session: &Session, options: &Options, lanes: Vec<(Lane, u8)>, mut drafts: Vec<Draft>) -> Ladder {
     let messages = drafts.iter().filter(|d| matches!(d.row.shape, Shape::Arrow { .. }) && d.row.tone != Tone::User);
     let messages = messages.count() as u64;
-    let findings = marked::judge(session, &drafts);
+    let findings = if options.judge { marked::judge(session, &drafts) } else { Vec::new() };
     let lane_of = |id: LaneId| lanes.get(id.0).map(|(lane, _)| lane);
     drafts.retain(|d| options.tcp || d.row.tone != Tone::Tcp);
     if let Some(only) = &options.only {
@@ -41,6 +41,7 @@ pub(super) fn assemble(session: &Session, options: &Options, lanes: Vec<(Lane, u
             rows_of.insert(event, n);
         }
         let mut row = draft.row;
+        row.event = draft.event;
         row.since_previous = previous.map_or(Duration::ZERO, |before| row.at.since(before));
         previous = Some(row.at);
         let place = |lane: LaneId| LaneId(moved.get(lane.0).copied().unwrap_or(0));

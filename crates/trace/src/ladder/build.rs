@@ -445,6 +445,7 @@ pub(super) fn row(at: Time, shape: Shape, tone: Tone, label: &str, detail: Strin
         fields: Vec::new(),
         remark: None,
         seen: Seen::Observed,
+        event: None,
     }
 }
 

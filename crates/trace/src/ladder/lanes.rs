@@ -216,6 +216,15 @@ impl Columns {
         Columns { columns, of_lane }
     }
 
+    /// A column for each host and use: its head is the port, where there is but one.
+    pub(super) fn by_use(lanes: &[Lane]) -> Columns {
+        let mut columns = Columns::new(lanes, 0);
+        for column in columns.columns.iter_mut().filter(|column| column.lanes > 1) {
+            column.label = column.of.name().to_owned();
+        }
+        columns
+    }
+
     /// The column that a lane is drawn in.
     pub fn of(&self, lane: LaneId) -> usize {
         self.of_lane.get(lane.0).copied().unwrap_or(0)
@@ -251,5 +260,7 @@ mod tests {
         assert_eq!(labels, ["20", "21", "1175", "data (171)"]);
         assert_eq!(columns.of(LaneId(100)), 3);
         assert_eq!(Columns::new(&lanes, 1000).columns.len(), 174);
+        let labels: Vec<String> = Columns::by_use(&lanes).columns.into_iter().map(|c| c.label).collect();
+        assert_eq!(labels, ["20", "21", "1175", "data"]);
     }
 }

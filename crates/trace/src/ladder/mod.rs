@@ -51,6 +51,8 @@ pub struct Options {
     pub fields: bool,
     /// Whether the sections in the middle of a long run of like sections are folded into one row. Default: yes.
     pub fold: bool,
+    /// Whether the session is judged. Default: yes; not while it still goes on, when what is missing may be about to come.
+    pub judge: bool,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             product: crate::PRODUCT.to_owned(),
             fields: false,
             fold: true,
+            judge: true,
         }
     }
 }
@@ -140,6 +143,8 @@ pub struct Row {
     pub remark: Option<Remark>,
     /// Whether it was seen on the wire or told from what the sockets did.
     pub seen: Seen,
+    /// The event that it draws, as an index into [`Session::events`]; the first of them, where a run of data is one row.
+    pub event: Option<usize>,
 }
 
 /// What is drawn in a row.
@@ -260,6 +265,11 @@ impl Ladder {
     /// become one column.
     pub fn columns(&self, most: usize) -> Columns {
         Columns::new(&self.lanes, most)
+    }
+
+    /// The lanes of one host and use as one column each, whose place does not change while rows are added.
+    pub(crate) fn steady_columns(&self) -> Columns {
+        Columns::by_use(&self.lanes)
     }
 
     /// The time of a row since the session's begin, in seconds, with as many decimals as the session needs.

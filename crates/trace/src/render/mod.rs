@@ -21,4 +21,4 @@ pub use html::{HtmlOptions, html};
 pub use json::{VERSION as JSON_VERSION, json};
 pub use mermaid::mermaid;
 pub use svg::{SvgOptions, svg};
-pub use text::{TextOptions, text};
+pub use text::{Ink, Line, Sheet, TextOptions, text};

@@ -5,6 +5,7 @@ mod anything;
 mod captures;
 mod events;
 mod findings;
+mod follow;
 mod html;
 mod json;
 mod mermaid;

@@ -2,16 +2,21 @@
 
 use crate::ladder::Tone;
 
-use crate::render::wrap::cells_of;
+use crate::render::wrap::{cells, cells_of};
 
 /// What a cell is, for its colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Ink {
+pub enum Ink {
+    /// As any text.
     #[default]
     Plain,
+    /// A name, a heading.
     Bold,
+    /// What may be passed over.
     Dim,
+    /// Lines of the drawing, times.
     Faint,
+    /// A row's own colour.
     Tone(Tone),
 }
 
@@ -47,15 +52,22 @@ enum Cell {
     Covered,
 }
 
-/// A line that is being drawn.
+/// A line of a drawing: cells with colours.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub struct Line {
     cells: Vec<Cell>,
 }
 
 impl Line {
     pub(super) fn new(width: usize) -> Line {
         Line { cells: vec![Cell::Blank; width] }
+    }
+
+    /// A line that is this text.
+    pub(crate) fn of(text: &str, ink: Ink) -> Line {
+        let mut line = Line::new(cells(text));
+        line.put(0, text, ink);
+        line
     }
 
     /// Puts a text at a cell. What does not fit into the line is left out.
@@ -109,18 +121,38 @@ impl Line {
         }
     }
 
-    /// Appends the line, without blanks at its end.
-    pub(super) fn write(&self, out: &mut String, colour: bool) {
+    /// The line as runs of one ink each, without blanks at its end.
+    pub fn spans(&self) -> Vec<(Ink, String)> {
+        let mut spans: Vec<(Ink, String)> = Vec::new();
+        for (c, ink, marks) in self.shown() {
+            let same = spans.last().is_some_and(|(last, _)| c == ' ' || *last == ink);
+            if !same {
+                spans.push((ink, String::new()));
+            }
+            if let Some((_, text)) = spans.last_mut() {
+                text.push(c);
+                text.push_str(marks);
+            }
+        }
+        spans
+    }
+
+    /// The characters up to the last that is not blank, each with its ink and what is joined to it.
+    fn shown(&self) -> impl Iterator<Item = (char, Ink, &str)> {
         let last = self.cells.iter().rposition(|c| !matches!(c, Cell::Blank | Cell::Char(' ', _)));
+        self.cells.iter().take(last.map_or(0, |last| last + 1)).filter_map(|cell| match cell {
+            Cell::Blank => Some((' ', Ink::Plain, "")),
+            Cell::Char(c, ink) => Some((*c, *ink, "")),
+            Cell::Joined(c, ink, marks) => Some((*c, *ink, marks.as_str())),
+            Cell::Covered => None,
+        })
+    }
+
+    /// Appends the line and its end, without blanks before that; colours are ANSI escape sequences.
+    pub fn write(&self, out: &mut String, colour: bool) {
         let mut now = Ink::Plain;
-        for cell in self.cells.iter().take(last.map_or(0, |last| last + 1)) {
-            let (c, ink, marks) = match cell {
-                Cell::Blank => (' ', now, ""),
-                Cell::Char(' ', _) => (' ', now, ""),
-                Cell::Char(c, ink) => (*c, *ink, ""),
-                Cell::Joined(c, ink, marks) => (*c, *ink, marks.as_str()),
-                Cell::Covered => continue,
-            };
+        for (c, ink, marks) in self.shown() {
+            let ink = if c == ' ' { now } else { ink };
             if colour && ink.sgr() != now.sgr() {
                 let reset = if now.sgr().is_empty() { "" } else { "0;" };
                 match ink.sgr() {

@@ -1,6 +1,6 @@
 //! Where everything stands in the width that there is.
 
-use crate::ladder::{Columns, Ladder, Role, Row};
+use crate::ladder::{Columns, Ladder, LaneUse, Role, Row};
 
 use crate::render::busiest::busiest;
 use crate::render::wrap::cells;
@@ -15,9 +15,12 @@ const LEAST_REMARKS: usize = 28;
 const MOST_REMARKS: usize = 64;
 /// From this width on, the time that a reply took has a column of its own.
 const WITH_TOOK: usize = 130;
+/// Of a drawing that grows: the room of a time, and what is said between the control connection's ends at the most.
+const TIME: usize = 9;
+const SAID: usize = 46;
 
 /// The places of everything.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Layout {
     /// The whole width.
     pub(super) width: usize,
@@ -38,10 +41,7 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn new(ladder: &Ladder, width: usize) -> Layout {
         let time = ladder.rows.last().map_or(5, |row| ladder.seconds(row).len()).max(7);
-        let time_end = time + 1;
-        let took_end = (width >= WITH_TOOK).then_some(time_end + 9);
-        let left = took_end.unwrap_or(time_end) + 2;
-        let room = width.saturating_sub(left + 1);
+        let (.., room) = edges(time, width);
         let mut columns = ladder.columns((room / GAP).min(MOST_COLUMNS));
         let mut gaps = least_gaps(&columns);
         // Ports fold as far as it takes; what then still has no room is drawn closer.
@@ -54,6 +54,14 @@ impl Layout {
                 gaps = least_gaps(&columns);
             }
         }
+        let busiest = busiest(ladder, &columns, wants);
+        Layout::of(columns, busiest, time, width)
+    }
+
+    /// Sets columns out; between two of them the most is said.
+    fn of(columns: Columns, busiest: Option<(usize, usize, usize)>, time: usize, width: usize) -> Layout {
+        let (time_end, took_end, left, room) = edges(time, width);
+        let mut gaps = least_gaps(&columns);
         while needed(&columns, &gaps) > room && gaps.iter().any(|&g| g > 2) {
             gaps.iter_mut().max_by_key(|g| **g).into_iter().for_each(|g| *g -= 1);
         }
@@ -64,7 +72,6 @@ impl Layout {
             spare -= LEAST_REMARKS + 3;
         }
         // The lanes that most is said between come apart, so that it has room on the arrow.
-        let busiest = busiest(ladder, &columns, wants);
         for (span, beside) in [(38, 44), (60, MOST_REMARKS)] {
             if let Some((first, last, longest)) = busiest {
                 let inner = gaps.get_mut(first..last).unwrap_or_default();
@@ -91,6 +98,24 @@ impl Layout {
         Layout { width, time_end, took_end, columns, x, remarks, lanes: left..end.max(left + 1) }
     }
 
+    /// A layout that stays as it was while rows are added: a column for each host and use, at its old place for as long as
+    /// there is no other.
+    pub(super) fn steady(ladder: &Ladder, width: usize, before: Option<&Layout>) -> Layout {
+        let columns = ladder.steady_columns();
+        let heads =
+            |columns: &Columns| -> Vec<_> { columns.columns.iter().map(|c| (c.role, c.of, c.label.clone())).collect() };
+        match before {
+            Some(before) if before.width == width && heads(&before.columns) == heads(&columns) => {
+                Layout { columns, ..before.clone() }
+            }
+            _ => {
+                let control = |role| columns.columns.iter().position(|c| (c.role, c.of) == (role, LaneUse::Control));
+                let said = control(Role::Server).zip(control(Role::Client)).map(|(a, b)| (a, b, SAID));
+                Layout::of(columns, said, TIME, width)
+            }
+        }
+    }
+
     /// The cell of a column.
     pub(super) fn at(&self, column: usize) -> usize {
         self.x.get(column).copied().unwrap_or(self.lanes.start)
@@ -102,6 +127,14 @@ impl Layout {
         let first = of.next()?;
         Some((first, of.next_back().unwrap_or(first)))
     }
+}
+
+/// Where times end, where the times that replies took end, where the lanes begin, and their room.
+fn edges(time: usize, width: usize) -> (usize, Option<usize>, usize, usize) {
+    let time_end = time + 1;
+    let took_end = (width >= WITH_TOOK).then_some(time_end + 9);
+    let left = took_end.unwrap_or(time_end) + 2;
+    (time_end, took_end, left, width.saturating_sub(left + 1))
 }
 
 fn half(label: &str) -> usize {

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `page`, `rows` | the page from its heading to its legend, and the rows on it |
+//! | `sheet` | a part of the page at a time: for rows that are added, and for a terminal's view |
 //! | `layout` | where everything stands in the width that there is |
 //! | `canvas`, `glyphs` | cells with colours, and the characters that lines are drawn with |
 
@@ -11,6 +12,10 @@ mod glyphs;
 mod layout;
 mod page;
 mod rows;
+mod sheet;
+
+pub use canvas::{Ink, Line};
+pub use sheet::Sheet;
 
 use crate::ladder::Ladder;
 

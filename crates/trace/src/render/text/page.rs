@@ -19,15 +19,10 @@ pub(super) fn draw(ladder: &Ladder, options: &TextOptions) -> String {
     let width = options.width.clamp(TextOptions::MIN_WIDTH, TextOptions::MAX_WIDTH);
     let glyphs = if options.ascii { &ASCII } else { &UNICODE };
     let layout = Layout::new(ladder, width);
-    let columns = layout.columns.columns.len();
-    let mut lives = vec![Vec::new(); columns];
-    for bar in &ladder.bars {
-        if let Some(of_column) = lives.get_mut(layout.columns.of(bar.lane)) {
-            of_column.push(bar.rows.clone());
-        }
-    }
-    let lives = lives.into_iter().map(joined).collect();
-    let mut page = Page { ladder, options, glyphs, layout, lives, out: String::new(), since_heads: 0 };
+    let lives = lives(ladder, &layout);
+    let mut text = String::new();
+    let mut out = |line: Line| line.write(&mut text, options.colour);
+    let mut page = Page { ladder, options, glyphs, layout: &layout, lives: &lives, out: &mut out, since_heads: 0 };
     page.heading();
     page.heads();
     for section in &ladder.sections {
@@ -39,7 +34,18 @@ pub(super) fn draw(ladder: &Ladder, options: &TextOptions) -> String {
         }
     }
     page.legend();
-    page.out
+    text
+}
+
+/// For each column, the rows during which a connection lives.
+pub(super) fn lives(ladder: &Ladder, layout: &Layout) -> Vec<Vec<std::ops::Range<usize>>> {
+    let mut lives = vec![Vec::new(); layout.columns.columns.len()];
+    for bar in &ladder.bars {
+        if let Some(of_column) = lives.get_mut(layout.columns.of(bar.lane)) {
+            of_column.push(bar.rows.clone());
+        }
+    }
+    lives.into_iter().map(joined).collect()
 }
 
 /// Ranges in order, those that touch or overlap as one.
@@ -57,17 +63,18 @@ fn joined(mut ranges: Vec<std::ops::Range<usize>>) -> Vec<std::ops::Range<usize>
 
 pub(super) struct Page<'a> {
     pub(super) ladder: &'a Ladder,
-    options: &'a TextOptions,
+    pub(super) options: &'a TextOptions,
     pub(super) glyphs: &'a Glyphs,
-    pub(super) layout: Layout,
+    pub(super) layout: &'a Layout,
     /// For each column, the rows during which a connection lives.
-    pub(super) lives: Vec<Vec<std::ops::Range<usize>>>,
-    out: String,
-    since_heads: usize,
+    pub(super) lives: &'a [Vec<std::ops::Range<usize>>],
+    /// Takes each line as soon as it is drawn.
+    pub(super) out: &'a mut dyn FnMut(Line),
+    pub(super) since_heads: usize,
 }
 
 impl Page<'_> {
-    fn heading(&mut self) {
+    pub(super) fn heading(&mut self) {
         let width = self.layout.width;
         let aside = [&self.ladder.product, &self.ladder.date];
         let aside: Vec<Cow<'_, str>> = aside.into_iter().filter(|t| !t.is_empty()).map(|t| self.say(t)).collect();
@@ -102,7 +109,7 @@ impl Page<'_> {
     }
 
     /// What is wrong, with the time of its row and what can be done.
-    fn findings(&mut self) {
+    pub(super) fn findings(&mut self) {
         let ladder = self.ladder;
         if !ladder.findings.is_empty() {
             self.write(Line::new(self.layout.width));
@@ -174,7 +181,7 @@ impl Page<'_> {
     }
 
     /// The heads of the lanes: groups, hosts, ports.
-    fn heads(&mut self) {
+    pub(super) fn heads(&mut self) {
         if self.layout.columns.columns.is_empty() {
             return;
         }
@@ -221,7 +228,7 @@ impl Page<'_> {
         self.ports();
     }
 
-    fn ports(&mut self) {
+    pub(super) fn ports(&mut self) {
         let mut line = Line::new(self.layout.width);
         let time = "seconds";
         line.put(self.layout.time_end.saturating_sub(time.len()), time, Ink::Faint);
@@ -249,7 +256,7 @@ impl Page<'_> {
         line.put(x.min(self.layout.width.saturating_sub(width)), text, ink);
     }
 
-    fn banner(&mut self, section: &Section) {
+    pub(super) fn banner(&mut self, section: &Section) {
         let n = section.rows.start;
         if n > 0 {
             self.write(self.lanes_after(n - 1));
@@ -312,7 +319,7 @@ impl Page<'_> {
     }
 
     pub(super) fn write(&mut self, line: Line) {
-        line.write(&mut self.out, self.options.colour);
+        (self.out)(line);
         self.since_heads += 1;
     }
 

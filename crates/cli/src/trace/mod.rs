@@ -1,4 +1,12 @@
 //! `port21 trace`: recordings and captures to drawings.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `follow` | a recording drawn while it is written |
+//! | `tail` | a file that grows |
+
+mod follow;
+mod tail;
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
@@ -6,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use port21_trace::drawing::{self, Drawing, Format, Which};
+use port21_trace::findings::Severity;
 use port21_trace::input::{self, Input};
 use port21_trace::ladder::{self, LaneName};
 use port21_trace::recording::Recording;
@@ -21,6 +30,13 @@ const FORMATS: &str = ".txt, .svg, .html, .mmd and .json";
 pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     let outputs = args.output.iter().map(|path| Ok((path, format(path, args)?))).collect::<anyhow::Result<Vec<_>>>()?;
     let options = options(args)?;
+    if args.follow {
+        let [input] = args.inputs.as_slice() else {
+            bail!(Fault::usage("--follow: one recording can be followed at a time"));
+        };
+        let text = terminal_text(args.width, args.ascii);
+        return follow::run(input, args.session.as_deref(), options, text, args.fail_on);
+    }
     let recording = read_all(&args.inputs)?;
     for note in &recording.notes {
         tracing::warn!("{note}");
@@ -57,10 +73,19 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
 
 /// The exit code that `--fail-on` asks for.
 fn verdict(args: &TraceArgs, recording: &Recording, which: Which) -> anyhow::Result<Exit> {
-    let Some(least) = args.fail_on else { return Ok(Exit::Done) };
+    if args.fail_on.is_none() {
+        return Ok(Exit::Done);
+    }
     let drawing = Drawing { which, ..Drawing::default() };
     let worst = drawing.worst(recording).map_err(|error| Fault::usage(error.to_string()))?;
-    Ok(if worst.is_some_and(|worst| worst >= least) { Exit::Findings } else { Exit::Done })
+    Ok(judged(worst, args.fail_on))
+}
+
+fn judged(worst: Option<Severity>, fail_on: Option<Severity>) -> Exit {
+    match (worst, fail_on) {
+        (Some(worst), Some(least)) if worst >= least => Exit::Findings,
+        _ => Exit::Done,
+    }
 }
 
 /// How text is drawn for standard output: as wide as the terminal, with colours only there.
