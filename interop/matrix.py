@@ -7,6 +7,7 @@ from typing import Callable, Iterable
 
 from .clients import Client, Mode
 from .content import NAMES, PART, PAYLOAD, RESUMED, expect, expect_gone, folder, write
+from .findings import expect_none
 from .processes import has_ipv6
 from .report import Failure, Scenario, Skip
 from .servers import Server
@@ -44,6 +45,8 @@ def _play(scenario: Scenario, server_class: type[Server], client_class: type[Cli
             scenario.check(operation, action)
         scenario.check(f"sent {mode.verb}", play.sent_verb)
         scenario.check("server ends cleanly", play.server_ends)
+        # A session that did what it was to do has no fault and no warning, whoever recorded it.
+        scenario.check("nothing is found wrong", lambda: expect_none(play.recordings()))
 
 
 class _Play:
@@ -160,6 +163,10 @@ class _Play:
             raise Skip(f"neither {self.server.name} nor {self.client.name} keeps a log of commands")
         if self.client.mode.verb not in verbs:
             raise Failure(f"the server was sent only {' '.join(sorted(verbs))}")
+
+    def recordings(self) -> set[Path]:
+        """The sessions in which no check provoked a fault: a wrong password, a file that is not there."""
+        return {*self.server.recordings(), *self.client.recordings()} - self.client.provoked
 
     def server_ends(self) -> None:
         if not self.server.running():

@@ -68,6 +68,8 @@ class Client:
     def __init__(self, server: Server, mode: Mode, home: Path):
         self.server, self.mode, self.home = server, mode, home
         self.patience: float = STEP_SECONDS
+        # Recordings of sessions in which a check provoked a fault.
+        self.provoked: set[Path] = set()
 
     def list(self, folder: str) -> str:
         raise NotImplementedError
@@ -134,19 +136,29 @@ class Client:
     def many_gets(self, path: str, down: Path) -> str:
         raise NotImplementedError
 
+    def recordings(self) -> list[Path]:
+        """The sessions that it has recorded."""
+        return []
+
     def verbs(self) -> set[str] | None:
         """The FTP commands that it sent so far, by its own log; None when it keeps none."""
         return None
 
-    def run(self, *command: str, stdin: str = "", statuses: Sequence[int] = (0,)) -> str:
-        """Run the client in a home directory of its own. An exit status other than `statuses` is a failure as well."""
+    def run(self, *command: str, stdin: str = "", statuses: Sequence[int] = (0,), provokes: bool = False) -> str:
+        """Run the client in a home directory of its own. An exit status other than `statuses` is a failure as well.
+
+        It `provokes` a fault where the server is to refuse something: then its sessions are not to be without one.
+        """
         env = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
         }
+        before = {*self.server.recordings(), *self.recordings()}
         ended = run(command, stdin=stdin, cwd=self.home, env=env, seconds=self.patience)
+        if provokes or 0 not in statuses:
+            self.provoked |= {*self.server.recordings(), *self.recordings()} - before
         if ended.returncode not in statuses:
             raise Failure(f"exit status {ended.returncode}", ended.stdout)
         return ended.stdout

@@ -70,7 +70,8 @@ class Curl(Client):
         for n in range(0, 7, 2):
             write(there / f"{n}.bin", PAYLOAD)
         # The status is that of the last file, which is there.
-        said = self._curl(*options, "-o", f"{down}/#1.bin", self.url(f"/site/{name}/") + "[0-6].bin")
+        files = self.url(f"/site/{name}/") + "[0-6].bin"
+        said = self._curl(*options, "-o", f"{down}/#1.bin", files, provokes=True)
         for n in range(0, 7, 2):
             expect(down / f"{n}.bin", PAYLOAD, said)
 
@@ -116,7 +117,7 @@ class Curl(Client):
         quotes = [argument for command in commands for argument in ("-Q", command)]
         return self._curl("--head", *quotes, self.url("/"))
 
-    def _curl(self, *arguments: str) -> str:
+    def _curl(self, *arguments: str, provokes: bool = False) -> str:
         how = {
             "EPSV": [],
             "PASV": ["--disable-epsv"],
@@ -129,4 +130,5 @@ class Curl(Client):
             "1.3": ["-k", "--ssl-reqd", "--tlsv1.3"],
         }[self.mode.version]
         login = f"{self.server.user}:{self.server.password}"
-        return self.run("curl", "-q", "-sS", "-v", "--max-time", "20", "--user", login, *how, *tls, *arguments)
+        command = ["curl", "-q", "-sS", "-v", "--max-time", "20", "--user", login, *how, *tls, *arguments]
+        return self.run(*command, provokes=provokes)

@@ -29,8 +29,11 @@ class _Ours(Client):
     falls_back_to_pasv = True
     _traces = 0
 
+    def recordings(self) -> list[Path]:
+        return list(self.home.glob("*.jsonl"))
+
     def verbs(self) -> set[str] | None:
-        traces = (path.read_text(encoding="utf-8") for path in self.home.glob("*.jsonl"))
+        traces = (path.read_text(encoding="utf-8") for path in self.recordings())
         return {verb for trace in traces for verb in re.findall(r'"verb":"([A-Z]+)"', trace)}
 
     def flags(self) -> list[str]:

@@ -112,6 +112,10 @@ class Server:
         """How many there were so far; None when it does not tell."""
         return None
 
+    def recordings(self) -> list[Path]:
+        """The sessions that it has recorded."""
+        return []
+
     def verbs(self) -> set[str] | None:
         """The FTP commands that it was sent so far, by its own log; None when it keeps none."""
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from ..binary import port21
 from ..report import Skip
@@ -37,8 +38,11 @@ class Port21(Server):
 
     def sessions(self) -> int:
         """How many there were so far."""
-        return len(list((self.scratch / "sessions").glob("*.jsonl")))
+        return len(self.recordings())
+
+    def recordings(self) -> list[Path]:
+        return list((self.scratch / "sessions").glob("*.jsonl"))
 
     def verbs(self) -> set[str] | None:
-        recordings = (path.read_text(encoding="utf-8") for path in (self.scratch / "sessions").glob("*.jsonl"))
+        recordings = (path.read_text(encoding="utf-8") for path in self.recordings())
         return {verb for recording in recordings for verb in re.findall(r'"verb":"([A-Z]+)"', recording)}

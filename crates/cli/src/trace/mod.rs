@@ -54,10 +54,14 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         let drawing = Drawing { format, which: which.clone(), ladder: options.clone(), text, ..Drawing::default() };
         drawing.draw(&recording).map_err(|error| Fault::usage(error.to_string()))
     };
+    // JSON has room for all sessions, so all are judged where nothing else is written.
+    let all = outputs.iter().all(|(_, format)| *format == Format::Json)
+        && (!outputs.is_empty() || args.format.as_deref() == Some("json"));
+    let judged = if all && which == Which::Only { Which::All } else { which.clone() };
     if outputs.is_empty() {
         let format = args.format.as_deref().map_or(Ok(Format::Text), named)?;
         print(&draw(format, terminal_text(args.width, args.ascii))?)?;
-        return verdict(args, &recording, which.clone());
+        return verdict(args, &recording, judged);
     }
     for (path, format) in outputs {
         let text = TextOptions { width: width_in(args.width)?, ascii: args.ascii, colour: false };
@@ -68,7 +72,7 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
             std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
-    verdict(args, &recording, which.clone())
+    verdict(args, &recording, judged)
 }
 
 /// The exit code that `--fail-on` asks for.

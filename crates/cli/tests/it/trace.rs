@@ -92,6 +92,13 @@ fn a_session_that_failed_is_named_and_fails() {
     assert!(site.local("s.svg").exists(), "it is drawn all the same");
     assert_eq!(site.run(&["trace", "s.jsonl", "--list", "--fail-on", "fault"]).code, Some(8));
     assert_eq!(site.run(&["trace", "s.jsonl", "--fail-on", "trouble"]).code, Some(2));
+    // All sessions stand in JSON, and all are judged.
+    site.run(&["get", "--trace", "t.jsonl", &site.bob("pub/readme.txt")]).ok();
+    let both = ["trace", "t.jsonl", "s.jsonl", "--format", "json", "--fail-on", "fault"];
+    let ran = site.run(&both);
+    assert_eq!(ran.code, Some(8));
+    assert!(ran.out.contains("\"rule\":\"transfer-failed\",\"severity\":\"fault\",\"session\":\"2\""), "{}", ran.out);
+    assert_eq!(site.run(&["trace", "t.jsonl", "s.jsonl", "--fail-on", "fault"]).code, Some(2));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(case: &Case<'_>, found: &mut Found) {
     let exchanges = case.session.exchanges();
     let mut sizes: HashMap<&[u8], (usize, u64)> = HashMap::new();
-    let mut image = false;
+    let (mut image, mut stream) = (false, true);
     for exchange in exchanges {
         let Some(reply) = case.final_reply(exchange) else { continue };
         let done = exchange.code.is_some_and(|code| code.is_completion());
@@ -30,13 +30,16 @@ fn check(case: &Case<'_>, found: &mut Found) {
             Some(Verb::Type) if done => {
                 image = case.argument(exchange).first().is_some_and(|b| b.eq_ignore_ascii_case(&b'I'))
             }
-            Some(Verb::Cwd | Verb::Cdup | Verb::Rein) => sizes.clear(),
+            // Compressed and in blocks there are other bytes on the way than in the file.
+            Some(Verb::Mode) if done => stream = case.argument(exchange).eq_ignore_ascii_case(b"S"),
+            Some(Verb::Rein) => (image, stream, sizes) = (false, true, HashMap::new()),
+            Some(Verb::Cwd | Verb::Cdup) => sizes.clear(),
             Some(Verb::Size) if done && image => {
                 if let Some(size) = case.reply(reply).and_then(|(_, text)| text.trim().parse().ok()) {
                     sizes.insert(case.argument(exchange), (reply, size));
                 }
             }
-            Some(Verb::Retr) if done => {
+            Some(Verb::Retr) if done && stream => {
                 let Some(t) = exchange.transfer.and_then(|t| case.session.transfers().get(t)) else { continue };
                 let Some(id) = t.connection.filter(|&id| case.is_whole(id)) else { continue };
                 let ended = case.of(id).any(|(_, kind)| matches!(kind, EventKind::Closed { .. }));

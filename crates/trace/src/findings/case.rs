@@ -63,9 +63,20 @@ impl<'a> Case<'a> {
         self.events().filter_map(|(i, kind)| match kind {
             EventKind::OpenFailed { connection, why } => {
                 let connection = self.session.connection(*connection)?;
-                (connection.purpose == Purpose::Data).then_some((i, connection, why.as_str()))
+                let due = connection.opener == End::Client || !self.was_refused_before(connection.id, i);
+                (connection.purpose == Purpose::Data && due).then_some((i, connection, why.as_str()))
             }
             _ => None,
+        })
+    }
+
+    /// Whether the server had refused the transfer before this event, for another reason than its connection: it then
+    /// has no cause to open one.
+    fn was_refused_before(&self, data: ConnectionId, i: usize) -> bool {
+        let exchange = self.session.transfer_of(data).and_then(|t| self.exchange(t));
+        exchange.is_some_and(|x| {
+            let refused = x.code.is_some_and(|code| code.is_error() && code.number() != 425);
+            refused && self.final_reply(x).is_some_and(|reply| reply < i)
         })
     }
 
@@ -89,6 +100,18 @@ impl<'a> Case<'a> {
             let exchange = self.exchange(t)?;
             let command = exchange.command?;
             (!self.is_aborted(exchange)).then_some((command, t))
+        })
+    }
+
+    /// Whether a listing that was refused only asked for a directory that the client then made.
+    pub(super) fn is_probe(&self, t: &Transfer) -> bool {
+        let Some(asked) = self.exchange(t).filter(|_| t.is_listing() && matches!(t.ending, Ending::Failed(_))) else {
+            return false;
+        };
+        let mut behind = self.session.exchanges().iter().skip(t.exchange + 1).take(64);
+        behind.any(|x| {
+            let made = x.verb == Some(Verb::Mkd) && x.code.is_some_and(|code| code.is_completion());
+            made && self.argument(x) == self.argument(asked)
         })
     }
 
@@ -228,6 +251,18 @@ impl Found {
         rows.dedup();
         rows.truncate(MAX_ROWS);
         self.findings.push(Finding { rule, subject, rows, text: text.into() });
+    }
+}
+
+impl Found {
+    /// Whether an event belongs to a fault that was found before.
+    pub(super) fn has(&self, event: usize) -> bool {
+        self.claimed.contains(&event)
+    }
+
+    /// Takes events for what was said of them already.
+    pub(super) fn claim(&mut self, events: impl IntoIterator<Item = usize>) {
+        self.claimed.extend(events);
     }
 }
 

@@ -1,4 +1,5 @@
-//! A command was refused that clients try without harm: SIZE, MKD of what exists, a verb that the server does not know.
+//! A command was refused that clients try without harm: SIZE, MKD of what exists, the listing of a directory that is
+//! then made, a verb that the server does not know.
 
 use port21_proto::Verb;
 
@@ -8,7 +9,7 @@ use super::{Rule, Severity};
 pub(super) const RULE: Rule = Rule {
     name: "expected-refusal",
     severity: Severity::Note,
-    when: "A command was refused that clients try without harm: SIZE, MKD of what exists, a verb that the server does not know.",
+    when: "A command was refused that clients try without harm: SIZE, MKD of what exists, the listing of a directory that is then made, a verb that the server does not know.",
     source: "RFC 959 section 5.4; RFC 2389",
     advice: "Nothing need be done: the client goes on without it.",
     check,
@@ -21,7 +22,8 @@ fn check(case: &Case<'_>, found: &mut Found) {
             continue;
         }
         let unknown = (500..=504).contains(&code.number());
-        if unknown || exchange.transfer.is_none() {
+        let transfer = exchange.transfer.and_then(|t| case.session.transfers().get(t));
+        if unknown || transfer.is_none_or(|t| case.is_probe(t)) {
             let verb = exchange.verb.map_or_else(|| "A command that is not known here".to_owned(), |v| v.to_string());
             found.add(&RULE, reply, exchange.command, format!("{verb} is refused with {code}; the client goes on."));
         }

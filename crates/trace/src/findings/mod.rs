@@ -35,6 +35,7 @@ mod pasv_address;
 mod pasv_rewritten;
 mod port_address;
 mod port_third_host;
+mod repeated;
 mod reset;
 mod retransmissions;
 mod round_trips;
@@ -115,6 +116,7 @@ pub const RULES: &[Rule] = &[
     black_hole::RULE,
     malformed::RULE,
     service_closing::RULE,
+    repeated::RULE,
     control_cut::RULE,
     tls_data::RULE,
     bytes_differ::RULE,

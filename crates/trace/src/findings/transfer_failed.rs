@@ -17,8 +17,8 @@ pub(super) const RULE: Rule = Rule {
 fn check(case: &Case<'_>, found: &mut Found) {
     for (_, t) in case.failed() {
         let Ending::Failed(code) = t.ending else { continue };
-        // What a server does not know is asked for all the time: that is a note.
-        if (500..=504).contains(&code.number()) {
+        // What a server does not know is asked for all the time, and what is then made: those are notes.
+        if (500..=504).contains(&code.number()) || case.is_probe(t) {
             continue;
         }
         let Some(reply) = case.exchange(t).and_then(|x| case.final_reply(x)) else { continue };

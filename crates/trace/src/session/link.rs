@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use port21_proto::event::{ConnectionId, End, EventKind};
+use port21_proto::reply::Text;
 use port21_proto::verb::During;
 use port21_proto::{Code, Verb};
 
@@ -49,11 +50,11 @@ pub(super) fn exchanges(session: &mut Session) {
                     *slot = Some(exchanges.len() - 1);
                 }
             }
-            EventKind::Reply { connection, code, .. } => {
+            EventKind::Reply { connection, code, lines } => {
                 let queue = waiting.entry(*connection).or_default();
                 // A client that does not wait for the greeting sends commands before it: it answers none of them.
                 let greets = greeted.insert(*connection) && *code == 220;
-                let place = if greets { None } else { answered(queue, &exchanges, *code) };
+                let place = if greets { None } else { answered(queue, &exchanges, *code, lines.last()) };
                 let of = match place.and_then(|place| queue.get(place).copied()) {
                     Some(of) => of,
                     None => {
@@ -102,19 +103,31 @@ pub(super) fn exchanges(session: &mut Session) {
 }
 
 /// Which of the waiting commands a reply answers: the first; but while a transfer runs, a reply that cannot be the
-/// transfer's answers the NOOP or STAT behind it.
-fn answered(queue: &VecDeque<usize>, exchanges: &[Exchange], code: Code) -> Option<usize> {
+/// transfer's answers the NOOP or STAT behind it. Some servers run commands side by side: what can answer one of them
+/// alone does so.
+fn answered(queue: &VecDeque<usize>, exchanges: &[Exchange], code: Code, line: Option<&Text>) -> Option<usize> {
     let exchange = |place: usize| queue.get(place).and_then(|&i| exchanges.get(i));
     let first = exchange(0)?;
     let runs = first.code.is_none() && !first.replies.is_empty();
-    if runs && matches!(code.number(), 200 | 211..=213 | 500..=504) {
-        let behind = (1..queue.len().min(64)).find(|&place| {
-            let verb = exchange(place).and_then(|x| x.verb);
-            verb.is_some_and(|v| v.facts().during == During::Overtake)
-        });
-        return behind.or(Some(0));
-    }
-    Some(0)
+    let behind = |wanted: &dyn Fn(Verb) -> bool| {
+        (1..queue.len().min(64)).find(|&place| exchange(place).and_then(|x| x.verb).is_some_and(wanted))
+    };
+    let other = match code.number() {
+        200 | 211..=213 | 500..=504 if runs => behind(&|verb| verb.facts().during == During::Overtake),
+        227 if runs => behind(&|verb| verb == Verb::Pasv),
+        229 if runs => behind(&|verb| verb == Verb::Epsv),
+        213 if first.verb == Some(Verb::Size) && line.is_some_and(|line| is_time(line)) => {
+            behind(&|verb| verb == Verb::Mdtm)
+        }
+        _ => None,
+    };
+    other.or(Some(0))
+}
+
+/// Whether a reply tells a time (RFC 3659 section 2.3), which as a size would be terabytes.
+fn is_time(line: &[u8]) -> bool {
+    line.get(..14).is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+        && line.get(14).is_none_or(|b| *b == b'.')
 }
 
 fn empty(connection: ConnectionId, verb: Option<Verb>) -> Exchange {

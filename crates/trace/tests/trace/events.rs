@@ -19,7 +19,7 @@ pub(crate) fn reference() -> Vec<SessionEvent> {
 }
 
 /// Writes events one millisecond after the other.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Script {
     pub(crate) events: Vec<SessionEvent>,
     pub(crate) ms: u64,

@@ -8,6 +8,7 @@ use std::path::Path;
 use port21_proto::event::{Closing, ConnectionId, End, EventKind, Purpose, Segment};
 use port21_trace::findings::{RULES, Severity, findings};
 use port21_trace::ladder::{Options, Weight};
+use port21_trace::session::Ending;
 use port21_trace::{Ladder, Session, render};
 use proptest::prelude::*;
 
@@ -95,6 +96,22 @@ fn active(s: &mut Script, from: &str) {
     s.command("PORT 10,0,0,2,19,137").reply(200, &["Ok."]).command("LIST").reply(150, &["Opening."]);
     s.opened(1, Purpose::Data, End::Server, Some("10.0.0.2:5001"), Some(from));
     s.data(1, End::Server, 10).closed(1, End::Server).closed(1, End::Client).reply(226, &["Done."]);
+}
+
+/// The transfer that [`flowing`] begins, done on another control connection.
+fn done_on(s: &mut Script, control: u32) {
+    let connection = ConnectionId(control);
+    for (verb, argument, code, line) in
+        [("PASV", "", 227, "Entering Passive Mode (10,0,0,1,195,81)."), ("RETR", "half.iso", 226, "Done.")]
+    {
+        s.push(EventKind::Command { connection, verb: verb.to_owned(), argument: argument.as_bytes().to_vec() });
+        if verb == "RETR" {
+            data(s, 3, "10.0.0.2:41001", "10.0.0.1:50001");
+            s.data(3, End::Server, 1000).closed(3, End::Server).closed(3, End::Client);
+        }
+        let code = port21_proto::Code::new(code).unwrap();
+        s.push(EventKind::Reply { connection, code, lines: vec![line.as_bytes().to_vec().into()] });
+    }
 }
 
 fn typed(s: &mut Script, kind: &str, name: &str) {
@@ -318,6 +335,25 @@ const EXAMPLES: &[Example] = &[
             anonymous(s);
             s.ms += 300_000;
             quit(s);
+        },
+    ),
+    (
+        "repeated",
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.closed(1, End::Server).closed(1, End::Client);
+            s.reply(450, &["EPSV: data transfer in progress"]).closed(0, End::Client);
+            s.opened(2, Purpose::Control, End::Client, Some("10.0.0.2:40001"), Some("10.0.0.1:21"));
+            done_on(s, 2);
+        },
+        |s| {
+            // What the network did stays what it is.
+            anonymous(s);
+            flowing(s);
+            reset(s, 0, End::Server);
+            s.opened(2, Purpose::Control, End::Client, Some("10.0.0.2:40001"), Some("10.0.0.1:21"));
+            done_on(s, 2);
         },
     ),
     (
@@ -696,6 +732,78 @@ fn what_looks_like_a_fault_and_is_none() {
     let mut s = Script::default();
     anonymous(&mut s);
     s.closed(0, End::Client).reply(221, &["You could at least say goodbye."]);
+    assert_eq!(of(&s), []);
+}
+
+#[test]
+fn servers_that_run_commands_side_by_side_are_in_step() {
+    // EPSV that was sent behind RETR is answered before RETR is done.
+    let mut s = Script::default();
+    anonymous(&mut s);
+    s.command("TYPE I").reply(200, &["Ok."]);
+    flowing(&mut s);
+    s.command("EPSV").reply(229, &["Entering Extended Passive Mode (|||50001|)"]).reply(226, &["Done."]);
+    assert_eq!(of(&s), []);
+    let session = session(&s);
+    assert_eq!(session.transfers()[0].ending, Ending::Done);
+    // SIZE is answered behind MDTM: by what they tell it is clear which is which.
+    let mut s = Script::default();
+    anonymous(&mut s);
+    s.command("TYPE I").reply(200, &["Ok."]).command("SIZE a").command("MDTM a");
+    s.reply(213, &["20261124000547"]).reply(213, &["10"]);
+    pasv(&mut s);
+    data(&mut s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    s.command("RETR a").reply(150, &["Here."]).data(1, End::Server, 10);
+    s.closed(1, End::Server).closed(1, End::Client).reply(226, &["Done."]);
+    assert_eq!(of(&s), []);
+}
+
+#[test]
+fn what_is_compressed_has_another_size() {
+    let mut s = Script::default();
+    anonymous(&mut s);
+    s.command("MODE Z").reply(200, &["Ok."]);
+    retr(&mut s, "Opening BINARY mode data connection for a.iso (300000 bytes).", 300_056);
+    assert_eq!(of(&s), []);
+    s.command("MODE S").reply(200, &["Ok."]);
+    s.command("PASV").reply(227, &["Entering Passive Mode (10,0,0,1,195,81)."]);
+    data(&mut s, 2, "10.0.0.2:41001", "10.0.0.1:50001");
+    s.command("RETR a.iso").reply(150, &["Opening BINARY mode data connection for a.iso (300000 bytes)."]);
+    s.data(2, End::Server, 300_056).closed(2, End::Server).closed(2, End::Client).reply(226, &["Done."]);
+    assert_eq!(of(&s), [("bytes-differ", Severity::Fault)]);
+}
+
+#[test]
+fn a_server_that_refuses_a_file_opens_no_connection_for_it() {
+    let mut s = Script::default();
+    protected(&mut s);
+    s.command("PORT 10,0,0,2,19,137").reply(200, &["Ok."]);
+    s.command("RETR nothing").reply(550, &["No such file."]);
+    s.opening(1, Purpose::Data, End::Server, Some("10.0.0.2:5001"), None);
+    failed(&mut s, 1, "the server has not connected");
+    assert_eq!(of(&s), [("transfer-failed", Severity::Fault)]);
+}
+
+#[test]
+fn a_directory_that_is_listed_before_it_is_made() {
+    let mut s = Script::default();
+    anonymous(&mut s);
+    epsv(&mut s);
+    s.command("MLSD up").reply(550, &["No such directory."]);
+    let before = s.clone();
+    s.command("MKD up").reply(257, &["\"/up\" created."]);
+    assert_eq!(of(&s), [("expected-refusal", Severity::Note)]);
+    let mut s = before;
+    s.command("MKD other").reply(257, &["\"/other\" created."]);
+    assert_eq!(of(&s), [("transfer-failed", Severity::Fault)]);
+}
+
+#[test]
+fn only_beside_a_well_known_port_is_another_one_due() {
+    let mut s = Script::default();
+    s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:2121"));
+    s.reply(220, &["Ready."]).command("USER ftp").reply(230, &["Welcome."]);
+    active(&mut s, "10.0.0.1:45000");
     assert_eq!(of(&s), []);
 }
 

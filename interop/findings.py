@@ -1,0 +1,35 @@
+"""What `port21 trace` finds wrong with recorded sessions: nothing, where all went well."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Iterable
+
+from .binary import port21
+from .processes import run
+from .report import Failure, Skip
+
+# What recordings of 400 transfers and more need on a busy machine of two cores.
+_SECONDS = 60
+
+
+def expect_none(recordings: Iterable[Path]) -> None:
+    """No session of these has a fault or a warning. One process for all of them."""
+    files = sorted(str(path) for path in recordings)
+    if not files:
+        raise Skip("neither side keeps recordings")
+    ended = run([port21(), "trace", "--format", "json", "--fail-on", "warning", *files], seconds=_SECONDS)
+    if ended.returncode == 0:
+        return
+    if ended.returncode != 8:
+        raise Failure(f"port21 trace: exit status {ended.returncode}", ended.stdout)
+    document = next(line for line in ended.stdout.splitlines() if line.startswith('{"version":'))
+    found = [finding for finding in json.loads(document)["findings"] if finding["severity"] != "note"]
+    rules = sorted({finding["rule"] for finding in found})
+    raise Failure(f"found: {', '.join(rules)}", "\n".join(line for finding in found[:5] for line in _told(finding)))
+
+
+def _told(finding: dict) -> list[str]:
+    rows = [f"    {row['t'][11:23]} {row['kind']}: {row['text']}" for row in finding["rows"][:12]]
+    return [f"session {finding['session']}: {finding['severity']} {finding['rule']}: {finding['text']}", *rows]
