@@ -124,9 +124,14 @@ fn start_log(level: &str) {
 
 /// Writes a text to standard output, whole.
 fn print(text: &str) -> anyhow::Result<Exit> {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes what may be no text to standard output, whole.
+fn print_bytes(bytes: &[u8]) -> anyhow::Result<Exit> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")?;
+    out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to standard output")?;
     Ok(Exit::Done)
 }
 

@@ -1,4 +1,6 @@
-//! Draws a recording or a capture: `draw FILE.jsonl [WIDTH | svg | html | mermaid | json]`.
+//! Draws a recording or a capture: `draw FILE.jsonl [WIDTH | svg | pdf | html | mermaid | json]`.
+
+use std::io::Write as _;
 
 use port21_trace::drawing::{Drawing, Format, Which};
 use port21_trace::input::{self, Input};
@@ -12,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for argument in arguments {
         match argument.as_str() {
             "svg" => drawing.format = Format::Svg,
+            "pdf" => drawing.format = Format::Pdf,
             "html" => drawing.format = Format::Html,
             "mermaid" => drawing.format = Format::Mermaid,
             "json" => drawing.format = Format::Json,
@@ -25,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             },
         }
     }
-    print!("{}", drawing.draw(&recording)?);
+    std::io::stdout().write_all(&drawing.file(&recording)?)?;
     for note in &recording.notes {
         eprintln!("{note}");
     }

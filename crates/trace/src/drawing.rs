@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::findings::{Severity, findings};
 use crate::ladder::{self, Ladder, LaneName};
 use crate::recording::{RecordedSession, Recording};
-use crate::render::{self, HtmlOptions, SvgOptions, TextOptions};
+use crate::render::{self, HtmlOptions, PdfError, PdfOptions, SvgOptions, TextOptions};
 use crate::session::Session;
 use crate::words::{clip, shown};
 
@@ -20,6 +20,8 @@ pub enum Format {
     Text,
     /// A picture.
     Svg,
+    /// Pages to print; the only form that is no text.
+    Pdf,
     /// A page.
     Html,
     /// A Mermaid diagram, for Markdown.
@@ -29,11 +31,12 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's ending asks for: `.txt`, `.svg`, `.html`, `.mmd`, `.json`.
+    /// The format that a file's ending asks for: `.txt`, `.svg`, `.pdf`, `.html`, `.mmd`, `.json`.
     pub fn of_file(name: &Path) -> Option<Format> {
         match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "txt" | "text" => Some(Format::Text),
             "svg" => Some(Format::Svg),
+            "pdf" => Some(Format::Pdf),
             "html" | "htm" => Some(Format::Html),
             "mmd" | "mermaid" => Some(Format::Mermaid),
             "json" => Some(Format::Json),
@@ -67,6 +70,8 @@ pub struct Drawing {
     pub text: TextOptions,
     /// For [`Format::Svg`].
     pub svg: SvgOptions,
+    /// For [`Format::Pdf`].
+    pub pdf: PdfOptions,
     /// For [`Format::Html`].
     pub html: HtmlOptions,
 }
@@ -92,17 +97,36 @@ pub enum DrawError {
         /// The names of those that are there.
         there: Vec<String>,
     },
+    /// The format is no text.
+    #[error("a PDF is no text, but a file")]
+    NoText,
+    /// The PDF could not be made.
+    #[error(transparent)]
+    Pdf(#[from] PdfError),
 }
 
 impl Drawing {
-    /// Draws sessions of a recording.
+    /// Draws sessions of a recording, into what is to be in a file.
     ///
     /// # Errors
-    /// [`DrawError`]: the session asked for is not there, or it is not clear which is meant.
+    /// [`DrawError`], as [`Drawing::draw`], but in any format.
+    pub fn file(&self, recording: &Recording) -> Result<Vec<u8>, DrawError> {
+        match self.format {
+            Format::Pdf => Ok(render::pdf(&self.one(recording)?, &self.pdf)?),
+            _ => Ok(self.draw(recording)?.into_bytes()),
+        }
+    }
+
+    /// Draws sessions of a recording, in a format that is text.
+    ///
+    /// # Errors
+    /// [`DrawError`]: the session asked for is not there, or it is not clear which is meant; [`DrawError::NoText`] for
+    /// [`Format::Pdf`].
     pub fn draw(&self, recording: &Recording) -> Result<String, DrawError> {
         match self.format {
             Format::Json => self.json(recording),
             Format::Svg => Ok(render::svg(&self.one(recording)?, &self.svg)),
+            Format::Pdf => Err(DrawError::NoText),
             Format::Html => Ok(render::html(&self.unfolded(recording)?, &self.html)),
             Format::Mermaid => Ok(render::mermaid(&self.one(recording)?)),
             Format::Text => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! events of a driver ─┐
-//! recording .jsonl ───┼─> Session (events, linked) ─> Ladder (lanes, rows) ─> text, SVG, HTML, Mermaid
+//! recording .jsonl ───┼─> Session (events, linked) ─> Ladder (lanes, rows) ─> text, SVG, PDF, HTML, Mermaid
 //! pcap, pcapng ───────┘           └─> JSON
 //! ```
 //! One model of events, many renderers: each draws from the [`Ladder`] and from nothing else; JSON, which is no drawing, is

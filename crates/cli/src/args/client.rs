@@ -395,7 +395,7 @@ pub(crate) struct DoctorArgs {
     /// Tell all of it as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Draw the whole attempt into this file: .txt, .svg, or .jsonl for a recording; `-`: as text. Repeatable.
+    /// Draw the whole attempt into this file: .txt, .svg, .pdf, .html, .mmd, .json, or .jsonl for a recording; `-`: as text. Repeatable.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use port21_trace::findings::Severity;
+use port21_trace::render::Paper;
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -11,6 +12,9 @@ pub(crate) struct DemoArgs {
     /// Where session.jsonl, session.txt and session.svg are written.
     #[arg(long, value_name = "DIR", default_value = "port21-demo")]
     pub(crate) out: PathBuf,
+    /// Draw into this file as well, in the format that its ending names, as `trace` does (.pdf, .html, ...); repeatable.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Vec<PathBuf>,
     /// Add this to every port. Default: 0, or 10000 where ports below 1024 are not permitted or one is taken.
     #[arg(long, value_name = "N")]
     pub(crate) port_offset: Option<u16>,
@@ -27,10 +31,10 @@ pub(crate) struct TraceArgs {
     /// the place of, is read on there.
     #[arg(long, conflicts_with_all = ["output", "format", "list"])]
     pub(crate) follow: bool,
-    /// Draw into this file, in the format that its ending names (.txt, .svg, .html, .mmd, .json); repeatable. Without: text to the terminal.
+    /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json); repeatable. Without: text to the terminal.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
-    /// The format, where the ending does not say: txt, svg, html, mermaid or json.
+    /// The format, where the ending does not say: txt, svg, pdf, html, mermaid or json.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Which session of several: its number or name, or `all`. JSON has all of them without it.
@@ -48,6 +52,9 @@ pub(crate) struct TraceArgs {
     /// The date to print, for a file that is the same each time: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ.
     #[arg(long, value_name = "DATE")]
     pub(crate) date: Option<String>,
+    /// The paper of a PDF: a4 or letter.
+    #[arg(long, value_name = "SIZE", default_value = "a4")]
+    pub(crate) paper: Paper,
     /// Show the rows of TCP segments (SYN, ACK, FIN).
     #[arg(long, overrides_with = "no_tcp")]
     pub(crate) tcp: bool,
@@ -82,5 +89,7 @@ mod tests {
         assert!(parse("trace - --list -o x.svg").is_err());
         assert!(parse("trace - --fail-on warning").is_ok());
         assert!(parse("trace - --fail-on trouble").is_err());
+        assert!(parse("trace - --paper Letter").is_ok());
+        assert!(parse("trace - --paper a3").is_err());
     }
 }

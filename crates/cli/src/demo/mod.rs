@@ -38,7 +38,7 @@ use crate::console::{Console, Flow, Out};
 use crate::exit::{Exit, Fault};
 use crate::interrupt::run_until_interrupted;
 use crate::record::Recording;
-use crate::trace::terminal_text;
+use crate::trace::{format_of, terminal_text};
 
 /// What the drawing is called.
 const TITLE: &str = "FTP Session Sequence Diagram";
@@ -47,6 +47,8 @@ const TITLE: &str = "FTP Session Sequence Diagram";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
+    let outputs = args.output.iter().map(|path| Ok((path.as_path(), format_of(path)?)));
+    let outputs = outputs.collect::<anyhow::Result<Vec<_>>>()?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let Chosen { places, dns, moved } = Places::choose(args.port_offset)?;
     // With -q only what went wrong is said.
@@ -62,7 +64,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
             Err(_) => bail!(Fault::new(Exit::Interrupted, format!("the session did not end within {PATIENCE:?}"))),
         }
     })?;
-    draw_and_check(&places, args, &jsonl, &out)
+    draw_and_check(&places, args, &outputs, &jsonl, &out)
 }
 
 /// Runs the session, from the DNS query to the last FIN, and compares the file that it fetched.
@@ -160,7 +162,13 @@ fn client_flags(places: &Places) -> ConnectArgs {
 }
 
 /// Draws what was recorded, and checks it.
-fn draw_and_check(places: &Places, args: &DemoArgs, jsonl: &Path, out: &Out) -> anyhow::Result<Exit> {
+fn draw_and_check(
+    places: &Places,
+    args: &DemoArgs,
+    outputs: &[(&Path, Format)],
+    jsonl: &Path,
+    out: &Out,
+) -> anyhow::Result<Exit> {
     let file = File::open(jsonl).with_context(|| jsonl.display().to_string())?;
     let recorded = Recorded::read(BufReader::new(file)).with_context(|| jsonl.display().to_string())?;
     let Some(session) = recorded.sessions.first() else {
@@ -176,12 +184,17 @@ fn draw_and_check(places: &Places, args: &DemoArgs, jsonl: &Path, out: &Out) -> 
             .and_then(|mut file| file.write_all(drawn.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
+    for &(path, format) in outputs {
+        let drawn = Drawing { format, ..Drawing::default() }.file(&recorded)?;
+        std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     out.line("");
     out.write(format_args!("{}", render::text(&ladder, &terminal_text(None, false))));
     out.line("");
     let differences = reference::compare(&ladder.plain_rows(), places.offset);
     let dir = args.out.display();
-    out.line(format_args!("Recorded and drawn: {dir}/session.jsonl, {dir}/session.txt, {dir}/session.svg"));
+    let more: String = outputs.iter().map(|(path, _)| format!(", {}", path.display())).collect();
+    out.line(format_args!("Recorded and drawn: {dir}/session.jsonl, {dir}/session.txt, {dir}/session.svg{more}"));
     out.check()?;
     if !differences.is_empty() {
         let (n, all) = (differences.len(), differences.iter().map(|d| format!("\n{d}")).collect::<String>());

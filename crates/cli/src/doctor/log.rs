@@ -48,7 +48,7 @@ impl Output {
             None if path.as_os_str() == "-" => Some(Format::Text),
             _ => Some(Format::of_file(path).ok_or_else(|| {
                 Fault::usage(format!(
-                    "-o {}: no format has this ending: there are .txt, .svg, .html, .mmd, .json and .jsonl",
+                    "-o {}: no format has this ending: there are .txt, .svg, .pdf, .html, .mmd, .json and .jsonl",
                     path.display()
                 ))
             })?),
@@ -137,7 +137,7 @@ impl Log {
                     // A picture holds one session.
                     let which = if *format == Format::Text { Which::All } else { Which::One("1".to_owned()) };
                     let drawing = Drawing { format: *format, which, ..Drawing::default() };
-                    drawing.draw(&read)?.into_bytes()
+                    drawing.file(&read)?
                 }
             };
             if path.as_os_str() == "-" {

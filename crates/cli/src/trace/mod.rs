@@ -18,14 +18,14 @@ use port21_trace::findings::Severity;
 use port21_trace::input::{self, Input};
 use port21_trace::ladder::{self, LaneName};
 use port21_trace::recording::Recording;
-use port21_trace::render::TextOptions;
+use port21_trace::render::{PdfOptions, TextOptions};
 
 use crate::args::trace::TraceArgs;
 use crate::exit::{Exit, Fault};
-use crate::print;
+use crate::{print, print_bytes};
 
 /// The formats, by the endings that ask for them.
-const FORMATS: &str = ".txt, .svg, .html, .mmd and .json";
+const FORMATS: &str = ".txt, .svg, .pdf, .html, .mmd and .json";
 
 pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     let outputs = args.output.iter().map(|path| Ok((path, format(path, args)?))).collect::<anyhow::Result<Vec<_>>>()?;
@@ -51,8 +51,10 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         Some(one) => Which::One(one.to_owned()),
     };
     let draw = |format, text| {
-        let drawing = Drawing { format, which: which.clone(), ladder: options.clone(), text, ..Drawing::default() };
-        drawing.draw(&recording).map_err(|error| Fault::usage(error.to_string()))
+        let pdf = PdfOptions { paper: args.paper, ..PdfOptions::default() };
+        let drawing =
+            Drawing { format, which: which.clone(), ladder: options.clone(), text, pdf, ..Drawing::default() };
+        drawing.file(&recording).map_err(|error| Fault::usage(error.to_string()))
     };
     // JSON has room for all sessions, so all are judged where nothing else is written.
     let all = outputs.iter().all(|(_, format)| *format == Format::Json)
@@ -60,14 +62,17 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     let judged = if all && which == Which::Only { Which::All } else { which.clone() };
     if outputs.is_empty() {
         let format = args.format.as_deref().map_or(Ok(Format::Text), named)?;
-        print(&draw(format, terminal_text(args.width, args.ascii))?)?;
+        if format == Format::Pdf && io::stdout().is_terminal() {
+            bail!(Fault::usage("a terminal cannot show a PDF: say -o FILE.pdf"));
+        }
+        print_bytes(&draw(format, terminal_text(args.width, args.ascii))?)?;
         return verdict(args, &recording, judged);
     }
     for (path, format) in outputs {
         let text = TextOptions { width: width_in(args.width)?, ascii: args.ascii, colour: false };
         let drawn = draw(format, text)?;
         if path.as_os_str() == "-" {
-            print(&drawn)?;
+            print_bytes(&drawn)?;
         } else {
             std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
         }
@@ -133,19 +138,23 @@ fn format(path: &Path, args: &TraceArgs) -> anyhow::Result<Format> {
     if path.as_os_str() == "-" {
         return Ok(Format::Text);
     }
+    format_of(path)
+}
+
+/// The format that a file's ending asks for.
+pub(crate) fn format_of(path: &Path) -> anyhow::Result<Format> {
     match Format::of_file(path) {
         Some(format) => Ok(format),
-        None => bail!(Fault::usage(format!(
-            "{}: no format has this ending: there are {FORMATS}, or say --format",
-            path.display()
-        ))),
+        None => {
+            bail!(Fault::usage(format!("{}: no format has this ending: there are {FORMATS}", path.display())))
+        }
     }
 }
 
 fn named(name: &str) -> anyhow::Result<Format> {
     match Format::of_file(Path::new(&format!("x.{name}"))) {
         Some(format) => Ok(format),
-        None => bail!(Fault::usage(format!("--format {name}: there are txt, svg, html, mermaid and json"))),
+        None => bail!(Fault::usage(format!("--format {name}: there are txt, svg, pdf, html, mermaid and json"))),
     }
 }
 
@@ -179,9 +188,9 @@ mod tests {
     fn formats_go_by_ending() {
         assert_eq!(format(Path::new("x.svg"), &args("port21 trace -")).unwrap(), Format::Svg);
         assert_eq!(format(Path::new("x.dat"), &args("port21 trace - --format svg")).unwrap(), Format::Svg);
-        let error = format(Path::new("x.pdf"), &args("port21 trace -")).unwrap_err().to_string();
-        assert!(error.contains(".txt, .svg, .html, .mmd and .json"), "{error}");
-        assert!(named("pdf").is_err());
+        let error = format(Path::new("x.doc"), &args("port21 trace -")).unwrap_err().to_string();
+        assert!(error.contains(".txt, .svg, .pdf, .html, .mmd and .json"), "{error}");
+        assert!(named("doc").is_err());
     }
 
     #[test]

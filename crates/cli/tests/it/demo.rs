@@ -35,13 +35,15 @@ fn a_quiet_run_that_is_right_says_nothing() {
     let here = tempfile::tempdir().unwrap();
     let offsets = (0..40u32).map(|n| 10_000 + (std::process::id() * 11 + n * 1303) % 49_000);
     let demo = |offset: u32| {
-        let run = port21(here.path()).args(["demo", "-q", "--port-offset", &offset.to_string()]).output();
+        let run =
+            port21(here.path()).args(["demo", "-q", "-o", "x.pdf", "--port-offset", &offset.to_string()]).output();
         Ran::new(run.unwrap())
     };
     let ran =
         offsets.map(demo).find(|ran| ran.code != Some(1) || !ran.err.contains("taken")).expect("some ports are free");
     assert_eq!(ran.err, "");
     assert_eq!(ran.ok(), "");
+    assert!(std::fs::read(here.path().join("x.pdf")).unwrap().starts_with(b"%PDF-"));
 }
 
 #[test]

@@ -30,6 +30,29 @@ fn a_client_records_and_trace_draws() {
 }
 
 #[test]
+fn every_format_is_the_same_bytes_each_time() {
+    let site = Site::start();
+    site.run(&["get", "--trace", "s.jsonl", &site.bob("pub/readme.txt")]).ok();
+    for ending in ["txt", "svg", "pdf", "html", "mmd", "json"] {
+        let [one, other] = ["one", "other"].map(|name| format!("{name}.{ending}"));
+        for name in [&one, &other] {
+            site.run(&["trace", "s.jsonl", "-o", name, "--date", "2005-05-02"]).ok();
+        }
+        let [one, other] = [one, other].map(|name| std::fs::read(site.local(&name)).unwrap());
+        assert!(one == other && !one.is_empty(), "{ending}");
+        let is_dated =
+            one.windows(10).any(|part| part == b"2005-05-02") || one.windows(8).any(|part| part == b"20050502");
+        // These two have no heading with a date: what they show is the session's own.
+        assert!(is_dated || ["mmd", "json"].contains(&ending), "{ending}");
+    }
+    let letter = ["trace", "s.jsonl", "-o", "letter.pdf", "--paper", "letter", "--only"];
+    site.run(&[&letter[..], &[&format!("server:{}", site.port())]].concat()).ok();
+    let letter = std::fs::read(site.local("letter.pdf")).unwrap();
+    assert!(letter.windows(7).any(|part| part == b"792 612"));
+    site.run(&["trace", "s.jsonl", "-o", "x.doc"]).fails(2);
+}
+
+#[test]
 fn a_console_records_each_of_its_sessions() {
     let site = Site::start();
     let open = format!("open 127.0.0.1 {}\nuser bob secret\nclose\n", site.port());
@@ -104,8 +127,8 @@ fn a_session_that_failed_is_named_and_fails() {
 #[test]
 fn what_cannot_be_drawn() {
     let site = Site::start();
-    let error = site.run(&["trace", "s.jsonl", "-o", "s.pdf"]).fails(2);
-    assert!(error.contains(".txt, .svg, .html, .mmd and .json"), "{error}");
+    let error = site.run(&["trace", "s.jsonl", "-o", "s.doc"]).fails(2);
+    assert!(error.contains(".txt, .svg, .pdf, .html, .mmd and .json"), "{error}");
     assert!(site.run(&["trace", "nowhere.jsonl"]).fails(1).contains("nowhere.jsonl"));
     assert!(site.feed(&["trace", "-"], "hello\n").fails(1).contains("not a port21 recording"));
     assert!(site.run(&["trace", "-", "--only", "moon"]).fails(2).contains("moon"));

@@ -3,7 +3,7 @@
 use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::{SessionEvent, Time};
 use port21_trace::ladder::Options;
-use port21_trace::render::{self, HtmlOptions, SvgOptions, TextOptions};
+use port21_trace::render::{self, HtmlOptions, PdfOptions, SvgOptions, TextOptions};
 use port21_trace::{Ladder, Session};
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr as _;
@@ -25,6 +25,7 @@ fn check(ladder: &Ladder, width: usize) -> Result<(), TestCaseError> {
     prop_assert!(!svg.chars().any(|c| c.is_control() && c != '\n'));
     prop_assert!(!svg.contains("<script"));
     well_formed(&svg)?;
+    prop_assert!(render::pdf(ladder, &PdfOptions::default()).is_ok());
     let page = render::html(ladder, &HtmlOptions::default());
     prop_assert!(!page.chars().any(|c| c.is_control() && c != '\n'));
     prop_assert_eq!(page.matches("<script").count(), 1);

@@ -10,6 +10,7 @@ mod html;
 mod json;
 mod mermaid;
 mod packets;
+mod pdf;
 mod recordings;
 mod reference;
 mod sessions;

@@ -2,21 +2,20 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `picture` | the picture from its heading to its legend |
-//! | `layout`, `measure` | where the columns stand; how wide text is, without the font |
-//! | `style`, `write` | the colours; elements as text |
+//! | `sheet` | the looks of the picture as a style sheet |
+//! | `write` | its marks as elements |
 
-mod layout;
-mod measure;
-mod picture;
-mod style;
+mod sheet;
 mod write;
 
 use crate::ladder::Ladder;
+use crate::render::picture::{LANES, Layout, Picture};
 
-pub(super) use picture::numbers;
-pub(super) use style::{TONES, class, colours};
+pub(super) use super::picture::{TONES, class, colours, numbers};
 pub(super) use write::escape;
+
+/// A picture is never narrower.
+const LEAST: i64 = 720;
 
 /// How the picture is to look.
 #[derive(Clone, Debug)]
@@ -36,5 +35,21 @@ impl Default for SvgOptions {
 /// Colours follow the reader's preference for light or dark pages; a viewer that does not know of it shows the light
 /// ones. A row tells its exact time, ends and words when the pointer rests on it.
 pub fn svg(ladder: &Ladder, options: &SvgOptions) -> String {
-    picture::draw(ladder, options)
+    let mut picture = Picture::new(ladder, Layout::new(ladder, options.max_lanes, LEAST));
+    picture.title(&[&ladder.product, &ladder.date]);
+    picture.opening();
+    ladder.findings.iter().for_each(|marked| picture.finding(marked));
+    picture.contents();
+    picture.y += 8;
+    let lanes_from = picture.heads();
+    for section in &ladder.sections {
+        picture.banner(section);
+        for row in ladder.rows.get(section.rows.clone()).unwrap_or_default() {
+            picture.row(row);
+        }
+        picture.y += 14;
+    }
+    let behind = picture.behind(lanes_from, picture.y, 0..ladder.rows.len());
+    picture.legend(LANES);
+    write::document(ladder, (picture.layout.width, picture.y), [&behind, &picture.sketch])
 }

@@ -1,99 +1,85 @@
-//! Elements as text. All numbers are whole pixels: there is one way to write them.
+//! Marks as elements of SVG. All numbers are whole pixels: there is one way to write them.
 
 use std::fmt::Write as _;
 
-/// A document that grows at its end.
-#[derive(Debug, Default)]
-pub(super) struct Canvas {
-    out: String,
+use super::sheet::sheet;
+use crate::ladder::Ladder;
+use crate::render::picture::{Anchor, Look, Mark, Sketch, class};
+
+/// The whole document: what stands behind, then what stands before it.
+pub(super) fn document(ladder: &Ladder, (width, height): (i64, i64), sketches: [&Sketch; 2]) -> String {
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" role=\"img\" aria-labelledby=\"t d\">\n<title id=\"t\">"
+    );
+    escape(&mut out, &ladder.title);
+    out.push_str("</title>\n<desc id=\"d\">");
+    escape(&mut out, &ladder.opening);
+    let _ = writeln!(out, "</desc>\n<style>\n{}</style>", sheet());
+    let (right, bottom) = (width - 1, height - 1);
+    let page = classes(Look::Page);
+    let _ =
+        writeln!(out, "<rect x=\"0.5\" y=\"0.5\" width=\"{right}\" height=\"{bottom}\" rx=\"10\" class=\"{page}\"/>");
+    for mark in sketches.into_iter().flat_map(|sketch| &sketch.marks) {
+        element(&mut out, mark);
+    }
+    out.push_str("</svg>\n");
+    out
 }
 
-/// Where a text's anchor is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
-    End,
+fn element(out: &mut String, mark: &Mark) {
+    let _ = match mark {
+        Mark::Text { at: (x, y), look, anchor, text } => {
+            let anchor = match anchor {
+                Anchor::Start => "",
+                Anchor::Middle => " m",
+                Anchor::End => " e",
+            };
+            let _ = write!(out, "<text x=\"{x}\" y=\"{y}\" class=\"{}{anchor}\">", classes(*look));
+            escape(out, text);
+            writeln!(out, "</text>")
+        }
+        Mark::Rect { at: (x, y), size: (width, height), radius, look } => writeln!(
+            out,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{radius}\" class=\"{}\"/>",
+            classes(*look)
+        ),
+        Mark::Line { from: (x1, y1), to: (x2, y2), look } => {
+            let class = classes(*look);
+            writeln!(out, "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" class=\"{class}\"/>")
+        }
+        Mark::Head { at: (x, y), right, tone } => {
+            let back = if *right { -8 } else { 8 };
+            writeln!(out, "<path d=\"M{x} {y}l{back} -4v8z\" class=\"f {}\"/>", class(*tone))
+        }
+        Mark::Cross { at: (x, y), tone } => {
+            let (x, y, class) = (x - 4, y - 4, class(*tone));
+            writeln!(out, "<path d=\"M{x} {y}l8 8m0 -8l-8 8\" class=\"a {class}\" stroke-width=\"2\"/>")
+        }
+        Mark::Begin { section, tip } => {
+            let _ = match section {
+                Some(number) => write!(out, "<g id=\"s{number}\">"),
+                None => write!(out, "<g>"),
+            };
+            if !tip.is_empty() {
+                out.push_str("<title>");
+                escape(out, tip);
+                out.push_str("</title>");
+            }
+            writeln!(out)
+        }
+        Mark::End => writeln!(out, "</g>"),
+        Mark::Link { section } => write!(out, "<a href=\"#s{section}\">"),
+        Mark::EndLink => writeln!(out, "</a>"),
+    };
 }
 
-impl Canvas {
-    pub(super) fn raw(&mut self, text: &str) {
-        self.out.push_str(text);
-    }
-
-    pub(in crate::render) fn escaped(&mut self, text: &str) {
-        escape(&mut self.out, text);
-    }
-
-    pub(super) fn text(&mut self, x: i64, y: i64, class: &str, anchor: Anchor, text: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "",
-            Anchor::Middle => " m",
-            Anchor::End => " e",
-        };
-        let _ = write!(self.out, "<text x=\"{x}\" y=\"{y}\" class=\"{class}{anchor}\">");
-        escape(&mut self.out, text);
-        self.out.push_str("</text>\n");
-    }
-
-    pub(super) fn rect(&mut self, x: i64, y: i64, width: i64, height: i64, radius: i64, class: &str) {
-        let _ = writeln!(
-            self.out,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{radius}\" class=\"{class}\"/>"
-        );
-    }
-
-    pub(super) fn line(&mut self, from: (i64, i64), to: (i64, i64), class: &str) {
-        let ((x1, y1), (x2, y2)) = (from, to);
-        let _ = writeln!(self.out, "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" class=\"{class}\"/>");
-    }
-
-    /// The head of an arrow whose point is here.
-    pub(super) fn head(&mut self, x: i64, y: i64, right: bool, class: &str) {
-        let back = if right { -8 } else { 8 };
-        let _ = writeln!(self.out, "<path d=\"M{x} {y}l{back} -4v8z\" class=\"f {class}\"/>");
-    }
-
-    /// A cross in the middle of this point.
-    pub(super) fn cross(&mut self, x: i64, y: i64, class: &str) {
-        let _ = writeln!(
-            self.out,
-            "<path d=\"M{} {}l8 8m0 -8l-8 8\" class=\"a {class}\" stroke-width=\"2\"/>",
-            x - 4,
-            y - 4
-        );
-    }
-
-    /// Begins a group that tells this when the pointer rests on it.
-    pub(super) fn begin(&mut self, id: &str, tip: &str) {
-        self.out.push_str("<g");
-        if !id.is_empty() {
-            let _ = write!(self.out, " id=\"{id}\"");
-        }
-        self.out.push('>');
-        if !tip.is_empty() {
-            self.out.push_str("<title>");
-            escape(&mut self.out, tip);
-            self.out.push_str("</title>");
-        }
-        self.out.push('\n');
-    }
-
-    pub(super) fn end(&mut self) {
-        self.out.push_str("</g>\n");
-    }
-
-    /// A link to an element of this document.
-    pub(super) fn link(&mut self, id: &str) {
-        let _ = write!(self.out, "<a href=\"#{id}\">");
-    }
-
-    pub(super) fn end_link(&mut self) {
-        self.out.push_str("</a>\n");
-    }
-
-    pub(super) fn finish(self) -> String {
-        self.out
+fn classes(look: Look) -> String {
+    match look {
+        Look::Label(tone) => format!("lb f {}", class(tone)),
+        Look::Arrow(tone, false) => format!("a {}", class(tone)),
+        Look::Arrow(tone, true) => format!("a {} inf", class(tone)),
+        look => look.style().class.to_owned(),
     }
 }
 

@@ -6,11 +6,11 @@ use super::measure::{LABEL, SMALL};
 use crate::render::busiest::busiest;
 
 /// The blank edge.
-pub(super) const MARGIN: i64 = 24;
+pub(in crate::render) const MARGIN: i64 = 24;
 /// The times end here.
 pub(super) const TIMES: i64 = 86;
 /// The lanes' part begins here.
-pub(super) const LANES: i64 = 104;
+pub(in crate::render) const LANES: i64 = 104;
 /// The distance of two lanes, and of two hosts' lanes.
 const GAP: i64 = 74;
 const HOST_GAP: i64 = 82;
@@ -18,11 +18,9 @@ const HOST_GAP: i64 = 82;
 const WIDEST: i64 = 300;
 /// The width of the remarks.
 const REMARKS: i64 = 268;
-/// A picture is never narrower.
-const LEAST: i64 = 720;
 
-pub(super) struct Layout {
-    pub(super) width: i64,
+pub(in crate::render) struct Layout {
+    pub(in crate::render) width: i64,
     pub(super) columns: Columns,
     pub(super) x: Vec<i64>,
     /// The lanes' part ends here.
@@ -32,7 +30,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(ladder: &Ladder, max_lanes: usize) -> Layout {
+    /// For at most about so many lanes, and at least so wide.
+    pub(in crate::render) fn new(ladder: &Ladder, max_lanes: usize, least: i64) -> Layout {
         let columns = ladder.columns(max_lanes.max(1));
         let pairs = columns.columns.iter().zip(columns.columns.iter().skip(1));
         let mut gaps: Vec<i64> = pairs
@@ -56,7 +55,7 @@ impl Layout {
         }
         x.truncate(columns.columns.len());
         let lanes_end = x.last().map_or(LANES, |&last| last + ends(columns.columns.last()));
-        let width = (lanes_end + 20 + REMARKS + MARGIN).max(LEAST);
+        let width = (lanes_end + 20 + REMARKS + MARGIN).max(least);
         let remarks = (lanes_end + 20, width - MARGIN - lanes_end - 20);
         Layout { width, columns, x, lanes_end, remarks }
     }

@@ -3,26 +3,28 @@
 use unicode_width::UnicodeWidthChar as _;
 
 /// A size of text, in tenths of a pixel, and whether it is bold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Type {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::render) struct Type {
     tenths: usize,
     bold: bool,
 }
 
 /// The title.
-pub(super) const TITLE: Type = Type { tenths: 200, bold: true };
+pub(in crate::render) const TITLE: Type = Type { tenths: 200, bold: true };
 /// The facts under it, the opening.
-pub(super) const BODY: Type = Type { tenths: 120, bold: false };
+pub(in crate::render) const BODY: Type = Type { tenths: 120, bold: false };
 /// Banners.
-pub(super) const BANNER: Type = Type { tenths: 120, bold: true };
+pub(in crate::render) const BANNER: Type = Type { tenths: 120, bold: true };
 /// Labels on arrows, heads of lanes.
-pub(super) const LABEL: Type = Type { tenths: 110, bold: true };
+pub(in crate::render) const LABEL: Type = Type { tenths: 110, bold: true };
 /// Remarks.
-pub(super) const REMARK: Type = Type { tenths: 110, bold: false };
+pub(in crate::render) const REMARK: Type = Type { tenths: 110, bold: false };
 /// Parameters, times.
-pub(super) const SMALL: Type = Type { tenths: 105, bold: false };
+pub(in crate::render) const SMALL: Type = Type { tenths: 105, bold: false };
+/// Words on the arrows of TCP.
+pub(in crate::render) const PALE: Type = Type { tenths: 100, bold: false };
 /// Addresses under hosts.
-pub(super) const TINY: Type = Type { tenths: 95, bold: false };
+pub(in crate::render) const TINY: Type = Type { tenths: 95, bold: false };
 
 /// Advances of the characters from blank to tilde in hundredths of the size: DejaVu Sans, which is wide.
 const PLAIN: [u8; 95] = [
@@ -39,8 +41,18 @@ const BOLD: [u8; 95] = [
 ];
 
 impl Type {
+    /// The size in pixels.
+    pub(in crate::render) fn size(self) -> f32 {
+        self.tenths as f32 / 10.0
+    }
+
+    /// Whether it is bold.
+    pub(in crate::render) const fn is_bold(self) -> bool {
+        self.bold
+    }
+
     /// The width of a character in thousandths of a pixel.
-    pub(super) fn of(self, c: char) -> usize {
+    pub(in crate::render) fn of(self, c: char) -> usize {
         let table = if self.bold { &BOLD } else { &PLAIN };
         let place = u32::from(c).checked_sub(32).and_then(|i| usize::try_from(i).ok());
         let hundredths = match place.and_then(|i| table.get(i)) {
@@ -56,23 +68,23 @@ impl Type {
     }
 
     /// The width of a text in pixels.
-    pub(super) fn width(self, text: &str) -> i64 {
+    pub(in crate::render) fn width(self, text: &str) -> i64 {
         let thousandths = crate::render::wrap::width(text, &|c| self.of(c));
         i64::try_from(thousandths.div_ceil(1000)).unwrap_or(i64::MAX / 4)
     }
 
     /// The text in lines of at most so many pixels.
-    pub(super) fn wrap(self, text: &str, pixels: i64, most: usize) -> Vec<String> {
+    pub(in crate::render) fn wrap(self, text: &str, pixels: i64, most: usize) -> Vec<String> {
         crate::render::wrap::wrap_most(text, thousandths(pixels), most, "…", &|c| self.of(c))
     }
 
     /// As [`Type::wrap`], in lines that are as even as they can be.
-    pub(super) fn wrap_even(self, text: &str, pixels: i64, most: usize) -> Vec<String> {
+    pub(in crate::render) fn wrap_even(self, text: &str, pixels: i64, most: usize) -> Vec<String> {
         crate::render::wrap::wrap_even(text, thousandths(pixels), most, "…", &|c| self.of(c))
     }
 
     /// The text, or its head, in at most so many pixels.
-    pub(super) fn fit(self, text: &str, pixels: i64) -> String {
+    pub(in crate::render) fn fit(self, text: &str, pixels: i64) -> String {
         crate::render::wrap::fit(text, thousandths(pixels), "…", &|c| self.of(c))
     }
 }

@@ -1,0 +1,381 @@
+//! Which marks stand on which page. Lengths are the picture's pixels; [`Pages::scale`] makes points of them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::PdfOptions;
+use crate::ladder::Ladder;
+use crate::render::picture::{Anchor, BANNER, BODY, Layout, Look, MARGIN, Mark, Picture, Point, Sketch, numbers};
+use crate::words::clip;
+
+/// The edge of the paper that is left blank, in points, around the picture's own margin.
+const EDGE: f32 = 14.0;
+/// The size at which a drawing is printed that has room enough, and the one below which it cannot be read: points a
+/// pixel, of which the smallest text has 9.5.
+const BEST: f32 = 0.72;
+const SMALLEST: f32 = 0.56;
+/// Fewer lanes do not make a drawing readable that is too wide with so many.
+const LEAST_LANES: usize = 4;
+/// What stands under the heading of a page begins here.
+const TOP: i64 = 52;
+/// What is drawn leaves so much blank below itself, at least.
+const BLANK: i64 = 12;
+/// The height of a line of text.
+const LINE: i64 = 17;
+
+/// A drawing in pages.
+pub(super) struct Pages {
+    pub(super) pages: Vec<Page>,
+    /// The page of each section, from 0, and where on it.
+    pub(super) sections: HashMap<usize, (usize, i64)>,
+    /// Points a pixel.
+    pub(super) scale: f32,
+}
+
+/// A page.
+#[derive(Default)]
+pub(super) struct Page {
+    /// What stands behind, and what stands before it.
+    pub(super) sketches: [Sketch; 2],
+    /// The rows on it.
+    pub(super) rows: Range<usize>,
+}
+
+impl Pages {
+    pub(super) fn of(ladder: &Ladder, options: &PdfOptions) -> Pages {
+        // What page a section is on is known when all pages are there; numbers take the same room whatever they are.
+        let first = Pager::new(ladder, options, None).all();
+        let known = Known { pages: first.pages.len(), sections: first.sections };
+        Pager::new(ladder, options, Some(known)).all()
+    }
+
+    /// A point of the picture on paper, in points.
+    pub(super) fn on_paper(&self, (x, y): (f32, f32)) -> (f32, f32) {
+        (EDGE + x * self.scale, EDGE + y * self.scale)
+    }
+}
+
+/// What the first pass has found out for the second.
+struct Known {
+    pages: usize,
+    sections: HashMap<usize, (usize, i64)>,
+}
+
+struct Pager<'a> {
+    picture: Picture<'a>,
+    known: Option<Known>,
+    pages: Pages,
+    /// The page that is drawn now.
+    page: Page,
+    /// Where the lanes begin on it, if they do.
+    lanes: Option<i64>,
+    /// Nothing stands below this.
+    bottom: i64,
+}
+
+impl Page {
+    /// Where a click leads to a section: the corners of the words that do, and its number.
+    pub(super) fn links(&self) -> Vec<(Point, Point, usize)> {
+        let mut links = Vec::new();
+        let mut link: Option<(Point, Point, usize)> = None;
+        for mark in self.sketches.iter().flat_map(|sketch| &sketch.marks) {
+            match (mark, &mut link) {
+                (Mark::Link { section }, _) => link = Some(((i64::MAX, i64::MAX), (0, 0), *section)),
+                (Mark::EndLink, _) => links.extend(link.take()),
+                (Mark::Text { at: (x, y), look, anchor, text }, Some((top, bottom, _))) => {
+                    let width = look.style().face.map_or(0, |face| face.width(text));
+                    let left = match anchor {
+                        Anchor::Start => *x,
+                        Anchor::Middle => x - width / 2,
+                        Anchor::End => x - width,
+                    };
+                    *top = (top.0.min(left), top.1.min(y - 13));
+                    *bottom = (bottom.0.max(left + width), bottom.1.max(y + 4));
+                }
+                _ => {}
+            }
+        }
+        links
+    }
+}
+
+impl<'a> Pager<'a> {
+    fn new(ladder: &'a Ladder, options: &PdfOptions, known: Option<Known>) -> Pager<'a> {
+        let (layout, scale) = fitted(ladder, options);
+        let height = (options.paper.points().1 - 2.0 * EDGE) / scale;
+        Pager {
+            picture: Picture::new(ladder, layout),
+            known,
+            pages: Pages { pages: Vec::new(), sections: HashMap::new(), scale },
+            page: Page::default(),
+            lanes: None,
+            bottom: height as i64 - MARGIN,
+        }
+    }
+
+    fn all(mut self) -> Pages {
+        let ladder = self.picture.ladder;
+        self.picture.title(&[&ladder.product, &ladder.date, &self.number()]);
+        self.opening();
+        for section in &ladder.sections {
+            self.section(section.number, section.rows.clone());
+        }
+        self.end_page();
+        self.pages
+    }
+
+    /// What the session is, what is wrong with it, its sections, and what the colours mean.
+    fn opening(&mut self) {
+        self.picture.opening();
+        self.picture.y += 10;
+        for marked in &self.picture.ladder.findings {
+            self.keep(|picture, _| picture.finding(marked));
+        }
+        self.picture.y += 10;
+        self.contents();
+        self.keep(|picture, _| picture.legend(MARGIN));
+    }
+
+    /// The sections with their pages, in two columns where there are many.
+    fn contents(&mut self) {
+        let sections = &self.picture.ladder.sections;
+        let columns = if sections.len() > 8 { 2 } else { 1 };
+        let width = ((self.picture.layout.width - 2 * MARGIN) / columns).min(560);
+        let lines = sections.len().div_ceil(columns as usize);
+        for line in 0..lines {
+            if self.picture.y + LINE > self.bottom {
+                self.turn();
+            }
+            self.picture.y += LINE;
+            for (column, section) in (0..columns).zip(sections.iter().skip(line).step_by(lines)) {
+                let (left, y) = (MARGIN + column * width, self.picture.y);
+                let right = left + width - 40;
+                let page = self.known.as_ref().and_then(|known| known.sections.get(&section.number));
+                let page = page.map(|(page, _)| (page + 1).to_string()).unwrap_or_default();
+                let title = clip(&format!("{}\u{2002}{}", numbers(section), section.title), 60);
+                let sketch = &mut self.picture.sketch;
+                sketch.marks.push(Mark::Link { section: section.number });
+                sketch.text(left, y, Look::Facts, Anchor::Start, &title);
+                sketch.text(right, y, Look::Facts, Anchor::End, &page);
+                sketch.marks.push(Mark::EndLink);
+                let from = left + BODY.width(&title) + 8;
+                if from < right - 24 {
+                    sketch.line((from, y - 3), (right - 24, y - 3), Look::Leader);
+                }
+            }
+        }
+    }
+
+    /// A section: its banner is never parted from its first row, and no row is parted at all.
+    fn section(&mut self, number: usize, rows: Range<usize>) {
+        let ladder = self.picture.ladder;
+        let Some(section) = ladder.sections.iter().find(|section| section.number == number) else { return };
+        for (n, row) in ladder.rows.get(rows).unwrap_or_default().iter().enumerate() {
+            let has_lanes = self.lanes.is_some();
+            let mut banner_at = None;
+            let heads = self.keep(|picture, is_new| {
+                let heads = (is_new || !has_lanes).then(|| picture.heads());
+                if n == 0 {
+                    banner_at = Some(picture.y);
+                    picture.banner(section);
+                }
+                picture.row(row);
+                heads
+            });
+            self.lanes = heads.or(self.lanes);
+            if let Some(y) = banner_at {
+                self.pages.sections.insert(number, (self.pages.pages.len(), y));
+            }
+            self.page.rows.end = self.picture.rows();
+        }
+        self.picture.y += 14;
+    }
+
+    /// Draws something that must not be parted: on the next page, where it has no room on this one; whether that has
+    /// just begun is told to what draws.
+    fn keep<T>(&mut self, mut draw: impl FnMut(&mut Picture<'a>, bool) -> T) -> T {
+        let place = self.picture.place();
+        let drawn = draw(&mut self.picture, false);
+        if self.picture.y <= self.bottom + BLANK {
+            return drawn;
+        }
+        self.picture.back_to(place);
+        self.turn();
+        draw(&mut self.picture, true)
+    }
+
+    /// Begins the next page.
+    fn turn(&mut self) {
+        self.end_page();
+        let rows = self.picture.rows();
+        self.page = Page { rows: rows..rows, ..Page::default() };
+        self.heading();
+    }
+
+    /// Puts the page to the others. Lanes go on to its end, but on the last one.
+    fn end_page(&mut self) {
+        if let Some(from) = self.lanes.take() {
+            let is_last = self.page.rows.end >= self.picture.ladder.rows.len();
+            let until = if is_last { self.picture.y.min(self.bottom) } else { self.bottom };
+            self.page.sketches[0] = self.picture.behind(from, until, self.page.rows.clone());
+        }
+        self.page.sketches[1] = std::mem::take(&mut self.picture.sketch);
+        self.pages.pages.push(std::mem::take(&mut self.page));
+    }
+
+    /// The heading of a page that is not the first.
+    fn heading(&mut self) {
+        let picture = &mut self.picture;
+        let ladder = picture.ladder;
+        let aside = format!("{} · {} · {}", ladder.product, ladder.date, number(self.pages.pages.len(), &self.known));
+        let (left, right) = (MARGIN, picture.layout.width - MARGIN);
+        let title = BANNER.fit(&ladder.title, right - left - BODY.width(&aside) - 24);
+        picture.sketch.text(left, 30, Look::BannerTitle, Anchor::Start, &title);
+        picture.sketch.text(right, 30, Look::Faint, Anchor::End, &aside);
+        picture.sketch.line((left, 40), (right, 40), Look::Lane);
+        picture.y = TOP;
+    }
+
+    fn number(&self) -> String {
+        number(self.pages.pages.len(), &self.known)
+    }
+}
+
+/// `page 2 of 4`.
+fn number(page: usize, known: &Option<Known>) -> String {
+    let all = known.as_ref().map_or(0, |known| known.pages);
+    format!("page {} of {all}", page + 1)
+}
+
+/// The layout in as many lanes as can be read on the paper, and points a pixel.
+fn fitted(ladder: &Ladder, options: &PdfOptions) -> (Layout, f32) {
+    let room = options.paper.points().0 - 2.0 * EDGE;
+    let least = (room / BEST) as i64;
+    let mut lanes = options.max_lanes.max(1);
+    loop {
+        let layout = Layout::new(ladder, lanes, least);
+        let scale = room / layout.width as f32;
+        if scale >= SMALLEST || lanes <= LEAST_LANES {
+            return (layout, scale);
+        }
+        lanes -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Session;
+    use crate::ladder::Options;
+    use crate::recording::Recording;
+    use crate::render::Paper;
+
+    /// The reference session, with lines of fields under each arrow, so that it takes several pages.
+    fn reference() -> Ladder {
+        let recording = Recording::read(&include_bytes!("../../../tests/data/reference.jsonl")[..]).unwrap();
+        let session = Session::from_events(recording.sessions[0].events.iter().cloned());
+        Ladder::new(&session, &Options { fields: true, ..Options::default() })
+    }
+
+    fn texts(page: &Page, of: Look) -> Vec<&str> {
+        let marks = page.sketches[1].marks.iter();
+        let texts = marks.filter_map(|mark| match mark {
+            Mark::Text { look, text, .. } if *look == of => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    #[test]
+    fn every_row_is_whole_and_on_one_page() {
+        let ladder = reference();
+        for paper in [Paper::A4, Paper::Letter] {
+            let pages = Pages::of(&ladder, &PdfOptions { paper, ..PdfOptions::default() });
+            assert!(pages.pages.len() > 4);
+            let mut next = 0;
+            for page in &pages.pages {
+                assert_eq!(page.rows.start, next);
+                next = page.rows.end;
+                let marks = &page.sketches[1].marks;
+                let begun = marks.iter().filter(|mark| matches!(mark, Mark::Begin { section: None, .. })).count();
+                let ended = marks.iter().filter(|mark| matches!(mark, Mark::End)).count();
+                let banners = marks.iter().filter(|mark| matches!(mark, Mark::Begin { section: Some(_), .. })).count();
+                assert_eq!((begun, ended), (page.rows.len(), page.rows.len() + banners));
+                // What is beside an arrow is with it: as many remarks as its rows have.
+                let rows = &ladder.rows[page.rows.clone()];
+                let times = texts(page, Look::Time);
+                assert!(rows.iter().all(|row| times.contains(&ladder.seconds(row).as_str())));
+                let remarks = texts(page, Look::Remark).join(" ");
+                for remark in rows.iter().filter_map(|row| row.remark.as_ref()) {
+                    let first = remark.text.split(' ').next().unwrap();
+                    assert!(remarks.contains(first) || marks_say(page, first), "{}", remark.text);
+                }
+            }
+            assert_eq!(next, ladder.rows.len());
+        }
+    }
+
+    fn marks_say(page: &Page, word: &str) -> bool {
+        page.sketches[1].marks.iter().any(|mark| matches!(mark, Mark::Text { text, .. } if text.contains(word)))
+    }
+
+    #[test]
+    fn every_page_has_its_heading_and_its_lanes() {
+        let ladder = reference();
+        let pages = Pages::of(&ladder, &PdfOptions::default());
+        let all = pages.pages.len();
+        let ports = ["53", "20", "21", "1030", "1175", "5001", "5002"];
+        for (n, page) in (1..).zip(&pages.pages) {
+            let faint = texts(page, Look::Faint).join("\n");
+            for said in [&ladder.product, &ladder.date, &format!("page {n} of {all}")] {
+                assert!(faint.contains(said), "{said} on page {n}");
+            }
+            let title = if n == 1 { Look::Title } else { Look::BannerTitle };
+            assert!(texts(page, title).contains(&ladder.title.as_str()));
+            assert_eq!(texts(page, Look::PortName), ports);
+            assert!(!page.rows.is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_stands_beyond_the_paper() {
+        let ladder = reference();
+        for paper in [Paper::A4, Paper::Letter] {
+            let pages = Pages::of(&ladder, &PdfOptions { paper, ..PdfOptions::default() });
+            let (width, height) = paper.points();
+            for mark in pages.pages.iter().flat_map(|page| &page.sketches).flat_map(|sketch| &sketch.marks) {
+                let far = match mark {
+                    Mark::Text { at, .. } | Mark::Head { at, .. } | Mark::Cross { at, .. } => *at,
+                    Mark::Rect { at, size, .. } => (at.0 + size.0, at.1 + size.1),
+                    Mark::Line { from, to, .. } => (from.0.max(to.0), from.1.max(to.1)),
+                    _ => continue,
+                };
+                let (x, y) = pages.on_paper((far.0 as f32, far.1 as f32));
+                assert!(x <= width - EDGE && y <= height - EDGE, "{mark:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn contents_tell_the_pages_of_sections() {
+        let ladder = reference();
+        let pages = Pages::of(&ladder, &PdfOptions::default());
+        let facts = texts(&pages.pages[0], Look::Facts);
+        let linked = ladder.findings.iter().filter(|marked| marked.row.is_some()).count();
+        for section in &ladder.sections {
+            let (page, _) = pages.sections[&section.number];
+            let banner = Mark::Begin { section: Some(section.number), tip: String::new() };
+            assert!(pages.pages[page].sketches[1].marks.contains(&banner));
+            let line = format!("{}\u{2002}{}", section.number, section.title);
+            let at = facts.iter().position(|text| **text == line).unwrap();
+            assert_eq!(facts[at + 1], (page + 1).to_string());
+        }
+        assert_eq!(pages.pages[0].links().len(), ladder.sections.len() + linked);
+    }
+
+    #[test]
+    fn an_empty_session_has_a_page() {
+        let ladder = Ladder::new(&Session::from_events([]), &Options::default());
+        assert_eq!(Pages::of(&ladder, &PdfOptions::default()).pages.len(), 1);
+    }
+}
