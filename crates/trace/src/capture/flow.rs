@@ -332,6 +332,11 @@ impl Flow {
         self.marks.iter().skip_while(|mark| !matches!(mark.kind, Kind::Fin | Kind::Rst))
     }
 
+    /// The first sequence number of a side, where its SYN was seen.
+    pub(super) fn isn(&self, side: usize) -> Option<u32> {
+        self.syn.get(side).copied().flatten()
+    }
+
     pub(super) fn has(&self, kind: Kind) -> bool {
         self.marks.iter().any(|mark| mark.kind == kind)
     }

@@ -15,6 +15,7 @@
 //! | `recognise` | which of them is a control connection |
 //! | `control`, `tls`, `dns` | what is said on it; what can be told of TLS; name servers |
 //! | `sessions` | which connections belong together |
+//! | `nat` | one session seen on both sides of address translation |
 
 mod control;
 mod dns;
@@ -22,6 +23,7 @@ mod file;
 mod flow;
 mod flows;
 mod fragments;
+mod nat;
 mod packet;
 mod recognise;
 mod sessions;

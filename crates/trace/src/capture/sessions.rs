@@ -14,6 +14,7 @@ use port21_proto::{SessionEvent, Time};
 use super::control::{Announcement, Control};
 use super::dns::Lookup;
 use super::flow::{Flow, Mark, Role};
+use super::nat;
 use crate::Session;
 use crate::recording::{Header, RecordedSession, Recorder};
 use crate::words::{bytes, sent_again};
@@ -28,19 +29,21 @@ const EARLY: Duration = Duration::from_millis(20);
 const LOOKED_UP: Duration = Duration::from_secs(600);
 
 /// A data connection, and whose it is.
-struct Data {
-    flow: Flow,
+pub(super) struct Data {
+    pub(super) flow: Flow,
     /// The side of the flow that is the client's.
-    client: usize,
-    /// Why it is thought to belong to its session, where no announcement says so.
-    guess: Option<&'static str>,
+    pub(super) client: usize,
+    /// Why it is thought to belong to its session, where no announcement says so; or what else is to be known of it.
+    pub(super) remark: Option<&'static str>,
 }
 
 /// A session on its way.
-struct Draft {
-    flow: Flow,
-    control: Box<Control>,
-    data: Vec<Data>,
+pub(super) struct Draft {
+    pub(super) flow: Flow,
+    pub(super) control: Box<Control>,
+    pub(super) data: Vec<Data>,
+    /// What is to be said of it beside what was seen.
+    pub(super) notes: Vec<SessionEvent>,
 }
 
 /// Makes sessions of connections, which come in the order in which they began.
@@ -49,7 +52,9 @@ pub(super) fn assemble(flows: Vec<Flow>, lookups: &[Lookup], most: usize) -> Vec
     let mut others: Vec<Flow> = Vec::new();
     for mut flow in flows {
         match std::mem::replace(&mut flow.role, Role::Other(None)) {
-            Role::Control(control) if drafts.len() < most => drafts.push(Draft { flow, control, data: Vec::new() }),
+            Role::Control(control) if drafts.len() < most => {
+                drafts.push(Draft { flow, control, data: Vec::new(), notes: Vec::new() })
+            }
             Role::Control(_) | Role::Dns(_) => {}
             role => {
                 flow.role = role;
@@ -58,6 +63,7 @@ pub(super) fn assemble(flows: Vec<Flow>, lookups: &[Lookup], most: usize) -> Vec
         }
     }
     let orphans = tie(&mut drafts, others);
+    let drafts = nat::join(drafts);
     let mut sessions: Vec<RecordedSession> = drafts.into_iter().map(|draft| draft.session(lookups)).collect();
     sessions.extend(without_control(orphans));
     sessions.sort_by_key(|session| session.header.start);
@@ -91,7 +97,7 @@ fn tie(drafts: &mut [Draft], flows: Vec<Flow>) -> Vec<Flow> {
         if let Some((_, draft, listener, announcement)) = fitting.max_by_key(|(fit, ..)| *fit) {
             let client = if announcement.listener == End::Client { listener } else { 1 - listener };
             if let Some(draft) = drafts.get_mut(draft) {
-                draft.data.push(Data { flow, client, guess: None });
+                draft.data.push(Data { flow, client, remark: None });
             }
             continue;
         }
@@ -100,7 +106,7 @@ fn tie(drafts: &mut [Draft], flows: Vec<Flow>) -> Vec<Flow> {
         match guess {
             Some((i, (client, why))) => {
                 if let Some(draft) = drafts.get_mut(i) {
-                    draft.data.push(Data { flow, client, guess: Some(why) });
+                    draft.data.push(Data { flow, client, remark: Some(why) });
                 }
             }
             None if flow.ends.iter().any(|end| end.port() == ACTIVE_DATA) => orphans.push(flow),
@@ -110,19 +116,24 @@ fn tie(drafts: &mut [Draft], flows: Vec<Flow>) -> Vec<Flow> {
     orphans
 }
 
-fn hosts(flow: &Flow) -> [IpAddr; 2] {
+pub(super) fn hosts(flow: &Flow) -> [IpAddr; 2] {
     let [a, b] = flow.ends.map(host);
     if a <= b { [a, b] } else { [b, a] }
 }
 
-fn host(end: SocketAddr) -> IpAddr {
+pub(super) fn host(end: SocketAddr) -> IpAddr {
     end.ip().to_canonical()
 }
 
 impl Draft {
-    fn end(&self, end: End) -> SocketAddr {
+    pub(super) fn end(&self, end: End) -> SocketAddr {
         let [a, b] = self.flow.ends;
-        if (self.control.server == 0) == (end == End::Server) { a } else { b }
+        if self.side(end) == 0 { a } else { b }
+    }
+
+    /// The side of its flow that an end is.
+    pub(super) fn side(&self, end: End) -> usize {
+        usize::from((self.control.server == 0) != (end == End::Server))
     }
 
     /// How well a connection fits an announcement of its port; nothing where it does not.
@@ -185,6 +196,7 @@ impl Draft {
             ConnectionId(id)
         };
         self.looked_up(lookups, &mut next, &mut events);
+        events.append(&mut self.notes);
         let secure = self.control.secure.is_some();
         self.data.sort_by_key(|data| data.flow.began);
         for data in self.data {
@@ -258,7 +270,7 @@ impl Data {
         let connection = connection(&self.flow, id, Purpose::Data, self.client);
         begin(&self.flow, &connection, self.client, events);
         let note = |at, text: String| SessionEvent { at, kind: EventKind::Note { connection: Some(id), text } };
-        if let Some(why) = self.guess {
+        if let Some(why) = self.remark {
             events.push(note(self.flow.began, why.to_owned()));
         }
         if let Role::Other(Some(greeting)) = &self.flow.role {
@@ -394,7 +406,7 @@ fn without_control(flows: Vec<Flow>) -> Vec<RecordedSession> {
         let Some((_, events, id)) = of_hosts.get_mut(place) else { continue };
         *id += 1;
         let server = flow.ends.iter().position(|end| end.port() == ACTIVE_DATA).unwrap_or(0);
-        Data { client: 1 - server.min(1), flow, guess: None }.events(ConnectionId(*id), events);
+        Data { client: 1 - server.min(1), flow, remark: None }.events(ConnectionId(*id), events);
     }
     of_hosts.into_iter().map(|(_, events, _)| recorded(events)).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::io::{Cursor, Write as _};
 
+use std::net::SocketAddr;
+
 use port21_proto::event::{ConnectionId, End, EventKind, Purpose, Segment};
 use port21_proto::{SessionEvent, Time};
 use port21_trace::drawing::{Drawing, Which};
@@ -254,7 +256,7 @@ fn packets_lost_repeated_and_out_of_order() {
 fn sequence_numbers_that_wrap_around() {
     for isn in [u32::MAX, u32::MAX - 20, u32::MAX - 2000] {
         let mut wire = Wire::new();
-        wire.isn = isn;
+        wire.isn = Some(isn);
         wire.login(client(), server()).say(client(), server(), &b"NOOP\r\n".repeat(300));
         assert_eq!(said(&read(&[&ethernet(&wire.packets)])).len(), 305, "{isn}");
     }
@@ -373,6 +375,52 @@ fn addresses_that_nat_has_rewritten_or_not() {
     let recording = read(&[&ethernet(&wire.packets)]);
     assert_eq!(transfers(&recording), [("RETR".to_owned(), Some(2000)), ("STOR".to_owned(), Some(700))]);
     assert_eq!(recording.sessions.len(), 1);
+}
+
+/// A session with a download in active mode, and a download in passive mode whose data connection is dropped between its
+/// client and whoever captures further on.
+fn through_nat(client: &str, told: &str, data: &str, whole: bool) -> Wire {
+    let (client, server, data) = (addr(client), addr("198.51.100.1:21"), addr(data));
+    let mut wire = Wire::new();
+    wire.isn = Some(7);
+    wire.login(client, server);
+    wire.say(client, server, format!("PORT {told}\r\n").as_bytes()).say(server, client, b"200 Good\r\n");
+    wire.say(client, server, b"RETR a\r\n").say(server, client, b"150 Here\r\n");
+    wire.data(addr("198.51.100.1:20"), data, addr("198.51.100.1:20"), 2000);
+    wire.say(server, client, b"226 Done\r\n");
+    wire.say(client, server, b"PASV\r\n").say(server, client, b"227 At (198,51,100,1,19,136)\r\n");
+    if whole {
+        let at = wire.tick();
+        wire.tcp(at, SocketAddr::new(client.ip(), 40001), addr("198.51.100.1:5000"), "S", b"");
+    }
+    wire.say(client, server, b"RETR b\r\n").say(server, client, b"425 Nobody came\r\n");
+    wire.close(client, server);
+    wire
+}
+
+#[test]
+fn both_sides_of_nat_are_one_session() {
+    let near = through_nat("192.168.1.5:40000", "192,168,1,5,19,137", "192.168.1.5:5001", true);
+    let far = through_nat("203.0.113.9:50000", "203,0,113,9,78,32", "203.0.113.9:20000", false);
+    let recording = read(&[&ethernet(&far.packets), &ethernet(&near.packets)]);
+    assert_eq!(recording.sessions.len(), 1);
+    let session = Session::from_events(recording.sessions[0].events.iter().cloned());
+    assert_eq!(session.control().unwrap().client, Some(addr("192.168.1.5:40000")));
+    assert_eq!(transfers(&recording), [("RETR".to_owned(), Some(2000)), ("RETR".to_owned(), Some(0))]);
+    assert_eq!(
+        notes(&recording),
+        [
+            "seen on both sides of address translation: beyond it the client is 203.0.113.9:50000",
+            "beyond the address translation this reads 203.0.113.9 port 20000",
+            "this SYN is in the capture of one side alone: what is between the two has dropped it",
+        ]
+    );
+    // Another client that does the same at the same time is another session.
+    let mut same_words = Wire::new();
+    same_words.login(addr("203.0.113.9:50000"), addr("198.51.100.1:21"));
+    let mut near_words = Wire::new();
+    near_words.login(addr("192.168.1.5:40000"), addr("198.51.100.1:21"));
+    assert_eq!(read(&[&ethernet(&same_words.packets), &ethernet(&near_words.packets)]).sessions.len(), 2);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Captures that tests make: sessions as packets, packets as files.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::PacketBuilder;
@@ -16,8 +17,8 @@ use port21_trace::Session;
 pub(crate) struct Wire {
     pub(crate) packets: Vec<(Time, Vec<u8>)>,
     next: HashMap<(SocketAddr, SocketAddr), u32>,
-    /// The first sequence number of whoever speaks first.
-    pub(crate) isn: u32,
+    /// The first sequence number of everybody. Default: one of their own for each end of each connection.
+    pub(crate) isn: Option<u32>,
     now: u64,
 }
 
@@ -27,7 +28,7 @@ pub(crate) fn addr(text: &str) -> SocketAddr {
 
 impl Wire {
     pub(crate) fn new() -> Wire {
-        Wire { now: 1_115_068_020_000_000_000, isn: 1000, ..Wire::default() }
+        Wire { now: 1_115_068_020_000_000_000, ..Wire::default() }
     }
 
     /// The time of the next packet, a millisecond behind the last.
@@ -38,7 +39,11 @@ impl Wire {
 
     /// A TCP segment: `S`, `F`, `R` and `A` are its flags.
     pub(crate) fn tcp(&mut self, at: Time, from: SocketAddr, to: SocketAddr, flags: &str, data: &[u8]) -> &mut Wire {
-        let isn = self.isn;
+        let isn = self.isn.unwrap_or_else(|| {
+            let mut hasher = DefaultHasher::new();
+            (from, to).hash(&mut hasher);
+            hasher.finish() as u32
+        });
         let seq = *self.next.entry((from, to)).or_insert(isn);
         let ack = self.next.get(&(to, from)).copied().filter(|_| flags.contains('A')).unwrap_or(0);
         let grown = data.len() as u32 + u32::from(flags.contains('S')) + u32::from(flags.contains('F'));

@@ -131,7 +131,10 @@ impl OneSession {
             start: Stamp(span.start),
             end: Stamp(span.end),
             user: asked.and_then(|asked| told(session, asked)).map(|(_, _, argument)| argument),
-            commands: session.exchanges().iter().filter_map(|exchange| command(session, exchange)).collect(),
+            commands: in_order_of_replies(session)
+                .into_iter()
+                .filter_map(|exchange| command(session, exchange))
+                .collect(),
             transfers: transfers(session),
         }
     }
@@ -140,6 +143,19 @@ impl OneSession {
 /// An IPv4 address that stands in an IPv6 one is told as itself.
 fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The exchanges in the order of the commands, but for the greeting: it comes first, as the first of the replies, also where
+/// a client did not wait for it.
+fn in_order_of_replies(session: &Session) -> Vec<&Exchange> {
+    let mut exchanges: Vec<&Exchange> = session.exchanges().iter().collect();
+    let first = exchanges.iter().filter_map(|x| x.replies.first()).min().copied();
+    if let Some(place) = exchanges.iter().position(|x| x.command.is_none() && x.replies.first().copied() == first)
+        && let Some(greeting) = exchanges.get_mut(..=place)
+    {
+        greeting.rotate_right(1);
+    }
+    exchanges
 }
 
 /// A command with its replies; replies that no command asked for have none.
