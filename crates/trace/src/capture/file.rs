@@ -53,6 +53,8 @@ pub(crate) struct Packet {
     pub(crate) at: Time,
     pub(crate) link: i32,
     pub(crate) bytes: Vec<u8>,
+    /// Which of the files that are read together it is in.
+    pub(crate) file: usize,
 }
 
 /// What the head of a pcap file, or the blocks of a section of a pcapng file, say of the packets behind them.

@@ -38,6 +38,8 @@ pub(super) struct Flow {
     /// The data of each side.
     pub(super) runs: [Run; 2],
     pub(super) role: Role,
+    /// The file that brought something new last. What another repeats was captured at two places, and sent once.
+    file: usize,
     streams: [Stream; 2],
     syn: [Option<u32>; 2],
     fin: [Option<u32>; 2],
@@ -111,6 +113,7 @@ impl Flow {
             } else {
                 Role::Unknown(Heard::default())
             },
+            file: segment.file,
             streams: Default::default(),
             syn: [None; 2],
             fin: [None; 2],
@@ -173,6 +176,7 @@ impl Flow {
                     recent.truncate(RECENT - 1);
                     recent.push_front((segment.seq, segment.length, segment.at));
                 }
+                self.file = segment.file;
                 run.segments += 1;
                 run.first = if run.segments == 1 { segment.at } else { run.first };
                 run.last = run.last.max(segment.at);
@@ -182,7 +186,7 @@ impl Flow {
                     recent.iter().filter(|(seq, length, _)| (*seq, *length) == (segment.seq, segment.length));
                 same.any(|(.., at)| segment.at.since(*at) < TWICE)
             };
-            if stream.again > again && !self.recent.get(side).is_some_and(twice) {
+            if stream.again > again && segment.file == self.file && !self.recent.get(side).is_some_and(twice) {
                 run.again += 1;
             }
             stream.settle(segment.at, in_all, &mut |at, piece| deliver(side, run, &mut role, at, piece));
@@ -287,7 +291,9 @@ impl Flow {
             let kind = if segment.ack.is_some() { Kind::SynAck } else { Kind::Syn };
             self.opener.get_or_insert(if kind == Kind::Syn { side } else { 1 - side });
             let before = self.syn.get_mut(side).and_then(|syn| syn.replace(segment.seq));
-            self.mark(at, side, kind, before == Some(segment.seq));
+            if before != Some(segment.seq) || segment.file == self.file {
+                self.mark(at, side, kind, before == Some(segment.seq));
+            }
         } else if self.stood.is_none()
             && self.has(Kind::SynAck)
             && segment.ack.is_some()
@@ -310,7 +316,9 @@ impl Flow {
         if segment.fin {
             let behind = segment.seq.wrapping_add(segment.length).wrapping_add(1 + u32::from(segment.syn));
             let again = self.fin.get_mut(side).is_some_and(|fin| fin.replace(behind).is_some());
-            self.mark(at, side, Kind::Fin, again);
+            if !again || segment.file == self.file {
+                self.mark(at, side, Kind::Fin, again);
+            }
         }
         if segment.rst {
             let again = self.reset.is_some();

@@ -54,6 +54,7 @@ pub enum CaptureError {
 /// Decodes captures, all together: the packets of both sides of a NAT, or of files that follow each other, are one.
 pub(crate) fn decode(mut files: Vec<(String, CaptureFile)>) -> Recording {
     let mut flows = flows::Flows::default();
+    files.iter_mut().enumerate().for_each(|(n, (_, file))| file.packet.file = n);
     let mut ready: Vec<bool> = files.iter_mut().map(|(_, file)| file.advance()).collect();
     loop {
         let waiting = files.iter().zip(&ready).enumerate().filter(|(_, (_, ready))| **ready);

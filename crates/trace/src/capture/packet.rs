@@ -33,6 +33,8 @@ pub(crate) struct Segment<'a> {
     pub(crate) data: &'a [u8],
     /// How many there were on the wire: more, where the capture cut the packet.
     pub(crate) length: u32,
+    /// Which of the files it is in.
+    pub(crate) file: usize,
 }
 
 /// A UDP datagram.
@@ -70,7 +72,7 @@ impl Packets {
     pub(crate) fn read<'a>(&'a mut self, packet: &'a Packet) -> Option<Carried<'a>> {
         let sliced = self.link(packet)?;
         let ip = ip(&sliced)?;
-        let Some((id, offset, more)) = ip.fragment else { return transport(packet.at, &ip) };
+        let Some((id, offset, more)) = ip.fragment else { return transport(packet, &ip) };
         let fragment = Fragment {
             at: packet.at,
             key: (ip.source, ip.target, id, ip.protocol.0),
@@ -81,7 +83,7 @@ impl Packets {
         };
         self.whole = self.fragments.add(&fragment)?;
         let length = self.whole.len();
-        transport(packet.at, &Ip { payload: &self.whole, length, fragment: None, ..ip })
+        transport(packet, &Ip { payload: &self.whole, length, fragment: None, ..ip })
     }
 
     fn link<'a>(&mut self, packet: &'a Packet) -> Option<LaxSlicedPacket<'a>> {
@@ -141,7 +143,8 @@ fn ip<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Ip<'a>> {
     }
 }
 
-fn transport<'a>(at: Time, ip: &Ip<'a>) -> Option<Carried<'a>> {
+fn transport<'a>(packet: &Packet, ip: &Ip<'a>) -> Option<Carried<'a>> {
+    let at = packet.at;
     match ip.protocol {
         IpNumber::TCP => {
             let tcp = TcpSlice::from_slice(ip.payload).ok()?;
@@ -157,6 +160,7 @@ fn transport<'a>(at: Time, ip: &Ip<'a>) -> Option<Carried<'a>> {
                 rst: tcp.rst(),
                 data: ip.payload.get(header..).unwrap_or_default(),
                 length: u32::try_from(ip.length.saturating_sub(header)).ok()?,
+                file: packet.file,
             }))
         }
         IpNumber::UDP => {

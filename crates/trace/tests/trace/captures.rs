@@ -424,6 +424,32 @@ fn both_sides_of_nat_are_one_session() {
 }
 
 #[test]
+fn two_places_without_nat_between_them() {
+    let near = session();
+    let mut far = near.clone();
+    far.packets.iter_mut().for_each(|(at, _)| *at = Time::from_unix_nanos(at.unix_nanos() + 30_000_000));
+    let (near, far) = (ethernet(&near.packets), ethernet(&far.packets));
+    let recording = read(&[&near, &far]);
+    assert_eq!((said(&recording), transfers(&recording)), (SAID.map(str::to_owned).to_vec(), carried()));
+    let again = recording.sessions[0].events.iter().filter(|event| match &event.kind {
+        EventKind::Segment { again, .. } => *again,
+        EventKind::Note { .. } => true,
+        _ => false,
+    });
+    assert_eq!(again.collect::<Vec<_>>(), Vec::<&SessionEvent>::new());
+    // But what is sent twice is told.
+    assert_ne!(notes(&read(&[&pcap_twice(&session())])), Vec::<String>::new());
+}
+
+/// Each packet, and each again 30 ms later, in one file.
+fn pcap_twice(wire: &Wire) -> Vec<u8> {
+    let mut packets = wire.packets.clone();
+    packets.extend(wire.packets.iter().map(|(at, p)| (Time::from_unix_nanos(at.unix_nanos() + 30_000_000), p.clone())));
+    packets.sort_by_key(|(at, _)| *at);
+    ethernet(&packets)
+}
+
+#[test]
 fn sessions_at_once_keep_their_data() {
     let server = server();
     let mut wire = Wire::new();
