@@ -163,7 +163,9 @@ impl Drawing {
         };
         let named = ids(recording).into_iter().zip(&recording.sessions).enumerate();
         let chosen = named.filter(|(n, _)| one.is_none_or(|one| one == *n));
-        Ok(render::json(chosen.map(|(_, (id, session))| (id, Session::from_events(session.events.iter().cloned())))))
+        let sessions = chosen.map(|(_, (id, session))| (id, Session::from_events(session.events.iter().cloned())));
+        let lookups = if one.is_none() { recording.lookups.as_slice() } else { &[] };
+        Ok(render::json(sessions, &Session::from_events(lookups.iter().cloned())))
     }
 
     /// The ladder of a form that holds one session.

@@ -92,6 +92,7 @@ pub fn read(inputs: impl IntoIterator<Item = Input>) -> Result<Recording, InputE
     if !captures.is_empty() {
         let decoded = capture::decode(captures);
         all.sessions.extend(decoded.sessions);
+        all.lookups.extend(decoded.lookups);
         all.notes.extend(decoded.notes);
     }
     Ok(all)

@@ -166,6 +166,7 @@ impl Flows {
         if sessions > MAX_SESSIONS {
             notes.push(format!("of {sessions} sessions only the first {MAX_SESSIONS} are shown"));
         }
-        Recording { sessions: sessions::assemble(flows, &lookups, MAX_SESSIONS), notes }
+        let (sessions, lookups) = sessions::assemble(flows, lookups, MAX_SESSIONS);
+        Recording { sessions, lookups, notes }
     }
 }

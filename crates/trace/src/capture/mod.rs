@@ -15,6 +15,7 @@
 //! | `recognise` | which of them is a control connection |
 //! | `control`, `tls`, `dns` | what is said on it; what can be told of TLS; name servers |
 //! | `sessions` | which connections belong together |
+//! | `lookups` | which look-ups of names belong to them |
 //! | `nat` | one session seen on both sides of address translation |
 
 mod control;
@@ -23,6 +24,7 @@ mod file;
 mod flow;
 mod flows;
 mod fragments;
+mod lookups;
 mod nat;
 mod packet;
 mod recognise;

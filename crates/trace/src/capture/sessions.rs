@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use port21_proto::SessionEvent;
 use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose, Segment};
-use port21_proto::{SessionEvent, Time};
 
 use super::control::{Announcement, Control};
 use super::dns::Lookup;
 use super::flow::{Flow, Mark, Role};
-use super::nat;
+use super::{lookups, nat};
 use crate::Session;
 use crate::recording::{Header, RecordedSession, Recorder};
 use crate::words::{bytes, sent_again};
@@ -24,9 +24,6 @@ pub(super) const ACTIVE_DATA: u16 = 20;
 
 /// So much earlier than its announcement a connection may seem to begin, where packets were captured out of order.
 const EARLY: Duration = Duration::from_millis(20);
-
-/// So long before a session a look-up may be that led to it: resolvers keep answers.
-const LOOKED_UP: Duration = Duration::from_secs(600);
 
 /// A data connection, and whose it is.
 pub(super) struct Data {
@@ -46,8 +43,13 @@ pub(super) struct Draft {
     pub(super) notes: Vec<SessionEvent>,
 }
 
-/// Makes sessions of connections, which come in the order in which they began.
-pub(super) fn assemble(flows: Vec<Flow>, lookups: &[Lookup], most: usize) -> Vec<RecordedSession> {
+/// Makes sessions of connections, which come in the order in which they began; and events of the look-ups that belong to
+/// none of them.
+pub(super) fn assemble(
+    flows: Vec<Flow>,
+    lookups: Vec<Lookup>,
+    most: usize,
+) -> (Vec<RecordedSession>, Vec<SessionEvent>) {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut others: Vec<Flow> = Vec::new();
     for mut flow in flows {
@@ -64,10 +66,26 @@ pub(super) fn assemble(flows: Vec<Flow>, lookups: &[Lookup], most: usize) -> Vec
     }
     let orphans = tie(&mut drafts, others);
     let drafts = nat::join(drafts);
-    let mut sessions: Vec<RecordedSession> = drafts.into_iter().map(|draft| draft.session(lookups)).collect();
+    let mut led = vec![false; lookups.len()];
+    let drafted = drafts.into_iter().map(|draft| draft.session(&lookups, &mut led));
+    let mut sessions: Vec<RecordedSession> = drafted.collect();
     sessions.extend(without_control(orphans));
     sessions.sort_by_key(|session| session.header.start);
-    sessions
+    let apart: Vec<Lookup> = lookups.into_iter().zip(led).filter(|(_, led)| !led).map(|(lookup, _)| lookup).collect();
+    if let ([session], false) = (sessions.as_mut_slice(), apart.is_empty()) {
+        let at = session.events.last().map(|event| event.at).unwrap_or_default();
+        session
+            .events
+            .push(SessionEvent { at, kind: EventKind::Note { connection: None, text: lookups::of_others(&apart) } });
+    }
+    let mut id = 0;
+    let mut next = || {
+        id += 1;
+        ConnectionId(id)
+    };
+    let mut events = Vec::new();
+    lookups::tell(apart, &mut next, &mut events);
+    (sessions, events)
 }
 
 /// Gives data connections to their sessions; returns those that are data, and nobody's.
@@ -182,7 +200,8 @@ impl Draft {
         }
     }
 
-    fn session(mut self, lookups: &[Lookup]) -> RecordedSession {
+    /// Makes the session; `led` is told which look-ups belong to it.
+    fn session(mut self, lookups: &[Lookup], led: &mut [bool]) -> RecordedSession {
         let client_side = 1 - self.control.server.min(1);
         let control = connection(&self.flow, ConnectionId::CONTROL, Purpose::Control, client_side);
         let mut events = Vec::new();
@@ -195,7 +214,9 @@ impl Draft {
             id += 1;
             ConnectionId(id)
         };
-        self.looked_up(lookups, &mut next, &mut events);
+        let ends = [End::Client, End::Server].map(|end| host(self.end(end)));
+        let led_here = lookups::of(ends, self.flow.began, self.flow.last, lookups, led);
+        lookups::tell(led_here, &mut next, &mut events);
         events.append(&mut self.notes);
         let secure = self.control.secure.is_some();
         self.data.sort_by_key(|data| data.flow.began);
@@ -207,61 +228,6 @@ impl Draft {
             without_data(&mut events);
         }
         recorded(events)
-    }
-
-    /// The look-ups that led to the session, and those of the server's for its client's name.
-    fn looked_up(&self, lookups: &[Lookup], next: &mut dyn FnMut() -> ConnectionId, events: &mut Vec<SessionEvent>) {
-        let (client, server) = (host(self.end(End::Client)), host(self.end(End::Server)));
-        let (began, ended) = (self.flow.began, self.flow.last);
-        let from = Time::from_unix_nanos(
-            began.unix_nanos().saturating_sub(u64::try_from(LOOKED_UP.as_nanos()).unwrap_or(u64::MAX)),
-        );
-        let start = lookups.partition_point(|l| l.at < from);
-        let end = lookups.partition_point(|l| l.at <= ended);
-        let near = lookups.get(start..end).unwrap_or_default();
-        let address = server.to_string();
-        // The name whose address the server has: the last that was asked for before the session began.
-        let name = near.iter().rev().find(|l| l.at <= began && host(l.client) == client && l.gives(&address));
-        let reverse = [client, server].map(reverse_name);
-        let mut ids: HashMap<(SocketAddr, SocketAddr), ConnectionId> = HashMap::new();
-        for lookup in near {
-            let to_server =
-                host(lookup.client) == client && lookup.at <= began && name.is_some_and(|n| n.name == lookup.name);
-            let of_client = host(lookup.client) == server && lookup.at >= began;
-            let by_address = of_client && lookup.is_reverse() && reverse.contains(&lookup.name.to_ascii_lowercase());
-            if !to_server && !by_address {
-                continue;
-            }
-            let key = (lookup.client, lookup.server);
-            let id = *ids.entry(key).or_insert_with(|| {
-                let id = next();
-                let kind = EventKind::Opened(Connection {
-                    id,
-                    purpose: Purpose::Dns,
-                    opener: End::Client,
-                    client: Some(lookup.client),
-                    server: Some(lookup.server),
-                });
-                events.push(SessionEvent { at: lookup.at, kind });
-                id
-            });
-            events.push(SessionEvent { at: lookup.at, kind: lookup.clone().event(id) });
-        }
-    }
-}
-
-/// The name under which the name of an address is looked up (RFC 1035 section 3.5, RFC 3596 section 2.5).
-fn reverse_name(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(ip) => {
-            let nibbles = ip.octets().into_iter().rev().flat_map(|b| [b & 15, b >> 4]);
-            let labels: Vec<String> = nibbles.map(|n| format!("{n:x}")).collect();
-            format!("{}.ip6.arpa", labels.join("."))
-        }
     }
 }
 

@@ -13,6 +13,8 @@ use super::{Header, MAX_EVENTS, ReadError, Reader};
 pub struct Recording {
     /// Its sessions, in the order in which they begin; none where nothing happened.
     pub sessions: Vec<RecordedSession>,
+    /// Look-ups of names that belong to none of them: those of a capture.
+    pub lookups: Vec<SessionEvent>,
     /// What was passed over or is missing, in plain sentences.
     pub notes: Vec<String>,
 }
@@ -58,6 +60,6 @@ impl Recording {
         if capped {
             notes.push(format!("only the first {MAX_EVENTS} events were read"));
         }
-        Ok(Recording { sessions, notes })
+        Ok(Recording { sessions, lookups: Vec::new(), notes })
     }
 }

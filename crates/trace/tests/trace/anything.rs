@@ -80,7 +80,7 @@ proptest! {
         let options = Options { tcp, fields, fold, title, only, ..Options::default() };
         let session = Session::from_events(events);
         let ladder = Ladder::new(&session, &options);
-        let json = render::json([("1".to_owned(), session)]);
+        let json = render::json([("1".to_owned(), session)], &Session::default());
         prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
         prop_assert!(!json.trim_end().chars().any(char::is_control));
         let rows: usize = ladder.sections.iter().map(|s| s.rows.len()).sum();
@@ -131,7 +131,7 @@ proptest! {
             let ladder = Ladder::new(&Session::from_events(events.iter().cloned()), &options);
             let text = render::text(&ladder, &TextOptions { width, ..TextOptions::default() });
             let svg = render::svg(&ladder, &SvgOptions::default());
-            let json = render::json([("1".to_owned(), Session::from_events(events.iter().cloned()))]);
+            let json = render::json([("1".to_owned(), Session::from_events(events.iter().cloned()))], &Session::default());
             let page = render::html(&ladder, &HtmlOptions::default());
             let all = format!("{ladder:?}{text}{svg}{json}{page}{}", render::mermaid(&ladder));
             prop_assert!(!all.contains(&secret));

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use port21_proto::event::{ConnectionId, End, EventKind, Purpose, Segment};
 use port21_proto::{SessionEvent, Time};
-use port21_trace::drawing::{Drawing, Which};
+use port21_trace::drawing::{Drawing, Format, Which};
 use port21_trace::input::{self, Input, InputError};
 use port21_trace::ladder::Options;
 use port21_trace::recording::{Recorder, Recording};
@@ -576,6 +576,13 @@ fn look_ups_that_led_to_the_session() {
         })
         .collect();
     assert_eq!(asked, ["2 ftp.example", "2 [\"10.0.0.1\"]", "3 [\"10.0.0.1\"]"]);
+    // The other is not drawn, and not lost.
+    let others = "the capture has look-ups of other names as well, which are not drawn: other.example (2 messages)";
+    assert_eq!(notes(&recording), [others]);
+    let json = Drawing { format: Format::Json, ..Drawing::default() }.draw(&recording).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let names: Vec<&str> = json["dns"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["other.example", "ftp.example", "ftp.example"]);
 }
 
 #[test]

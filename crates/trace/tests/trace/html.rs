@@ -131,8 +131,10 @@ fn a_long_session_is_whole_and_opens_where_something_failed() {
         }
     }
     let header = Header::new(Recorder::Client, script.events[0].at);
-    let recording =
-        Recording { sessions: vec![RecordedSession { name: None, header, events: script.events }], notes: Vec::new() };
+    let recording = Recording {
+        sessions: vec![RecordedSession { name: None, header, events: script.events }],
+        ..Recording::default()
+    };
     let drawing = Drawing { format: Format::Html, which: Which::Only, ..Drawing::default() };
     let page = drawing.draw(&recording).unwrap();
     let mut rest = page.as_str();

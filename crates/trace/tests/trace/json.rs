@@ -29,7 +29,7 @@ fn captured(wire: &Wire) -> Recording {
 
 fn of(script: &Script) -> Value {
     let session = Session::from_events(script.events.iter().cloned());
-    let text = render::json([("1".to_owned(), session)]);
+    let text = render::json([("1".to_owned(), session)], &Session::default());
     serde_json::from_str::<Value>(&text).unwrap()["sessions"][0].take()
 }
 
@@ -141,7 +141,8 @@ fn what_is_wrong_with_each_session() {
     script.command("LIST").reply(425, &["Nobody\u{1b}[31m came."]);
     script.command("PASS geheim").reply(230, &["Welcome."]);
     let session = || Session::from_events(script.events.iter().cloned());
-    let text = render::json([("well".to_owned(), Session::default()), ("ill".to_owned(), session())]);
+    let text =
+        render::json([("well".to_owned(), Session::default()), ("ill".to_owned(), session())], &Session::default());
     assert!(!text.contains("geheim") && !text.contains("\\u001b[31m came.\",\"rule"), "{text}");
     let all = serde_json::from_str::<Value>(&text).unwrap();
     let findings = all["findings"].as_array().unwrap();
@@ -210,7 +211,8 @@ fn bytes_that_are_no_text_and_characters_that_deceive() {
     script.reply(250, &["a\u{202e}b\u{9b}c\u{7f}"]);
     let argument = b"geheim".to_vec();
     script.push(EventKind::Command { connection: ConnectionId::CONTROL, verb: "PASS".to_owned(), argument });
-    let text = render::json([("1".to_owned(), Session::from_events(script.events.iter().cloned()))]);
+    let text =
+        render::json([("1".to_owned(), Session::from_events(script.events.iter().cloned()))], &Session::default());
     assert!(text.contains(r#""argument":{"hex":"72e973756de9"}"#), "{text}");
     assert!(text.contains(r#"["a\u202eb\u009bc\u007f"]"#) && !text.contains("geheim"), "{text}");
     serde_json::from_str::<Value>(&text).unwrap();

@@ -17,17 +17,23 @@ use crate::session::{Direction, Exchange, Session, Transfer};
 /// The version of the format. Members may be added to it; what means something else than before gets another one.
 pub const VERSION: u32 = 1;
 
-/// Writes sessions, each with a name of its own, as one JSON document in a line of its own.
+/// Writes sessions, each with a name of its own, and look-ups that belong to none of them, as one JSON document in a line of
+/// its own.
 ///
 /// Secrets are masked. No character of the document can steer a terminal or be taken for another: those are escaped.
-pub fn json(sessions: impl IntoIterator<Item = (String, Session)>) -> String {
+pub fn json(sessions: impl IntoIterator<Item = (String, Session)>, apart: &Session) -> String {
     let mut document = Document { version: VERSION, sessions: Vec::new(), dns: Vec::new(), findings: Vec::new() };
     let mut known = HashSet::new();
-    for (id, session) in sessions {
-        document.dns.extend(lookups(&session).into_iter().filter_map(|(from, lookup)| {
+    let mut once = |session: &Session| -> Vec<Lookup> {
+        let of_session = lookups(session).into_iter().filter_map(|(from, lookup)| {
             // A look-up that led to several sessions is one.
             known.insert((from, lookup.t.0, lookup.name.clone(), lookup.kind.clone())).then_some(lookup)
-        }));
+        });
+        of_session.collect()
+    };
+    document.dns.extend(once(apart));
+    for (id, session) in sessions {
+        document.dns.extend(once(&session));
         document.findings.extend(findings::of(&id, &session));
         document.sessions.push(OneSession::of(id, &session));
     }
