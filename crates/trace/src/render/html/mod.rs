@@ -265,7 +265,7 @@ impl Page<'_> {
             Shape::Arrow { from, to } if self.columns.of(from) != self.columns.of(to) => {
                 let (from, to) = (self.columns.of(from), self.columns.of(to));
                 let (a, b) = (from.min(to), from.max(to));
-                let way = if to > from { "r" } else { "l" };
+                let way = if to > from { "right" } else { "left" };
                 let _ = write!(self.out, "<span class=\"w {way}\" style=\"--a:{a};--b:{b}\">");
                 let room = (b - a) * ON_LINE;
                 let fits = row.label.chars().count() + detail.chars().count() < room && !detail.contains('\n');
