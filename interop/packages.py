@@ -29,7 +29,7 @@ CLIENTS = {
 }
 
 # What is only asked for more: the checks that need it are skipped where it cannot be had.
-WELCOME = {"nmap": "nmap", "nft": "nftables", "systemd-analyze": "systemd"}
+WELCOME = {"nmap": "nmap", "nft": "nftables", "systemd-analyze": "systemd", "pdftotext": "poppler-utils", "chromium": "chromium"}
 
 SERVERS = {
     "vsftpd": ["vsftpd"],
@@ -63,11 +63,10 @@ def install_clients() -> None:
 
 def install_welcome() -> None:
     """Install those of WELCOME that are not on the PATH, where that can be done."""
-    packages = [package for program, package in WELCOME.items() if not shutil.which(program)]
-    if packages:
+    for package in [package for program, package in WELCOME.items() if not shutil.which(program)]:
         try:
-            _need_apt(packages)
-            _apt("apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages)
+            _need_apt([package])
+            _apt("apt-get", "install", "-qq", "-y", "--no-install-recommends", package)
         except Missing as missing:
             print(f"interop/run: going on without: {missing}")
 

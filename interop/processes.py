@@ -143,6 +143,18 @@ def _start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
     return process
 
 
+def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a program that is talked to while it runs; `stop` ends it."""
+    return _start(command, **options)
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    """End a program of `start` with all its children."""
+    _kill(process.pid)
+    process.wait()
+    _running.discard(process.pid)
+
+
 def kill_all() -> None:
     """End everything that was started here and still runs, and start nothing more: for one who interrupts."""
     global _stopped
