@@ -1,6 +1,6 @@
 //! Where the columns of the picture stand.
 
-use crate::ladder::{Columns, Ladder, Role, Row};
+use crate::ladder::{Column, Columns, Ladder, Role, Row};
 
 use super::measure::{LABEL, SMALL};
 use crate::render::busiest::busiest;
@@ -16,6 +16,8 @@ const GAP: i64 = 74;
 const HOST_GAP: i64 = 82;
 /// The distance that the lanes most is said between may be given.
 const WIDEST: i64 = 300;
+/// So much is added at most between two lanes where there is room to spare.
+const MOST_SPARE: i64 = 120;
 /// The width of the remarks.
 const REMARKS: i64 = 268;
 
@@ -37,7 +39,8 @@ impl Layout {
         let mut gaps: Vec<i64> = pairs
             .map(|(a, b)| {
                 let heads = (LABEL.width(&a.label) + LABEL.width(&b.label)) / 2 + 28;
-                heads.max(if a.role == b.role { GAP } else { HOST_GAP })
+                let hosts = beyond(&columns, a.role) + beyond(&columns, b.role) + 14;
+                heads.max(if a.role == b.role { GAP } else { HOST_GAP.max(hosts) })
             })
             .collect();
         if let Some((first, last, longest)) = busiest(ladder, &columns, wants) {
@@ -46,7 +49,13 @@ impl Layout {
             let parts = i64::try_from(inner.len()).unwrap_or(1).max(1);
             inner.iter_mut().for_each(|gap| *gap += more / parts);
         }
-        let ends = |at: Option<&crate::ladder::Column>| at.map_or(0, |c| (LABEL.width(&c.label) / 2 + 16).max(42));
+        let ends =
+            |at: Option<&Column>| at.map_or(0, |c| (LABEL.width(&c.label) / 2 + 16).max(beyond(&columns, c.role) + 8));
+        // Where lanes have room to spare, half of it goes between them, the rest to the remarks.
+        let outer = ends(columns.columns.first()) + ends(columns.columns.last());
+        let spare = least - (LANES + outer + gaps.iter().sum::<i64>() + 20 + REMARKS + MARGIN);
+        let each = (spare / 2 / i64::try_from(gaps.len()).unwrap_or(1).max(1)).clamp(0, MOST_SPARE);
+        gaps.iter_mut().for_each(|gap| *gap += each);
         let mut at = LANES + ends(columns.columns.first());
         let mut x = Vec::with_capacity(columns.columns.len());
         for gap in gaps.into_iter().chain([0]) {
@@ -65,11 +74,20 @@ impl Layout {
         self.x.get(column).copied().unwrap_or(LANES)
     }
 
-    /// The outer lanes of some hosts.
+    /// Where the boxes of some hosts begin and end.
     pub(super) fn hosts(&self, roles: &[Role]) -> Option<(i64, i64)> {
-        let mut of = self.columns.columns.iter().zip(&self.x).filter(|(c, _)| roles.contains(&c.role)).map(|(_, &x)| x);
-        let first = of.next()?;
-        Some((first, of.next_back().unwrap_or(first)))
+        let mut of = self.columns.columns.iter().zip(&self.x).filter(|(c, _)| roles.contains(&c.role));
+        let (first, left) = of.next()?;
+        let (last, right) = of.next_back().unwrap_or((first, left));
+        Some((left - beyond(&self.columns, first.role), right + beyond(&self.columns, last.role)))
+    }
+}
+
+/// How far a host's box reaches beyond its outer lanes: its name has its room over one lane, too.
+pub(super) fn beyond(columns: &Columns, role: Role) -> i64 {
+    match columns.columns.iter().filter(|column| column.role == role).count() {
+        1 => (LABEL.width(role.title()) / 2 + 6).max(34),
+        _ => 34,
     }
 }
 

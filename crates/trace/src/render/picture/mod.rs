@@ -77,23 +77,18 @@ impl<'a> Picture<'a> {
         let groups: [(&str, &[Role]); 3] =
             [("Internet", &[Role::Dns, Role::Server]), ("", &[Role::Client]), ("Console", &[Role::User])];
         for (name, roles) in groups {
-            let Some((first, last)) = self.layout.hosts(roles) else { continue };
-            let room = last - first + 76;
-            self.sketch.rect(first - 38, top, room, 66, 6, Look::Group);
+            let Some((left, right)) = self.layout.hosts(roles) else { continue };
+            let room = right - left + 8;
+            self.sketch.rect(left - 4, top, room, 66, 6, Look::Group);
             if !name.is_empty() {
-                self.sketch.text(
-                    (first + last) / 2,
-                    top + 15,
-                    Look::HostName,
-                    Anchor::Middle,
-                    &LABEL.fit(name, room - 4),
-                );
+                let name = LABEL.fit(name, room - 4);
+                self.sketch.text((left + right) / 2, top + 15, Look::HostName, Anchor::Middle, &name);
             }
             for &role in roles {
-                let Some((first, last)) = self.layout.hosts(&[role]) else { continue };
-                let (middle, room) = ((first + last) / 2, last - first + 68);
+                let Some((left, right)) = self.layout.hosts(&[role]) else { continue };
+                let (middle, room) = ((left + right) / 2, right - left);
                 let (y, height) = if name.is_empty() { (top + 4, 58) } else { (top + 23, 39) };
-                self.sketch.rect(first - 34, y, room, height, 4, Look::Host);
+                self.sketch.rect(left, y, room, height, 4, Look::Host);
                 let address = address(role).map(|a| a.to_string()).filter(|a| TINY.width(a) <= room);
                 let baseline = y + height / 2 + if address.is_some() { -2 } else { 4 };
                 self.sketch.text(middle, baseline, Look::HostName, Anchor::Middle, &LABEL.fit(role.title(), room - 2));

@@ -151,8 +151,36 @@ fn parted(row: &Row, room: i64) -> (String, String) {
     if LABEL.width(&label) <= room {
         return (label, row.detail.clone());
     }
-    let mut parts = LABEL.wrap(&label, room.max(20), 8).into_iter();
-    let on = parts.next().unwrap_or_default();
-    let rest = parts.chain((!row.detail.is_empty()).then(|| row.detail.clone()));
-    (on, rest.collect::<Vec<_>>().join(" "))
+    let on = LABEL.wrap(&label, room.max(20), 8).into_iter().next().unwrap_or_default();
+    // A word that is wider than the arrow is broken: what is left of it begins the text under it.
+    let left = label.strip_prefix(on.as_str()).unwrap_or(&label).trim_start();
+    let rest = if row.detail.is_empty() { left.to_owned() } else { format!("{left} {}", row.detail) };
+    (on, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ladder::{Ladder, Options};
+    use crate::session::Session;
+    use port21_proto::event::EventKind;
+    use port21_proto::{SessionEvent, Time};
+
+    #[test]
+    fn words_that_are_broken_stay_as_they_are() {
+        let text = "get ftp://bob@127.0.0.1:2921/a-name-that-is-wider-than-an-arrow.bin".to_owned();
+        let event = SessionEvent { at: Time::from_unix_secs(1), kind: EventKind::User { text: text.clone() } };
+        let opened = SessionEvent {
+            at: Time::from_unix_secs(1),
+            kind: EventKind::command(port21_proto::event::ConnectionId::CONTROL, b"NOOP"),
+        };
+        let ladder = Ladder::new(&Session::from_events([event, opened]), &Options::default());
+        let row = ladder.rows.iter().find(|row| row.tone == Tone::User).unwrap();
+        for room in [30, 60, 120] {
+            let (on, rest) = parted(row, room);
+            let whole = format!("{on}{rest}").replace(' ', "");
+            assert_eq!(whole, format!("{}{}", row.label, row.detail).replace(' ', ""));
+            assert!(rest.split(' ').count() <= text.split(' ').count(), "{on}|{rest}");
+        }
+    }
 }
