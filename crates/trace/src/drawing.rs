@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::findings::{Severity, findings};
 use crate::ladder::{self, Ladder, LaneName};
-use crate::recording::{RecordedSession, Recording};
+use crate::recording::{Header, RecordedSession, Recording, Writer};
 use crate::render::{self, HtmlOptions, PdfError, PdfOptions, SvgOptions, TextOptions};
 use crate::session::Session;
 use crate::words::{clip, shown};
@@ -28,10 +28,12 @@ pub enum Format {
     Mermaid,
     /// The sessions themselves, for programs: docs/trace-json.md.
     Json,
+    /// A recording of the sessions: of a capture, what can be kept in its place and drawn later, without its secrets.
+    Recording,
 }
 
 impl Format {
-    /// The format that a file's ending asks for: `.txt`, `.svg`, `.pdf`, `.html`, `.mmd`, `.json`.
+    /// The format that a file's ending asks for: `.txt`, `.svg`, `.pdf`, `.html`, `.mmd`, `.json`, `.jsonl`.
     pub fn of_file(name: &Path) -> Option<Format> {
         match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "txt" | "text" => Some(Format::Text),
@@ -40,6 +42,7 @@ impl Format {
             "html" | "htm" => Some(Format::Html),
             "mmd" | "mermaid" => Some(Format::Mermaid),
             "json" => Some(Format::Json),
+            "jsonl" => Some(Format::Recording),
             _ => None,
         }
     }
@@ -48,7 +51,7 @@ impl Format {
 /// Which sessions of a recording are drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// The only one. Where there are several, that is an error which lists them; but JSON has room for all.
+    /// The only one. Where there are several, that is an error which lists them; but JSON and recordings have room for all.
     #[default]
     Only,
     /// All of them, one after the other.
@@ -125,6 +128,7 @@ impl Drawing {
     pub fn draw(&self, recording: &Recording) -> Result<String, DrawError> {
         match self.format {
             Format::Json => self.json(recording),
+            Format::Recording => self.recording(recording),
             Format::Svg => Ok(render::svg(&self.one(recording)?, &self.svg)),
             Format::Pdf => Err(DrawError::NoText),
             Format::Html => Ok(render::html(&self.unfolded(recording)?, &self.html)),
@@ -155,17 +159,37 @@ impl Drawing {
         Ladder::new(&session, &options)
     }
 
-    /// All sessions, or the one that was asked for; nothing is no error here.
     fn json(&self, recording: &Recording) -> Result<String, DrawError> {
+        let sessions = self.named(recording)?;
+        let sessions = sessions.map(|(id, session)| (id, Session::from_events(session.events.iter().cloned())));
+        let one = matches!(self.which, Which::One(_));
+        let lookups = if one { &[] } else { recording.lookups.as_slice() };
+        Ok(render::json(sessions, &Session::from_events(lookups.iter().cloned())))
+    }
+
+    fn recording(&self, recording: &Recording) -> Result<String, DrawError> {
+        let mut out = Vec::new();
+        for (id, session) in self.named(recording)? {
+            let header = Header { session: Some(id), ..session.header.clone() };
+            // Nothing fails that is written to memory.
+            if let Ok(mut lines) = Writer::new(&mut out, &header) {
+                session.events.iter().for_each(|event| drop(lines.write(event)));
+            }
+        }
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    /// All sessions with their names, or the one that was asked for; nothing is no error here.
+    fn named<'a>(
+        &self,
+        recording: &'a Recording,
+    ) -> Result<impl Iterator<Item = (String, &'a RecordedSession)>, DrawError> {
         let one = match &self.which {
             Which::One(asked) => Some(number(recording, asked)?),
             Which::Only | Which::All => None,
         };
         let named = ids(recording).into_iter().zip(&recording.sessions).enumerate();
-        let chosen = named.filter(|(n, _)| one.is_none_or(|one| one == *n));
-        let sessions = chosen.map(|(_, (id, session))| (id, Session::from_events(session.events.iter().cloned())));
-        let lookups = if one.is_none() { recording.lookups.as_slice() } else { &[] };
-        Ok(render::json(sessions, &Session::from_events(lookups.iter().cloned())))
+        Ok(named.filter(move |(n, _)| one.is_none_or(|one| one == *n)).map(|(_, session)| session))
     }
 
     /// The ladder of a form that holds one session.

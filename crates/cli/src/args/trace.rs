@@ -1,5 +1,6 @@
 //! Arguments of `trace` and `demo`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -31,15 +32,18 @@ pub(crate) struct TraceArgs {
     /// the place of, is read on there.
     #[arg(long, conflicts_with_all = ["output", "format", "list"])]
     pub(crate) follow: bool,
-    /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json); repeatable. Without: text to the terminal.
+    /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json, .jsonl); repeatable. Without: text to the terminal.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
-    /// The format, where the ending does not say: txt, svg, pdf, html, mermaid or json.
+    /// The format, where the ending does not say: txt, svg, pdf, html, mermaid, json or jsonl.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
-    /// Which session of several: its number or name, or `all`. JSON has all of them without it.
+    /// Which session of several: its number or name, or `all`. JSON and recordings have all of them without it.
     #[arg(long, value_name = "N|all")]
     pub(crate) session: Option<String>,
+    /// Only sessions in which this host takes part.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "follow")]
+    pub(crate) host: Option<IpAddr>,
     /// List the sessions, one a line.
     #[arg(long, conflicts_with_all = ["output", "format"])]
     pub(crate) list: bool,
@@ -61,6 +65,9 @@ pub(crate) struct TraceArgs {
     /// Leave the rows of TCP segments out.
     #[arg(long)]
     pub(crate) no_tcp: bool,
+    /// Draw each row of long sessions, too: by default the middle of many like transfers is folded into one row.
+    #[arg(long)]
+    pub(crate) unfold: bool,
     /// Show parameters under their display-filter names: `ftp.response.code = 220`.
     #[arg(long)]
     pub(crate) fields: bool,
@@ -91,5 +98,7 @@ mod tests {
         assert!(parse("trace - --fail-on trouble").is_err());
         assert!(parse("trace - --paper Letter").is_ok());
         assert!(parse("trace - --paper a3").is_err());
+        assert!(parse("trace - --host 2001:db8::1 --unfold").is_ok());
+        assert!(parse("trace - --host me").is_err());
     }
 }

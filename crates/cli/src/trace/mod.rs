@@ -25,7 +25,7 @@ use crate::exit::{Exit, Fault};
 use crate::{print, print_bytes};
 
 /// The formats, by the endings that ask for them.
-const FORMATS: &str = ".txt, .svg, .pdf, .html, .mmd and .json";
+const FORMATS: &str = ".txt, .svg, .pdf, .html, .mmd, .json and .jsonl";
 
 pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     let outputs = args.output.iter().map(|path| Ok((path, format(path, args)?))).collect::<anyhow::Result<Vec<_>>>()?;
@@ -37,9 +37,16 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         let text = terminal_text(args.width, args.ascii);
         return follow::run(input, args.session.as_deref(), options, text, args.fail_on);
     }
-    let recording = read_all(&args.inputs)?;
+    let mut recording = read_all(&args.inputs)?;
     for note in &recording.notes {
         tracing::warn!("{note}");
+    }
+    if let Some(host) = args.host {
+        let all = recording.sessions.len();
+        recording.sessions.retain(|session| session.is_of(host));
+        if all > 0 && recording.sessions.is_empty() {
+            bail!(Fault::usage(format!("--host: {host} is in none of the {all} sessions; --list shows them")));
+        }
     }
     if args.list {
         print(&drawing::list(&recording))?;
@@ -56,12 +63,17 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
             Drawing { format, which: which.clone(), ladder: options.clone(), text, pdf, ..Drawing::default() };
         drawing.file(&recording).map_err(|error| Fault::usage(error.to_string()))
     };
-    // JSON has room for all sessions, so all are judged where nothing else is written.
-    let all = outputs.iter().all(|(_, format)| *format == Format::Json)
-        && (!outputs.is_empty() || args.format.as_deref() == Some("json"));
+    // These have room for all sessions, so all are judged where nothing else is written.
+    let holds_all = |format: &Format| matches!(format, Format::Json | Format::Recording);
+    let printed = args.format.as_deref().map(named).transpose()?;
+    let all = if outputs.is_empty() {
+        printed.as_ref().is_some_and(holds_all)
+    } else {
+        outputs.iter().all(|(_, f)| holds_all(f))
+    };
     let judged = if all && which == Which::Only { Which::All } else { which.clone() };
     if outputs.is_empty() {
-        let format = args.format.as_deref().map_or(Ok(Format::Text), named)?;
+        let format = printed.unwrap_or_default();
         if format == Format::Pdf && io::stdout().is_terminal() {
             bail!(Fault::usage("a terminal cannot show a PDF: say -o FILE.pdf"));
         }
@@ -127,6 +139,7 @@ fn options(args: &TraceArgs) -> anyhow::Result<ladder::Options> {
         title: args.title.clone(),
         date: args.date.clone(),
         fields: args.fields,
+        fold: !args.unfold,
         ..ladder::Options::default()
     })
 }
@@ -154,7 +167,7 @@ pub(crate) fn format_of(path: &Path) -> anyhow::Result<Format> {
 fn named(name: &str) -> anyhow::Result<Format> {
     match Format::of_file(Path::new(&format!("x.{name}"))) {
         Some(format) => Ok(format),
-        None => bail!(Fault::usage(format!("--format {name}: there are txt, svg, pdf, html, mermaid and json"))),
+        None => bail!(Fault::usage(format!("--format {name}: there are txt, svg, pdf, html, mermaid, json and jsonl"))),
     }
 }
 
@@ -189,7 +202,7 @@ mod tests {
         assert_eq!(format(Path::new("x.svg"), &args("port21 trace -")).unwrap(), Format::Svg);
         assert_eq!(format(Path::new("x.dat"), &args("port21 trace - --format svg")).unwrap(), Format::Svg);
         let error = format(Path::new("x.doc"), &args("port21 trace -")).unwrap_err().to_string();
-        assert!(error.contains(".txt, .svg, .pdf, .html, .mmd and .json"), "{error}");
+        assert!(error.contains(".txt, .svg, .pdf, .html, .mmd, .json and .jsonl"), "{error}");
         assert!(named("doc").is_err());
     }
 

@@ -33,7 +33,7 @@ fn a_client_records_and_trace_draws() {
 fn every_format_is_the_same_bytes_each_time() {
     let site = Site::start();
     site.run(&["get", "--trace", "s.jsonl", &site.bob("pub/readme.txt")]).ok();
-    for ending in ["txt", "svg", "pdf", "html", "mmd", "json"] {
+    for ending in ["txt", "svg", "pdf", "html", "mmd", "json", "jsonl"] {
         let [one, other] = ["one", "other"].map(|name| format!("{name}.{ending}"));
         for name in [&one, &other] {
             site.run(&["trace", "s.jsonl", "-o", name, "--date", "2005-05-02"]).ok();
@@ -42,8 +42,8 @@ fn every_format_is_the_same_bytes_each_time() {
         assert!(one == other && !one.is_empty(), "{ending}");
         let is_dated =
             one.windows(10).any(|part| part == b"2005-05-02") || one.windows(8).any(|part| part == b"20050502");
-        // These two have no heading with a date: what they show is the session's own.
-        assert!(is_dated || ["mmd", "json"].contains(&ending), "{ending}");
+        // These have no heading with a date: what they show is the session's own.
+        assert!(is_dated || ["mmd", "json", "jsonl"].contains(&ending), "{ending}");
     }
     let letter = ["trace", "s.jsonl", "-o", "letter.pdf", "--paper", "letter", "--only"];
     site.run(&[&letter[..], &[&format!("server:{}", site.port())]].concat()).ok();
@@ -68,6 +68,14 @@ fn a_console_records_each_of_its_sessions() {
     assert!(json.starts_with(r#"{"version":1,"sessions":["#) && json.matches(r#""user":"bob""#).count() == 2, "{json}");
     let one = site.run(&["trace", "s.jsonl", "--format", "json", "--session", "2"]).ok();
     assert_eq!(one.matches(r#""user":"bob""#).count(), 1, "{one}");
+    // A recording of a recording draws the same, session by session.
+    site.run(&["trace", "s.jsonl", "-o", "again.jsonl"]).ok();
+    let list = |file: &str, host: &str| site.run(&["trace", file, "--list", "--host", host]).ok().lines().count();
+    assert_eq!((list("s.jsonl", "127.0.0.1"), list("again.jsonl", "::ffff:127.0.0.1")), (2, 2));
+    let drawn = |file: &str| site.run(&["trace", file, "--session", "2"]).ok();
+    assert_eq!(drawn("s.jsonl"), drawn("again.jsonl"));
+    let nobody = site.run(&["trace", "s.jsonl", "--list", "--host", "192.0.2.1"]).fails(2);
+    assert!(nobody.contains("192.0.2.1 is in none of the 2 sessions"), "{nobody}");
 }
 
 /// A packet of a capture of raw IPv4: what the server (from port 21) or its client sends.
@@ -128,7 +136,7 @@ fn a_session_that_failed_is_named_and_fails() {
 fn what_cannot_be_drawn() {
     let site = Site::start();
     let error = site.run(&["trace", "s.jsonl", "-o", "s.doc"]).fails(2);
-    assert!(error.contains(".txt, .svg, .pdf, .html, .mmd and .json"), "{error}");
+    assert!(error.contains(".txt, .svg, .pdf, .html, .mmd, .json and .jsonl"), "{error}");
     assert!(site.run(&["trace", "nowhere.jsonl"]).fails(1).contains("nowhere.jsonl"));
     assert!(site.feed(&["trace", "-"], "hello\n").fails(1).contains("not a port21 recording"));
     assert!(site.run(&["trace", "-", "--only", "moon"]).fails(2).contains("moon"));

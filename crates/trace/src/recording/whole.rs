@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::BufRead;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use port21_proto::SessionEvent;
+use port21_proto::event::EventKind;
 
 use super::{Header, MAX_EVENTS, ReadError, Reader};
 
@@ -28,6 +30,18 @@ pub struct RecordedSession {
     pub header: Header,
     /// What happened, in the order of the file.
     pub events: Vec<SessionEvent>,
+}
+
+impl RecordedSession {
+    /// Whether a host is an end of one of its connections.
+    pub fn is_of(&self, host: IpAddr) -> bool {
+        self.events.iter().any(|event| match &event.kind {
+            EventKind::Opening(c) | EventKind::Opened(c) | EventKind::Joined(c) => {
+                [c.client, c.server].into_iter().flatten().any(|end| end.ip().to_canonical() == host.to_canonical())
+            }
+            _ => false,
+        })
+    }
 }
 
 impl Recording {
