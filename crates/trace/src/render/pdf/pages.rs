@@ -17,7 +17,7 @@ const SMALLEST: f32 = 0.56;
 /// Fewer lanes do not make a drawing readable that is too wide with so many.
 const LEAST_LANES: usize = 4;
 /// What stands under the heading of a page begins here.
-const TOP: i64 = 52;
+const TOP: i64 = 50;
 /// What is drawn leaves so much blank below itself, at least.
 const BLANK: i64 = 12;
 /// The height of a line of text.
@@ -69,6 +69,8 @@ struct Pager<'a> {
     page: Page,
     /// Where the lanes begin on it, if they do.
     lanes: Option<i64>,
+    /// What goes on, where the next page begins in the middle of a section.
+    within: Option<String>,
     /// Nothing stands below this.
     bottom: i64,
 }
@@ -109,6 +111,7 @@ impl<'a> Pager<'a> {
             pages: Pages { pages: Vec::new(), sections: HashMap::new(), scale },
             page: Page::default(),
             lanes: None,
+            within: None,
             bottom: height as i64 - MARGIN,
         }
     }
@@ -127,11 +130,9 @@ impl<'a> Pager<'a> {
     /// What the session is, what is wrong with it, its sections, and what the colours mean.
     fn opening(&mut self) {
         self.picture.opening();
-        self.picture.y += 10;
         for marked in &self.picture.ladder.findings {
             self.keep(|picture, _| picture.finding(marked));
         }
-        self.picture.y += 10;
         self.contents();
         self.keep(|picture, _| picture.legend(MARGIN));
     }
@@ -172,6 +173,7 @@ impl<'a> Pager<'a> {
         let Some(section) = ladder.sections.iter().find(|section| section.number == number) else { return };
         for (n, row) in ladder.rows.get(rows).unwrap_or_default().iter().enumerate() {
             let has_lanes = self.lanes.is_some();
+            self.within = (n > 0).then(|| format!("{}\u{2002}{}, continued", numbers(section), section.title));
             let mut banner_at = None;
             let heads = self.keep(|picture, is_new| {
                 let heads = (is_new || !has_lanes).then(|| picture.heads());
@@ -229,8 +231,14 @@ impl<'a> Pager<'a> {
         let ladder = picture.ladder;
         let aside = format!("{} · {} · {}", ladder.product, ladder.date, number(self.pages.pages.len(), &self.known));
         let (left, right) = (MARGIN, picture.layout.width - MARGIN);
-        let title = BANNER.fit(&ladder.title, right - left - BODY.width(&aside) - 24);
+        let room = right - left - BODY.width(&aside) - 24;
+        let title = BANNER.fit(&ladder.title, room);
         picture.sketch.text(left, 30, Look::BannerTitle, Anchor::Start, &title);
+        let used = BANNER.width(&title) + 18;
+        if let Some(within) = self.within.as_ref().filter(|_| room - used > 120) {
+            let within = BODY.fit(within, room - used);
+            picture.sketch.text(left + used, 30, Look::Faint, Anchor::Start, &within);
+        }
         picture.sketch.text(right, 30, Look::Faint, Anchor::End, &aside);
         picture.sketch.line((left, 40), (right, 40), Look::Lane);
         picture.y = TOP;
@@ -333,6 +341,9 @@ mod tests {
             let title = if n == 1 { Look::Title } else { Look::BannerTitle };
             assert!(texts(page, title).contains(&ladder.title.as_str()));
             assert_eq!(texts(page, Look::PortName), ports);
+            let section = ladder.sections.iter().find(|section| section.rows.contains(&page.rows.start)).unwrap();
+            let goes_on = format!("{}\u{2002}{}, continued", section.number, section.title);
+            assert_eq!(faint.contains(&goes_on), section.rows.start < page.rows.start, "page {n}");
             assert!(!page.rows.is_empty());
         }
     }

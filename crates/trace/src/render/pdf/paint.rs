@@ -50,6 +50,8 @@ pub(super) fn place(pages: &Pages, page: usize, y: i64) -> XyzDestination {
 fn draw(surface: &mut Surface<'_>, mark: &Mark, fonts: &Fonts) {
     match mark {
         Mark::Text { at, look, anchor, text } => words(surface, *at, *look, *anchor, text, fonts),
+        // Words cover what is behind them by themselves: here it is known how wide they are.
+        Mark::Rect { look: Look::Chip, .. } => {}
         Mark::Rect { at, size, radius, look } => shape(surface, rectangle(*at, *size, *radius), look.style()),
         Mark::Line { from, to, look } => shape(surface, polygon(&[*from, *to], false), look.style()),
         Mark::Head { at: (x, y), right, tone } => {
@@ -82,12 +84,17 @@ fn words(surface: &mut Surface<'_>, (x, y): Point, look: Look, anchor: Anchor, t
             Anchor::Middle => width / 2.0,
             Anchor::End => width,
         };
-    if let Some(around) = style.stroke {
+    let edge = match look {
+        Look::Label(_) => Some(5.0),
+        Look::Under => Some(2.0),
+        _ => None,
+    };
+    if let Some(edge) = edge {
         let mut path = PathBuilder::new();
-        if let Some(rect) = Rect::from_xywh(start - 2.0, y as f32 - size * 0.86, width + 4.0, size * 1.16) {
+        if let Some(rect) = Rect::from_xywh(start - edge, y as f32 - size * 0.86, width + 2.0 * edge, size * 1.16) {
             path.push_rect(rect);
         }
-        shape(surface, path.finish(), Style { fill: Some(around), stroke: None, ..style });
+        shape(surface, path.finish(), Look::Chip.style());
     }
     surface.set_stroke(None);
     surface.set_fill(style.fill.map(fill));
