@@ -38,6 +38,7 @@ def _cut_uploads(scenario: Scenario) -> None:
             with _old_file(server.site / "killed.bin") as old:
                 url = f"ftp://{server.host}:{server.port}/site/killed.bin"
                 login = f"{server.user}:{server.password}"
+                begun = time.monotonic()
                 curl = subprocess.Popen(
                     ["curl", "-q", "-sS", "--max-time", "60", "--user", login, "-T", "-", url], stdin=subprocess.PIPE
                 )
@@ -48,6 +49,8 @@ def _cut_uploads(scenario: Scenario) -> None:
                     # The pipe holds 64 KiB: curl has taken the rest, so the upload is under way. And the server has some.
                     _until("the upload is under way", lambda: _uploading(server, old, len(PAYLOAD)))
                     expect(old, PAYLOAD, "while the upload ran")
+                    # Long enough under way for its end to be waited for.
+                    _until("the upload has run for a while", lambda: time.monotonic() - begun > 0.5)
                 finally:
                     curl.send_signal(signal.SIGKILL)
                     curl.wait(10)
