@@ -30,6 +30,8 @@ class Server:
 
     # The commands for data connections that it does not have.
     lacks: tuple[str, ...] = ()
+    # Rules that rightly find something in sessions with it, and why.
+    found: dict[str, str] = {}
     # It has HASH, or one of the commands like it.
     tells_digests = False
 

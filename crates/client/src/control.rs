@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use port21_proto::event::{Closing, ConnectionId, End, EventKind};
+use port21_proto::event::{Closing, ConnectionId, End, EventKind, TlsFailure};
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
@@ -91,7 +91,12 @@ impl Control {
         if wire.tls().is_none() {
             wire.begin_tls(engine()?);
         }
-        ready!(wire.poll_handshake(cx))?;
+        if let Err(error) = ready!(wire.poll_handshake(cx)) {
+            let text = || error.to_string();
+            let why = TlsFailure::Handshake;
+            self.recorder.emit(|| EventKind::TlsFailed { connection: self.id, why, text: text() });
+            return Poll::Ready(Err(error));
+        }
         let protection = wire.protection();
         self.note(|| format!("the control connection is protected: {protection}"));
         Poll::Ready(Ok(()))

@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use port21_proto::Time;
-use port21_proto::event::{Closing, ConnectionId, End, EventKind};
+use port21_proto::event::{Closing, ConnectionId, End, EventKind, TlsFailure};
 use tokio::io::ReadBuf;
 
 use crate::connect::Stream;
@@ -72,7 +72,10 @@ impl DataConnection {
         if wire.tls().is_none() {
             wire.begin_tls(tls.engine()?);
         }
-        ready!(wire.poll_handshake(cx))?;
+        if let Err(error) = ready!(wire.poll_handshake(cx)) {
+            self.tls_failed(TlsFailure::Handshake, &error);
+            return Poll::Ready(Err(error));
+        }
         let protection = wire.protection();
         let text = || format!("the data connection is protected: {protection}");
         self.recorder.emit(|| EventKind::Note { connection: Some(self.id), text: text() });
@@ -114,10 +117,18 @@ impl DataConnection {
         } else if buf.remaining() > 0 {
             self.received.tell(self.id, End::Server, &self.recorder);
             self.server_ended = true;
+            if truncated {
+                self.tls_failed(TlsFailure::Truncated, &TlsError::Truncated);
+            }
             self.ended(End::Server, Closing::Fin);
             self.close();
         }
         Poll::Ready(Ok(truncated))
+    }
+
+    fn tls_failed(&self, why: TlsFailure, error: &TlsError) {
+        let text = || error.to_string();
+        self.recorder.emit(|| EventKind::TlsFailed { connection: self.id, why, text: text() });
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

@@ -4,6 +4,7 @@
 //! loopback one address is every host.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::reply::{Code, Text};
 use crate::secret::{self, MASK};
@@ -194,8 +195,34 @@ pub enum EventKind {
         from: End,
         /// What can be told of them: `ClientHello for ftp.any-domain.com`, `alert: unknown CA`, `encrypted`.
         what: String,
+        /// The code, where it is an alert that can be read (RFC 8446 section 6).
+        alert: Option<u8>,
         /// How many bytes, with the records' headers.
         bytes: u64,
+    },
+    /// TLS did not come to stand on a connection, or did not end in order. Drivers tell of it: they know why.
+    TlsFailed {
+        /// The connection.
+        connection: ConnectionId,
+        /// What went wrong.
+        why: TlsFailure,
+        /// The same in a plain sentence without secrets.
+        text: String,
+    },
+    /// What was counted of one side of a TCP connection until its end. Captures alone tell of it, and only where there is
+    /// something to tell: of a connection that they have seen and say nothing of, all was acknowledged at once.
+    Counted {
+        /// The connection.
+        connection: ConnectionId,
+        /// Whose segments.
+        from: End,
+        /// What was counted.
+        counts: Counts,
+    },
+    /// The server asked the client's host who its user is (RFC 1413): a connection to port 113.
+    Ident {
+        /// Whether anything came back, were it a refusal: an attempt without an answer is waited for.
+        answered: bool,
     },
     /// Something that the recorder has to say: an address replaced, a fallback taken, a limit met.
     Note {
@@ -204,6 +231,48 @@ pub enum EventKind {
         /// A plain sentence without secrets.
         text: String,
     },
+}
+
+/// What was counted of one side of a TCP connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Segments with data that it sent again.
+    pub again: u64,
+    /// The bytes of those.
+    pub again_bytes: u64,
+    /// The most bytes that a segment had which the other side acknowledged.
+    pub largest_acknowledged: u32,
+    /// Bytes at the end that the other side has not acknowledged.
+    pub unacknowledged: u64,
+    /// How often it closed its window (RFC 9293 section 3.8.6): its program did not read.
+    pub closed_windows: u64,
+    /// How long its window was closed, in all.
+    pub closed_for: Duration,
+    /// The time to live (IPv6: hop limit) of its RST and of its other packets, where they differ: somebody between has sent
+    /// the RST.
+    pub foreign_reset: Option<ForeignReset>,
+}
+
+/// The time to live of a RST that is not that of its sender's other packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignReset {
+    /// Of the RST.
+    pub reset: u8,
+    /// Of the others.
+    pub others: u8,
+}
+
+/// What went wrong with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// Its handshake.
+    Handshake,
+    /// A data connection did not resume the session of its control connection (RFC 4217 section 10.2).
+    NotResumed,
+    /// The connection ended without close_notify (RFC 8446 section 6.1).
+    Truncated,
+    /// Anything behind the handshake.
+    Broken,
 }
 
 /// How one side's sending ended.
@@ -260,7 +329,7 @@ impl EventKind {
     /// The connection that the event is about, if it is about one.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
-            EventKind::User { .. } => None,
+            EventKind::User { .. } | EventKind::Ident { .. } => None,
             EventKind::Opening(c) | EventKind::Opened(c) | EventKind::Joined(c) => Some(c.id),
             EventKind::Note { connection, .. } => *connection,
             EventKind::DnsQuery { connection, .. }
@@ -272,6 +341,8 @@ impl EventKind {
             | EventKind::Malformed { connection, .. }
             | EventKind::Segment { connection, .. }
             | EventKind::Tls { connection, .. }
+            | EventKind::TlsFailed { connection, .. }
+            | EventKind::Counted { connection, .. }
             | EventKind::Data { connection, .. } => Some(*connection),
         }
     }

@@ -32,18 +32,6 @@ pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
-/// What a capture's note says of segments that a side has sent again.
-pub(crate) fn sent_again(who: &str, n: u64) -> String {
-    format!("the {who} sent {} again", counted(n, "segment", "segments"))
-}
-
-/// How many segments such a note is about.
-pub(crate) fn read_sent_again(text: &str) -> Option<u64> {
-    let (_, rest) = text.strip_suffix(" again")?.split_once(" sent ")?;
-    let (count, _) = rest.split_once(" segment")?;
-    count.replace(',', "").parse().ok()
-}
-
 /// A length of time with two or three digits that matter: `0.3 ms`, `45 ms`, `1.2 s`, `30.0 s`, `2 min 05 s`.
 pub(crate) fn duration(d: Duration) -> String {
     let micros = d.as_nanos() / 1000;
@@ -118,14 +106,6 @@ mod tests {
         }
         assert_eq!(rate(1715, Duration::from_millis(300)), None);
         assert_eq!(rate(240_112, Duration::from_millis(310)).as_deref(), Some("774 kB/s"));
-    }
-
-    #[test]
-    fn what_was_sent_again_is_read_back() {
-        for n in [1, 2, 1_234_567] {
-            assert_eq!(read_sent_again(&sent_again("client", n)), Some(n));
-        }
-        assert_eq!(read_sent_again("the client sent word again"), None);
     }
 
     #[test]

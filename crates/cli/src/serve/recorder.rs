@@ -162,6 +162,7 @@ fn weight(event: &SessionEvent) -> usize {
             name.len() + record.len() + code.len() + answers
         }
         EventKind::OpenFailed { why, .. } => why.len(),
+        EventKind::TlsFailed { text, .. } => text.len(),
         EventKind::Command { verb, argument, .. } => verb.len() + argument.len(),
         EventKind::Reply { lines, .. } => lines.iter().map(|line| size_of_val(line) + line.len()).sum(),
         EventKind::Malformed { head, why, .. } => head.len() + why.len(),

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::event::TlsFailure;
+
 /// Why a transfer did not end well.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,6 +64,18 @@ pub enum TlsError {
     /// Anything else: a record that cannot be read, an alert.
     #[error("TLS: {0}")]
     Broken(String),
+}
+
+impl TlsError {
+    /// What it is, as events tell it.
+    pub fn failure(&self) -> TlsFailure {
+        match self {
+            TlsError::Handshake(_) | TlsError::TimedOut(_) | TlsError::OtherClient => TlsFailure::Handshake,
+            TlsError::NotResumed => TlsFailure::NotResumed,
+            TlsError::Truncated => TlsFailure::Truncated,
+            TlsError::Broken(_) => TlsFailure::Broken,
+        }
+    }
 }
 
 /// Why there is no data connection.

@@ -120,7 +120,12 @@ impl ServerSession {
                 }
             }
             Err(error) => {
-                self.note(now, || error.to_string());
+                let failed = self.settings.events.then(|| EventKind::TlsFailed {
+                    connection: ConnectionId::CONTROL,
+                    why: error.failure(),
+                    text: error.to_string(),
+                });
+                self.event(now, failed);
                 self.close();
             }
         }

@@ -378,13 +378,16 @@ fn how_a_handshake_ended_is_an_event() {
         })
         .filter_map(|output| match output {
             Output::Event(SessionEvent { kind: EventKind::Note { text, .. }, .. }) => Some(text),
+            Output::Event(SessionEvent { kind: EventKind::TlsFailed { why, text, .. }, .. }) => {
+                Some(format!("{why:?}: {text}"))
+            }
             _ => None,
         })
         .collect::<Vec<_>>()
     };
     let secured = Secured { description: "TLS 1.3".into(), certificate: false };
     assert_eq!(events(Ok(secured)), ["the control connection is protected: TLS 1.3"]);
-    assert_eq!(events(Err(TlsError::Truncated)), ["the connection ended without close_notify"]);
+    assert_eq!(events(Err(TlsError::Truncated)), ["Truncated: the connection ended without close_notify"]);
 }
 
 #[test]

@@ -344,6 +344,11 @@ impl Tap {
         Tap::new(events, id)
     }
 
+    /// The name of the connection in events.
+    pub(crate) fn connection(&self) -> ConnectionId {
+        self.id
+    }
+
     fn moved(&mut self, bytes: u64) {
         if bytes > 0 {
             self.last = self.events.now();

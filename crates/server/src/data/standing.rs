@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use port21_proto::event::{Closing, End};
+use port21_proto::event::{Closing, ConnectionId, End};
 use port21_proto::server::{TlsError, TransferError};
 use rustix::net::RecvFlags;
 use tokio::net::TcpStream;
@@ -42,6 +42,11 @@ impl Standing {
         let stream = Arc::new(stream);
         let tls = guard.map_or(Tls::None, |guard| Tls::Expected(Handshake::expect(stream.clone(), guard)));
         Standing { stream, tap, tls }
+    }
+
+    /// Its name in events, where those are told.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        self.tap.as_ref().map(Tap::connection)
     }
 
     /// Before the client of an upload is told that it may send: if it has begun TLS by now, it gets through with it, and

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
+use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::listing::Entry;
 use port21_proto::server::{
     Action, Changes, DataError, Described, LoginError, Opened, Outcome, Representation, SiteId, StorageError,
@@ -222,7 +223,8 @@ impl Performer {
         if let Held::Upload(upload) = &held {
             cancel.or_when(upload.displaced());
         }
-        let connected = unless(&mut cancel, self.connect((channel, guard), &meter, stands)).await;
+        let mut connection = None;
+        let connected = unless(&mut cancel, self.connect((channel, guard), &meter, stands, &mut connection)).await;
         let Moved { result, held, digest, left } = match connected {
             Ok(data) => carry(held, data, terms, cancel).await,
             // An upload is let go of by the session, as after any other end.
@@ -230,6 +232,9 @@ impl Performer {
         };
         if result.is_ok() {
             moving.is_whole();
+        }
+        if let (Err(TransferError::Tls(error)), Some(connection), Some(events)) = (&result, connection, &self.events) {
+            events.tell(EventKind::TlsFailed { connection, why: error.failure(), text: error.to_string() });
         }
         drop(moving);
         let (bytes, took) = (meter.bytes(), self.shared.clock.now().since(began));
@@ -244,11 +249,13 @@ impl Performer {
         (channel, guard): (Channel, Option<Guard>),
         meter: &Arc<Meter>,
         stands: oneshot::Sender<()>,
+        connection: &mut Option<ConnectionId>,
     ) -> Result<DataConnection, TransferError> {
         let standing = match channel {
             Channel::Passive(passive) => passive.accepted().await?,
             Channel::Active(addr) => self.shared.active.connect(addr, self.ends, self.events.as_ref()).await?,
         };
+        *connection = standing.connection();
         // Nobody hears it where the session has ended meanwhile.
         let _ = stands.send(());
         let data = standing.for_transfer(guard, meter.clone()).await?;

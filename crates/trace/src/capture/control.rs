@@ -124,7 +124,7 @@ impl Control {
         let from = self.end_of(side);
         let mut told: Vec<Told> = Vec::new();
         let taken = self.tls.get_mut(side).map_or(bytes.len(), |records| records.push(bytes, &mut told));
-        for Told { what, bytes } in told {
+        for Told { what, alert, bytes } in told {
             if what == ENCRYPTED
                 && let Some(SessionEvent { at: last, kind: EventKind::Tls { from: f, what: w, bytes: b, .. } }) =
                     self.events.last_mut()
@@ -136,7 +136,7 @@ impl Control {
             }
             self.push(SessionEvent {
                 at,
-                kind: EventKind::Tls { connection: ConnectionId::CONTROL, from, what, bytes },
+                kind: EventKind::Tls { connection: ConnectionId::CONTROL, from, what, alert, bytes },
             });
         }
         taken

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use port21_proto::Time;
-use port21_proto::event::Segment as Kind;
+use port21_proto::event::{Counts, Segment as Kind};
 
 use super::control::Control;
+use super::counter::Counter;
 use super::dns::{self, Frames};
 use super::packet::Segment;
 use super::recognise::{self, Verdict};
@@ -47,6 +48,7 @@ pub(super) struct Flow {
     /// The last segments of each side that brought something new.
     recent: [VecDeque<(u32, u32, Time)>; 2],
     pub(super) reset: Option<usize>,
+    counters: [Counter; 2],
 }
 
 /// A segment of its begin or end.
@@ -67,8 +69,6 @@ pub(super) struct Run {
     pub(super) segments: u64,
     /// Bytes that no packet has.
     pub(super) lost: u64,
-    /// Segments that were sent again.
-    pub(super) again: u64,
 }
 
 /// What it is.
@@ -120,6 +120,7 @@ impl Flow {
             fin_acknowledged: [false; 2],
             recent: Default::default(),
             reset: None,
+            counters: Default::default(),
         }
     }
 
@@ -151,6 +152,10 @@ impl Flow {
         let side = self.side(segment);
         self.last = self.last.max(segment.at);
         self.handshake(segment, side);
+        // What another place saw of it has other hops.
+        if segment.file == self.file {
+            self.counters.get_mut(side).into_iter().for_each(|counter| counter.sent(segment));
+        }
         let content = Content { at: segment.at, seq: segment.seq, bytes: segment.data, length: segment.length };
         let mut role = std::mem::replace(&mut self.role, Role::Other(None));
         let keep = !matches!(role, Role::Other(_));
@@ -187,7 +192,7 @@ impl Flow {
                 same.any(|(.., at)| segment.at.since(*at) < TWICE)
             };
             if stream.again > again && segment.file == self.file && !self.recent.get(side).is_some_and(twice) {
-                run.again += 1;
+                self.counters.get_mut(side).into_iter().for_each(|counter| counter.again(segment.length));
             }
             stream.settle(segment.at, in_all, &mut |at, piece| deliver(side, run, &mut role, at, piece));
         }
@@ -195,6 +200,7 @@ impl Flow {
         if let (Some(stream), Some(run)) = (self.streams.get_mut(other), self.runs.get_mut(other)) {
             if let Some(ack) = segment.ack.filter(|_| !segment.rst) {
                 stream.acknowledge(ack, segment.at);
+                self.counters.get_mut(other).into_iter().for_each(|counter| counter.acknowledged(ack));
             }
             stream.settle(segment.at, in_all, &mut |at, piece| deliver(other, run, &mut role, at, piece));
         }
@@ -328,6 +334,11 @@ impl Flow {
                 self.mark(at, side, Kind::Rst, false);
             }
         }
+    }
+
+    /// What was counted of a side, where there is something to tell.
+    pub(super) fn counts(&self, side: usize) -> Option<Counts> {
+        self.counters.get(side)?.finish(self.last)
     }
 
     /// The segments of its handshake.

@@ -12,6 +12,7 @@
 //! | `packet`, `fragments` | from a packet to a TCP segment or a UDP datagram |
 //! | `stream` | one direction of a TCP connection, put in order |
 //! | `flow`, `flows` | a TCP connection; all of them |
+//! | `counter` | what is counted of a side of it |
 //! | `recognise` | which of them is a control connection |
 //! | `control`, `tls`, `dns` | what is said on it; what can be told of TLS; name servers |
 //! | `sessions` | which connections belong together |
@@ -19,6 +20,7 @@
 //! | `nat` | one session seen on both sides of address translation |
 
 mod control;
+mod counter;
 mod dns;
 mod file;
 mod flow;

@@ -29,6 +29,10 @@ pub(crate) struct Segment<'a> {
     pub(crate) syn: bool,
     pub(crate) fin: bool,
     pub(crate) rst: bool,
+    /// The receiver may be sent nothing now.
+    pub(crate) closed: bool,
+    /// The time to live, or hop limit.
+    pub(crate) ttl: u8,
     /// The bytes that were captured.
     pub(crate) data: &'a [u8],
     /// How many there were on the wire: more, where the capture cut the packet.
@@ -60,6 +64,7 @@ pub(crate) struct Packets {
 struct Ip<'a> {
     source: IpAddr,
     target: IpAddr,
+    ttl: u8,
     protocol: IpNumber,
     payload: &'a [u8],
     /// How many bytes of payload there were on the wire.
@@ -122,7 +127,7 @@ fn ip<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Ip<'a>> {
                 .then(|| (u32::from(header.identification()), header.fragments_offset(), header.more_fragments()));
             let told = usize::from(header.total_len()).saturating_sub(header.slice().len());
             let length = if *incomplete { told.max(payload.len()) } else { payload.len() };
-            Some(Ip { source, target, protocol: *ip_number, payload, length, fragment })
+            Some(Ip { source, target, ttl: header.ttl(), protocol: *ip_number, payload, length, fragment })
         }
         LaxNetSlice::Ipv6(v6) => {
             let header = v6.header();
@@ -137,7 +142,7 @@ fn ip<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Ip<'a>> {
             let extensions = v6.extensions().slice().len();
             let told = usize::from(header.payload_length()).saturating_sub(extensions);
             let length = if *incomplete { told.max(payload.len()) } else { payload.len() };
-            Some(Ip { source, target, protocol: *ip_number, payload, length, fragment })
+            Some(Ip { source, target, ttl: header.hop_limit(), protocol: *ip_number, payload, length, fragment })
         }
         LaxNetSlice::Arp(_) => None,
     }
@@ -158,6 +163,8 @@ fn transport<'a>(packet: &Packet, ip: &Ip<'a>) -> Option<Carried<'a>> {
                 syn: tcp.syn(),
                 fin: tcp.fin(),
                 rst: tcp.rst(),
+                closed: tcp.window_size() == 0,
+                ttl: ip.ttl,
                 data: ip.payload.get(header..).unwrap_or_default(),
                 length: u32::try_from(ip.length.saturating_sub(header)).ok()?,
                 file: packet.file,

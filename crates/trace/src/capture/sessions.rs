@@ -17,10 +17,14 @@ use super::flow::{Flow, Mark, Role};
 use super::{lookups, nat};
 use crate::Session;
 use crate::recording::{Header, RecordedSession, Recorder};
-use crate::words::{bytes, sent_again};
+use crate::words::bytes;
 
 /// The port that active data comes from (RFC 959 section 3.2).
 pub(super) const ACTIVE_DATA: u16 = 20;
+
+/// The port that tells whose a connection is (RFC 1413), and the most questions to it that are told of a session.
+const IDENT: u16 = 113;
+const MAX_IDENTS: usize = 16;
 
 /// So much earlier than its announcement a connection may seem to begin, where packets were captured out of order.
 const EARLY: Duration = Duration::from_millis(20);
@@ -120,6 +124,13 @@ fn tie(drafts: &mut [Draft], flows: Vec<Flow>) -> Vec<Flow> {
             continue;
         }
         let near = by_hosts.get(&hosts(&flow)).into_iter().flatten();
+        if let Some(asked) = near.clone().rev().find(|&&i| drafts.get(i).is_some_and(|draft| draft.is_ident(&flow))) {
+            let answered = flow.has(Segment::SynAck) || flow.has(Segment::Rst);
+            if let Some(draft) = drafts.get_mut(*asked).filter(|draft| draft.notes.len() < MAX_IDENTS) {
+                draft.notes.push(SessionEvent { at: flow.began, kind: EventKind::Ident { answered } });
+            }
+            continue;
+        }
         let guess = near.rev().find_map(|&i| Some((i, drafts.get(i)?.guess(&flow)?)));
         match guess {
             Some((i, (client, why))) => {
@@ -171,6 +182,20 @@ impl Draft {
         }
     }
 
+    /// Whether the server asks by this connection who the client's user is.
+    fn is_ident(&self, flow: &Flow) -> bool {
+        let Some((from, to)) =
+            flow.opener.and_then(|side| Some((flow.ends.get(side)?, flow.ends.get(1 - side.min(1))?)))
+        else {
+            return false;
+        };
+        let during = flow.began >= self.flow.began && flow.began <= self.flow.last;
+        to.port() == IDENT
+            && host(*from) == host(self.end(End::Server))
+            && host(*to) == host(self.end(End::Client))
+            && during
+    }
+
     /// Whether a connection that nothing has announced is likely to be a data connection of this session: the side that
     /// is the client's, and why.
     fn guess(&self, flow: &Flow) -> Option<(usize, &'static str)> {
@@ -208,7 +233,7 @@ impl Draft {
         begin(&self.flow, &control, client_side, &mut events);
         events.append(&mut self.control.events);
         end(&self.flow, &control, client_side, &mut events);
-        repeated(&self.flow, &control, client_side, &mut events);
+        counted(&self.flow, &control, client_side, &mut events);
         let mut id = 0;
         let mut next = || {
             id += 1;
@@ -257,18 +282,16 @@ impl Data {
             }
         }
         end(&self.flow, &connection, self.client, events);
-        repeated(&self.flow, &connection, self.client, events);
+        counted(&self.flow, &connection, self.client, events);
     }
 }
 
-/// Tells of segments that were sent again.
-fn repeated(flow: &Flow, connection: &Connection, client: usize, events: &mut Vec<SessionEvent>) {
-    for (side, run) in flow.runs.iter().enumerate() {
-        if run.again > 0 {
-            let who = if end_of(side, client) == End::Client { "client" } else { "server" };
-            let text = sent_again(who, run.again);
-            let at = run.last.max(flow.began);
-            events.push(SessionEvent { at, kind: EventKind::Note { connection: Some(connection.id), text } });
+/// Tells of what was counted.
+fn counted(flow: &Flow, connection: &Connection, client: usize, events: &mut Vec<SessionEvent>) {
+    for side in 0..2 {
+        if let Some(counts) = flow.counts(side) {
+            let kind = EventKind::Counted { connection: connection.id, from: end_of(side, client), counts };
+            events.push(SessionEvent { at: flow.last, kind });
         }
     }
 }

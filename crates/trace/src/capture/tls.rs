@@ -25,6 +25,8 @@ pub(crate) struct Records {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) what: String,
+    /// The code of an alert that can be read.
+    pub(crate) alert: Option<u8>,
     pub(crate) bytes: u64,
 }
 
@@ -32,7 +34,7 @@ impl Records {
     /// Takes bytes, and tells of each record that they end. Returns how many were taken: what follows is no TLS.
     pub(crate) fn push(&mut self, bytes: &[u8], told: &mut Vec<Told>) -> usize {
         if self.lost {
-            told.push(Told { what: ENCRYPTED.to_owned(), bytes: bytes.len() as u64 });
+            told.push(Told { what: ENCRYPTED.to_owned(), alert: None, bytes: bytes.len() as u64 });
             return bytes.len();
         }
         let mut taken = 0;
@@ -87,13 +89,19 @@ impl Records {
                 self.changed = true;
                 "ChangeCipherSpec".to_owned()
             }
-            21 => alert(&self.body),
+            ALERT => alert(&self.body),
             22 if !self.changed => self.handshake(),
             _ => ENCRYPTED.to_owned(),
         };
         match told.last_mut() {
             Some(last) if last.what == what && what == ENCRYPTED => last.bytes += bytes,
-            _ => told.push(Told { what, bytes }),
+            _ => {
+                let alert = match *self.body.as_slice() {
+                    [_, code] if kind == ALERT => Some(code),
+                    _ => None,
+                };
+                told.push(Told { what, alert, bytes });
+            }
         }
     }
 
@@ -127,6 +135,9 @@ impl Records {
         if names.is_empty() { "more of the handshake".to_owned() } else { names.join(", ") }
     }
 }
+
+/// The type of records that hold an alert.
+const ALERT: u8 = 21;
 
 /// What is said of records that cannot be read.
 pub(crate) const ENCRYPTED: &str = "encrypted";

@@ -1,9 +1,10 @@
 //! Full segments are sent again and again while small ones pass: the path drops large packets and says nothing.
 
-use port21_proto::event::EventKind;
+use port21_proto::event::End;
 
 use super::case::{Case, Found, title};
 use super::{Rule, Severity};
+use crate::session::Direction;
 
 pub(super) const RULE: Rule = Rule {
     name: "black-hole",
@@ -20,21 +21,16 @@ const LARGE: u64 = 1000;
 fn check(case: &Case<'_>, found: &mut Found) {
     for (_, t) in case.failed() {
         let Some(id) = t.connection else { continue };
-        let sizes = case.of(id).find_map(|(_, kind)| match kind {
-            EventKind::Data { bytes, segments: Some(n), .. } if *n > 0 => Some(bytes / n),
-            _ => None,
-        });
-        let again = case.of(id).find_map(|(i, kind)| match kind {
-            EventKind::Note { text, .. } => crate::words::read_sent_again(text).map(|n| (i, n)),
-            _ => None,
-        });
-        if let (Some(size), Some((i, n))) = (sizes, again)
-            && size >= LARGE
-            && n >= 3
-        {
+        let from = if t.direction == Direction::Up { End::Client } else { End::Server };
+        let Some((i, counts)) = case.counted(id, from) else { continue };
+        let size = counts.again_bytes.checked_div(counts.again).unwrap_or(0);
+        // What is lost by chance gets through in the end, and then a segment of its size was acknowledged.
+        let passed = u64::from(counts.largest_acknowledged) >= size;
+        if counts.again >= 3 && size >= LARGE && !passed && case.stood(id) {
             let text = format!(
-                "{} stands still: segments of {size} bytes are sent again ({n} times) while the control connection works.",
-                title(t)
+                "{} stands still: segments of {size} bytes are sent again ({} times) and never acknowledged, while small ones pass.",
+                title(t),
+                counts.again
             );
             found.add(&RULE, i, case.evidence(t), text);
         }

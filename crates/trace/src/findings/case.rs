@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose};
+use port21_proto::event::{
+    Closing, Connection, ConnectionId, Counts, End, EventKind, ForeignReset, Purpose, TlsFailure,
+};
 use port21_proto::{Code, Verb, addr};
 
 use super::{Finding, Rule};
@@ -129,6 +131,33 @@ impl<'a> Case<'a> {
             .unwrap_or(false)
     }
 
+    /// What a driver told of TLS that failed on the transfer's data connection, or while its command ran.
+    pub(super) fn tls_failure(&self, t: &Transfer) -> Option<(usize, TlsFailure, &'a str)> {
+        let told = |(i, kind): (usize, &'a EventKind)| match kind {
+            EventKind::TlsFailed { why, text, .. } => Some((i, *why, text.as_str())),
+            _ => None,
+        };
+        t.connection.and_then(|id| self.of(id).find_map(told))
+    }
+
+    /// What was counted of a side of a connection.
+    pub(super) fn counted(&self, id: ConnectionId, end: End) -> Option<(usize, &'a Counts)> {
+        self.of(id).find_map(|(i, kind)| match kind {
+            EventKind::Counted { from, counts, .. } if *from == end => Some((i, counts)),
+            _ => None,
+        })
+    }
+
+    /// That a RST was sent by somebody between, where its hops tell: the end of a sentence.
+    pub(super) fn foreign(&self, id: ConnectionId, by: End) -> String {
+        match self.counted(id, by).and_then(|(_, counts)| counts.foreign_reset) {
+            Some(ForeignReset { reset, others }) => format!(
+                ", with a time to live of {reset}, where its other packets have {others}: something between the two has sent it"
+            ),
+            None => String::new(),
+        }
+    }
+
     /// What belongs to a transfer: what announced it, its command and replies, the begin and end of its connection.
     pub(super) fn evidence(&self, t: &Transfer) -> Vec<usize> {
         let exchanges = [t.announcement, Some(t.exchange)].into_iter().flatten();
@@ -185,6 +214,14 @@ impl<'a> Case<'a> {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    /// Whether a reply tells a port as 229 does.
+    pub(super) fn tells_port(&self, reply: usize) -> bool {
+        match self.kind(reply) {
+            Some(EventKind::Reply { lines, .. }) => lines.last().is_some_and(|line| addr::parse_epsv(line).is_ok()),
+            _ => false,
         }
     }
 

@@ -24,9 +24,10 @@ fn check(case: &Case<'_>, found: &mut Found) {
         let said = exchange.replies.last().copied().unwrap_or(command);
         let silence =
             events.get(end).zip(events.get(said)).map(|(end, said)| end.at.since(said.at)).unwrap_or_default();
+        let foreign = if how == Closing::Reset { case.foreign(exchange.connection, by) } else { String::new() };
         let how = if how == Closing::Reset { "breaks off" } else { "ends" };
         let text = format!(
-            "The {} {how} the control connection while {} runs, after {} without a word on it.",
+            "The {} {how} the control connection while {} runs, after {} without a word on it{foreign}.",
             name(by),
             title(t),
             duration(silence)

@@ -44,12 +44,14 @@ mod slow_login;
 mod slow_phase;
 mod stalls;
 mod tls_alert;
+mod tls_control;
 mod tls_data;
 mod tls_refused;
 mod tls_reuse;
 mod tls_truncated;
 mod transfer_failed;
 mod waiting;
+mod zero_window;
 
 use std::fmt;
 use std::str::FromStr;
@@ -104,24 +106,25 @@ pub struct Finding {
 pub const RULES: &[Rule] = &[
     control_unopened::RULE,
     tls_refused::RULE,
+    tls_control::RULE,
     tls_alert::RULE,
     tls_reuse::RULE,
     tls_truncated::RULE,
+    tls_data::RULE,
     login_refused::RULE,
     pasv_address::RULE,
     port_address::RULE,
     port_third_host::RULE,
     data_refused::RULE,
+    no_data_connection::RULE,
     data_unanswered::RULE,
     black_hole::RULE,
     malformed::RULE,
     service_closing::RULE,
     repeated::RULE,
-    control_cut::RULE,
-    tls_data::RULE,
-    bytes_differ::RULE,
     no_final_reply::RULE,
-    no_data_connection::RULE,
+    control_cut::RULE,
+    bytes_differ::RULE,
     reset::RULE,
     transfer_failed::RULE,
     out_of_step::RULE,
@@ -135,6 +138,7 @@ pub const RULES: &[Rule] = &[
     stalls::RULE,
     slow_login::RULE,
     retransmissions::RULE,
+    zero_window::RULE,
     clear_password::RULE,
     closed_first::RULE,
     slow_phase::RULE,

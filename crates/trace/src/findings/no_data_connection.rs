@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, found: &mut Found) {
-    let done = case.session.transfers().iter().filter(|t| t.ending == Ending::Done && t.connection.is_none());
+    let done = case.session.transfers().iter().filter(|t| t.ending == Ending::Done && !case.has_data(t));
     for t in done {
         let Some(exchange) = case.exchange(t) else { continue };
         // A capture may just not have it; who recorded at its sockets would.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port21_proto::event::EventKind;
+use port21_proto::event::{End, EventKind};
 
 use super::case::{Case, Found, title};
 use super::{Rule, Severity};
@@ -22,15 +22,21 @@ pub(super) const RULE: Rule = Rule {
 const PATIENCE: Duration = Duration::from_secs(3);
 
 fn check(case: &Case<'_>, found: &mut Found) {
-    let end = case.session.span().end;
+    let events = case.session.events();
+    let last = case.session.span().end;
     for (_, t) in case.failed().filter(|(_, t)| t.ending == Ending::Unanswered) {
         let Some(exchange) = case.exchange(t).filter(|x| !x.replies.is_empty()) else { continue };
         let closed = t.connection.into_iter().flat_map(|id| case.of(id));
         let Some((i, _)) = closed.filter(|(_, kind)| matches!(kind, EventKind::Closed { .. })).last() else { continue };
-        let waited = case.session.events().get(i).map(|e| end.since(e.at)).unwrap_or_default();
-        if waited >= PATIENCE && case.ended(exchange.connection).is_none() {
-            let text = format!("{} has had its data; its final reply has not come for {}.", title(t), duration(waited));
-            found.add(&RULE, i, case.evidence(t), text);
+        // A client that has waited long enough ends the session.
+        let ended = case.ended(exchange.connection);
+        let until = ended.and_then(|(end, ..)| events.get(end)).map_or(last, |end| end.at);
+        let waited = events.get(i).map(|e| until.since(e.at)).unwrap_or_default();
+        if waited >= PATIENCE && ended.is_none_or(|(_, by, _)| by == End::Client) {
+            let text =
+                format!("{} has had its data; its final reply does not come for {}.", title(t), duration(waited));
+            let ends = ended.map(|(end, ..)| end);
+            found.add(&RULE, i, case.evidence(t).into_iter().chain(ends), text);
         }
     }
 }

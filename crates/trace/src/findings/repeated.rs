@@ -47,5 +47,6 @@ fn check(case: &Case<'_>, found: &mut Found) {
 fn is_repeated(case: &Case<'_>, t: &Transfer) -> bool {
     let all = case.session.transfers();
     let behind = all.iter().skip_while(|u| u.exchange <= t.exchange).take(64);
-    behind.filter(|u| u.ending == Ending::Done).any(|u| u.verb == t.verb && u.name == t.name)
+    let same = |u: &Transfer| u.verb == t.verb || u.is_listing() && t.is_listing();
+    behind.filter(|u| u.ending == Ending::Done).any(|u| same(u) && u.name == t.name)
 }

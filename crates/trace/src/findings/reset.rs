@@ -42,6 +42,7 @@ fn check(case: &Case<'_>, found: &mut Found) {
             },
             _ => continue,
         };
-        found.add(&RULE, i, rows, format!("The {} breaks off {what} with a RST.", name(*by)));
+        let foreign = case.foreign(c.id, *by);
+        found.add(&RULE, i, rows, format!("The {} breaks off {what} with a RST{foreign}.", name(*by)));
     }
 }

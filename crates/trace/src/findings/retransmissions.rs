@@ -1,10 +1,10 @@
 //! Segments were sent again beyond what is usual.
 
-use port21_proto::event::EventKind;
+use port21_proto::event::{End, EventKind};
 
-use super::case::{Case, Found};
+use super::case::{Case, Found, name};
 use super::{Rule, Severity};
-use crate::words::counted;
+use crate::words;
 
 pub(super) const RULE: Rule = Rule {
     name: "retransmissions",
@@ -25,18 +25,13 @@ fn check(case: &Case<'_>, found: &mut Found) {
             _ => Some(1),
         });
         let segments: u64 = segments.fold(0, u64::saturating_add);
-        for (i, kind) in case.of(c.id) {
-            let EventKind::Note { text, .. } = kind else { continue };
-            let Some(n) = crate::words::read_sent_again(text).filter(|n| *n >= 3 && n.saturating_mul(SHARE) > segments)
-            else {
-                continue;
-            };
-            found.add(
-                &RULE,
-                i,
-                [],
-                format!("{} sent again on one connection.", counted(n, "segment was", "segments were")),
-            );
+        for end in [End::Client, End::Server] {
+            let counted = case.counted(c.id, end).filter(|(_, counts)| counts.again >= 3);
+            if let Some((i, counts)) = counted.filter(|(_, c)| c.again.saturating_mul(SHARE) > segments) {
+                let text =
+                    format!("The {} sent {} again.", name(end), words::counted(counts.again, "segment", "segments"));
+                found.add(&RULE, i, [], text);
+            }
         }
     }
 }

@@ -37,15 +37,24 @@ fn check(case: &Case<'_>, found: &mut Found) {
                 continue;
             }
             let between = events.iter().enumerate().take(to).skip(from);
-            let reverse: Vec<usize> = between
-                .filter(|(_, e)| matches!(&e.kind, EventKind::DnsQuery { record, .. } if record == "PTR"))
-                .map(|(i, _)| i)
-                .collect();
-            let why = if reverse.is_empty() { "" } else { ", while the server looks up the client's name" };
+            let (mut reverse, mut ident): (Vec<usize>, Vec<usize>) = Default::default();
+            for (i, event) in between {
+                match &event.kind {
+                    EventKind::DnsQuery { record, .. } if record == "PTR" => reverse.push(i),
+                    EventKind::Ident { .. } => ident.push(i),
+                    _ => {}
+                }
+            }
+            let why = match (ident.is_empty(), reverse.is_empty()) {
+                (true, true) => "",
+                (false, true) => ", while the server asks port 113 of the client's host (ident)",
+                (true, false) => ", while the server looks up the client's name",
+                (false, false) => ", while the server looks up the client's name and asks port 113 of its host (ident)",
+            };
             found.add(
                 &RULE,
                 to,
-                reverse.into_iter().chain([from]),
+                reverse.into_iter().chain(ident).chain([from]),
                 format!("The reply to {what} takes {}{why}.", duration(took))
                     .replace("reply to the greeting", "greeting"),
             );

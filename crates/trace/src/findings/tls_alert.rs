@@ -17,9 +17,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>, found: &mut Found) {
     for (i, kind) in case.events() {
-        let EventKind::Tls { connection, from, what, .. } = kind else { continue };
-        let Some(alert) = what.strip_prefix("alert").filter(|_| !what.ends_with("close_notify")) else { continue };
-        let alert = clip(&shown(alert.trim_start_matches([':', ' ']).as_bytes()), 60);
+        let EventKind::Tls { connection, from, what, alert: Some(code), .. } = kind else { continue };
+        // close_notify and user_canceled end it in order (RFC 8446 section 6.1).
+        if matches!(code, 0 | 90) {
+            continue;
+        }
+        let alert = clip(&shown(what.trim_start_matches("alert: ").as_bytes()), 60);
         let ends = case.of(*connection).filter(|(_, k)| matches!(k, EventKind::Closed { .. })).map(|(i, _)| i);
         found.add(&RULE, i, ends, format!("The {} ends TLS with the alert \"{alert}\".", name(*from)));
     }

@@ -1,26 +1,34 @@
-//! The TLS handshake on a data connection failed.
+//! TLS on a data connection did not come to stand, or broke.
+
+use port21_proto::event::TlsFailure;
 
 use super::case::{Case, Found, title};
 use super::{Rule, Severity};
+use crate::words::{clip, shown};
 
 pub(super) const RULE: Rule = Rule {
     name: "tls-data",
     severity: Severity::Fault,
-    when: "The TLS handshake on a data connection failed.",
+    when: "TLS on a data connection did not come to stand, or broke.",
     source: "RFC 4217 section 9",
     advice: "See the server's log for the reason. Both sides have to agree on PROT, and the client has to begin the handshake.",
     check,
 };
 
+const NONE: &str = "did not come to stand";
+
 fn check(case: &Case<'_>, found: &mut Found) {
-    for (_, t) in case.failed().filter(|_| case.secure.is_some()) {
-        let Some(reply) = case.exchange(t).and_then(|x| case.final_reply(x)) else { continue };
-        let code = case.reply(reply).map_or(0, |(code, _)| code.number());
-        let words = case.words(reply);
-        let named = ["tls", "ssl", "handshake"].iter().any(|word| words.contains(word));
-        if code == 522 || named && case.has_data(t) {
-            let text = format!("TLS on the data connection of {} did not come to stand ({code}).", title(t));
-            found.add(&RULE, reply, case.evidence(t), text);
+    for (_, t) in case.failed() {
+        let reply = case.exchange(t).and_then(|x| case.final_reply(x));
+        let told = case.tls_failure(t).map(|(i, why, text)| {
+            let how = if why == TlsFailure::Broken { "broke" } else { NONE };
+            (i, format!("{how}: {}.", clip(&shown(text.as_bytes()), 160)))
+        });
+        // RFC 4217 section 10.2: 522 is that alone.
+        let refused = reply.filter(|&i| case.reply(i).is_some_and(|(code, _)| code.number() == 522));
+        if let Some((i, why)) = told.or_else(|| refused.map(|i| (i, format!("{NONE} (522).")))) {
+            let text = format!("TLS on the data connection of {} {why}", title(t));
+            found.add(&RULE, i, case.evidence(t), text);
         }
     }
 }

@@ -18,11 +18,11 @@ fn check(case: &Case<'_>, found: &mut Found) {
     if case.session.login().is_some_and(|l| l.accepted == Some(true)) {
         return;
     }
-    for exchange in case.session.exchanges().iter().filter(|x| x.verb == Some(Verb::Auth)) {
-        let refused = exchange.code.filter(|code| code.is_error());
-        if let (Some(code), Some(reply)) = (refused, case.final_reply(exchange)) {
-            let text = format!("The server refuses TLS with {code}, and the session ends without a login.");
-            found.add(&RULE, reply, events_of(exchange), text);
-        }
+    let asked = || case.session.exchanges().iter().filter(|x| x.verb == Some(Verb::Auth));
+    // Of several ways that are tried (TLS, SSL) the last tells how it ended.
+    let Some(last) = asked().next_back() else { return };
+    if let (Some(code), Some(reply)) = (last.code.filter(|code| code.is_error()), case.final_reply(last)) {
+        let text = format!("The server refuses TLS with {code}, and the session ends without a login.");
+        found.add(&RULE, reply, asked().flat_map(events_of), text);
     }
 }

@@ -1,5 +1,7 @@
 //! A protected data connection ended without close_notify, so that its end cannot be told from a cut.
 
+use port21_proto::event::TlsFailure;
+
 use super::case::{Case, Found, title};
 use super::{Rule, Severity};
 
@@ -13,12 +15,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, found: &mut Found) {
-    for (_, t) in case.failed().filter(|(_, t)| case.has_data(t)) {
-        let Some(reply) = case.exchange(t).and_then(|x| case.final_reply(x)) else { continue };
-        let words = case.words(reply);
-        if ["close_notify", "close notify", "truncat"].iter().any(|word| words.contains(word)) {
+    // A server that says 226 has sent all; whether all has come is another question.
+    for t in case.session.transfers() {
+        let told = case.tls_failure(t).filter(|(_, why, _)| *why == TlsFailure::Truncated);
+        if let Some((i, ..)) = told {
             let text = format!("The protected data connection of {} ended without close_notify.", title(t));
-            found.add(&RULE, reply, case.evidence(t), text);
+            found.add(&RULE, i, case.evidence(t), text);
         }
     }
 }

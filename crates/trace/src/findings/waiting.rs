@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port21_proto::event::{EventKind, Purpose};
+use port21_proto::event::{ConnectionId, End, EventKind, Purpose};
 
 use super::case::{Case, Found, events_of};
 use super::{Rule, Severity};
@@ -45,8 +45,11 @@ fn check(case: &Case<'_>, found: &mut Found) {
             let waited = since.map(|e| until.since(e.at)).unwrap_or_default();
             if waited >= PATIENCE && !case.is_joined(c.id) {
                 let verb = exchange.verb.map_or_else(|| "the last command".to_owned(), |v| v.to_string());
-                let text = format!("The server owes the answer to {verb}, and says nothing for {}.", duration(waited));
-                found.add(&RULE, command, events_of(exchange), text);
+                let (counted, acknowledged) = acknowledged(case, c.id);
+                let waited = duration(waited);
+                let text =
+                    format!("The server owes the answer to {verb}, and says nothing for {waited}{acknowledged}.");
+                found.add(&RULE, command, events_of(exchange).chain(counted), text);
             }
             continue;
         }
@@ -66,5 +69,16 @@ fn check(case: &Case<'_>, found: &mut Found) {
             let text = format!("The server owes its greeting, and says nothing for {}.", duration(waited));
             found.add(&RULE, i, [], text);
         }
+    }
+}
+
+/// Whether TCP has acknowledged what the client said last, where that was seen: the end of a sentence.
+fn acknowledged(case: &Case<'_>, control: ConnectionId) -> (Option<usize>, &'static str) {
+    if !case.session.is_observed(control) {
+        return (None, "");
+    }
+    match case.counted(control, End::Client).filter(|(_, counts)| counts.unacknowledged > 0) {
+        Some((i, _)) => (Some(i), "; TCP has not acknowledged it either: the network or its host is gone"),
+        None => (None, "; TCP has acknowledged it: its program does not answer"),
     }
 }

@@ -22,6 +22,9 @@ const MAX_LINES: usize = 4;
 /// The most characters of one text that a peer chose.
 const MAX_TEXT: usize = 400;
 
+/// The alert that ends TLS in order (RFC 8446 section 6.1).
+const CLOSE_NOTIFY: u8 = 0;
+
 /// A row on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
@@ -132,13 +135,13 @@ impl Builder<'_> {
             EventKind::Segment { connection, from, segment, again } => {
                 self.observed(at, *connection, *from, *segment, *again);
             }
-            EventKind::Tls { connection, from, what, bytes } => {
+            EventKind::Tls { connection, from, what, alert, bytes } => {
                 let arrow = self.arrow(*connection, Purpose::Control, *from);
-                let fatal = what.starts_with("alert") && !what.ends_with("close_notify");
+                let fatal = alert.is_some_and(|code| code != CLOSE_NOTIFY);
                 let tone = if fatal { Tone::Permanent } else { Tone::Data };
                 let detail = format!("{}, {}", safe(what.as_bytes()), words::bytes(*bytes));
                 let row = row(at, arrow, tone, "TLS", detail);
-                self.push(Some(*connection), row.with(vec![], remarks::tls(what)));
+                self.push(Some(*connection), row.with(vec![], remarks::tls(what, fatal)));
             }
             EventKind::OpenFailed { connection, why } => self.open_failed(at, *connection, why),
             EventKind::Closed { connection, by, how } => self.closed(at, *connection, *by, *how),
@@ -160,6 +163,20 @@ impl Builder<'_> {
                 let run =
                     Run { from: *from, since: (*since).min(at), bytes: *bytes, segments: *segments, representation };
                 self.data(at, *connection, run);
+            }
+            EventKind::TlsFailed { connection, text, .. } => {
+                let purpose = self.session.connection(*connection).map_or(Purpose::Control, |c| c.purpose);
+                let place = Shape::At(self.side(*connection, purpose, End::Client));
+                self.push(Some(*connection), row(at, place, Tone::Permanent, "no TLS", safe(text.as_bytes())));
+            }
+            EventKind::Counted { from, counts, .. } => {
+                for text in remarks::counted(*from, counts) {
+                    self.push(None, row(at, Shape::Across, Tone::Quiet, &text, String::new()));
+                }
+            }
+            EventKind::Ident { answered } => {
+                let text = remarks::ident(*answered);
+                self.push(None, row(at, Shape::Across, Tone::Quiet, text, String::new()));
             }
             EventKind::Note { text, .. } => {
                 self.push(None, row(at, Shape::Across, Tone::Quiet, &safe(text.as_bytes()), String::new()));

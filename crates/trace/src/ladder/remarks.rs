@@ -1,12 +1,13 @@
 //! What is said beside the rows: what each step is for, and what a refusal means.
 
-use port21_proto::event::{Connection, End, EventKind, Purpose};
+use port21_proto::event::{Connection, Counts, End, EventKind, Purpose};
 use port21_proto::parameters::Representation;
 use port21_proto::{Code, Verb};
 
 use super::codes::meaning;
 use super::{Remark, Weight};
 use crate::session::{Ending, Exchange, Session, Transfer};
+use crate::words::{self, duration};
 
 pub(super) fn dns_query(name: &str) -> Remark {
     narration(format!("The client asks the name server for the address of {name}"))
@@ -82,14 +83,37 @@ pub(super) fn joined(c: &Connection) -> Remark {
 }
 
 /// Of a segment that was sent before.
+/// What was counted of a side, in sentences of their own.
+pub(super) fn counted(from: End, counts: &Counts) -> Vec<String> {
+    let who = name(from);
+    let mut told = Vec::new();
+    if counts.again > 0 {
+        told.push(format!("the {who} sent {} again", words::counted(counts.again, "segment", "segments")));
+    }
+    if counts.closed_windows > 0 {
+        let (times, long) = (words::counted(counts.closed_windows, "time", "times"), duration(counts.closed_for));
+        told.push(format!("the {who} closed its window {times}, for {long}"));
+    }
+    told
+}
+
+/// The server's question for the client's user.
+pub(super) const fn ident(answered: bool) -> &'static str {
+    if answered {
+        "the server asks the client's host who its user is (ident, port 113)"
+    } else {
+        "the server asks the client's host who its user is (ident, port 113), and waits for an answer"
+    }
+}
+
 pub(super) fn again(label: &str, from: End) -> Remark {
     notice(format!("The {} sends its {label} again: it was not answered", name(from)))
 }
 
-pub(super) fn tls(what: &str) -> Option<Remark> {
+pub(super) fn tls(what: &str, fatal: bool) -> Option<Remark> {
     if what.starts_with("ClientHello") {
         Some(narration("From here on the control connection is within TLS"))
-    } else if what.starts_with("alert") && !what.ends_with("close_notify") {
+    } else if fatal {
         Some(notice("TLS fails"))
     } else {
         None

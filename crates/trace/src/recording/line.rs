@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose, Segment};
+use port21_proto::event::{
+    Closing, Connection, ConnectionId, Counts, End, EventKind, ForeignReset, Purpose, Segment, TlsFailure,
+};
 use port21_proto::{Code, SessionEvent, Time};
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +116,23 @@ enum Kind {
         connection: u32,
         from: EndName,
         what: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alert: Option<u8>,
         bytes: u64,
+    },
+    TlsFailed {
+        connection: u32,
+        why: TlsFailureName,
+        text: String,
+    },
+    Counted {
+        connection: u32,
+        from: EndName,
+        #[serde(flatten)]
+        counts: CountsLine,
+    },
+    Ident {
+        answered: bool,
     },
     Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +153,31 @@ struct ConnectionLine {
     client: Option<SocketAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     server: Option<SocketAddr>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CountsLine {
+    #[serde(default)]
+    again: u64,
+    #[serde(default)]
+    again_bytes: u64,
+    #[serde(default)]
+    largest_acknowledged: u32,
+    #[serde(default)]
+    unacknowledged: u64,
+    #[serde(default)]
+    closed_windows: u64,
+    /// In nanoseconds.
+    #[serde(default)]
+    closed_for: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    foreign_reset: Option<ForeignResetLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ForeignResetLine {
+    reset: u8,
+    others: u8,
 }
 
 /// Gives an enum of the format its counterpart of the protocol, both ways.
@@ -161,6 +205,7 @@ names!(RecorderName for Recorder: Client, Server, Capture);
 names!(EndName for End: Client, Server);
 names!(PurposeName for Purpose: Control, Data, Dns);
 names!(ClosingName for Closing: Fin, Reset);
+names!(TlsFailureName for TlsFailure: Handshake, NotResumed, Truncated, Broken);
 names!(SegmentName for Segment: Syn, SynAck, Ack, Fin, Rst);
 
 impl From<&Header> for HeaderLine {
@@ -234,9 +279,16 @@ impl From<&EventKind> for Kind {
             EventKind::Segment { connection, from, segment, again } => {
                 Kind::Segment { connection: connection.0, from: from.into(), segment: segment.into(), again }
             }
-            EventKind::Tls { connection, from, what, bytes } => {
-                Kind::Tls { connection: connection.0, from: from.into(), what, bytes }
+            EventKind::Tls { connection, from, what, alert, bytes } => {
+                Kind::Tls { connection: connection.0, from: from.into(), what, alert, bytes }
             }
+            EventKind::TlsFailed { connection, why, text } => {
+                Kind::TlsFailed { connection: connection.0, why: why.into(), text }
+            }
+            EventKind::Counted { connection, from, counts } => {
+                Kind::Counted { connection: connection.0, from: from.into(), counts: counts.into() }
+            }
+            EventKind::Ident { answered } => Kind::Ident { answered },
             EventKind::Note { connection, text } => Kind::Note { connection: connection.map(|id| id.0), text },
             other => Kind::Note {
                 connection: other.connection().map(|id| id.0),
@@ -290,12 +342,47 @@ impl Kind {
                 segment: segment.into(),
                 again,
             },
-            Kind::Tls { connection, from, what, bytes } => {
-                EventKind::Tls { connection: ConnectionId(connection), from: from.into(), what, bytes }
+            Kind::Tls { connection, from, what, alert, bytes } => {
+                EventKind::Tls { connection: ConnectionId(connection), from: from.into(), what, alert, bytes }
             }
+            Kind::TlsFailed { connection, why, text } => {
+                EventKind::TlsFailed { connection: ConnectionId(connection), why: why.into(), text }
+            }
+            Kind::Counted { connection, from, counts } => {
+                EventKind::Counted { connection: ConnectionId(connection), from: from.into(), counts: counts.into() }
+            }
+            Kind::Ident { answered } => EventKind::Ident { answered },
             Kind::Note { connection, text } => EventKind::Note { connection: connection.map(ConnectionId), text },
             Kind::Unknown => return Ok(None),
         }))
+    }
+}
+
+impl From<Counts> for CountsLine {
+    fn from(c: Counts) -> CountsLine {
+        CountsLine {
+            again: c.again,
+            again_bytes: c.again_bytes,
+            largest_acknowledged: c.largest_acknowledged,
+            unacknowledged: c.unacknowledged,
+            closed_windows: c.closed_windows,
+            closed_for: u64::try_from(c.closed_for.as_nanos()).unwrap_or(u64::MAX),
+            foreign_reset: c.foreign_reset.map(|f| ForeignResetLine { reset: f.reset, others: f.others }),
+        }
+    }
+}
+
+impl From<CountsLine> for Counts {
+    fn from(line: CountsLine) -> Counts {
+        Counts {
+            again: line.again,
+            again_bytes: line.again_bytes,
+            largest_acknowledged: line.largest_acknowledged,
+            unacknowledged: line.unacknowledged,
+            closed_windows: line.closed_windows,
+            closed_for: Duration::from_nanos(line.closed_for),
+            foreign_reset: line.foreign_reset.map(|f| ForeignReset { reset: f.reset, others: f.others }),
+        }
     }
 }
 

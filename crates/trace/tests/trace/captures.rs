@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use port21_proto::event::{ConnectionId, End, EventKind, Purpose, Segment};
 use port21_proto::{SessionEvent, Time};
 use port21_trace::drawing::{Drawing, Format, Which};
+use port21_trace::findings::{Severity, findings};
 use port21_trace::input::{self, Input, InputError};
 use port21_trace::ladder::Options;
 use port21_trace::recording::{Recorder, Recording};
@@ -233,7 +234,13 @@ fn packets_lost_repeated_and_out_of_order() {
     again.packets.sort_by_key(|(at, _)| *at);
     let recording = read(&[&ethernet(&again.packets)]);
     assert_eq!((said(&recording), transfers(&recording)), (SAID.map(str::to_owned).to_vec(), carried()));
-    assert!(notes(&recording).iter().any(|n| n == "the client sent 7 segments again"), "{:?}", notes(&recording));
+    let counted = recording.sessions[0].events.iter().filter_map(|e| match &e.kind {
+        EventKind::Counted { connection: ConnectionId::CONTROL, from, counts } => Some((*from, counts.again)),
+        _ => None,
+    });
+    let mut again = counted.collect::<Vec<_>>();
+    again.sort_unstable();
+    assert_eq!(again, [(End::Client, 7), (End::Server, 10)]);
 
     // Neighbours change places.
     let mut swapped = wire.packets.clone();
@@ -433,12 +440,18 @@ fn two_places_without_nat_between_them() {
     assert_eq!((said(&recording), transfers(&recording)), (SAID.map(str::to_owned).to_vec(), carried()));
     let again = recording.sessions[0].events.iter().filter(|event| match &event.kind {
         EventKind::Segment { again, .. } => *again,
-        EventKind::Note { .. } => true,
+        EventKind::Note { .. } | EventKind::Counted { .. } => true,
         _ => false,
     });
     assert_eq!(again.collect::<Vec<_>>(), Vec::<&SessionEvent>::new());
     // But what is sent twice is told.
-    assert_ne!(notes(&read(&[&pcap_twice(&session())])), Vec::<String>::new());
+    let twice = read(&[&pcap_twice(&session())]);
+    assert!(
+        twice.sessions[0]
+            .events
+            .iter()
+            .any(|e| matches!(e.kind, EventKind::Counted { counts, .. } if counts.again > 0))
+    );
 }
 
 /// Each packet, and each again 30 ms later, in one file.
@@ -705,4 +718,29 @@ proptest! {
         }).collect();
         drawn(&read(&[&ethernet(&packets)]));
     }
+}
+
+#[test]
+fn a_server_that_asks_for_the_clients_user() {
+    let (client, server) = (addr("10.0.0.2:40000"), addr("10.0.0.1:21"));
+    let mut wire = Wire::new();
+    wire.handshake(client, server);
+    // Nothing comes back, and the greeting comes late. Another host's question is none of this session's.
+    for from in ["10.0.0.1:50000", "10.0.0.3:50000"] {
+        let at = wire.tick();
+        wire.tcp(at, addr(from), addr("10.0.0.2:113"), "S", b"");
+    }
+    for _ in 0..5000 {
+        wire.tick();
+    }
+    wire.say(server, client, b"220 Ready.\r\n").say(client, server, b"QUIT\r\n").say(server, client, b"221 Bye.\r\n");
+    wire.close(server, client);
+    let recording = read(&[&ethernet(&wire.packets)]);
+    let events = &recording.sessions[0].events;
+    let asked = events.iter().filter(|e| matches!(e.kind, EventKind::Ident { answered: false })).count();
+    assert_eq!(asked, 1, "{events:?}");
+    let found = findings(&Session::from_events(events.iter().cloned()));
+    let late = found.iter().find(|f| f.rule.name == "slow-login").unwrap();
+    assert!(late.text.contains("asks port 113"), "{}", late.text);
+    assert!(found.iter().all(|f| f.rule.severity != Severity::Fault), "{found:?}");
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Purpose, Segment};
+use port21_proto::event::{
+    Closing, Connection, ConnectionId, Counts, End, EventKind, ForeignReset, Purpose, Segment, TlsFailure,
+};
 use port21_proto::{Code, SessionEvent, Time};
 use port21_trace::recording::Recording;
 use proptest::prelude::*;
@@ -159,6 +162,8 @@ pub(crate) fn event() -> impl Strategy<Value = SessionEvent> {
     let closing = prop_oneof![Just(Closing::Fin), Just(Closing::Reset)];
     let segments = [Segment::Syn, Segment::SynAck, Segment::Ack, Segment::Fin, Segment::Rst];
     let segment = proptest::sample::select(segments.to_vec());
+    let failures = [TlsFailure::Handshake, TlsFailure::NotResumed, TlsFailure::Truncated, TlsFailure::Broken];
+    let tls_failure = proptest::sample::select(failures.to_vec());
     let kind = prop_oneof![
         text().prop_map(|text| EventKind::User { text }),
         (id(), any::<u16>(), text(), text(), any::<bool>()).prop_map(
@@ -189,12 +194,11 @@ pub(crate) fn event() -> impl Strategy<Value = SessionEvent> {
             segment,
             again
         }),
-        (id(), end(), text(), any::<u64>()).prop_map(|(connection, from, what, bytes)| EventKind::Tls {
-            connection,
-            from,
-            what,
-            bytes
-        }),
+        (id(), end(), text(), any::<Option<u8>>(), any::<u64>())
+            .prop_map(|(connection, from, what, alert, bytes)| EventKind::Tls { connection, from, what, alert, bytes }),
+        (id(), tls_failure, text()).prop_map(|(connection, why, text)| EventKind::TlsFailed { connection, why, text }),
+        (id(), end(), counts()).prop_map(|(connection, from, counts)| EventKind::Counted { connection, from, counts }),
+        any::<bool>().prop_map(|answered| EventKind::Ident { answered }),
         (id(), text()).prop_map(|(connection, why)| EventKind::OpenFailed { connection, why }),
         (id(), end(), closing).prop_map(|(connection, by, how)| EventKind::Closed { connection, by, how }),
         (id(), verb(), argument()).prop_map(|(connection, verb, argument)| {
@@ -214,4 +218,20 @@ pub(crate) fn event() -> impl Strategy<Value = SessionEvent> {
         (proptest::option::of(id()), text()).prop_map(|(connection, text)| EventKind::Note { connection, text }),
     ];
     (time(), kind).prop_map(|(at, kind)| SessionEvent { at, kind })
+}
+
+fn counts() -> impl Strategy<Value = Counts> {
+    let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
+    (numbers, any::<Option<(u8, u8)>>()).prop_map(|(numbers, foreign)| {
+        let (again, again_bytes, largest_acknowledged, unacknowledged, closed_windows, closed_for) = numbers;
+        Counts {
+            again,
+            again_bytes,
+            largest_acknowledged,
+            unacknowledged,
+            closed_windows,
+            closed_for: Duration::from_nanos(closed_for),
+            foreign_reset: foreign.map(|(reset, others)| ForeignReset { reset, others }),
+        }
+    })
 }

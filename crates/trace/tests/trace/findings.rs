@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
-use port21_proto::event::{Closing, ConnectionId, End, EventKind, Purpose, Segment};
+use port21_proto::event::{Closing, ConnectionId, Counts, End, EventKind, ForeignReset, Purpose, Segment, TlsFailure};
 use port21_trace::findings::{RULES, Severity, findings};
 use port21_trace::ladder::{Options, Weight};
 use port21_trace::session::Ending;
@@ -41,8 +42,16 @@ fn data(s: &mut Script, id: u32, client: &str, server: &str) {
     s.opened(id, Purpose::Data, End::Client, Some(client), Some(server));
 }
 
-fn tls(s: &mut Script, what: &str) {
-    s.push(EventKind::Tls { connection: CONTROL, from: End::Client, what: what.to_owned(), bytes: 7 });
+fn tls(s: &mut Script, what: &str, alert: Option<u8>) {
+    s.push(EventKind::Tls { connection: CONTROL, from: End::Client, what: what.to_owned(), alert, bytes: 7 });
+}
+
+fn tls_failed(s: &mut Script, why: TlsFailure) {
+    s.push(EventKind::TlsFailed { connection: ConnectionId(1), why, text: "in its words".to_owned() });
+}
+
+fn counted(s: &mut Script, id: u32, from: End, counts: Counts) {
+    s.push(EventKind::Counted { connection: ConnectionId(id), from, counts });
 }
 
 /// A control connection between a private client and a server on the internet.
@@ -141,7 +150,8 @@ fn in_segments(s: &mut Script, again: u64, size: u64) {
     let kind =
         EventKind::Data { connection: ConnectionId(1), from: End::Client, since, bytes: size * 10, segments: Some(10) };
     s.push(kind);
-    note(s, 1, &format!("the client sent {again} segments again"));
+    let counts = Counts { again, again_bytes: again * size, unacknowledged: size, ..Counts::default() };
+    counted(s, 1, End::Client, counts);
     s.reply(426, &["Timed out."]);
 }
 
@@ -174,14 +184,24 @@ const EXAMPLES: &[Example] = &[
         },
     ),
     (
+        "tls-control",
+        |s| {
+            protected(s);
+            let text = "the server's certificate has expired".to_owned();
+            s.push(EventKind::TlsFailed { connection: CONTROL, why: TlsFailure::Handshake, text });
+            reset(s, 0, End::Client);
+        },
+        protected,
+    ),
+    (
         "tls-alert",
         |s| {
             protected(s);
-            tls(s, "alert: unknown CA");
+            tls(s, "alert: unknown CA", Some(48));
         },
         |s| {
             protected(s);
-            tls(s, "alert: close_notify");
+            tls(s, "alert: close_notify", Some(0));
         },
     ),
     (
@@ -202,12 +222,27 @@ const EXAMPLES: &[Example] = &[
         |s| {
             protected(s);
             flowing(s);
-            s.reply(426, &["The data connection ended without close_notify."]);
+            tls_failed(s, TlsFailure::Truncated);
+            s.reply(426, &["Part of the file may be missing."]);
         },
         |s| {
             protected(s);
             flowing(s);
             s.reply(226, &["Done."]);
+        },
+    ),
+    (
+        "tls-data",
+        |s| {
+            protected(s);
+            flowing(s);
+            tls_failed(s, TlsFailure::Handshake);
+            s.reply(425, &["No data connection."]);
+        },
+        |s| {
+            protected(s);
+            flowing(s);
+            s.reply(451, &["The disk failed."]);
         },
     ),
     (
@@ -284,6 +319,20 @@ const EXAMPLES: &[Example] = &[
         },
     ),
     (
+        "no-data-connection",
+        |s| {
+            anonymous(s);
+            epsv(s);
+            s.command("RETR a").reply(150, &["Opening."]).reply(226, &["Done."]);
+        },
+        |s| {
+            anonymous(s);
+            segment(s, End::Server, Segment::Ack);
+            epsv(s);
+            s.command("RETR a").reply(150, &["Opening."]).reply(226, &["Done."]);
+        },
+    ),
+    (
         "data-unanswered",
         |s| {
             anonymous(s);
@@ -357,6 +406,21 @@ const EXAMPLES: &[Example] = &[
         },
     ),
     (
+        "no-final-reply",
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.closed(1, End::Server).closed(1, End::Client);
+            s.ms += 60_000;
+            s.command("NOOP");
+        },
+        |s| {
+            anonymous(s);
+            flowing(s);
+            s.closed(1, End::Server).closed(1, End::Client);
+        },
+    ),
+    (
         "control-cut",
         |s| {
             anonymous(s);
@@ -373,19 +437,6 @@ const EXAMPLES: &[Example] = &[
         },
     ),
     (
-        "tls-data",
-        |s| {
-            protected(s);
-            flowing(s);
-            s.reply(425, &["TLS handshake failed."]);
-        },
-        |s| {
-            protected(s);
-            flowing(s);
-            s.reply(451, &["The disk failed."]);
-        },
-    ),
-    (
         "bytes-differ",
         |s| {
             anonymous(s);
@@ -394,35 +445,6 @@ const EXAMPLES: &[Example] = &[
         |s| {
             anonymous(s);
             retr(s, "Opening BINARY mode data connection for a.iso (1715 bytes).", 1715);
-        },
-    ),
-    (
-        "no-final-reply",
-        |s| {
-            anonymous(s);
-            flowing(s);
-            s.closed(1, End::Server).closed(1, End::Client);
-            s.ms += 60_000;
-            s.command("NOOP");
-        },
-        |s| {
-            anonymous(s);
-            flowing(s);
-            s.closed(1, End::Server).closed(1, End::Client);
-        },
-    ),
-    (
-        "no-data-connection",
-        |s| {
-            anonymous(s);
-            epsv(s);
-            s.command("RETR a").reply(150, &["Opening."]).reply(226, &["Done."]);
-        },
-        |s| {
-            anonymous(s);
-            segment(s, End::Server, Segment::Ack);
-            epsv(s);
-            s.command("RETR a").reply(150, &["Opening."]).reply(226, &["Done."]);
         },
     ),
     (
@@ -584,11 +606,26 @@ const EXAMPLES: &[Example] = &[
         "retransmissions",
         |s| {
             anonymous(s);
-            note(s, 0, "the client sent 3 segments again");
+            counted(s, 0, End::Client, Counts { again: 3, ..Counts::default() });
         },
         |s| {
             anonymous(s);
-            note(s, 0, "the client sent 1 segment again");
+            counted(s, 0, End::Client, Counts { again: 1, ..Counts::default() });
+        },
+    ),
+    (
+        "zero-window",
+        |s| {
+            anonymous(s);
+            s.ms += 8_000;
+            let closed_for = Duration::from_secs(4);
+            counted(s, 0, End::Client, Counts { closed_windows: 2, closed_for, ..Counts::default() });
+        },
+        |s| {
+            anonymous(s);
+            s.ms += 80_000;
+            let closed_for = Duration::from_secs(4);
+            counted(s, 0, End::Client, Counts { closed_windows: 2, closed_for, ..Counts::default() });
         },
     ),
     ("clear-password", logged_in, anonymous),
@@ -725,7 +762,7 @@ fn what_looks_like_a_fault_and_is_none() {
     // Whatever ended within TLS: its farewell cannot be read.
     let mut s = Script::default();
     protected(&mut s);
-    tls(&mut s, "ClientHello");
+    tls(&mut s, "ClientHello", None);
     reset(&mut s, 0, End::Server);
     assert_eq!(of(&s), []);
     // Some servers say goodbye to those who leave without a word.
@@ -733,6 +770,52 @@ fn what_looks_like_a_fault_and_is_none() {
     anonymous(&mut s);
     s.closed(0, End::Client).reply(221, &["You could at least say goodbye."]);
     assert_eq!(of(&s), []);
+}
+
+#[test]
+fn what_was_counted_tells_who_it_was() {
+    // A RST with other hops than its sender's packets.
+    let mut s = Script::default();
+    anonymous(&mut s);
+    flowing(&mut s);
+    reset(&mut s, 1, End::Server);
+    let foreign_reset = Some(ForeignReset { reset: 255, others: 52 });
+    counted(&mut s, 1, End::Server, Counts { foreign_reset, ..Counts::default() });
+    s.reply(426, &["Broken off."]);
+    let found = findings(&session(&s));
+    let text = &found.iter().find(|f| f.rule.name == "reset").unwrap().text;
+    assert!(text.contains("time to live of 255") && text.contains("something between"), "{text}");
+    // A command that hangs: the network, or the server's program.
+    for (unacknowledged, told) in [(9, "the network or its host is gone"), (0, "its program does not answer")] {
+        let mut s = Script::default();
+        segment(&mut s, End::Client, Segment::Ack);
+        anonymous(&mut s);
+        s.command("CWD pub");
+        s.ms += 30_000;
+        s.closed(0, End::Client);
+        counted(&mut s, 0, End::Client, Counts { again: 1, unacknowledged, ..Counts::default() });
+        let found = findings(&session(&s));
+        let text = &found.iter().find(|f| f.rule.name == "waiting").unwrap().text;
+        assert!(text.contains(told), "{text}");
+    }
+    // A late greeting, with a SYN to port 113.
+    let mut s = Script::default();
+    s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:21"));
+    s.push(EventKind::Ident { answered: false });
+    s.ms += 5_000;
+    s.reply(220, &["Ready."]);
+    let text = &findings(&session(&s))[0].text;
+    assert!(text.contains("The greeting takes") && text.contains("port 113"), "{text}");
+    // Large segments that get through in the end are lost by chance.
+    let mut s = Script::default();
+    anonymous(&mut s);
+    in_segments(&mut s, 5, 1460);
+    for event in &mut s.events {
+        if let EventKind::Counted { counts, .. } = &mut event.kind {
+            counts.largest_acknowledged = 1460;
+        }
+    }
+    assert!(of(&s).iter().all(|(name, _)| *name != "black-hole"), "{:?}", of(&s));
 }
 
 #[test]
@@ -756,6 +839,22 @@ fn servers_that_run_commands_side_by_side_are_in_step() {
     s.command("RETR a").reply(150, &["Here."]).data(1, End::Server, 10);
     s.closed(1, End::Server).closed(1, End::Client).reply(226, &["Done."]);
     assert_eq!(of(&s), []);
+}
+
+#[test]
+fn words_that_are_right_and_say_nothing() {
+    let faults = |command: &str, code: u16, said: &str| {
+        let mut s = Script::default();
+        anonymous(&mut s);
+        s.command(command).reply(code, &[said]);
+        of(&s).into_iter().filter(|f| f.1 == Severity::Fault).map(|f| f.0).collect::<Vec<_>>()
+    };
+    assert_eq!(faults("PORT 114,115", 200, "Ok."), ["malformed"]);
+    assert_eq!(faults("PASV", 227, "Entering Passive Mode."), ["malformed"]);
+    assert_eq!(faults("EPSV", 229, "Entering Extended Passive Mode."), ["malformed"]);
+    assert_eq!(faults(&format!("RETR {}", "A".repeat(5000)), 550, "No."), ["malformed"]);
+    assert_eq!(faults("EPRT |3|10.0.0.2|5001|", 522, "Use (1,2)."), [""; 0]);
+    assert_eq!(faults("PASV", 425, "No port is free."), [""; 0]);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn what_is_not_tls_ends_the_connection() {
     raw.send("USER user\r\nPASS secret\r\n");
     let (_, told) = raw.into_end();
     assert_eq!(told.first(), Some(&21), "an alert, and not a word in clear: {told:?}");
-    secure.site.wait_for(|kind| matches!(kind, EventKind::Note { text, .. } if text.contains("not TLS")));
+    secure.site.wait_for(|kind| matches!(kind, EventKind::TlsFailed { text, .. } if text.contains("not TLS")));
 }
 
 /// A ClientHello of TLS 1.1, as a device of 2010 sends it: TLS_RSA_WITH_AES_128_CBC_SHA and no extension.
@@ -153,7 +153,7 @@ fn a_client_of_tls_1_1_is_told_so() {
     let (_, told) = raw.into_end();
     // RFC 5246 section 7.2.2: alert, fatal, protocol_version.
     assert_eq!((told.first(), &told[told.len() - 2..]), (Some(&21), &[2, 70][..]), "{told:?}");
-    secure.site.wait_for(|kind| matches!(kind, EventKind::Note { text, .. } if text.contains("TLS 1.0 and 1.1")));
+    secure.site.wait_for(|kind| matches!(kind, EventKind::TlsFailed { text, .. } if text.contains("TLS 1.0 and 1.1")));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn another_protocol_than_ftp_is_not_served() {
         asking_for(&[b"h2", b"ftp"]).unwrap();
         let error = asking_for(&[b"h2", b"http/1.1"]).unwrap_err();
         assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
-        secure.site.wait_for(|kind| matches!(kind, EventKind::Note { text, .. } if text.contains("ALPN")));
+        secure.site.wait_for(|kind| matches!(kind, EventKind::TlsFailed { text, .. } if text.contains("ALPN")));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::findings::{self, Finding};
 use crate::mask::masked;
 use crate::recording::Stamp;
 use crate::session::Session;
-use crate::words::{bytes, clip, shown};
+use crate::words::{bytes, clip, counted, shown};
 
 /// The most characters of a row's text.
 const MAX_TEXT: usize = 200;
@@ -88,6 +88,21 @@ fn told(session: &Session, kind: &EventKind) -> (&'static str, String) {
             ("segment", format!("{} from the {}{again}", short(*segment), name(*from)))
         }
         EventKind::Tls { from, what, .. } => ("tls", format!("{} from the {}", shown(what.as_bytes()), name(*from))),
+        EventKind::TlsFailed { text, .. } => ("tls_failed", shown(text.as_bytes())),
+        EventKind::Counted { from, counts, .. } => (
+            "counted",
+            format!(
+                "the {}: {} sent again, {} not acknowledged, its window closed {}",
+                name(*from),
+                counted(counts.again, "segment", "segments"),
+                bytes(counts.unacknowledged),
+                counted(counts.closed_windows, "time", "times")
+            ),
+        ),
+        EventKind::Ident { answered: true } => ("ident", "the server asks port 113 of the client's host".to_owned()),
+        EventKind::Ident { answered: false } => {
+            ("ident", "the server asks port 113 of the client's host, without an answer".to_owned())
+        }
         EventKind::Note { text, .. } => ("note", shown(text.as_bytes())),
         _ => ("unknown", String::new()),
     }
