@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::PdfOptions;
-use crate::ladder::Ladder;
+use crate::ladder::{Ladder, Section};
 use crate::render::picture::{Anchor, BANNER, BODY, Layout, Look, MARGIN, Mark, Picture, Point, Sketch, numbers};
 use crate::words::clip;
 
@@ -137,33 +137,46 @@ impl<'a> Pager<'a> {
         self.keep(|picture, _| picture.legend(MARGIN));
     }
 
-    /// The sections with their pages, in two columns where there are many.
+    /// The sections with their pages, in two columns where there are many; each page's are filled from left to right.
     fn contents(&mut self) {
-        let sections = &self.picture.ladder.sections;
-        let columns = if sections.len() > 8 { 2 } else { 1 };
-        let width = ((self.picture.layout.width - 2 * MARGIN) / columns).min(560);
-        let lines = sections.len().div_ceil(columns as usize);
-        for line in 0..lines {
-            if self.picture.y + LINE > self.bottom {
+        let mut rest = self.picture.ladder.sections.as_slice();
+        let columns = if rest.len() > 8 { 2 } else { 1 };
+        while !rest.is_empty() {
+            let room = usize::try_from((self.bottom - self.picture.y) / LINE).unwrap_or(0);
+            let here = rest.len().min(room * columns);
+            let (part, more) = rest.split_at_checked(here).unwrap_or((rest, &[]));
+            let top = self.picture.y;
+            let lines = part.len().div_ceil(columns).max(1);
+            for (column, of_column) in (0..).zip(part.chunks(lines)) {
+                self.picture.y = top;
+                of_column.iter().for_each(|section| self.line(section, column, columns));
+            }
+            self.picture.y = top + LINE * i64::try_from(part.len().div_ceil(columns)).unwrap_or(0);
+            rest = more;
+            if !rest.is_empty() {
                 self.turn();
             }
-            self.picture.y += LINE;
-            for (column, section) in (0..columns).zip(sections.iter().skip(line).step_by(lines)) {
-                let (left, y) = (MARGIN + column * width, self.picture.y);
-                let right = left + width - 40;
-                let page = self.known.as_ref().and_then(|known| known.sections.get(&section.number));
-                let page = page.map(|(page, _)| (page + 1).to_string()).unwrap_or_default();
-                let title = clip(&format!("{}\u{2002}{}", numbers(section), section.title), 60);
-                let sketch = &mut self.picture.sketch;
-                sketch.marks.push(Mark::Link { section: section.number });
-                sketch.text(left, y, Look::Facts, Anchor::Start, &title);
-                sketch.text(right, y, Look::Facts, Anchor::End, &page);
-                sketch.marks.push(Mark::EndLink);
-                let from = left + BODY.width(&title) + 8;
-                if from < right - 24 {
-                    sketch.line((from, y - 3), (right - 24, y - 3), Look::Leader);
-                }
-            }
+        }
+    }
+
+    /// A line of the contents.
+    fn line(&mut self, section: &Section, column: i64, columns: usize) {
+        let whole = self.picture.layout.width - 2 * MARGIN;
+        let width = (whole / i64::try_from(columns).unwrap_or(1)).min(560);
+        self.picture.y += LINE;
+        let (left, y) = (MARGIN + column * width, self.picture.y);
+        let right = left + width - 40;
+        let page = self.known.as_ref().and_then(|known| known.sections.get(&section.number));
+        let page = page.map(|(page, _)| (page + 1).to_string()).unwrap_or_default();
+        let title = clip(&format!("{}\u{2002}{}", numbers(section), section.title), 60);
+        let from = left + BODY.width(&title) + 8;
+        let sketch = &mut self.picture.sketch;
+        sketch.marks.push(Mark::Link { section: section.number });
+        sketch.text(left, y, Look::Facts, Anchor::Start, &title);
+        sketch.text(right, y, Look::Facts, Anchor::End, &page);
+        sketch.marks.push(Mark::EndLink);
+        if from < right - 24 {
+            sketch.line((from, y - 3), (right - 24, y - 3), Look::Leader);
         }
     }
 
@@ -273,6 +286,9 @@ fn fitted(ladder: &Ladder, options: &PdfOptions) -> (Layout, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use port21_proto::event::{ConnectionId, EventKind};
+    use port21_proto::{Code, SessionEvent, Time};
+
     use crate::Session;
     use crate::ladder::Options;
     use crate::recording::Recording;
@@ -382,6 +398,22 @@ mod tests {
             assert_eq!(facts[at + 1], (page + 1).to_string());
         }
         assert_eq!(pages.pages[0].links().len(), ladder.sections.len() + linked);
+    }
+
+    #[test]
+    fn contents_that_fill_pages_go_on_in_order() {
+        let events = (1..=200u64).flat_map(|n| {
+            let command = EventKind::command(ConnectionId::CONTROL, format!("CWD d{n}").as_bytes());
+            let code = Code::new(250).unwrap();
+            let reply =
+                EventKind::Reply { connection: ConnectionId::CONTROL, code, lines: vec![b"Done.".to_vec().into()] };
+            [command, reply].map(|kind| SessionEvent { at: Time::from_unix_secs(n), kind })
+        });
+        let ladder = Ladder::new(&Session::from_events(events), &Options { fold: false, ..Options::default() });
+        let pages = Pages::of(&ladder, &PdfOptions::default());
+        let links = pages.pages.iter().flat_map(Page::links).map(|(_, _, section)| section);
+        assert!(links.eq(ladder.sections.iter().map(|section| section.number)));
+        assert!(ladder.sections.len() > 100 && pages.pages[1].rows.is_empty() && !pages.pages[1].links().is_empty());
     }
 
     #[test]
