@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Iterator
 
 _ETH_P_ALL = 3
@@ -33,6 +35,7 @@ class Capture:
 
     def __init__(self) -> None:
         self.packets: list[Packet] = []
+        self._frames: list[tuple[int, bytes]] = []
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
         self._socket.bind(("lo", _ETH_P_ALL))
@@ -60,7 +63,16 @@ class Capture:
                 continue
             # Loopback shows every packet twice, as it leaves and as it arrives.
             if address[2] != _PACKET_OUTGOING:
+                self._frames.append((time.time_ns(), frame))
                 self.packets.extend(_parse(frame))
+
+    def save(self, path: Path) -> None:
+        """Write what was captured as pcap: Ethernet, nanoseconds."""
+        with path.open("wb") as file:
+            file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 18, 1))
+            for at, frame in self._frames:
+                seconds, nanos = divmod(at, 1_000_000_000)
+                file.write(struct.pack("<IIII", seconds, nanos, len(frame), len(frame)) + frame)
 
 
 def _parse(frame: bytes) -> Iterator[Packet]:

@@ -17,6 +17,7 @@ from typing import Callable
 
 from .binary import port21
 from .capture import ACK, FIN, RST, SYN, Capture, Packet
+from .drawings import observed
 from .processes import run
 from .report import Failure, Scenario, Skip
 
@@ -79,6 +80,9 @@ def _demo(scenario: Scenario, offset: int) -> None:
         seen = _Seen(capture.packets, offset)
         for check, action in seen.checks().items():
             scenario.check(check, action)
+        capture.save(Path(folder) / "demo.pcap")
+        drawn = Path(folder) / "demo.pdf"
+        scenario.check("drawn from the capture", lambda: observed(Path(folder) / "demo.pcap", drawn, "127.0.21.2", offset))
         for name in ("session.jsonl", "session.txt", "session.svg"):
             scenario.check(f"wrote {name}", lambda name=name: _is_drawn(Path(folder) / name))
 

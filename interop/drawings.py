@@ -23,10 +23,10 @@ LIGHT, DARK = "rgb(255, 255, 255)", "rgb(13, 17, 23)"
 MESSAGES = [
     *("220 ANY-DOMAIN.COM FTP Service", "USER ftp", "331 Anonymous access allowed, send identity (e-mail name) as password."),
     *("PASS ***", "230- Welcome to ftp.any-domain.com", "230 Anonymous user logged in."),
-    *("PORT 192.168.0.2:5001", "200 PORT command successful.", "LIST"),
+    *("PORT {host}:{first}", "200 PORT command successful.", "LIST"),
     *("150 Opening ASCII mode data connection for /bin/ls.", "226 Transfer complete."),
     *("CWD pub", "250 CWD command successful."),
-    *("PORT 192.168.0.2:5002", "200 PORT command successful.", "RETR readme.txt"),
+    *("PORT {host}:{second}", "200 PORT command successful.", "RETR readme.txt"),
     *("150 Opening ASCII mode data connection for readme.txt(1715 bytes).", "226 Transfer complete."),
     *("QUIT", "221 Thank you for visiting ftp.any-domain.com."),
 ]
@@ -216,9 +216,24 @@ def _fonts(pdf: Path) -> None:
         raise Failure("other fonts than Inter, or not embedded", fonts)
 
 
-def _messages(pdf: Path) -> None:
+def observed(capture: Path, pdf: Path, host: str, offset: int) -> None:
+    """The capture of the demo, drawn, is the document: each message in its place, and handshakes that were seen."""
+    if not shutil.which("pdftotext"):
+        raise Skip("poppler-utils is not on this machine")
+    ended = run([port21(), "trace", str(capture), "-o", str(pdf), "--title", TITLE])
+    if ended.returncode != 0:
+        raise Failure(f"exit status {ended.returncode}", ended.stdout)
+    _messages(pdf, host, offset)
+    text = _text(pdf)
+    if "inferred" in text or text.count("SYN+ACK") < 3 or "DNS Query" not in text:
+        raise Failure("handshakes or the look-up are not what was seen", text)
+    if "Fault" in text or "Warning" in text:
+        raise Failure("something is said to be wrong with it", text)
+
+
+def _messages(pdf: Path, host: str = "192.168.0.2", offset: int = 0) -> None:
     text, at = _text(pdf), 0
-    for message in MESSAGES:
+    for message in (one.format(host=host, first=5001 + offset, second=5002 + offset) for one in MESSAGES):
         found = text.find(message, at)
         if found < 0:
             raise Failure(f"no {message!r}, or not in its place", text[at:])
