@@ -110,10 +110,10 @@ fn refused(session: &Session) -> u64 {
     session.exchanges().iter().filter(|x| x.command.is_some() && x.code.is_some_and(|c| c.is_error())).count() as u64
 }
 
-/// What was done, in the order in which it was.
+/// What was done, in the order in which it was; of many steps those of a kind as one.
 fn steps(session: &Session) -> Vec<String> {
     let mut steps: Vec<String> = Vec::new();
-    let mut more = 0u64;
+    let mut kinds = Kinds::default();
     for section in session.sections() {
         let transfer = || {
             let mut exchanges = section.events.clone().filter_map(|i| session.exchange_of(i));
@@ -127,18 +127,45 @@ fn steps(session: &Session) -> Vec<String> {
             SectionKind::Files => "changes files".to_owned(),
             _ => continue,
         };
-        if steps.len() < STEPS {
-            if steps.last() != Some(&step) {
-                steps.push(step);
-            }
-        } else {
-            more += 1;
+        kinds.add(section.kind, transfer());
+        if steps.len() <= STEPS && steps.last() != Some(&step) {
+            steps.push(step);
         }
     }
-    if more > 0 {
-        steps.push(format!("takes {}", counted(more, "further step", "further steps")));
+    if steps.len() > STEPS { kinds.told() } else { steps }
+}
+
+/// Steps by their kinds, in the order in which those came.
+#[derive(Default)]
+struct Kinds(Vec<(SectionKind, bool, u64, u64)>);
+
+impl Kinds {
+    fn add(&mut self, kind: SectionKind, transfer: Option<&Transfer>) {
+        let moves = matches!(kind, SectionKind::Download | SectionKind::Upload);
+        let failed = moves && transfer.is_some_and(|t| !matches!(t.ending, Ending::Done));
+        let moved = transfer.filter(|_| moves).map_or(0, |t| t.bytes);
+        match self.0.iter_mut().find(|(known, without, ..)| (*known, *without) == (kind, failed)) {
+            Some((.., count, bytes)) => {
+                *count += 1;
+                *bytes = bytes.saturating_add(moved);
+            }
+            None => self.0.push((kind, failed, 1, moved)),
+        }
     }
-    steps
+
+    fn told(self) -> Vec<String> {
+        let files = |count| counted(count, "file", "files");
+        let tell = |(kind, failed, count, moved): (SectionKind, bool, u64, u64)| match kind {
+            SectionKind::Listing => format!("lists directories {}", counted(count, "time", "times")),
+            SectionKind::Directory => format!("changes the directory {}", counted(count, "time", "times")),
+            SectionKind::Files => format!("changes files {}", counted(count, "time", "times")),
+            SectionKind::Download if failed => format!("does not get {} whole", files(count)),
+            SectionKind::Upload if failed => format!("does not put {} whole", files(count)),
+            SectionKind::Download => format!("downloads {} ({})", files(count), bytes(moved)),
+            _ => format!("uploads {} ({})", files(count), bytes(moved)),
+        };
+        self.0.into_iter().map(tell).collect()
+    }
 }
 
 fn moved(verb: &str, t: &Transfer) -> String {

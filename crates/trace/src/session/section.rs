@@ -101,6 +101,8 @@ struct Parting {
     starts: Vec<(usize, SectionKind)>,
     /// The first of the commands that prepare a transfer, as long as it is not known whether one follows.
     preparing: Option<usize>,
+    /// The file of the transfer that was asked for last.
+    moved: Vec<u8>,
     logged_in: bool,
     controls: usize,
 }
@@ -151,7 +153,11 @@ impl Parting {
     }
 
     fn command(&mut self, i: usize, known: Option<Verb>, verb: &str, argument: &[u8]) {
-        match role(known, verb, argument) {
+        let role = role(known, verb, argument);
+        if self.is_about_what_was_moved(&role, argument) {
+            return;
+        }
+        match role {
             _ if self.current() == Some(SectionKind::Login) && !self.logged_in && known != Some(Verb::Quit) => {}
             Role::Follows => {
                 if self.current().is_none() {
@@ -161,6 +167,7 @@ impl Parting {
             Role::Prepares => self.preparing = self.preparing.or(Some(i)),
             Role::Begins(kind) => {
                 let transfer = matches!(kind, SectionKind::Listing | SectionKind::Download | SectionKind::Upload);
+                self.moved = argument.to_vec();
                 match self.preparing.take() {
                     Some(first) if transfer => self.starts.push((first, kind)),
                     Some(first) => {
@@ -175,6 +182,23 @@ impl Parting {
                 if known == Some(Verb::Pwd) && self.current() == Some(SectionKind::Directory) => {}
             Role::Joins(kind) => self.join(i, kind),
         }
+    }
+
+    /// Whether a command looks at, or sets the time of, the very file that has just been transferred: then it is the end of
+    /// that, and no part of its own.
+    fn is_about_what_was_moved(&self, role: &Role, argument: &[u8]) -> bool {
+        let moved = matches!(self.current(), Some(SectionKind::Download | SectionKind::Upload));
+        let looks = match role {
+            Role::Prepares => true,
+            Role::Joins(kind) => matches!(kind, SectionKind::Files | SectionKind::Settings),
+            Role::Begins(_) | Role::Follows => false,
+        };
+        let named = |before: &[u8]| before.is_empty() || before.ends_with(b" ");
+        moved
+            && looks
+            && self.preparing.is_none()
+            && !self.moved.is_empty()
+            && argument.strip_suffix(self.moved.as_slice()).is_some_and(named)
     }
 
     fn current(&self) -> Option<SectionKind> {

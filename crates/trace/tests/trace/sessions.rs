@@ -217,6 +217,27 @@ fn thousands_of_transfers_fold() {
 }
 
 #[test]
+fn what_is_asked_of_a_file_right_behind_its_transfer_belongs_to_it() {
+    let mut script = Script::logged_in();
+    for n in 1..=8 {
+        let name = format!("pub/{n}.txt");
+        script.download(n, &name, 100);
+        script.command(&format!("SIZE {name}")).reply(213, &["100"]);
+        script.command(&format!("MFMT 20260102030405 {name}")).reply(213, &["Modify=20260102030405"]);
+    }
+    // But of another file it is a question of its own; and what sets is no question.
+    script.command("MDTM ub/8.txt").reply(213, &["20260102030405"]).command("SYST").reply(215, &["UNIX"]);
+    let session = session(&script);
+    let kinds: Vec<SectionKind> = session.sections().iter().map(|section| section.kind).collect();
+    let mut wanted = vec![SectionKind::Login];
+    wanted.extend([SectionKind::Download; 8]);
+    wanted.push(SectionKind::Settings);
+    assert_eq!(kinds, wanted);
+    let ladder = Ladder::new(&session, &Options::default());
+    assert!(ladder.opening.contains("downloads 8 files (800 bytes). Every command"), "{}", ladder.opening);
+}
+
+#[test]
 fn a_long_section_folds_in_its_middle() {
     let mut s = Script::logged_in();
     for i in 0..1000 {
