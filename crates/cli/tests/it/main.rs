@@ -7,6 +7,7 @@ mod config;
 mod console;
 mod demo;
 mod doctor;
+mod findings;
 mod follow;
 mod hostile;
 mod hosts;

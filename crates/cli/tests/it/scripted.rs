@@ -1,7 +1,7 @@
 //! A server that does what a test says, in as many sessions as come.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -92,8 +92,7 @@ impl Session {
             "PWD" | "MKD" => self.say("257 \"/\" is it"),
             "EPSV" => {
                 // A port of its own for each: whoever only tried the one before is not in the way.
-                self.passive = TcpListener::bind("127.0.0.1:0").unwrap();
-                let port = self.passive.local_addr().unwrap().port();
+                let port = self.listen();
                 self.say(&format!("229 ok (|||{port}|)"));
             }
             "QUIT" => self.say("221 bye"),
@@ -101,10 +100,28 @@ impl Session {
         }
     }
 
+    /// A port of its own for the next transfer.
+    pub(crate) fn listen(&mut self) -> u16 {
+        self.passive = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.passive.local_addr().unwrap().port()
+    }
+
+    /// The data connection.
+    pub(crate) fn accept(&mut self) -> TcpStream {
+        let (data, _) = self.passive.accept().unwrap();
+        data.set_write_timeout(Some(PATIENCE)).unwrap();
+        data.set_read_timeout(Some(PATIENCE)).unwrap();
+        data
+    }
+
+    /// Ends the control connection.
+    pub(crate) fn end(&mut self) {
+        let _ = self.control.shutdown(Shutdown::Both);
+    }
+
     /// Sends this over a data connection, with all that is said about it.
     pub(crate) fn transfer(&mut self, bytes: &[u8]) {
-        let (mut data, _) = self.passive.accept().unwrap();
-        data.set_write_timeout(Some(PATIENCE)).unwrap();
+        let mut data = self.accept();
         self.say("150 here it comes");
         // A client that has had enough closes it.
         let _ = data.write_all(bytes);

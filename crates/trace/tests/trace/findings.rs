@@ -842,6 +842,25 @@ fn servers_that_run_commands_side_by_side_are_in_step() {
 }
 
 #[test]
+fn a_client_that_has_waited_long_enough_for_the_final_reply() {
+    for aborts in [false, true] {
+        let mut s = Script::default();
+        anonymous(&mut s);
+        s.command("TYPE I").reply(200, &["Ok."]);
+        flowing(&mut s);
+        s.closed(1, End::Server).closed(1, End::Client);
+        s.ms += 30_000;
+        if aborts {
+            s.command("ABOR");
+            s.ms += 30_000;
+        }
+        s.closed(0, if aborts { End::Server } else { End::Client });
+        let faults: Vec<_> = of(&s).into_iter().filter(|f| f.1 == Severity::Fault).map(|f| f.0).collect();
+        assert_eq!(faults, ["no-final-reply"], "{aborts}");
+    }
+}
+
+#[test]
 fn words_that_are_right_and_say_nothing() {
     let faults = |command: &str, code: u16, said: &str| {
         let mut s = Script::default();
