@@ -10,7 +10,7 @@ use port21_proto::event::{Counts, Segment as Kind};
 use super::control::Control;
 use super::counter::Counter;
 use super::dns::{self, Frames};
-use super::packet::Segment;
+use super::packet::{Answer, Segment};
 use super::recognise::{self, Verdict};
 use super::stream::{Content, Piece, Stream};
 use super::tls::{Records, Told};
@@ -20,6 +20,9 @@ const MAX_MARKS: usize = 32;
 
 /// A segment that is there twice within this time was captured twice: no sender repeats itself so soon.
 const TWICE: Duration = Duration::from_millis(1);
+
+/// The most things that ICMP may say of a connection.
+const MAX_ANSWERS: usize = 8;
 
 /// So many segments are remembered to know those that were captured twice.
 const RECENT: usize = 8;
@@ -48,6 +51,8 @@ pub(super) struct Flow {
     /// The last segments of each side that brought something new.
     recent: [VecDeque<(u32, u32, Time)>; 2],
     pub(super) reset: Option<usize>,
+    /// What ICMP said of it, each thing once.
+    pub(super) answers: Vec<Answer>,
     counters: [Counter; 2],
 }
 
@@ -120,6 +125,7 @@ impl Flow {
             fin_acknowledged: [false; 2],
             recent: Default::default(),
             reset: None,
+            answers: Vec::new(),
             counters: Default::default(),
         }
     }
@@ -339,6 +345,15 @@ impl Flow {
     /// What was counted of a side, where there is something to tell.
     pub(super) fn counts(&self, side: usize) -> Option<Counts> {
         self.counters.get(side)?.finish(self.last)
+    }
+
+    /// ICMP answers one of its segments.
+    pub(super) fn answered(&mut self, answer: Answer) {
+        self.last = self.last.max(answer.at);
+        let known = self.answers.iter().any(|a| (a.by, a.why) == (answer.by, answer.why));
+        if !known && self.answers.len() < MAX_ANSWERS {
+            self.answers.push(answer);
+        }
     }
 
     /// The segments of its handshake.

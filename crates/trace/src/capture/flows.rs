@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::control::Control;
 use super::dns::{self, Lookup};
 use super::flow::{Flow, Role};
-use super::packet::{Carried, Datagram, Packets, Segment};
+use super::packet::{Answer, Carried, Datagram, Packets, Segment};
 use super::{file::Packet, sessions};
 use crate::recording::Recording;
 use crate::words::counted;
@@ -53,6 +53,7 @@ impl Flows {
         match packets.read(packet) {
             Some(Carried::Tcp(segment)) => self.segment(&segment),
             Some(Carried::Udp(datagram)) => self.datagram(&datagram),
+            Some(Carried::Icmp(answer)) => self.answer(answer),
             None => {}
         }
         self.packets = packets;
@@ -93,6 +94,15 @@ impl Flows {
                     }
                 }
             }
+        }
+    }
+
+    /// ICMP answers a segment of a connection. Of a connection that is not in the capture it tells nothing that could be drawn.
+    fn answer(&mut self, answer: Answer) {
+        let ends = if answer.from <= answer.to { [answer.from, answer.to] } else { [answer.to, answer.from] };
+        let index = self.current.get(&ends).and_then(|n| usize::try_from(n.checked_sub(self.dropped)?).ok());
+        if let Some(flow) = index.and_then(|index| self.all.get_mut(index)) {
+            flow.answered(answer);
         }
     }
 

@@ -16,6 +16,30 @@ use super::fragments::{Fragment, Fragments};
 pub(crate) enum Carried<'a> {
     Tcp(Segment<'a>),
     Udp(Datagram<'a>),
+    Icmp(Answer),
+}
+
+/// What ICMP says of a TCP segment that did not arrive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) at: Time,
+    /// Who says it.
+    pub(crate) by: IpAddr,
+    /// Whose segment it was, and where to.
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) why: Undelivered,
+}
+
+/// Why a segment did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// Somebody does not want it.
+    Refused(&'static str),
+    /// There is no way.
+    Unreachable(&'static str),
+    /// It has more bytes than this.
+    TooLarge(u32),
 }
 
 /// A TCP segment.
@@ -179,6 +203,32 @@ fn transport<'a>(packet: &Packet, ip: &Ip<'a>) -> Option<Carried<'a>> {
                 data: ip.payload.get(udp.header_slice().len()..).unwrap_or_default(),
             }))
         }
+        IpNumber::ICMP | IpNumber::IPV6_ICMP => icmp(at, ip).map(Carried::Icmp),
         _ => None,
     }
+}
+
+fn icmp(at: Time, ip: &Ip<'_>) -> Option<Answer> {
+    let (head, told) = ip.payload.split_at_checked(8)?;
+    let &[kind, code, _, _, high, low, a, b] = head else { return None };
+    let why = match (ip.source.is_ipv4(), kind, code) {
+        // RFC 792, RFC 1812 section 5.2.7.1, RFC 1191.
+        (true, 3, 4) => Undelivered::TooLarge(u32::from(u16::from_be_bytes([a, b]))),
+        (true, 3, 3) | (false, 1, 4) => Undelivered::Refused("port unreachable"),
+        (true, 3, 9 | 10 | 13) | (false, 1, 1) => Undelivered::Refused("administratively prohibited"),
+        (false, 1, 5) => Undelivered::Refused("refused by policy"),
+        (true, 3, _) | (false, 1, 3) => Undelivered::Unreachable("host unreachable"),
+        // RFC 4443 section 3.
+        (false, 1, 6) => Undelivered::Refused("route rejected"),
+        (false, 1, _) => Undelivered::Unreachable("no route"),
+        (false, 2, _) => Undelivered::TooLarge(u32::from_be_bytes([high, low, a, b])),
+        (true, 11, _) | (false, 3, _) => Undelivered::Unreachable("time to live exceeded on the way"),
+        _ => return None,
+    };
+    let sliced = LaxSlicedPacket::from_ip(told).ok()?;
+    let lost = self::ip(&sliced)?;
+    let (&[a, b, c, d], _) = lost.payload.split_first_chunk()?;
+    let (from, to) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    let (from, to) = (SocketAddr::new(lost.source, from), SocketAddr::new(lost.target, to));
+    (lost.protocol == IpNumber::TCP).then_some(Answer { at, by: ip.source, from, to, why })
 }

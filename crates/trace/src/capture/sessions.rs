@@ -14,6 +14,7 @@ use port21_proto::event::{Closing, Connection, ConnectionId, End, EventKind, Pur
 use super::control::{Announcement, Control};
 use super::dns::Lookup;
 use super::flow::{Flow, Mark, Role};
+use super::packet::Undelivered;
 use super::{lookups, nat};
 use crate::Session;
 use crate::recording::{Header, RecordedSession, Recorder};
@@ -337,12 +338,30 @@ fn end(flow: &Flow, connection: &Connection, client: usize, events: &mut Vec<Ses
     if flow.opener.is_some() && flow.stood.is_none() && !flow.has(Segment::SynAck) {
         let reset = flow.marks.iter().find(|m| m.kind == Segment::Rst && Some(m.side) != flow.opener);
         let attempts = flow.marks.iter().filter(|m| m.kind == Segment::Syn).count();
-        let (at, why) = match (reset, attempts) {
-            (Some(reset), _) => (reset.at, "refused".to_owned()),
-            (None, 0 | 1) => (flow.last, "no answer in the capture".to_owned()),
-            (None, n) => (flow.last, format!("no answer in the capture to {n} attempts")),
+        let told = flow.answers.iter().find_map(|answer| match answer.why {
+            Undelivered::Refused(why) => Some((answer.at, format!("refused by {}: {why} (ICMP)", answer.by))),
+            Undelivered::Unreachable(why) => Some((answer.at, format!("{why}, says {} (ICMP)", answer.by))),
+            Undelivered::TooLarge(_) => None,
+        });
+        let (at, why) = match (reset, told, attempts) {
+            (Some(reset), ..) => (reset.at, "refused".to_owned()),
+            (None, Some(told), _) => told,
+            (None, None, 0 | 1) => (flow.last, "no answer in the capture".to_owned()),
+            (None, None, n) => (flow.last, format!("no answer in the capture to {n} attempts")),
         };
         return push(at, EventKind::OpenFailed { connection: id, why });
+    }
+    for answer in &flow.answers {
+        let text = match answer.why {
+            Undelivered::Refused(why) | Undelivered::Unreachable(why) => {
+                format!("{} answers a segment with ICMP: {why}", answer.by)
+            }
+            Undelivered::TooLarge(0) => format!("{} answers a segment with ICMP: it is too large", answer.by),
+            Undelivered::TooLarge(most) => {
+                format!("{} answers a segment with ICMP: it is too large, {} pass", answer.by, bytes(most.into()))
+            }
+        };
+        push(answer.at, EventKind::Note { connection: Some(id), text });
     }
     for mark in flow.closing().filter(|mark| !mark.again) {
         let how = match mark.kind {

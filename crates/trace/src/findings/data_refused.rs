@@ -4,6 +4,7 @@ use port21_proto::event::End;
 
 use super::case::{Case, Found, name};
 use super::{Rule, Severity};
+use crate::words::{clip, shown};
 
 pub(super) const RULE: Rule = Rule {
     name: "data-refused",
@@ -15,11 +16,20 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, found: &mut Found) {
-    for (i, c, _) in case.unopened().filter(|(_, _, why)| why.contains("refused")) {
+    for (i, c, why) in case.unopened().filter(|(_, _, why)| why.contains("refused")) {
         let listener = c.opener.other();
         let at = if listener == End::Client { c.client } else { c.server };
         let at = at.map(|a| format!(" on {a}")).unwrap_or_default();
         let rows = case.session.transfer_of(c.id).map(|t| case.evidence(t)).unwrap_or_default();
-        found.add(&RULE, i, rows, format!("The {} refuses the data connection{at}.", name(listener)));
+        // A capture may tell who it is that rejects it on the way.
+        let text = match why.strip_prefix("refused by ") {
+            Some(by) => format!(
+                "The data connection to the {}{at} is refused on its way by {}.",
+                name(listener),
+                clip(&shown(by.as_bytes()), 80)
+            ),
+            None => format!("The {} refuses the data connection{at}.", name(listener)),
+        };
+        found.add(&RULE, i, rows, text);
     }
 }

@@ -537,6 +537,59 @@ fn connections_that_are_refused_or_not_answered() {
     assert_eq!(failed(&read(&[&ethernet(&wire.packets)])), ["no answer in the capture to 4 attempts"]);
 }
 
+/// ICMP of type 3 from a host, about a segment.
+fn unreachable(by: [u8; 4], to: [u8; 4], code: u8, mtu: u16, segment: &[u8]) -> Vec<u8> {
+    let mut icmp = vec![3, code, 0, 0, 0, 0];
+    icmp.extend(mtu.to_be_bytes());
+    // The header, and what it must have of the rest (RFC 792): 8 bytes.
+    icmp.extend(&segment[..28]);
+    let mut packet = Vec::new();
+    let length = icmp.len() as u16;
+    etherparse::Ipv4Header::new(length, 64, etherparse::IpNumber::ICMP, by, to).unwrap().write(&mut packet).unwrap();
+    packet.extend(icmp);
+    packet
+}
+
+#[test]
+fn icmp_tells_who_stops_a_connection() {
+    let (client, server) = (client(), server());
+    let drawn = |code: u8| {
+        let mut wire = Wire::new();
+        wire.login(client, server);
+        wire.say(client, server, b"PASV\r\n").say(server, client, b"227 (10,0,0,1,19,136)\r\n");
+        let at = wire.tick();
+        wire.tcp(at, addr("10.0.0.2:40001"), addr("10.0.0.1:5000"), "S", b"");
+        let (_, syn) = wire.packets.last().unwrap().clone();
+        let answer = unreachable([10, 0, 0, 254], [10, 0, 0, 2], code, 1400, &syn);
+        // Said twice it is told once; cut short it is nothing.
+        for packet in [&answer[..], &answer, &answer[..44]] {
+            let at = wire.tick();
+            wire.packets.push((at, packet.to_vec()));
+        }
+        let recording = read(&[&ethernet(&wire.packets)]);
+        Drawing::default().draw(&recording).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let refused = drawn(13);
+    assert!(
+        refused.contains("data-refused") && refused.contains("refused on its way by 10.0.0.254: admin"),
+        "{refused}"
+    );
+    let no_way = drawn(1);
+    assert!(
+        no_way.contains("data-unanswered") && no_way.contains("host unreachable, says 10.0.0.254 (ICMP)"),
+        "{no_way}"
+    );
+    assert!(drawn(4).contains("no answer in the capture"));
+
+    let mut wire = Wire::new();
+    wire.login(client, server);
+    let (_, segment) = wire.packets.last().unwrap().clone();
+    let at = wire.tick();
+    wire.packets.push((at, unreachable([10, 0, 0, 254], [10, 0, 0, 1], 4, 1400, &segment)));
+    let told = notes(&read(&[&ethernet(&wire.packets)]));
+    assert_eq!(told, ["10.0.0.254 answers a segment with ICMP: it is too large, 1,400 bytes pass"]);
+}
+
 #[test]
 fn behind_auth_tls_it_is_shown_what_it_is() {
     let (client, server) = (client(), server());
