@@ -1,6 +1,6 @@
 //! TLS did not come to stand on the control connection.
 
-use port21_proto::event::{EventKind, Purpose};
+use port21_proto::event::{EventKind, Purpose, TlsFailure};
 
 use super::case::{Case, Found};
 use super::{Rule, Severity};
@@ -17,7 +17,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(case: &Case<'_>, found: &mut Found) {
     for (i, kind) in case.events() {
-        let EventKind::TlsFailed { connection, text, .. } = kind else { continue };
+        let EventKind::TlsFailed { connection, why, text } = kind else { continue };
+        // Who looks whether a port of implicit TLS is open leaves without a word.
+        let asked = case.of(*connection).any(|(_, k)| matches!(k, EventKind::Command { .. }));
+        if *why == TlsFailure::Truncated && !asked {
+            continue;
+        }
         if case.session.connection(*connection).is_some_and(|c| c.purpose == Purpose::Control) {
             let ends = case.of(*connection).filter(|(_, k)| matches!(k, EventKind::Closed { .. })).map(|(i, _)| i);
             let why = clip(&shown(text.as_bytes()), 240);

@@ -4,6 +4,7 @@ use port21_proto::event::TlsFailure;
 
 use super::case::{Case, Found, title};
 use super::{Rule, Severity};
+use crate::session::{Direction, Ending};
 
 pub(super) const RULE: Rule = Rule {
     name: "tls-truncated",
@@ -18,7 +19,9 @@ fn check(case: &Case<'_>, found: &mut Found) {
     // A server that says 226 has sent all; whether all has come is another question.
     for t in case.session.transfers() {
         let told = case.tls_failure(t).filter(|(_, why, _)| *why == TlsFailure::Truncated);
-        if let Some((i, ..)) = told {
+        // What the client has sent is not cut by how the server ends its side.
+        let lost = t.direction == Direction::Down || t.ending != Ending::Done;
+        if let Some((i, ..)) = told.filter(|_| lost) {
             let text = format!("The protected data connection of {} ended without close_notify.", title(t));
             found.add(&RULE, i, case.evidence(t), text);
         }

@@ -861,6 +861,26 @@ fn a_client_that_has_waited_long_enough_for_the_final_reply() {
 }
 
 #[test]
+fn an_end_without_close_notify_that_costs_nothing() {
+    // A look at the port of implicit TLS.
+    let mut s = Script::default();
+    s.opened(0, Purpose::Control, End::Client, Some("10.0.0.2:40000"), Some("10.0.0.1:990"));
+    let text = "the connection ended without close_notify".to_owned();
+    s.push(EventKind::TlsFailed { connection: CONTROL, why: TlsFailure::Truncated, text });
+    s.closed(0, End::Client);
+    assert!(of(&s).iter().all(|f| f.1 == Severity::Note), "{:?}", of(&s));
+    // The server's side of an upload.
+    let mut s = Script::default();
+    protected(&mut s);
+    pasv(&mut s);
+    data(&mut s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    s.command("STOR a").reply(150, &["Ok."]).data(1, End::Client, 10).closed(1, End::Client);
+    tls_failed(&mut s, TlsFailure::Truncated);
+    s.closed(1, End::Server).reply(226, &["Done."]);
+    assert_eq!(of(&s), []);
+}
+
+#[test]
 fn words_that_are_right_and_say_nothing() {
     let faults = |command: &str, code: u16, said: &str| {
         let mut s = Script::default();
