@@ -57,6 +57,8 @@ struct Followed {
     sections: usize,
     dropped: bool,
     changed: bool,
+    /// Whoever gives its events gives all of them each time, and keeps them few.
+    whole: bool,
 }
 
 /// What is said at a session's end.
@@ -95,15 +97,22 @@ impl Follower {
         });
     }
 
-    /// Takes all that is known of the session that `key` names: what was known before is replaced.
+    /// Takes all that is known of the session that `key` names: what was known before is replaced. Whoever calls this bounds
+    /// how much it is.
     pub fn replace(&mut self, key: &str, header: &Header, mut events: Vec<SessionEvent>) {
         events.sort_by_key(|event| event.at);
         self.with(key, header, |session| {
+            session.whole = true;
             if session.events != events {
                 session.events = events;
                 session.changed = true;
             }
         });
+    }
+
+    /// Whether a session of this name is kept.
+    pub fn has(&self, key: &str) -> bool {
+        self.sessions.iter().any(|session| session.key == key)
     }
 
     /// Forgets a session.
@@ -193,6 +202,7 @@ impl Followed {
             sections: 0,
             dropped: false,
             changed: false,
+            whole: false,
         }
     }
 
@@ -263,7 +273,7 @@ impl Followed {
 
     /// Drops the older half of the events between the login and now, where there are many.
     fn compact(&mut self, linked: &Session) {
-        if self.events.len() <= WINDOW {
+        if self.whole || self.events.len() <= WINDOW {
             return;
         }
         let head = linked.sections().iter().take_while(|s| is_head(s.kind));

@@ -7,6 +7,8 @@ use clap::Args;
 use port21_trace::findings::Severity;
 use port21_trace::render::Paper;
 
+use crate::units::Size;
+
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -25,13 +27,26 @@ pub(crate) struct DemoArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
     /// Recordings (.jsonl) and packet captures (pcap, pcapng), compressed by gzip or not; `-` is standard input.
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "live")]
     pub(crate) inputs: Vec<PathBuf>,
     /// Draw a recording while it is being written, row by row as `tail -f` does, until its sessions have ended or ^C is
     /// pressed. What is wrong with a session is said at its end. A recording that is begun anew, or that another file takes
     /// the place of, is read on there.
     #[arg(long, conflicts_with_all = ["output", "format", "list"])]
     pub(crate) follow: bool,
+    /// Draw the sessions of this network interface while they go on, until ^C: `eth0`, `lo`. Linux; needs root or the
+    /// capability CAP_NET_RAW. FTP is known by what is said, on any port.
+    #[arg(long, value_name = "IFACE", conflicts_with_all = ["inputs", "follow", "output", "format", "list", "session"])]
+    pub(crate) live: Option<String>,
+    /// With --live: only control connections to this port of a server; repeatable.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Vec<u16>,
+    /// With --live: write all packets of the interface into this pcapng file, passwords and data included.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// With --write: at this size the file is begun anew, and the one before is kept as FILE.1: twice this is on disk at most.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub(crate) max_size: Size,
     /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json, .jsonl); repeatable. Without: text to the terminal.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,

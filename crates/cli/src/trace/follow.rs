@@ -38,35 +38,60 @@ pub(super) struct Screen {
     patience: Option<Instant>,
     pending: usize,
     pub(super) worst: Option<Severity>,
+    /// The sessions that all was said of, since somebody asked.
+    pub(super) parted: Vec<String>,
 }
 
 impl Screen {
     pub(super) fn new(ladder: ladder::Options, text: TextOptions) -> Screen {
         let follower = Follower::new(ladder, text);
-        Screen { follower, ended: HashMap::new(), quiet: None, patience: None, pending: 0, worst: None }
+        Screen {
+            follower,
+            ended: HashMap::new(),
+            quiet: None,
+            patience: None,
+            pending: 0,
+            worst: None,
+            parted: Vec::new(),
+        }
     }
 
-    /// Something came.
-    pub(super) fn touched(&mut self) -> anyhow::Result<()> {
+    /// Something came, and is to be drawn.
+    pub(super) fn awaits(&mut self) {
         let now = Instant::now();
         self.quiet = Some(now + QUIET);
         self.patience.get_or_insert(now + PATIENCE);
+    }
+
+    /// An event came.
+    fn touched(&mut self) -> anyhow::Result<()> {
+        self.awaits();
         self.pending += 1;
         if self.pending >= TOGETHER { self.draw() } else { Ok(()) }
     }
 
-    /// When [`Screen::draw`] or [`Screen::part`] has something to do.
+    /// When there is something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         let draws = self.quiet.into_iter().chain(self.patience).min();
         draws.into_iter().chain(self.ended.values().map(|at| *at + LINGERS)).min()
     }
 
     /// Does what is due.
-    pub(super) fn tick(&mut self) -> anyhow::Result<()> {
-        let now = Instant::now();
-        if self.quiet.into_iter().chain(self.patience).any(|at| at <= now) {
+    fn tick(&mut self) -> anyhow::Result<()> {
+        if self.quiet.into_iter().chain(self.patience).any(|at| at <= Instant::now()) {
             self.draw()?;
         }
+        self.part_due()
+    }
+
+    /// Draws what is new, and parts from sessions that have ended.
+    pub(super) fn draw_due(&mut self) -> anyhow::Result<()> {
+        self.draw()?;
+        self.part_due()
+    }
+
+    fn part_due(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
         let over = self.ended.iter().filter(|(_, at)| **at + LINGERS <= now).map(|(key, _)| key.clone());
         for key in over.collect::<Vec<_>>() {
             self.part(&key)?;
@@ -98,6 +123,7 @@ impl Screen {
         self.worst = self.worst.max(verdict.worst);
         self.ended.remove(key);
         self.follower.forget(key);
+        self.parted.push(key.to_owned());
         print(&verdict.text)?;
         Ok(())
     }
@@ -150,6 +176,7 @@ pub(super) fn run(
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     screen.tick()?;
+                    screen.parted.clear();
                     if screen.is_over() {
                         return Ok(());
                     }

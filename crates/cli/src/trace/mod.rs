@@ -4,8 +4,16 @@
 //! |---|---|
 //! | `follow` | a recording drawn while it is written |
 //! | `tail` | a file that grows |
+//! | `live` | the sessions of an interface, drawn while they go on |
+//! | `packets`, `shelf` | the packets of an interface; the file that they are written to |
 
 mod follow;
+#[cfg(target_os = "linux")]
+mod live;
+#[cfg(target_os = "linux")]
+mod packets;
+#[cfg(target_os = "linux")]
+mod shelf;
 mod tail;
 
 use std::fs::File;
@@ -30,6 +38,12 @@ const FORMATS: &str = ".txt, .svg, .pdf, .html, .mmd, .json and .jsonl";
 pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     let outputs = args.output.iter().map(|path| Ok((path, format(path, args)?))).collect::<anyhow::Result<Vec<_>>>()?;
     let options = options(args)?;
+    if let Some(interface) = &args.live {
+        return listen(args, interface, options);
+    }
+    if args.write.is_some() || !args.port.is_empty() {
+        bail!(Fault::usage("--write and --port are for --live"));
+    }
     if args.follow {
         let [input] = args.inputs.as_slice() else {
             bail!(Fault::usage("--follow: one recording can be followed at a time"));
@@ -90,6 +104,16 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         }
     }
     verdict(args, &recording, judged)
+}
+
+#[cfg(target_os = "linux")]
+fn listen(args: &TraceArgs, interface: &str, options: ladder::Options) -> anyhow::Result<Exit> {
+    live::run(args, interface, options, terminal_text(args.width, args.ascii))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn listen(_: &TraceArgs, _: &str, _: ladder::Options) -> anyhow::Result<Exit> {
+    bail!("--live: packets are captured on Linux alone; elsewhere, `tcpdump -w FILE` and `port21 trace FILE`")
 }
 
 /// The exit code that `--fail-on` asks for.

@@ -1,4 +1,4 @@
-//! Recordings drawn while they are written.
+//! Recordings drawn while they are written, and sessions of an interface while they go on.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -6,6 +6,12 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+use port21_proto::Time;
+use port21_proto::event::EventKind;
+use port21_trace::Session;
+use port21_trace::input::{self, Input};
+use port21_trace::recording::RecordedSession;
 
 use super::support::{Site, port21};
 
@@ -157,4 +163,101 @@ fn what_cannot_be_followed_is_said() {
     let whole = recorded(&site).concat();
     let piped = site.feed(&["trace", "--follow", "-", "--session", "1"], &whole).ok();
     assert!(piped.contains("RETR pub/readme.txt"), "{piped}");
+}
+
+/// The sessions of a file.
+fn sessions(path: &Path) -> Vec<RecordedSession> {
+    let bytes = Box::new(File::open(path).unwrap());
+    let recording = input::read([Input { name: path.display().to_string(), bytes }]).unwrap();
+    assert!(recording.notes.is_empty(), "{:?}", recording.notes);
+    recording.sessions
+}
+
+/// What the recordings of both sides and a capture of one session have to agree on: commands in their order, replies in
+/// theirs (what was sent ahead crosses on its way; the blank before inner lines is the protocol's), and of each transfer its verb, bytes, and the ends of its connection.
+fn essence(session: &RecordedSession) -> [Vec<String>; 3] {
+    let commands = session.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Command { verb, argument, .. } => Some(format!("{verb} {}", String::from_utf8_lossy(argument))),
+        _ => None,
+    });
+    let replies = session.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Reply { code, lines, .. } => Some(format!(
+            "{code} {}",
+            lines.iter().map(|l| String::from_utf8_lossy(l.trim_ascii()) + " ").collect::<String>()
+        )),
+        EventKind::Malformed { why, .. } => Some(format!("! {why}")),
+        _ => None,
+    });
+    let linked = Session::from_events(session.events.iter().cloned());
+    let transfers = linked.transfers().iter().map(|transfer| {
+        let connection = transfer.connection.and_then(|id| linked.connection(id)).unwrap();
+        let (client, server) = (connection.client, connection.server);
+        format!("{} {} {:?} {client:?} {server:?}", transfer.verb, transfer.bytes, connection.opener)
+    });
+    [commands.collect(), replies.collect(), transfers.collect()]
+}
+
+/// The decoder agrees with both ends' own recordings of the same sessions.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_capture_of_loopback_agrees_with_what_both_ends_recorded() {
+    let site = Site::with_flags(&["--record", "records"]);
+    let mut command =
+        site.command(&["trace", "--live", "lo", "--port", site.port(), "-w", "lo.pcapng", "--width", "140"]);
+    let why = File::create(site.local("why.txt")).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(why).spawn().unwrap();
+    let lines = lines(child.stdout.take().unwrap());
+    let mut live = Following { child, lines, seen: String::new() };
+    // It says when it listens: what comes then is seen.
+    if live.lines.recv_timeout(PATIENCE).is_err() {
+        let why = std::fs::read_to_string(site.local("why.txt")).unwrap();
+        assert!(["CAP_NET_RAW", "packet sockets", "no such interface"].iter().any(|word| why.contains(word)), "{why}");
+        eprintln!("skipped, since packets cannot be captured here: {why}");
+        return;
+    }
+    let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
+    std::fs::write(site.local("big.bin"), &big).unwrap();
+    site.run(&["get", "--trace", "1.jsonl", &site.bob("pub/readme.txt")]).ok();
+    live.until("has ended");
+    site.run(&["put", "--active", "--trace", "2.jsonl", "big.bin", &site.bob("pub/big.bin")]).ok();
+    live.until("has ended");
+    site.run(&["ls", "--trace", "3.jsonl", &site.guest("pub/")]).ok();
+    live.until("has ended");
+    live.interrupt();
+    let (seen, code) = live.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("3,000,000 bytes") && seen.contains("Session 3") && !seen.contains("secret"), "{seen}");
+    assert!(!seen.contains("FAULT") && !seen.contains("WARNING"), "{seen}");
+
+    let captured = sessions(&site.local("lo.pcapng"));
+    let captured: Vec<_> = captured.iter().filter(|session| is_at(session, site.port())).collect();
+    let mut served: Vec<RecordedSession> = std::fs::read_dir(site.local("records"))
+        .unwrap()
+        .flat_map(|entry| sessions(&entry.unwrap().path()))
+        .filter(|session| !session.events.is_empty())
+        .collect();
+    served.sort_by_key(|session| session.events.first().map_or(Time::ZERO, |event| event.at));
+    assert_eq!((captured.len(), served.len()), (3, 3));
+    for (n, (captured, served)) in captured.into_iter().zip(&served).enumerate() {
+        let client = sessions(&site.local(&format!("{}.jsonl", n + 1))).remove(0);
+        assert_eq!(essence(&client), essence(captured), "the client's, {n}");
+        assert_eq!(essence(served), essence(captured), "the server's, {n}");
+    }
+}
+
+/// Whether this is a session with the server on this port: others may use the interface as well.
+#[cfg(target_os = "linux")]
+fn is_at(session: &RecordedSession, port: &str) -> bool {
+    let linked = Session::from_events(session.events.iter().cloned());
+    linked.control().and_then(|c| c.server).is_some_and(|server| server.port().to_string() == port)
+}
+
+#[test]
+fn what_cannot_be_captured_is_said() {
+    let site = Site::start();
+    let error = site.run(&["trace", "--live", "nowhere0"]);
+    assert!(error.err.contains("there is no such interface") || error.err.contains("Linux"), "{error:?}");
+    assert_ne!(error.code, Some(0));
+    assert_eq!(site.run(&["trace", "--live", "lo", "x.jsonl"]).code, Some(2));
+    assert_eq!(site.run(&["trace", "-w", "x.pcapng", "x.jsonl"]).code, Some(2));
 }

@@ -12,6 +12,9 @@ use crate::words::bytes as in_bytes;
 /// The most events of one control connection.
 const MAX_EVENTS: usize = 500_000;
 
+/// The first events of a control connection, which are kept where others are dropped: the login.
+const HEAD: usize = 32;
+
 /// A port that one side has announced for data.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announcement {
@@ -37,6 +40,8 @@ pub(super) struct Control {
     /// About as many bytes as the events have.
     pub(super) size: usize,
     full: bool,
+    /// From when on all of its events are there, where a capture that goes on had to drop some.
+    pub(super) from: Option<Time>,
 }
 
 impl Control {
@@ -54,7 +59,33 @@ impl Control {
             tls: Default::default(),
             size: 0,
             full: false,
+            from: None,
         }
+    }
+
+    /// What is to be told of it while it goes on.
+    pub(super) fn so_far(&self) -> Control {
+        let mut control = Control::new(self.server, false);
+        control.events.clone_from(&self.events);
+        control.announcements.clone_from(&self.announcements);
+        (control.secure, control.size, control.full) = (self.secure, self.size, self.full);
+        control
+    }
+
+    /// Drops events between its begin and now where there are more than `most`: says from when on they are kept, where some
+    /// were dropped.
+    pub(super) fn trim(&mut self, most: usize) -> Option<Time> {
+        if self.events.len() <= most {
+            return None;
+        }
+        let cut = self.events.len() - most / 2;
+        let is_command = |event: &SessionEvent| matches!(event.kind, EventKind::Command { .. });
+        let cut = (cut..self.events.len()).find(|&i| self.events.get(i).is_some_and(is_command)).unwrap_or(cut);
+        let from = self.events.get(cut)?.at;
+        self.events.drain(HEAD.min(cut)..cut);
+        self.announcements.retain(|announcement| announcement.at >= from);
+        self.size = self.events.len().saturating_mul(2 * size_of::<SessionEvent>());
+        Some(from)
     }
 
     pub(super) fn end_of(&self, side: usize) -> End {

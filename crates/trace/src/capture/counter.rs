@@ -15,7 +15,7 @@ const OUTSTANDING: usize = 64;
 const OTHER_ROUTE: u8 = 3;
 
 /// Counts one side.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counter {
     counts: Counts,
     /// The number behind the last byte that it sent.

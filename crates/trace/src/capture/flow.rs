@@ -24,6 +24,9 @@ const TWICE: Duration = Duration::from_millis(1);
 /// The most things that ICMP may say of a connection.
 const MAX_ANSWERS: usize = 8;
 
+/// So long an answer to a SYN is waited for before it is said that there is none: the time of three attempts.
+const YOUNG: Duration = Duration::from_secs(5);
+
 /// So many segments are remembered to know those that were captured twice.
 const RECENT: usize = 8;
 
@@ -54,6 +57,11 @@ pub(super) struct Flow {
     /// What ICMP said of it, each thing once.
     pub(super) answers: Vec<Answer>,
     counters: [Counter; 2],
+    /// Whether more may come of it: it is looked at while the capture goes on, and has not ended. What is missing then is
+    /// not told yet.
+    pub(super) open: bool,
+    /// Of one that is open: it began only now, so that a SYN without an answer says nothing.
+    pub(super) young: bool,
 }
 
 /// A segment of its begin or end.
@@ -127,16 +135,58 @@ impl Flow {
             reset: None,
             answers: Vec::new(),
             counters: Default::default(),
+            open: false,
+            young: false,
         }
     }
 
     /// Whether a segment begins another connection between the same ports.
     pub(super) fn is_followed_by(&self, segment: &Segment<'_>) -> bool {
         let side = self.side(segment);
-        let over = self.reset.is_some() || self.fin.iter().all(Option::is_some);
+        let over = self.is_over();
         let other = self.syn.get(side).copied().flatten() != Some(segment.seq);
         let began = self.syn.iter().any(Option::is_some);
         segment.syn && segment.ack.is_none() && other && (over || began || self.streams.iter().all(Stream::has_begun))
+    }
+
+    /// What is to be told of it while it goes on: a copy, without what only its further reading needs.
+    pub(super) fn so_far(&self, now: Time) -> Flow {
+        let role = match &self.role {
+            Role::Control(control) => Role::Control(Box::new(control.so_far())),
+            // A server that says nothing may be what is looked for.
+            Role::Unknown(_) => match self.server_by_port() {
+                Some(server) => Role::Control(Box::new(Control::new(server, false))),
+                None => Role::Other(None),
+            },
+            Role::Other(greeting) => Role::Other(greeting.clone()),
+            Role::Dns(_) => Role::Other(None),
+        };
+        Flow {
+            ends: self.ends,
+            opener: self.opener,
+            began: self.began,
+            last: self.last,
+            stood: self.stood,
+            marks: self.marks.clone(),
+            runs: self.runs,
+            role,
+            streams: Default::default(),
+            syn: self.syn,
+            fin: self.fin,
+            fin_acknowledged: self.fin_acknowledged,
+            recent: Default::default(),
+            reset: self.reset,
+            answers: self.answers.clone(),
+            counters: self.counters.clone(),
+            file: self.file,
+            open: !self.is_over(),
+            young: now.since(self.began) < YOUNG,
+        }
+    }
+
+    /// Whether both sides have ended it, or one has broken it off.
+    pub(super) fn is_over(&self) -> bool {
+        self.reset.is_some() || self.fin.iter().all(Option::is_some)
     }
 
     pub(super) fn control_mut(&mut self) -> Option<&mut Control> {

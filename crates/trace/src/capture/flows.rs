@@ -1,14 +1,18 @@
 //! All TCP connections and name-server messages of a capture, in bounded memory.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use port21_proto::Time;
 
 use super::control::Control;
 use super::dns::{self, Lookup};
 use super::flow::{Flow, Role};
 use super::packet::{Answer, Carried, Datagram, Packets, Segment};
+use super::recognise::CONTROL;
 use super::{file::Packet, sessions};
-use crate::recording::Recording;
+use crate::recording::{RecordedSession, Recording};
 use crate::words::counted;
 
 /// The most connections that are kept, each with less than a kilobyte: for a further one the oldest goes that is neither a
@@ -23,6 +27,12 @@ const MAX_EVENT_BYTES: usize = 512 * 1024 * 1024;
 
 /// The most messages to and from name servers; the oldest go first.
 const MAX_LOOKUPS: usize = 50_000;
+
+/// While a capture goes on: so long after its end, or its last word, a connection is kept that no session needs; so long one
+/// that has not ended, and so long what name servers said.
+const LINGERS: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(2 * 3600);
+const LOOKED_UP: Duration = Duration::from_secs(600);
 
 /// Takes packets, and makes sessions of them.
 #[derive(Debug, Default)]
@@ -43,42 +53,61 @@ pub(crate) struct Flows {
     /// The bytes that wait in all streams.
     waiting: usize,
     forgotten: u64,
+    /// Whether a control connection went over to TLS, so that data connections cannot be told by what announced them.
+    secure: bool,
 }
 
 impl Flows {
-    /// Takes the next packet.
-    pub(crate) fn packet(&mut self, packet: &Packet) {
+    /// Takes the next packet. Says whether it may matter to a session.
+    pub(crate) fn packet(&mut self, packet: &Packet) -> bool {
         // The packet's bytes may be in `packets` (fragments put together), so that it is taken out while they are looked at.
         let mut packets = std::mem::take(&mut self.packets);
-        match packets.read(packet) {
+        let matters = match packets.read(packet) {
             Some(Carried::Tcp(segment)) => self.segment(&segment),
-            Some(Carried::Udp(datagram)) => self.datagram(&datagram),
-            Some(Carried::Icmp(answer)) => self.answer(answer),
-            None => {}
-        }
+            Some(Carried::Udp(datagram)) => {
+                self.datagram(&datagram);
+                false
+            }
+            Some(Carried::Icmp(answer)) => {
+                self.answer(answer);
+                true
+            }
+            None => false,
+        };
         self.packets = packets;
+        matters
     }
 
-    fn segment(&mut self, segment: &Segment<'_>) {
+    /// Whether a connection of these ports may carry data of a session, or be one.
+    fn is_near(&self, ends: &[SocketAddr; 2]) -> bool {
+        let mut ports = ends.iter().map(|end| end.port());
+        ports.any(|port| [sessions::ACTIVE_DATA, CONTROL].contains(&port) || self.announced.contains(&port))
+    }
+
+    fn segment(&mut self, segment: &Segment<'_>) -> bool {
         let ends = if segment.from <= segment.to { [segment.from, segment.to] } else { [segment.to, segment.from] };
         let index = self.current.get(&ends).and_then(|n| usize::try_from(n.checked_sub(self.dropped)?).ok());
         let standing = index.and_then(|index| self.all.get_mut(index));
         match standing {
             Some(flow) if !flow.is_followed_by(segment) => {
+                let mut matters = false;
                 let (announced, size) = flow.control().map_or((0, 0), |c| (c.announcements.len(), c.size));
                 flow.segment(segment, &mut self.waiting);
                 if let Some(control) = flow.control_mut() {
+                    matters = true;
+                    self.secure |= control.secure.is_some();
                     self.announced.extend(control.announcements.iter().skip(announced).map(|a| a.port));
                     self.events += control.size.saturating_sub(size);
                     if self.events > MAX_EVENT_BYTES {
                         control.stop();
                     }
                 }
+                matters || self.secure || self.is_near(&ends)
             }
             standing => {
                 // A lone RST or the last ACK of what has ended is no connection.
                 if segment.rst && standing.is_none() {
-                    return;
+                    return false;
                 }
                 if let Some(flow) = standing {
                     flow.finish(&mut self.waiting);
@@ -93,6 +122,7 @@ impl Flows {
                         self.forget();
                     }
                 }
+                self.secure || self.is_near(&ends)
             }
         }
     }
@@ -142,6 +172,69 @@ impl Flows {
         }
     }
 
+    /// Makes sessions of what was seen so far, with the control connections that `wanted` says.
+    pub(super) fn so_far(&self, now: Time, wanted: impl Fn(&Flow) -> bool) -> Vec<RecordedSession> {
+        let flows = self.kept.iter().chain(&self.all).filter(|flow| flow.control().is_none() || wanted(flow));
+        let mut flows: Vec<Flow> =
+            flows.map(|flow| flow.so_far(now)).filter(|f| f.control().is_none() || wanted(f)).collect();
+        flows.sort_by_key(|flow| flow.began);
+        let dns = self.all.iter().filter_map(|flow| match &flow.role {
+            Role::Dns(frames) => Some(frames.lookups.iter()),
+            _ => None,
+        });
+        let mut lookups: Vec<Lookup> = self.lookups.iter().chain(dns.flatten()).cloned().collect();
+        lookups.sort_by_key(|lookup| lookup.at);
+        sessions::assemble(flows, lookups, MAX_SESSIONS, false).0
+    }
+
+    /// Forgets connections that no session needs any more, and the middle of sessions of more than `most` events.
+    pub(super) fn prune(&mut self, now: Time, most: usize) {
+        let mut controls: HashMap<[IpAddr; 2], (bool, Time)> = HashMap::new();
+        for flow in self.kept.iter_mut().chain(&mut self.all) {
+            let silent = now.since(flow.last);
+            if silent > IDLE || flow.is_over() && silent > LINGERS {
+                continue;
+            }
+            let (key, began) = (sessions::hosts(flow), flow.began);
+            let Some(control) = flow.control_mut() else { continue };
+            let from = control.trim(most).or(control.from).unwrap_or(began);
+            control.from = Some(from);
+            let of_hosts = controls.entry(key).or_insert((false, from));
+            *of_hosts = (of_hosts.0 || control.secure.is_some(), of_hosts.1.min(from));
+        }
+        let announced = std::mem::take(&mut self.announced);
+        let needed = |flow: &Flow| {
+            let silent = now.since(flow.last);
+            let mut ports = flow.ends.iter().map(|end| end.port());
+            let is_data = ports.any(|port| port == sessions::ACTIVE_DATA || announced.contains(&port));
+            match (flow.control(), controls.get(&sessions::hosts(flow))) {
+                (Some(_), _) => silent <= IDLE && !(flow.is_over() && silent > LINGERS),
+                (None, Some((secure, from))) if is_data || *secure => !flow.is_over() || flow.last >= *from,
+                _ => silent <= LINGERS,
+            }
+        };
+        let mut waiting = self.waiting;
+        let mut keep = |flow: &mut Flow| {
+            let keep = needed(flow);
+            if !keep {
+                flow.finish(&mut waiting);
+            }
+            keep
+        };
+        self.kept.retain_mut(&mut keep);
+        self.all.retain_mut(&mut keep);
+        self.waiting = waiting;
+        self.current = (self.dropped..).zip(&self.all).map(|(index, flow)| (flow.ends, index)).collect();
+        let controls: Vec<&Control> = self.kept.iter().chain(&self.all).filter_map(Flow::control).collect();
+        self.announced = controls.iter().flat_map(|control| control.announcements.iter().map(|a| a.port)).collect();
+        self.events = controls.iter().map(|control| control.size).sum();
+        self.secure = controls.iter().any(|control| control.secure.is_some());
+        let old = |lookup: &Lookup| now.since(lookup.at) > LOOKED_UP;
+        while self.lookups.front().is_some_and(old) {
+            self.lookups.pop_front();
+        }
+    }
+
     /// Makes sessions of what was seen.
     pub(crate) fn finish(mut self, mut notes: Vec<String>) -> Recording {
         let mut flows: Vec<Flow> = self.kept.into_iter().chain(self.all).collect();
@@ -176,7 +269,7 @@ impl Flows {
         if sessions > MAX_SESSIONS {
             notes.push(format!("of {sessions} sessions only the first {MAX_SESSIONS} are shown"));
         }
-        let (sessions, lookups) = sessions::assemble(flows, lookups, MAX_SESSIONS);
+        let (sessions, lookups) = sessions::assemble(flows, lookups, MAX_SESSIONS, true);
         Recording { sessions, lookups, notes }
     }
 }

@@ -18,6 +18,8 @@
 //! | `sessions` | which connections belong together |
 //! | `lookups` | which look-ups of names belong to them |
 //! | `nat` | one session seen on both sides of address translation |
+//! | `live` | packets that come one after the other, and what is known of their sessions so far |
+//! | `write` | packets to a pcapng file |
 
 mod control;
 mod counter;
@@ -26,6 +28,7 @@ mod file;
 mod flow;
 mod flows;
 mod fragments;
+mod live;
 mod lookups;
 mod nat;
 mod packet;
@@ -33,10 +36,13 @@ mod recognise;
 mod sessions;
 mod stream;
 mod tls;
+mod write;
 
 use std::io;
 
 pub(crate) use file::{CaptureFile, is_capture};
+pub use live::Live;
+pub use write::{Link, PcapngWriter};
 
 use crate::recording::Recording;
 

@@ -49,11 +49,12 @@ pub(super) struct Draft {
 }
 
 /// Makes sessions of connections, which come in the order in which they began; and events of the look-ups that belong to
-/// none of them.
+/// none of them. Before the capture has `ended` nothing is said of what may turn out to be otherwise.
 pub(super) fn assemble(
     flows: Vec<Flow>,
     lookups: Vec<Lookup>,
     most: usize,
+    ended: bool,
 ) -> (Vec<RecordedSession>, Vec<SessionEvent>) {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut others: Vec<Flow> = Vec::new();
@@ -70,14 +71,14 @@ pub(super) fn assemble(
         }
     }
     let orphans = tie(&mut drafts, others);
-    let drafts = nat::join(drafts);
+    let drafts = if ended { nat::join(drafts) } else { drafts };
     let mut led = vec![false; lookups.len()];
     let drafted = drafts.into_iter().map(|draft| draft.session(&lookups, &mut led));
     let mut sessions: Vec<RecordedSession> = drafted.collect();
     sessions.extend(without_control(orphans));
     sessions.sort_by_key(|session| session.header.start);
     let apart: Vec<Lookup> = lookups.into_iter().zip(led).filter(|(_, led)| !led).map(|(lookup, _)| lookup).collect();
-    if let ([session], false) = (sessions.as_mut_slice(), apart.is_empty()) {
+    if let ([session], true) = (sessions.as_mut_slice(), ended && !apart.is_empty()) {
         let at = session.events.last().map(|event| event.at).unwrap_or_default();
         session
             .events
@@ -235,6 +236,7 @@ impl Draft {
         events.append(&mut self.control.events);
         end(&self.flow, &control, client_side, &mut events);
         counted(&self.flow, &control, client_side, &mut events);
+        let open = self.flow.open;
         let mut id = 0;
         let mut next = || {
             id += 1;
@@ -250,7 +252,7 @@ impl Draft {
             data.events(next(), &mut events);
         }
         events.sort_by_key(|event| event.at);
-        if !secure {
+        if !secure && !open {
             without_data(&mut events);
         }
         recorded(events)
@@ -277,7 +279,7 @@ impl Data {
                 let kind = EventKind::Data { connection: id, from, since, bytes, segments };
                 events.push(SessionEvent { at: run.last, kind });
             }
-            if run.lost > 0 {
+            if run.lost > 0 && !self.flow.open {
                 let text = format!("{} of this data connection are not in the capture", bytes(run.lost));
                 events.push(note(run.last.max(self.flow.began), text));
             }
@@ -290,7 +292,7 @@ impl Data {
 /// Tells of what was counted.
 fn counted(flow: &Flow, connection: &Connection, client: usize, events: &mut Vec<SessionEvent>) {
     for side in 0..2 {
-        if let Some(counts) = flow.counts(side) {
+        if let Some(counts) = flow.counts(side).filter(|_| !flow.open) {
             let kind = EventKind::Counted { connection: connection.id, from: end_of(side, client), counts };
             events.push(SessionEvent { at: flow.last, kind });
         }
@@ -335,7 +337,11 @@ fn end(flow: &Flow, connection: &Connection, client: usize, events: &mut Vec<Ses
     for mark in flow.closing() {
         push(mark.at, mark.event(id, client));
     }
-    if flow.opener.is_some() && flow.stood.is_none() && !flow.has(Segment::SynAck) {
+    if flow.opener.is_some()
+        && flow.stood.is_none()
+        && !flow.has(Segment::SynAck)
+        && !(flow.open && flow.young && flow.answers.is_empty())
+    {
         let reset = flow.marks.iter().find(|m| m.kind == Segment::Rst && Some(m.side) != flow.opener);
         let attempts = flow.marks.iter().filter(|m| m.kind == Segment::Syn).count();
         let told = flow.answers.iter().find_map(|answer| match answer.why {

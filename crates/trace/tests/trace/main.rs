@@ -8,6 +8,7 @@ mod findings;
 mod follow;
 mod html;
 mod json;
+mod live;
 mod mermaid;
 mod packets;
 mod pdf;
