@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use nix::errno::Errno;
@@ -27,6 +27,9 @@ const WAITING: usize = 32 * 1024 * 1024;
 const ETHERNET: [u16; 2] = [1, 772];
 const LOOPBACK: u16 = 772;
 
+/// A clock that goes back by more was set.
+const STEP: Duration = Duration::from_secs(2);
+
 /// The kind of a packet that this machine sends (`PACKET_OUTGOING`).
 const OUTGOING: u8 = 4;
 
@@ -45,6 +48,7 @@ pub(super) struct Packets {
     control: Vec<u8>,
     /// How many packets the kernel had no room for.
     pub(super) dropped: u32,
+    last: Time,
 }
 
 impl Packets {
@@ -72,7 +76,16 @@ impl Packets {
         bind(socket.as_raw_fd(), &address).with_context(|| format!("cannot listen to {name}"))?;
         let control = nix::cmsg_space!(TimeSpec, u32);
         let (interface, loopback) = (address.ifindex(), address.hatype() == LOOPBACK);
-        Ok(Packets { socket, interface, loopback, link, buffer: vec![0; LARGEST], control, dropped: 0 })
+        Ok(Packets {
+            socket,
+            interface,
+            loopback,
+            link,
+            buffer: vec![0; LARGEST],
+            control,
+            dropped: 0,
+            last: Time::ZERO,
+        })
     }
 
     /// Waits for the next packet.
@@ -105,7 +118,8 @@ impl Packets {
                     && (self.link == Link::Ethernet || IP.contains(&from.protocol()))
             });
             if meant {
-                return Ok((stamp(at), self.buffer.get(..length).unwrap_or_default()));
+                self.last = in_order(self.last, stamp(at));
+                return Ok((self.last, self.buffer.get(..length).unwrap_or_default()));
             }
         }
     }
@@ -139,6 +153,13 @@ fn address(name: &str) -> anyhow::Result<LinkAddr> {
     bail!(Fault::usage(format!("--live {name}: there is no such interface; there are {}", names.join(", "))))
 }
 
+/// The time of a packet behind one of another time. The kernel begins to stamp a moment after it was asked to, and gives
+/// packets of before the time at which they are read: those that follow would seem to be earlier. A clock that was set back
+/// is another matter.
+fn in_order(last: Time, at: Time) -> Time {
+    if last.since(at) < STEP { at.max(last) } else { at }
+}
+
 fn stamp(told: Option<TimeSpec>) -> Time {
     let nanos = match told {
         Some(at) => u64::try_from(at.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(at.tv_nsec()).unwrap_or(0),
@@ -148,4 +169,17 @@ fn stamp(told: Option<TimeSpec>) -> Time {
         }
     };
     Time::from_unix_nanos(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_go_back_only_where_the_clock_was_set() {
+        let at = |millis: u64| Time::from_unix_nanos(millis * 1_000_000);
+        assert_eq!(in_order(at(5_000), at(4_950)), at(5_000));
+        assert_eq!(in_order(at(5_000), at(5_001)), at(5_001));
+        assert_eq!(in_order(at(5_000), at(2_000)), at(2_000));
+    }
 }
