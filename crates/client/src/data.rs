@@ -145,31 +145,6 @@ impl DataConnection {
         }
     }
 
-    /// As [`Wire::poll_send_file`].
-    #[cfg(target_os = "linux")]
-    pub(crate) fn poll_send_file(
-        &mut self,
-        cx: &mut Context<'_>,
-        file: &std::fs::File,
-        from: u64,
-        count: usize,
-    ) -> Poll<io::Result<io::Result<usize>>> {
-        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
-        let sent = ready!(wire.poll_send_file(cx, file, from, count));
-        match &sent {
-            Ok(Ok(sent)) => self.sent.add(*sent, &self.recorder),
-            Ok(Err(_)) => {}
-            Err(_) => self.reset_by_server(),
-        }
-        Poll::Ready(sent)
-    }
-
-    /// Whether the kernel can send files over it: in clear text, over TCP alone.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn takes_files(&self) -> bool {
-        self.wire.as_ref().is_some_and(Wire::takes_files)
-    }
-
     /// Ends this side: close_notify, where there is TLS, and a FIN.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(())) };

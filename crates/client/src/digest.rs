@@ -10,6 +10,7 @@ use port21_proto::client::{Features, Request};
 use port21_proto::command::{Command, Digest, Opts};
 use port21_proto::parameters::Algorithm;
 
+use crate::buffer::Buffer;
 use crate::client::{Client, reply};
 use crate::error::Error;
 use crate::file::local;
@@ -181,7 +182,7 @@ pub(crate) async fn of_beginning(path: &Path, file: &File, algorithm: Algorithm,
         let mut hasher = Hasher::new(algorithm);
         file.seek(SeekFrom::Start(0))?;
         let mut file = file.take(bytes);
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = Buffer::new(256 * 1024);
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(hasher.finish()),

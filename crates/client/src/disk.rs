@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::buffer::Buffer;
 use crate::digest::Hasher;
 
 /// How many bytes go to or come from the disk at once.
@@ -16,13 +17,13 @@ const CHUNKS: usize = 4;
 
 /// A piece of a file: the first `len` bytes of a buffer that is used again.
 pub(crate) struct Chunk {
-    pub(crate) buffer: Vec<u8>,
+    pub(crate) buffer: Buffer,
     pub(crate) len: usize,
 }
 
 impl Chunk {
     fn new() -> Chunk {
-        Chunk { buffer: vec![0; CHUNK], len: 0 }
+        Chunk { buffer: Buffer::new(CHUNK), len: 0 }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -30,6 +30,7 @@
 //! | `batch`, `mirror` | [`Batch`]: many files; [`Mirror`]: trees that are made the same; `watch`: what is told of both |
 //! | `crew`, `errand` | several sessions side by side, and the pieces of work that they share |
 //! | `tree`, `filter`, `zone` | [`Pattern`]s for paths, [`Filter`]s of names; how far a server's listings are from UTC |
+//! | `buffer` | memory that the kernel fills and empties at its full speed |
 //! | `bounds` | how deep and how large a tree may be |
 //! | `segments` | one file over several sessions |
 //! | `folder`, `ranges` | local directories that nothing leads out of; which bytes of a file are there |
@@ -45,6 +46,7 @@
 mod batch;
 mod between;
 mod bounds;
+mod buffer;
 mod builder;
 mod charset;
 mod client;

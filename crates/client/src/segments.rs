@@ -25,6 +25,7 @@ use port21_proto::text::Shown;
 use rustix::fs::OFlags;
 use tokio::io::ReadBuf;
 
+use crate::buffer::Buffer;
 use crate::client::Client;
 use crate::crew::{Crew, Next, Work};
 use crate::digest::{Verified, Verify, of_file};
@@ -359,7 +360,7 @@ impl Claim<'_> {
     async fn fetch(&self, client: &mut Client, reached: &mut u64) -> Result<(), Error> {
         let size = self.shared.table().state.size;
         let mut stream = client.download(&self.shared.item.remote, self.range().start).await?;
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = Buffer::new(CHUNK);
         loop {
             let range = self.range();
             if range.is_empty() || self.shared.is_doubted() {
@@ -406,7 +407,7 @@ impl Claim<'_> {
     }
 
     /// Writes what has come, and the note of it now and then; gives the buffer back.
-    async fn write(&self, buffer: Vec<u8>, len: usize, at: u64) -> Result<Vec<u8>, Error> {
+    async fn write(&self, buffer: Buffer, len: usize, at: u64) -> Result<Buffer, Error> {
         let shared = self.shared;
         let failed = local(&shared.item.local);
         let file = shared.file.try_clone().map_err(&failed)?;

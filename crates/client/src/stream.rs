@@ -1,7 +1,6 @@
 //! The bytes of one transfer in one direction, while the control connection is watched.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -14,7 +13,6 @@ use tokio::time::Sleep;
 
 use crate::client::Client;
 use crate::connect::plain;
-use crate::data::DataConnection;
 use crate::error::Error;
 
 /// A transfer whose bytes flow.
@@ -103,46 +101,10 @@ impl<'a> Flow<'a> {
 
     /// Writes some of the bytes.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
-        self.poll_move(cx, |data, cx| data.poll_write(cx, bytes))
-    }
-
-    /// Sends some of the `count` bytes of a file from a byte on, within the kernel; none at the end of the file. The inner error
-    /// is that of the file, or of a connection that takes none.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn poll_send_file(
-        &mut self,
-        cx: &mut Context<'_>,
-        file: &std::fs::File,
-        from: u64,
-        count: usize,
-    ) -> Poll<Result<io::Result<usize>, Error>> {
-        let mut unread = None;
-        let sent = ready!(self.poll_move(cx, |data, cx| {
-            let sent = ready!(data.poll_send_file(cx, file, from, count))?;
-            Poll::Ready(Ok(sent.unwrap_or_else(|error| {
-                unread = Some(error);
-                0
-            })))
-        }))?;
-        Poll::Ready(Ok(unread.map_or(Ok(sent), Err)))
-    }
-
-    /// Whether files can be sent within the kernel.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn takes_files(&mut self) -> bool {
-        self.client.link.data().is_some_and(|data| data.takes_files())
-    }
-
-    /// Moves some of the bytes of an upload.
-    fn poll_move(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: impl FnOnce(&mut DataConnection, &mut Context<'_>) -> Poll<io::Result<usize>>,
-    ) -> Poll<Result<usize, Error>> {
         // A refusal in the midst of an upload is to be seen before more is sent.
         self.watch(cx)?;
         let Some(data) = self.client.link.data() else { return self.poll_failure(cx).map_ok(|()| 0) };
-        match write(data, cx) {
+        match data.poll_write(cx, bytes) {
             Poll::Ready(Ok(written)) => {
                 self.bytes += written as u64;
                 self.stall.moved();

@@ -138,25 +138,6 @@ impl UploadStream<'_> {
         Poll::Ready(Ok(taken.len()))
     }
 
-    /// As [`UploadStream::poll_bytes`], of some of the `count` bytes of a file from a byte on; none at its end. The inner error is
-    /// that of the file, or says that it cannot go so.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn poll_file(
-        &mut self,
-        cx: &mut Context<'_>,
-        file: &std::fs::File,
-        from: u64,
-        count: usize,
-    ) -> Poll<Result<io::Result<usize>, Error>> {
-        self.flow.poll_send_file(cx, file, from, count)
-    }
-
-    /// Whether files can go by [`UploadStream::poll_file`]: their bytes as they are, and nothing but TCP below.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn takes_files(&mut self) -> bool {
-        self.text.is_none() && self.flow.takes_files()
-    }
-
     /// Sends the text that was converted.
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Some(text) = &mut self.text else { return Poll::Ready(Ok(())) };

@@ -211,42 +211,6 @@ impl Wire {
         }
     }
 
-    /// Sends some of the `count` bytes of a file from a byte on, within the kernel; none at the end of the file. The inner error
-    /// is that of the file, or of a connection that takes none: nothing was sent then.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn poll_send_file(
-        &mut self,
-        cx: &mut Context<'_>,
-        file: &std::fs::File,
-        from: u64,
-        count: usize,
-    ) -> Poll<io::Result<io::Result<usize>>> {
-        use rustix::io::Errno;
-
-        let (None, Stream::Tcp(stream)) = (&self.tls, &self.stream) else {
-            return Poll::Ready(Ok(Err(io::ErrorKind::Unsupported.into())));
-        };
-        loop {
-            ready!(stream.poll_write_ready(cx))?;
-            let sent = stream
-                .try_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(stream, file, Some(&mut { from }), count)?));
-            match sent {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                // A socket has no such errors: the first is that of a file system without sendfile.
-                Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::NOSYS | Errno::IO)) => {
-                    return Poll::Ready(Ok(Err(error)));
-                }
-                sent => return Poll::Ready(sent.map(Ok)),
-            }
-        }
-    }
-
-    /// Whether the kernel can send files over it.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn takes_files(&self) -> bool {
-        self.tls.is_none() && matches!(self.stream, Stream::Tcp(_))
-    }
-
     /// Waits until all that was written is on its way.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.tls {

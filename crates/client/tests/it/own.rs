@@ -94,7 +94,7 @@ async fn an_upload_goes_on_with_what_it_begins_with_alone() {
     client.quit().await.unwrap();
 }
 
-/// Where no digest is taken the kernel sends the file: from what is on the disk, from the midst, and where it will not.
+/// From the disk, from its midst, and where nobody can tell how long it is.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_file_arrives_whole_however_it_is_read() {
@@ -118,7 +118,7 @@ async fn a_file_arrives_whole_however_it_is_read() {
     assert_eq!(client.put_file(&up, "f", &from, &mut |_| {}).await.unwrap().bytes, 4_000_001);
     assert!(std::fs::read(root.path().join("f")).unwrap() == whole);
 
-    // There is no sendfile from procfs, whose files have no size to tell either.
+    // The files of procfs have no size to tell.
     let version = std::fs::read("/proc/version").unwrap();
     client.put_file("/proc/version".as_ref(), "v", &plain, &mut |_| {}).await.unwrap();
     assert_eq!(std::fs::read(root.path().join("v")).unwrap(), version);
