@@ -58,7 +58,7 @@ impl Exit {
     pub(crate) fn of_client(error: &Error) -> Exit {
         match error {
             Error::Local { .. } => Exit::Local,
-            Error::Name(_) | Error::Url(_) | Error::Usage(_) => Exit::Usage,
+            Error::Name(_) | Error::Url(_) | Error::Usage(_) | Error::TooLarge { .. } => Exit::Usage,
             Error::Partial { .. } => Exit::Interrupted,
             Error::Tls { .. } | Error::Mismatch { .. } => Exit::Verification,
             // Whatever it was doing: it is not interrupted, and trying again changes nothing.

@@ -38,6 +38,9 @@ pub struct BatchOptions {
     /// connection does not bring, for its server or its way sets a limit for each, several may; where the server refuses
     /// a further session, or REST, fewer or one do it. Those that are quick take over from the slow.
     pub segments: usize,
+    /// The most bytes that a file may have which is downloaded, or mirrored either way: a larger one is passed over, and
+    /// told of. A mirror goes by the listing's size where that tells one. Default: no limit. See [`GetOptions::max_size`].
+    pub max_size: Option<u64>,
     /// Whether files are gone on with that are there already; see [`GetOptions::resume`] and [`PutOptions::resume`].
     /// Default no. A file whose connection was lost is gone on with in any case. A mirror goes on with what was left aside,
     /// and has its own ways for the rest.
@@ -54,6 +57,7 @@ impl Default for BatchOptions {
             rate: None,
             aside: true,
             segments: 1,
+            max_size: None,
             resume: false,
         }
     }
@@ -94,6 +98,8 @@ impl Batch {
             keep_time: self.options.keep_time,
             verify: self.options.verify,
             rate: self.options.rate.clone(),
+            max_size: self.options.max_size,
+            known_size: size.filter(|_| self.options.max_size.is_some()),
             known_time: modified,
             ..GetOptions::default()
         };

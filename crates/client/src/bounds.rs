@@ -52,6 +52,38 @@ impl Bounds {
     }
 }
 
+/// How many names are held at once that are to be removed, and how long they are: a server may list as many as it likes.
+#[derive(Debug)]
+pub(crate) struct Held {
+    names: usize,
+    bytes: usize,
+    most: usize,
+    full: bool,
+}
+
+impl Held {
+    pub(crate) fn new(settings: &Builder) -> Held {
+        Held { names: 0, bytes: 0, most: settings.max_entries.saturating_mul(4), full: false }
+    }
+
+    /// Whether a name is held as well.
+    pub(crate) fn take(&mut self, path: &[u8]) -> bool {
+        let (names, bytes) = (self.names.saturating_add(1), self.bytes.saturating_add(path.len()));
+        let fits = !self.full && names <= self.most && bytes <= self.most.saturating_mul(256);
+        match fits {
+            true => (self.names, self.bytes) = (names, bytes),
+            false => self.full = true,
+        }
+        fits
+    }
+
+    /// What to say where not all names were held.
+    pub(crate) fn left(&self) -> Option<Error> {
+        let why = || format!("after {} names: another run removes the rest (see the limit max_entries)", self.names);
+        self.full.then(|| Error::TooMuch { phase: Phase::Command, why: why() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +105,14 @@ mod tests {
         bounds.check(b"d").unwrap();
         bounds.all = MAX_DIRECTORIES;
         assert!(bounds.check(b"d").is_err());
+    }
+
+    #[test]
+    fn names_are_held_so_far() {
+        let mut held = Held::new(&Client::builder().max_entries(2));
+        assert!((0..8).all(|_| held.take(b"name")) && held.left().is_none());
+        assert!(!held.take(b"name") && !held.take(b"name"));
+        assert!(held.left().unwrap().to_string().contains("after 8 names"));
+        assert!(!Held::new(&Client::builder().max_entries(2)).take(&[b'x'; 8 * 256 + 1]));
     }
 }

@@ -10,6 +10,7 @@ use port21_proto::listing::Entry;
 use rustix::fs::OFlags;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::above::{Above, Uniques, unique};
 use crate::client::Client;
 use crate::crew::Work;
 use crate::digest::of_file;
@@ -53,6 +54,7 @@ pub(crate) enum What {
         remote: Vec<u8>,
         relative: Vec<u8>,
         zone: Option<Zone>,
+        above: Above,
     },
     Get {
         item: Item,
@@ -127,6 +129,10 @@ pub(crate) struct Listing {
     pub(crate) gaps: Vec<String>,
     /// How many of its lines could not be read.
     pub(crate) unreadable: u64,
+    /// The directory itself and those above it, as far as it tells.
+    pub(crate) root: Above,
+    /// Whether what it says is unique of its entries differs.
+    pub(crate) uniques: Uniques,
     /// What is known of the server's clock by now.
     pub(crate) zone: Option<Zone>,
     /// No other listing that is large is held meanwhile.
@@ -275,13 +281,17 @@ async fn compare(client: &mut Client, item: &Item, here: &Origin) -> Result<bool
 pub(crate) async fn list(client: &mut Client, remote: &[u8], zone: Option<Zone>) -> Result<Listing, Error> {
     // A name that begins with a dash would be taken for options of LIST.
     let path = if remote.starts_with(b"-") { [b"./", remote].concat() } else { remote.to_vec() };
-    let mut listing = Listing { entries: Vec::new(), gaps: Vec::new(), unreadable: 0, zone, _room: None };
+    let uniques = Uniques::default();
+    let root = Above::default();
+    let mut listing =
+        Listing { entries: Vec::new(), gaps: Vec::new(), unreadable: 0, root, uniques, zone, _room: None };
     let (most, large) = (client.settings().max_entries, client.settings().large.clone());
     let mut bytes = 0_usize;
     let mut entries = client.list(&path).await?;
     while let Some(listed) = entries.next().await {
         match listed? {
             Listed::Entry(entry) => {
+                listing.uniques.see(&entry);
                 let entry = slim(*entry);
                 bytes = bytes.saturating_add(entry.name.len() + entry.target.as_ref().map_or(0, Vec::len));
                 listing.entries.push(entry);
@@ -300,6 +310,10 @@ pub(crate) async fn list(client: &mut Client, remote: &[u8], zone: Option<Zone>)
     }
     if let Some(more) = listing.unreadable.checked_sub(TOLD_LINES).filter(|more| *more > 0) {
         listing.gaps.push(format!("... and {more} more lines that cannot be read"));
+    }
+    if let Some(own) = entries.own() {
+        listing.uniques.see(own);
+        listing.root = Above::default().below(b"", own);
     }
     // `226 Transfer done (but failed to open directory).` stands behind the empty listing of one that may not be read.
     if let Some(reply) = entries.farewell().filter(|reply| says_failed(reply.text())) {
@@ -326,8 +340,8 @@ impl Listing {
 
 /// An entry without what nobody asks for who holds many of them.
 fn slim(entry: Entry) -> Entry {
-    let mut entry =
-        Entry { permissions: None, owner: None, group: None, unique: None, perm: None, raw: Vec::new(), ..entry };
+    let unique = unique(&entry).filter(|_| entry.is_directory()).map(<[u8]>::to_vec);
+    let mut entry = Entry { permissions: None, owner: None, group: None, unique, perm: None, raw: Vec::new(), ..entry };
     entry.name.shrink_to_fit();
     entry
 }

@@ -133,6 +133,12 @@ pub enum Error {
         /// By what that was seen: `SHA-256 is 2cf2... here and 9b71... at the server`.
         what: String,
     },
+    /// The file is larger than was allowed, by [`GetOptions::max_size`](crate::GetOptions::max_size) say: it was passed over.
+    #[error("larger than {limit} bytes")]
+    TooLarge {
+        /// The most bytes that it may have.
+        limit: u64,
+    },
     /// A transfer of a whole file broke off and a part of it is kept, from which it can be resumed.
     #[error("{source} ({bytes} bytes are kept{})", kept.as_ref().map(|p| format!(" in {}", p.display())).unwrap_or_default())]
     Partial {
@@ -162,7 +168,7 @@ impl Error {
             | Error::Transport { phase, .. } => Some(*phase),
             Error::Partial { source, .. } => source.phase(),
             Error::Mismatch { .. } => Some(Phase::FinalReply),
-            Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) => None,
+            Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) | Error::TooLarge { .. } => None,
         }
     }
 
@@ -191,7 +197,9 @@ impl Error {
             Error::Tls { why: TlsError::NoAuthorities { .. } | TlsError::Name { .. }, .. } => Blame::Caller,
             Error::Tls { .. } => Blame::Peer,
             Error::Timeout { .. } => Blame::Timeout,
-            Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) => Blame::Caller,
+            Error::Local { .. } | Error::Name(_) | Error::Url(_) | Error::Usage(_) | Error::TooLarge { .. } => {
+                Blame::Caller
+            }
             Error::Partial { source, .. } => source.blame(),
         }
     }

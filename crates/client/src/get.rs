@@ -46,12 +46,36 @@ pub struct GetOptions {
     pub verify: Verify,
     /// How fast it may be. Default: as fast as it goes.
     pub rate: Option<Rate>,
+    /// The most bytes that it may have: a larger one is not fetched ([`Error::TooLarge`]). Where no size is known it is asked
+    /// for, one command more; where the server tells none, or less than there is, the transfer ends at so many bytes, and
+    /// nothing is kept. Default: no limit.
+    pub max_size: Option<u64>,
     /// The size that a listing has told: it is not asked for again.
     pub known_size: Option<u64>,
     /// The time that a listing has told, as exact as the file's is to be: it is not asked for again.
     pub known_time: Option<Timestamp>,
     /// A time that is less exact than the file's is to be: for where the server tells no better one.
     pub rough_time: Option<Timestamp>,
+}
+
+impl GetOptions {
+    /// Whether a file of this size may be fetched.
+    pub(crate) fn check_size(&self, size: Option<u64>) -> Result<(), Error> {
+        match self.max_size {
+            Some(limit) if size.is_some_and(|size| size > limit) => Err(Error::TooLarge { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the size is asked for before anything else.
+    fn asks_for_size(&self) -> bool {
+        self.known_size.is_none() && (self.resume || self.max_size.is_some())
+    }
+
+    /// Whether the time is asked for with the size.
+    fn asks_for_both(&self) -> bool {
+        self.asks_for_size() && self.keep_time && self.known_time.is_none()
+    }
 }
 
 /// What is known of the server's file.
@@ -107,11 +131,13 @@ impl Client {
         if options.resume && self.representation() == Representation::Ascii {
             return Err(Error::Usage("a transfer in the ASCII type cannot be resumed: use the image type"));
         }
-        match (options.known_size, options.known_time) {
-            (None, None) if options.resume && options.keep_time => self.facts_if_told(remote).await,
-            (None, time) if options.resume => Ok((self.size_if_told(remote).await?, time)),
-            known => Ok(known),
-        }
+        let facts = match (options.known_size, options.known_time) {
+            (None, None) if options.asks_for_both() => self.facts_if_told(remote).await?,
+            (None, time) if options.asks_for_size() => (self.size_if_told(remote).await?, time),
+            known => known,
+        };
+        options.check_size(facts.0)?;
+        Ok(facts)
     }
 
     async fn get_part(
@@ -122,7 +148,7 @@ impl Client {
         options: &GetOptions,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Transferred, Error> {
-        let asked = options.resume && options.keep_time && options.known_size.is_none() && options.known_time.is_none();
+        let asked = options.asks_for_both();
         self.more_follows &= !part.is_direct();
         let resumes = part.len > OVERLAP && !part.moved && !options.own_part;
         let modified = match told.modified {
@@ -169,7 +195,8 @@ impl Client {
             _ => None,
         };
         loop {
-            let fetch = Fetch { known, rate: options.rate.as_ref(), hash: way.map(|way| way.algorithm) };
+            let hash = way.map(|way| way.algorithm);
+            let fetch = Fetch { known, rate: options.rate.as_ref(), hash, max_size: options.max_size };
             let (mut done, digest) = self.fetch(remote, part, &fetch, progress).await?;
             if options.verify == Verify::Nothing || self.representation() == Representation::Ascii {
                 return Ok(done);
@@ -266,6 +293,7 @@ struct Fetch<'a> {
     known: Known,
     rate: Option<&'a Rate>,
     hash: Option<Algorithm>,
+    max_size: Option<u64>,
 }
 
 fn keep(options: &GetOptions, size: Option<u64>) -> Keep {
@@ -317,8 +345,13 @@ async fn save(
     let told = stream.size_hint().into_iter().chain(fetch.known.size).max();
     // There are servers that tell 0 of every file; and text has another length on the way.
     let told = told.filter(|told| *told > 0 && stream.is_image());
-    let limit = told.map_or(u64::MAX, |told| told.saturating_mul(2).saturating_add(GROWTH));
+    let endless = told.map_or(u64::MAX, |told| told.saturating_mul(2).saturating_add(GROWTH));
+    let limit = fetch.max_size.map_or(endless, |most| most.min(endless));
+    let is_announced = fetch.max_size.is_some_and(|most| told.is_some_and(|told| told > most));
     let ended = loop {
+        if is_announced {
+            break Ok(());
+        }
         let mut chunk = writer.buffer().await;
         let room = chunk.buffer.len().min(at_once);
         let mut buf = ReadBuf::new(chunk.buffer.get_mut(..room).unwrap_or_default());
@@ -340,12 +373,15 @@ async fn save(
     };
     let hasher = writer.finish().await.map_err(&failed)?;
     ended?;
-    if from + stream.received() > limit {
+    if from + stream.received() > limit || is_announced {
         let came = from + stream.received();
         let _ = stream.abort().await;
         // It is of no use to any later attempt.
         part.start_anew()?;
         part.began = false;
+        if let Some(limit) = fetch.max_size.filter(|most| came > *most || is_announced) {
+            return Err(Error::TooLarge { limit });
+        }
         let why =
             format!("{came} bytes have come of a file that has {} at the server: it does not end", told.unwrap_or(0));
         return Err(Error::TooMuch { phase: Phase::Transfer, why });

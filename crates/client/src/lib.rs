@@ -31,7 +31,7 @@
 //! | `crew`, `errand` | several sessions side by side, and the pieces of work that they share |
 //! | `tree`, `filter`, `zone` | [`Pattern`]s for paths, [`Filter`]s of names; how far a server's listings are from UTC |
 //! | `buffer` | memory that the kernel fills and empties at its full speed |
-//! | `bounds` | how deep and how large a tree may be |
+//! | `bounds`, `above` | how deep and how large a tree may be; directories that are one of those above them |
 //! | `segments` | one file over several sessions |
 //! | `folder`, `ranges` | local directories that nothing leads out of; which bytes of a file are there |
 //! | `between` | a file from one server to another |
@@ -43,6 +43,7 @@
 //! | `sink` | [`EventSink`], [`Clock`]: what happens, for recordings and drawings |
 //! | `error` | [`Error`]: which phase, who erred, and the server's words |
 
+mod above;
 mod batch;
 mod between;
 mod bounds;

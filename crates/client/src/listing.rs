@@ -57,6 +57,7 @@ pub struct Entries<'a> {
     reader: ListingReader,
     /// The directory's own name, where it is known.
     name: Vec<u8>,
+    own: Option<Box<Entry>>,
 }
 
 /// The lines of a listing as they come, without their ends: a [`Stream`], or call [`Lines::next`]. Ends as [`Entries`].
@@ -82,7 +83,7 @@ impl Client {
             Some(Verb::Mlsd) => ListingReader::with_dialect(Dialect::Facts, now),
             _ => ListingReader::new(now),
         };
-        Ok(Entries { chunks, reader, name: name.unwrap_or_default() })
+        Ok(Entries { chunks, reader, name: name.unwrap_or_default(), own: None })
     }
 
     /// The lines of LIST as the server writes them, for people. They are bytes of the server's choosing: show them with
@@ -166,16 +167,26 @@ impl Entries<'_> {
     pub fn farewell(&self) -> Option<&Reply> {
         self.chunks.farewell.as_ref()
     }
+
+    /// The entry of the directory itself, where there was one by now that says so (MLSD's `cdir`).
+    pub(crate) fn own(&self) -> Option<&Entry> {
+        self.own.as_deref()
+    }
 }
 
 impl Stream for Entries<'_> {
     type Item = Result<Listed, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Entries { chunks, reader, name } = &mut *self;
+        let Entries { chunks, reader, name, own } = &mut *self;
         loop {
             match reader.poll_entry() {
-                Some(Ok(entry)) if is_self_or_parent(&entry, name) => continue,
+                Some(Ok(entry)) if is_self_or_parent(&entry, name) => {
+                    if entry.kind == EntryKind::CurrentDirectory && own.is_none() {
+                        *own = Some(Box::new(entry));
+                    }
+                    continue;
+                }
                 Some(Ok(entry)) => {
                     let raw = entry.raw.clone();
                     let Some(mut entry) = chunks.flow.client.decoded_entry(entry) else {

@@ -56,6 +56,7 @@ pub(crate) async fn fetch(
 ) -> Result<Option<Transferred>, Error> {
     let before = facts(crew, item, Verify::Nothing, watch).await?;
     let Some(size) = before.size.filter(|size| *size >= 2 * LEAST) else { return Ok(None) };
+    options.check_size(Some(size))?;
     if to.metadata().is_ok_and(|facts| !facts.is_file()) {
         return Ok(None);
     }

@@ -212,6 +212,10 @@ pub(crate) struct GetArgs {
     /// Take *, ? and [ in a URL as they are.
     #[arg(long)]
     pub(crate) no_glob: bool,
+    /// Leave files out that are larger than this, such as 100MiB, and tell which. Where the server does not tell a file's
+    /// size, it is given up when more has come.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_size: Option<Size>,
     /// Fetch so many files at once, over a connection each; auto: as many as the way to the server is long.
     #[arg(long, value_name = "N|auto", value_parser = parse_parallel, default_value = "1")]
     pub(crate) parallel: Parallel,
@@ -277,6 +281,9 @@ pub(crate) struct TreeArgs {
     /// Compare by size and digest, not by time: both sides read every file.
     #[arg(long)]
     pub(crate) checksum: bool,
+    /// Leave files out that are larger than this, such as 100MiB, and tell which. What the target has of them stays as it is.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_size: Option<Size>,
     /// What becomes of symbolic links: left out; made anew, where they stay within the tree (downloads alone); or the file that
     /// they lead to.
     #[arg(long, value_name = "HOW", value_enum, default_value = "skip")]

@@ -101,6 +101,7 @@ async fn fetch(remote: &mut Remote<'_>, group: &[Place], several: bool, args: &G
     let teller = Arc::new(Teller::new(first, args.transfer.json, false, false));
     let mut options = batch_options(&args.transfer, &args.connect, args.parallel, remote.is_recorded())?;
     options.resume = args.resume;
+    options.max_size = args.max_size.map(|size| size.0);
     options.segments = if remote.is_recorded() { 1 } else { args.segments.into() };
     let mut batch = Batch::new(settings.clone(), options.clone(), teller.clone());
     let mut taken = HashSet::new();

@@ -22,6 +22,7 @@ pub(super) async fn run(args: &MirrorArgs) -> anyhow::Result<Exit> {
     let settings = remote.settings(place, &format!("mirror {} {}", args.from, args.to)).await?;
     let mut batch = batch_options(&args.transfer, &args.connect, args.parallel, remote.is_recorded())?;
     batch.aside = !args.direct;
+    batch.max_size = args.tree.max_size.map(|size| size.0);
     let teller = Arc::new(Teller::new(place, args.transfer.json, way.up, args.tree.dry_run));
     let mirror = Mirror::new(settings, batch, options(&args.tree)?, teller.clone());
     let summary = match way.up {

@@ -78,6 +78,13 @@ impl Teller {
                 let name = Shown(item.local.as_os_str().as_encoded_bytes());
                 inner.board.say(|| tracing::info!("{name}: {} in {seconds:.2} s{how}", show_size(done.bytes)));
             }
+            Err(error @ Error::TooLarge { .. }) => {
+                let why = error.to_string();
+                if self.json {
+                    print(&json!({ "event": "skipped", "url": url, "why": why }));
+                }
+                inner.board.say(|| tracing::warn!("{url}: left out: {why}"));
+            }
             Err(error) => {
                 if inner.exit == Exit::Done {
                     inner.exit = Exit::of_client(error);

@@ -190,6 +190,12 @@ impl Reporter {
     fn ended(&self, item: &Item, result: &Result<Transferred, Error>, took: Duration) {
         match result {
             Ok(done) => self.done(item, done.bytes, took),
+            Err(error @ Error::TooLarge { .. }) => {
+                self.inner().board.ended(item);
+                if self.manner.tells || self.manner.deeds {
+                    self.out.line(format_args!("{}: left out: {error}", Shown(&item.remote)));
+                }
+            }
             Err(error) => match without_passive(error) {
                 Some(why) => {
                     let text = match error {

@@ -58,7 +58,8 @@ pub(super) async fn mirror(console: &mut Console, words: &Words) -> anyhow::Resu
     let remote = own.path(&remote);
     let load = Load { upload: line.reverse, resume: false, files: Vec::new() };
     let parallel = if console.is_recorded() { Parallel::Sessions(1) } else { line.parallel };
-    let batch = BatchOptions { parallel, keep_time: true, aside: true, ..console.batch_options(&load) };
+    let max_size = line.tree.max_size.map(|size| size.0);
+    let batch = BatchOptions { parallel, keep_time: true, aside: true, max_size, ..console.batch_options(&load) };
     let dry_run = line.tree.dry_run;
     let reporter = Arc::new(match words.background {
         true => Reporter::silent(console, line.reverse),

@@ -78,6 +78,24 @@ fn many_files_by_pattern_and_by_tree() {
 }
 
 #[test]
+fn what_is_too_large_is_told() {
+    let site = Site::start();
+    std::fs::write(site.remote("large"), [b'x'; 2000]).unwrap();
+    let ran = site.run(&["mirror", "--max-size", "1KiB", &site.guest(""), "copy"]);
+    assert!(ran.err.contains("/large: left out: larger than 1024 bytes"), "{ran:?}");
+    assert!(ran.ok().contains(", 1 left out, in "));
+    assert_eq!(names(site.local("copy")), ["pub"]);
+    let urls = [site.guest("large"), site.guest("pub/readme.txt")];
+    let ran = site.run(&["get", "--max-size", "1KiB", "--json", &urls[0], &urls[1], "-o", "all/"]);
+    let out = ran.ok();
+    let skipped: Vec<&str> = out.lines().filter(|line| line.contains("\"skipped\"")).collect();
+    assert!(skipped.len() == 1 && skipped[0].contains("/large\"") && skipped[0].contains("larger than"), "{out}");
+    assert_eq!(names(site.local("all")), ["readme.txt"]);
+    site.run(&["get", "--max-size", "1KiB", &site.guest("*"), "-o", "all/"]).ok();
+    assert_eq!(names(site.local("all")), ["readme.txt"]);
+}
+
+#[test]
 fn large_files_verified_in_segments_and_slowly() {
     let site = Site::start();
     let whole: Vec<u8> = (0..1_500_000u32).flat_map(|n| n.to_be_bytes()).collect();

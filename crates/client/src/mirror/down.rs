@@ -12,7 +12,8 @@ use port21_proto::text::Shown;
 
 use super::compare::{Verdict, compare};
 use super::report::{Report, Summary};
-use super::{Choose, Links, MirrorOptions};
+use super::{Choose, Links, MirrorOptions, above_it};
+use crate::above::{Above, Uniques};
 use crate::bounds::Bounds;
 use crate::crew::{Crew, Next};
 use crate::errand::{Errand, Listing, Origin, Output, Target, What, spot};
@@ -37,6 +38,7 @@ pub(super) struct Down<'a> {
     doomed: Vec<Vec<u8>>,
     source_is_empty: bool,
     zone: Option<crate::zone::Zone>,
+    uniques: Uniques,
     /// Whether names that differ in case alone name one file here, once that was looked at.
     folds_case: Option<bool>,
 }
@@ -69,12 +71,14 @@ impl<'a> Down<'a> {
             doomed: Vec::new(),
             source_is_empty: false,
             zone: None,
+            uniques: Uniques::default(),
             folds_case: None,
         })
     }
 
     pub(super) async fn run(&mut self, crew: &mut Crew) -> Result<(), Error> {
-        let root = What::List { remote: self.remote.clone(), relative: Vec::new(), zone: None };
+        let root =
+            What::List { remote: self.remote.clone(), relative: Vec::new(), zone: None, above: Above::default() };
         let mut root_failure = None;
         let first = vec![Errand::new(root, self.report.watch())];
         crew.run(first, |errand, result| self.done(errand, result, &mut root_failure)).await?;
@@ -102,7 +106,9 @@ impl<'a> Down<'a> {
             self.bounds.leave();
         }
         match (&errand.what, result) {
-            (What::List { relative, .. }, Ok(Output::Listing(listing))) => self.listed(relative, listing, &mut next),
+            (What::List { relative, above, .. }, Ok(Output::Listing(listing))) => {
+                self.listed(relative, above, listing, &mut next);
+            }
             (What::List { relative, .. }, Err(error)) if relative.is_empty() => *root_failure = Some(error),
             (What::List { remote, .. }, Err(error)) => {
                 let place = Place::Remote(remote.clone());
@@ -134,8 +140,10 @@ impl<'a> Down<'a> {
     }
 
     /// Compares a directory of the server with what is here.
-    fn listed(&mut self, relative: &[u8], listing: Listing, next: &mut Next<Errand>) {
+    fn listed(&mut self, relative: &[u8], above: &Above, listing: Listing, next: &mut Next<Errand>) {
         self.zone = self.zone.or(listing.zone);
+        self.uniques.join(&listing.uniques);
+        let above = if relative.is_empty() { &listing.root } else { above };
         let place = match relative {
             b"" => Place::Remote(self.remote.clone()),
             relative => Place::Remote(join(&self.remote, relative)),
@@ -165,7 +173,7 @@ impl<'a> Down<'a> {
             match entry.kind {
                 EntryKind::File => self.file(path, entry, here.get(name), next),
                 EntryKind::Symlink => self.link(path, entry, here.get(name), next),
-                _ if entry.is_directory() => self.directory(path, here.get(name), next),
+                _ if entry.is_directory() => self.directory(path, entry, above, here.get(name), next),
                 _ => self.report.skip(&Place::Remote(join(&self.remote, &path)), "neither a file nor a directory"),
             }
         }
@@ -232,8 +240,19 @@ impl<'a> Down<'a> {
         folds
     }
 
-    fn directory(&mut self, path: Vec<u8>, here: Option<&Facts>, next: &mut Next<Errand>) {
+    fn directory(
+        &mut self,
+        path: Vec<u8>,
+        entry: &Entry,
+        above: &Above,
+        here: Option<&Facts>,
+        next: &mut Next<Errand>,
+    ) {
         let remote = join(&self.remote, &path);
+        if let Some(same) = above.find(entry).filter(|_| self.uniques.differ()) {
+            let why = format!("it is the directory {} above it", above_it(&self.remote, same));
+            return self.report.skip(&Place::Remote(remote), &why);
+        }
         if let Err(error) = self.bounds.check(&path) {
             let place = Place::Remote(remote);
             self.report.is_incomplete(format!("{place}: {error}"));
@@ -263,7 +282,8 @@ impl<'a> Down<'a> {
             }
         }
         self.bounds.enter();
-        let what = What::List { remote, relative: path, zone: self.zone };
+        let above = above.below(&path, entry);
+        let what = What::List { remote, relative: path, zone: self.zone, above };
         next.urgent.push(Errand::new(what, self.report.watch()));
     }
 
@@ -287,7 +307,7 @@ impl<'a> Down<'a> {
         };
         let options = self.get_options(&path, entry);
         let Some(folder) = self.folder.clone() else {
-            self.report.found(&item, || Place::Local(item.local.clone()));
+            self.report.found(&item, false);
             return;
         };
         let to = Target::Within(folder.clone(), path.clone());
@@ -302,7 +322,7 @@ impl<'a> Down<'a> {
     }
 
     fn transfer(&mut self, item: &Item, errand: impl FnOnce() -> Errand, next: &mut Next<Errand>) {
-        if self.report.found(item, || Place::Local(item.local.clone())) {
+        if self.report.found(item, false) {
             next.later.push(errand());
         }
     }
@@ -346,7 +366,7 @@ impl<'a> Down<'a> {
             Links::Follow => {
                 let item = self.report.item(join(&self.remote, &path), self.shown(&path), None);
                 let Some(folder) = self.folder.clone() else {
-                    self.report.found(&item, || Place::Local(item.local.clone()));
+                    self.report.found(&item, false);
                     return;
                 };
                 let what = What::Look { item, to: Target::Within(folder, path) };

@@ -18,14 +18,15 @@ use self::down::Down;
 use self::report::Report;
 use self::up::Up;
 use crate::batch::BatchOptions;
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, Held};
 use crate::builder::Builder;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::get::GetOptions;
 use crate::put::PutOptions;
-use crate::watch::Watch;
+use crate::tree::join;
+use crate::watch::{Place, Watch};
 
 pub use self::report::Summary;
 
@@ -96,7 +97,7 @@ impl Mirror {
     /// Where the server's directory cannot be listed at all, or `local` cannot be made. What goes wrong with single files
     /// is told to the watch and counted in the summary.
     pub async fn down(&self, remote: &[u8], local: &Path) -> Result<Summary, Error> {
-        let report = Report::new(&self.watch, &self.options);
+        let report = Report::new(&self.watch, &self.options, self.batch.max_size);
         let mut crew = self.crew();
         let bounds = Bounds::new(&self.settings);
         let mut down = Down::new(remote, local, &self.options, self.get_options(), report, bounds)?;
@@ -116,9 +117,9 @@ impl Mirror {
         if self.options.links == Links::Keep {
             return Err(Error::Usage("links cannot be kept at a server: FTP makes none; skip or follow them"));
         }
-        let report = Report::new(&self.watch, &self.options);
+        let report = Report::new(&self.watch, &self.options, self.batch.max_size);
         let mut crew = self.crew();
-        let bounds = Bounds::new(&self.settings);
+        let bounds = (Bounds::new(&self.settings), Held::new(&self.settings));
         let mut up = Up::new(local, remote, &self.options, self.put_options(), report, bounds)?;
         let done = up.run(&mut crew).await;
         crew.end().await;
@@ -134,6 +135,7 @@ impl Mirror {
             keep_time: self.batch.keep_time,
             verify: self.batch.verify,
             rate: self.batch.rate.clone(),
+            max_size: self.batch.max_size,
             ..GetOptions::default()
         }
     }
@@ -147,4 +149,9 @@ impl Mirror {
             ..PutOptions::default()
         }
     }
+}
+
+/// A directory of the server's, by its path in the tree.
+fn above_it(root: &[u8], relative: &[u8]) -> Place {
+    Place::Remote(if relative.is_empty() { root.to_vec() } else { join(root, relative) })
 }

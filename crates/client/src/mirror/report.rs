@@ -29,7 +29,7 @@ pub struct Summary {
     pub links: u64,
     /// Files, links and directories that were removed.
     pub removed: u64,
-    /// What was left out: links, devices, names that cannot be used here.
+    /// What was left out: links, devices, names that cannot be used here, files that are too large.
     pub skipped: u64,
     /// What could not be done.
     pub failed: u64,
@@ -46,6 +46,7 @@ pub(super) struct Report {
     watch: Arc<dyn Watch>,
     dry: bool,
     delete: bool,
+    max_size: Option<u64>,
     began: Instant,
     items: u64,
     /// Why the source is not wholly known.
@@ -53,12 +54,13 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(watch: &Arc<dyn Watch>, options: &MirrorOptions) -> Report {
+    pub(super) fn new(watch: &Arc<dyn Watch>, options: &MirrorOptions, max_size: Option<u64>) -> Report {
         Report {
             summary: Summary::default(),
             watch: watch.clone(),
             dry: options.dry_run,
             delete: options.delete,
+            max_size,
             began: Instant::now(),
             items: 0,
             incomplete: None,
@@ -78,12 +80,20 @@ impl Report {
         Item { id: self.items, remote, local, size }
     }
 
-    /// A file is to be transferred; whether it is.
-    pub(super) fn found(&mut self, item: &Item, to: impl FnOnce() -> Place) -> bool {
+    /// A file is to be transferred, from here (`up`) or to here; whether it is.
+    pub(super) fn found(&mut self, item: &Item, up: bool) -> bool {
+        let place = |here: bool| match here {
+            true => Place::Local(item.local.clone()),
+            false => Place::Remote(item.remote.clone()),
+        };
+        if let Some(limit) = self.max_size.filter(|most| item.size.is_some_and(|size| size > *most)) {
+            self.skip(&place(up), &Error::TooLarge { limit }.to_string());
+            return false;
+        }
         if self.dry {
             self.summary.transferred += 1;
             self.summary.bytes += item.size.unwrap_or(0);
-            self.watch.event(&Event::Did(Deed::Transfer, &to()));
+            self.watch.event(&Event::Did(Deed::Transfer, &place(!up)));
         } else {
             self.watch.event(&Event::Found(item));
         }
@@ -97,6 +107,7 @@ impl Report {
                 self.summary.transferred += 1;
                 self.summary.bytes += done.bytes;
             }
+            Err(Error::TooLarge { .. }) => self.summary.skipped += 1,
             Err(error) => self.count_failure(error),
         }
     }

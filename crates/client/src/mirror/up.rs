@@ -9,8 +9,9 @@ use port21_proto::listing::Entry;
 
 use super::compare::{Verdict, compare};
 use super::report::{Report, Summary};
-use super::{Choose, Links, MirrorOptions};
-use crate::bounds::Bounds;
+use super::{Choose, Links, MirrorOptions, above_it};
+use crate::above::{Above, Uniques};
+use crate::bounds::{Bounds, Held};
 use crate::crew::{Crew, Next};
 use crate::errand::{Errand, Listing, Origin, Output, What};
 use crate::error::Error;
@@ -30,7 +31,9 @@ pub(super) struct Up<'a> {
     report: Report,
     bounds: Bounds,
     /// What is at the server, and not here; and whether it is a directory.
-    doomed: Vec<(Vec<u8>, bool)>,
+    doomed: Vec<Doomed>,
+    held: Held,
+    uniques: Uniques,
     source_is_empty: bool,
     zone: Option<Zone>,
     /// The server sets the times of files: one that is newer there was changed there.
@@ -39,8 +42,21 @@ pub(super) struct Up<'a> {
     depth: usize,
 }
 
+/// What is to be removed.
+struct Doomed {
+    path: Vec<u8>,
+    is_directory: bool,
+    /// Where it is a directory: itself and those above it.
+    above: Above,
+}
+
 /// What a directory of the server holds.
-type There = HashMap<Vec<u8>, Entry>;
+#[derive(Default)]
+struct There {
+    entries: HashMap<Vec<u8>, Entry>,
+    /// The directory itself and those above it.
+    above: Above,
+}
 
 impl<'a> Up<'a> {
     pub(super) fn new(
@@ -49,7 +65,7 @@ impl<'a> Up<'a> {
         options: &'a MirrorOptions,
         put: PutOptions,
         report: Report,
-        bounds: Bounds,
+        (bounds, held): (Bounds, Held),
     ) -> Result<Up<'a>, Error> {
         Ok(Up {
             folder: Arc::new(Folder::open(here).map_err(local(here))?),
@@ -59,6 +75,8 @@ impl<'a> Up<'a> {
             report,
             bounds,
             doomed: Vec::new(),
+            held,
+            uniques: Uniques::default(),
             source_is_empty: false,
             zone: None,
             keeps_times: false,
@@ -69,7 +87,8 @@ impl<'a> Up<'a> {
     pub(super) async fn run(&mut self, crew: &mut Crew) -> Result<(), Error> {
         let watch = self.report.watch().clone();
         let mut root_failure = None;
-        let root = What::List { remote: self.remote.clone(), relative: Vec::new(), zone: None };
+        let root =
+            What::List { remote: self.remote.clone(), relative: Vec::new(), zone: None, above: Above::default() };
         // Before all else: which files are sent depends on it.
         crew.run(vec![Errand::new(What::Probe, &watch)], |_, result| {
             self.keeps_times = self.put.keep_time && matches!(result, Ok(Output::KeepsTimes(true)));
@@ -100,8 +119,8 @@ impl<'a> Up<'a> {
             self.bounds.leave();
         }
         match (&errand.what, result) {
-            (What::List { relative, .. }, Ok(Output::Listing(listing))) => {
-                self.listed(relative.clone(), listing, &mut next);
+            (What::List { relative, above, .. }, Ok(Output::Listing(listing))) => {
+                self.listed(relative.clone(), above.clone(), listing, &mut next);
             }
             // It may not be there yet.
             (What::List { relative, .. }, Err(Error::Refused { .. }))
@@ -117,7 +136,7 @@ impl<'a> Up<'a> {
             (What::Make { remotes, relatives }, Ok(Output::Each(each))) => {
                 for ((remote, relative), result) in remotes.iter().zip(relatives).zip(each) {
                     match result {
-                        Ok(()) => self.directory_stands(relative, &There::new(), &mut next),
+                        Ok(()) => self.directory_stands(relative, &There::default(), &mut next),
                         Err(error) => self.report.fail(&Place::Remote(remote.clone()), error),
                     }
                 }
@@ -155,8 +174,10 @@ impl<'a> Up<'a> {
         }
     }
 
-    fn listed(&mut self, relative: Vec<u8>, listing: Listing, next: &mut Next<Errand>) {
+    fn listed(&mut self, relative: Vec<u8>, above: Above, listing: Listing, next: &mut Next<Errand>) {
         self.zone = self.zone.or(listing.zone);
+        self.uniques.join(&listing.uniques);
+        let above = if relative.is_empty() { listing.root } else { above };
         for gap in &listing.gaps {
             self.report.notice(&format!("{}: {gap}", Place::Remote(join(&self.remote, &relative))));
         }
@@ -165,7 +186,7 @@ impl<'a> Up<'a> {
             return self.make(relative, next);
         }
         let usable = listing.entries.into_iter().filter(|entry| entry.safe_name().is_some());
-        let there: There = usable.map(|entry| (entry.name.clone(), entry)).collect();
+        let there = There { entries: usable.map(|entry| (entry.name.clone(), entry)).collect(), above };
         self.directory_stands(&relative, &there, next);
     }
 
@@ -176,7 +197,7 @@ impl<'a> Up<'a> {
             self.report.did(Deed::MakeDirectory, &Place::Remote(remote.clone()));
         }
         if self.report.is_dry() {
-            return self.directory_stands(&relative, &There::new(), next);
+            return self.directory_stands(&relative, &There::default(), next);
         }
         let what = What::Make { remotes: vec![remote], relatives: vec![relative] };
         next.urgent.push(Errand::new(what, self.report.watch()));
@@ -211,13 +232,13 @@ impl<'a> Up<'a> {
                 continue;
             }
             match facts.kind {
-                Kind::Directory => self.directory(path, there.get(name), next),
+                Kind::Directory => self.directory(path, there.entries.get(name), &there.above, next),
                 Kind::File => {
                     let part = [name.as_slice(), PART.as_bytes()].concat();
-                    let resume = there.contains_key(&part);
-                    self.file(path, facts, there.get(name), resume, next);
+                    let resume = there.entries.contains_key(&part);
+                    self.file(path, facts, there.entries.get(name), resume, next);
                 }
-                Kind::Symlink => self.link(path, there.get(name), next),
+                Kind::Symlink => self.link(path, there.entries.get(name), next),
                 Kind::Other => {
                     self.report.skip(&Place::Local(self.folder.shown(&path)), "neither a file nor a directory");
                 }
@@ -225,25 +246,28 @@ impl<'a> Up<'a> {
         }
         if self.options.delete {
             let names: HashSet<&[u8]> = here.iter().map(|(name, _)| name.as_slice()).collect();
-            for (name, entry) in there {
+            for (name, entry) in &there.entries {
                 let path = join(relative, name);
                 let base = name.strip_suffix(PART.as_bytes());
                 let stays = names.contains(name.as_slice()) || base.is_some_and(|base| names.contains(base));
-                if !stays && self.options.filter.is_meant(&path, entry.is_directory()) {
-                    self.doomed.push((path, entry.is_directory()));
+                let is_directory = entry.is_directory();
+                if !stays && self.options.filter.is_meant(&path, is_directory) && self.held.take(&path) {
+                    let above = if is_directory { there.above.below(&path, entry) } else { Above::default() };
+                    self.doomed.push(Doomed { path, is_directory, above });
                 }
             }
         }
     }
 
-    fn directory(&mut self, path: Vec<u8>, there: Option<&Entry>, next: &mut Next<Errand>) {
+    fn directory(&mut self, path: Vec<u8>, there: Option<&Entry>, above: &Above, next: &mut Next<Errand>) {
         if let Err(error) = self.bounds.check(&path) {
             return self.report.fail(&Place::Local(self.folder.shown(&path)), error);
         }
         match there {
             Some(entry) if entry.is_directory() => {
                 self.bounds.enter();
-                let what = What::List { remote: join(&self.remote, &path), relative: path, zone: self.zone };
+                let above = above.below(&path, entry);
+                let what = What::List { remote: join(&self.remote, &path), relative: path, zone: self.zone, above };
                 next.urgent.push(Errand::new(what, self.report.watch()));
             }
             Some(_) => {
@@ -278,7 +302,7 @@ impl<'a> Up<'a> {
     }
 
     fn transfer(&mut self, item: &Item, errand: impl FnOnce() -> Errand, next: &mut Next<Errand>) {
-        if self.report.found(item, || Place::Remote(item.remote.clone())) {
+        if self.report.found(item, true) {
             next.later.push(errand());
         }
     }
@@ -327,35 +351,44 @@ impl<'a> Up<'a> {
         let watch = self.report.watch().clone();
         let (mut files, mut directories) = (Vec::new(), BTreeMap::<usize, Vec<Vec<u8>>>::new());
         let mut lists = Vec::new();
-        let mut sort = |path: Vec<u8>, is_directory: bool, lists: &mut Vec<Errand>| match is_directory {
-            false => files.push(path),
-            true => {
+        let mut sort = |doomed: Doomed, lists: &mut Vec<Errand>| match doomed {
+            Doomed { path, is_directory: false, .. } => files.push(path),
+            Doomed { path, above, .. } => {
                 let depth = path.iter().filter(|&&b| b == b'/').count();
                 directories.entry(depth).or_default().push(path.clone());
-                let what = What::List { remote: join(&self.remote, &path), relative: path, zone: self.zone };
+                let what = What::List { remote: join(&self.remote, &path), relative: path, zone: self.zone, above };
                 lists.push(Errand::new(what, &watch));
             }
         };
-        doomed.into_iter().for_each(|(path, is_directory)| sort(path, is_directory, &mut lists));
+        doomed.into_iter().for_each(|doomed| sort(doomed, &mut lists));
         let (filter, report, bounds) = (&self.options.filter, &mut self.report, &mut self.bounds);
+        let (held, uniques) = (&mut self.held, &mut self.uniques);
         crew.run(lists, |errand, result| {
             let mut next = Next::nothing();
             bounds.leave();
             match (&errand.what, result) {
-                (What::List { relative, .. }, Ok(Output::Listing(listing))) => {
+                (What::List { relative, above, .. }, Ok(Output::Listing(listing))) => {
+                    uniques.join(&listing.uniques);
                     for entry in &listing.entries {
                         let Some(name) = entry.safe_name() else { continue };
-                        let path = join(relative, name);
-                        if !filter.is_meant(&path, entry.is_directory()) {
+                        let (path, is_directory) = (join(relative, name), entry.is_directory());
+                        if !filter.is_meant(&path, is_directory) {
+                            continue;
+                        }
+                        let place = || Place::Remote(join(&self.remote, &path));
+                        // What is in it may be what is to stay.
+                        if let Some(same) = above.find(entry).filter(|_| is_directory && uniques.differ()) {
+                            let why = format!("it is the directory {} above it", above_it(&self.remote, same));
+                            report.skip(&place(), &why);
                             continue;
                         }
                         match bounds.check(&path) {
-                            Err(error) if entry.is_directory() => {
-                                report.fail(&Place::Remote(join(&self.remote, &path)), error);
-                            }
+                            Err(error) if is_directory => report.fail(&place(), error),
+                            _ if !held.take(&path) => {}
                             _ => {
+                                let above = if is_directory { above.below(&path, entry) } else { Above::default() };
                                 let before = next.urgent.len();
-                                sort(path, entry.is_directory(), &mut next.urgent);
+                                sort(Doomed { path, is_directory, above }, &mut next.urgent);
                                 (before..next.urgent.len()).for_each(|_| bounds.enter());
                             }
                         }
@@ -371,6 +404,9 @@ impl<'a> Up<'a> {
         for (_, directories) in directories.into_iter().rev() {
             self.remove(crew, directories, true).await?;
         }
+        if let Some(error) = self.held.left() {
+            self.report.fail(&Place::Remote(self.remote.clone()), error);
+        }
         Ok(())
     }
 
@@ -384,13 +420,15 @@ impl<'a> Up<'a> {
         let watch = self.report.watch().clone();
         let what = |remotes: &[Vec<u8>]| What::Remove { remotes: remotes.to_vec(), directories, again: false };
         let errands = remotes.chunks(self.depth).map(|remotes| Errand::new(what(remotes), &watch)).collect();
-        let report = &mut self.report;
+        let (report, is_full) = (&mut self.report, self.held.left().is_some());
         crew.run(errands, |errand, result| {
             match (errand.what, result) {
                 (What::Remove { remotes, .. }, Ok(Output::Each(each))) => {
                     for (remote, result) in remotes.into_iter().zip(each) {
                         match result {
                             Ok(()) => report.did(deed, &Place::Remote(remote)),
+                            // Not all that is in it was held: that is told of as a whole.
+                            Err(Error::Refused { .. }) if directories && is_full => {}
                             Err(error) => report.fail(&Place::Remote(remote), error),
                         }
                     }

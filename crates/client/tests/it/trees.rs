@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use port21_client::{
-    BatchOptions, Builder, Choose, Client, Error, Event, Filter, Links, Mirror, MirrorOptions, Parallel, Pattern,
-    Retry, Summary, Target, Watch,
+    Batch, BatchOptions, Builder, Choose, Client, Error, Event, Filter, Links, Mirror, MirrorOptions, Parallel,
+    Pattern, Retry, Summary, Target, Watch,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -371,4 +371,115 @@ async fn patterns_are_expanded_by_listing() {
         let found: Vec<String> = found.into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect();
         assert_eq!(found, wanted, "{pattern}");
     }
+}
+
+/// A server with MLSD and these directories, each by its path; the commands that it has heard.
+async fn paged(server: &Server, pages: &[(&str, &str)]) -> Vec<String> {
+    let mut peer = server.login().await;
+    let (mut offered, mut heard) = (None, Vec::new());
+    loop {
+        let line = String::from_utf8(peer.line().await).unwrap();
+        heard.push(line.clone());
+        let (verb, path) = line.split_once(' ').unwrap_or((&line, ""));
+        match verb {
+            "EPSV" => offered = Some(peer.offer().await),
+            "MLSD" | "RETR" => {
+                let page = pages.iter().find(|(name, _)| *name == path).map(|(_, page)| *page);
+                let (mut data, _) = offered.take().unwrap().accept().await.unwrap();
+                peer.say("150 go").await;
+                data.write_all(page.unwrap_or("x").as_bytes()).await.unwrap();
+                close(data).await;
+                peer.say("226 done").await;
+            }
+            "FEAT" => peer.say("211-some\r\n MLST type*;size*;unique*;\r\n211 end").await,
+            "TYPE" | "DELE" | "RMD" => peer.say("200 ok").await,
+            "QUIT" => {
+                peer.say("221 bye").await;
+                return heard;
+            }
+            _ => peer.say("502 no").await,
+        }
+    }
+}
+
+/// A link to a directory looks like a directory with some servers; MLSD's `unique` tells which one it is.
+#[tokio::test]
+async fn a_directory_that_is_one_above_it_is_not_followed() {
+    let pages = [
+        ("", "type=cdir;unique=1; .\r\ntype=dir;unique=2; a\r\ntype=file;size=1;unique=3; f\r\n"),
+        ("a", "type=dir;unique=2; self\r\ntype=dir;unique=1; up\r\ntype=dir;unique=4; b\r\n"),
+        ("a/b", "type=dir;unique=2; back\r\ntype=file;size=1;unique=5; g\r\n"),
+    ];
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("old"), "").unwrap();
+    let options = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    let single = BatchOptions { parallel: Parallel::Sessions(1), ..batch() };
+    let (server, told) = (Server::start().await, Told::default());
+    let settings = server.client().probe(true);
+    let mirror = Mirror::new(settings, single.clone(), options.clone(), Arc::new(told.clone()));
+    let (summary, _) = tokio::join!(mirror.down(b"", here.path()), paged(&server, &pages));
+    let summary = summary.unwrap();
+    assert_eq!((counts(&summary), summary.skipped), ((2, 0, 2, 1, 0), 3), "{summary:?} {:?}", told.0);
+    assert!(told.has("skipped a/up: it is the directory . above it"), "{:?}", told.0);
+    assert!(told.has("skipped a/b/back: it is the directory a above it"), "{:?}", told.0);
+    let names: Vec<String> = picture(here.path()).into_keys().collect();
+    assert_eq!(names, ["a", "a/b", "a/b/g", "f"]);
+
+    // What is removed is not looked for in what is to stay.
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("f"), "x").unwrap();
+    let (server, told) = (Server::start().await, Told::default());
+    let mirror = Mirror::new(server.client().probe(true), single, options, Arc::new(told.clone()));
+    let (summary, heard) = tokio::join!(mirror.up(here.path(), b""), paged(&server, &pages));
+    assert_eq!((counts(&summary.unwrap()), told.has("skipped a/up: ")), ((0, 1, 0, 3, 0), true), "{:?}", told.0);
+    let removed: Vec<&String> =
+        heard.iter().filter(|line| line.starts_with("DELE") || line.starts_with("RMD")).collect();
+    assert_eq!(removed, ["DELE a/b/g", "RMD a/b", "RMD a"]);
+}
+
+#[tokio::test]
+async fn what_is_to_be_removed_has_a_limit() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("f"), "x").unwrap();
+    let names = ["d", "e", "g", "h", "i"];
+    let lines: String = (0..30).map(|at| format!("type=file;size=1; f{at}\r\n")).collect();
+    let top: String = names.iter().map(|name| format!("type=dir; {name}\r\n")).collect();
+    let top = format!("type=file;size=1; f\r\n{top}");
+    let mut pages = names.map(|name| (name, lines.as_str())).to_vec();
+    pages.push(("", &top));
+    let options = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    let single = BatchOptions { parallel: Parallel::Sessions(1), ..batch() };
+    let (server, told) = (Server::start().await, Told::default());
+    let settings = server.client().probe(true).max_entries(30);
+    let mirror = Mirror::new(settings, single, options, Arc::new(told.clone()));
+    let (summary, heard) = tokio::join!(mirror.up(here.path(), b""), paged(&server, &pages));
+    let summary = summary.unwrap();
+    assert_eq!((summary.removed, summary.failed), (120, 1), "{:?}", told.0);
+    assert!(told.has("after 120 names: another run removes the rest"), "{:?}", told.0);
+    assert_eq!(heard.iter().filter(|line| line.starts_with("DELE")).count(), 115);
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_passed_over() {
+    let ((addr, root), here) = sites();
+    plant(root.path());
+    std::fs::write(here.path().join("top.txt"), "another one").unwrap();
+    let told = Told::default();
+    let limited = BatchOptions { max_size: Some(2), ..batch() };
+    let delete = MirrorOptions { delete: true, ..MirrorOptions::default() };
+    let mirror = Mirror::new(settings(addr), limited.clone(), delete, Arc::new(told.clone()));
+    let done = mirror.down(b"", here.path()).await.unwrap();
+    assert_eq!((counts(&done), done.skipped), ((3, 0, 4, 0, 0), 2), "{done:?}");
+    assert!(told.has("skipped top.txt: larger than 2 bytes"), "{:?}", told.0);
+    assert_eq!(std::fs::read(here.path().join("top.txt")).unwrap(), b"another one");
+    let done = mirror.up(here.path(), b"new").await.unwrap();
+    assert_eq!((counts(&done), done.skipped), ((3, 0, 4, 0, 0), 1), "{done:?}");
+
+    let mut batch = Batch::new(settings(addr), limited, Arc::new(told.clone()));
+    batch.get("top.txt", here.path().join("large"), None);
+    batch.get("a/one", here.path().join("small"), None);
+    batch.run().await.unwrap();
+    assert!(told.has("ended top.txt false") && told.has("ended a/one true"), "{:?}", told.0);
+    assert!(here.path().join("small").exists() && !here.path().join("large").exists());
+    assert!(!here.path().join("large.port21-part").exists());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port21_client::{Batch, BatchOptions, Client, Error, Event, Phase, Upload, Watch};
+use port21_client::{Batch, BatchOptions, Client, Error, Event, GetOptions, Phase, Upload, Watch};
 use tokio::io::AsyncWriteExt;
 
 use crate::memory::{Net, Peer, give};
@@ -230,4 +230,33 @@ async fn names_that_would_paint_the_terminal() {
         client.quit().await.unwrap();
     };
     tokio::join!(serve, play);
+}
+
+/// The size is announced behind 150, or told by nobody until more has come: nothing is kept of it.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_larger_than_it_may_be() {
+    let here = tempfile::tempdir().unwrap();
+    for announced in ["150 go (9000 bytes).", "150 go"] {
+        let mut net = Net::new();
+        let builder = net.client();
+        let serve = async {
+            let mut peer = net.login().await;
+            peer.answer("TYPE I", "200 ok").await;
+            peer.answer("SIZE f", "550 no").await;
+            let mut data = peer.passive().await;
+            peer.answer("RETR f", announced).await;
+            // Who has had enough closes it.
+            let _ = data.write_all(&[b'x'; 9000]).await;
+            peer
+        };
+        let play = async {
+            let mut client = builder.open().await.unwrap();
+            let options = GetOptions { max_size: Some(5000), ..GetOptions::default() };
+            let to = here.path().join("f");
+            client.get_file("f", &to, &options, &mut |_| {}).await
+        };
+        let (_peer, got) = tokio::join!(serve, play);
+        assert!(matches!(got, Err(Error::TooLarge { limit: 5000 })), "{got:?}");
+        assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
+    }
 }
