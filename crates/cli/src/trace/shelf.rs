@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -53,12 +54,16 @@ impl Shelf {
 }
 
 fn create(path: &Path, interface: &str, link: Link) -> anyhow::Result<PcapngWriter<BufWriter<File>>> {
-    let begin = || PcapngWriter::new(BufWriter::new(File::create(path)?), interface, link);
+    // Packets hold what was said, passwords in clear text too: a new file is its owner's alone.
+    let open = || File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let begin = || PcapngWriter::new(BufWriter::new(open()?), interface, link);
     begin().with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -74,6 +79,7 @@ mod tests {
         let sizes: Vec<u64> = names.map(|entry| entry.metadata().unwrap().len()).collect();
         assert_eq!(sizes.len(), 2);
         assert!(sizes.iter().all(|size| (1_000..=4_200).contains(size)), "{sizes:?}");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let begin = std::fs::read(&path).unwrap();
         assert_eq!(begin[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
     }
