@@ -59,6 +59,9 @@ class Client:
     # in a quiet moment of a machine with two cores, and 14 s in a busy one.
     many_seconds: float = 60
 
+    # Rules that rightly find something in its sessions, and why.
+    found: dict[str, str] = {}
+
     # Whether PASV is used only where the server refuses EPSV.
     falls_back_to_pasv = False
 

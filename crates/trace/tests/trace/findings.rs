@@ -587,6 +587,8 @@ const EXAMPLES: &[Example] = &[
         |s| {
             anonymous(s);
             (0..4).for_each(|_| slow(s, "NOOP", 200, 41));
+            // Late by any time: a busy machine, and no timer.
+            (20..80).for_each(|ms| slow(s, "NOOP", 200, ms));
         },
     ),
     (
