@@ -19,8 +19,12 @@ fn check(case: &Case<'_>, found: &mut Found) {
     // A server that says 226 has sent all; whether all has come is another question.
     for t in case.session.transfers() {
         let told = case.tls_failure(t).filter(|(_, why, _)| *why == TlsFailure::Truncated);
-        // What the client has sent is not cut by how the server ends its side.
-        let lost = t.direction == Direction::Down || t.ending != Ending::Done;
+        let lost = match t.direction {
+            // What a server refuses it does not send, and how it ends that is no matter.
+            Direction::Down => !matches!(t.ending, Ending::Failed(code) if code.number() >= 500),
+            // What the client has sent is not cut by how the server ends its side.
+            Direction::Up => t.ending != Ending::Done,
+        };
         if let Some((i, ..)) = told.filter(|_| lost) {
             let text = format!("The protected data connection of {} ended without close_notify.", title(t));
             found.add(&RULE, i, case.evidence(t), text);

@@ -228,7 +228,9 @@ const EXAMPLES: &[Example] = &[
         |s| {
             protected(s);
             flowing(s);
-            s.reply(226, &["Done."]);
+            // Refused behind 150: nothing was to come.
+            tls_failed(s, TlsFailure::Truncated);
+            s.reply(550, &["File not found."]);
         },
     ),
     (
