@@ -244,7 +244,9 @@ const EXAMPLES: &[Example] = &[
         |s| {
             protected(s);
             flowing(s);
-            s.reply(451, &["The disk failed."]);
+            // An end without close_notify behind a refusal is nothing.
+            tls_failed(s, TlsFailure::Truncated);
+            s.reply(550, &["File not found."]);
         },
     ),
     (
