@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
+import ssl
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterable
@@ -41,16 +44,22 @@ class Workload:
     unit: str
     per: str
     run: Callable[[Server, CpuMeter], Sample | None]
+    # What the servers are started with: "" or "require".
+    tls: str = ""
 
 
-def workloads(size: int, files: int, logins: int, entries: int, idle: int) -> list[Workload]:
+def workloads(size: int, files: int, logins: int, commands: int, entries: int, idle: int) -> list[Workload]:
     shown = f"{size / (1 << 30):g} GiB" if size >= 1 << 28 else f"{size / (1 << 20):g} MiB"
     return [
         Workload(f"one file of {shown} down", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _download)),
+        Workload(f"four at once of {shown} down", "MiB/s", "GiB", lambda s, m: _streams(s, m, size, 4)),
         Workload(f"one file of {shown} up", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _upload)),
+        Workload(f"one file of {shown} down, TLS", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _download), "require"),
+        Workload(f"one file of {shown} up, TLS", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _upload), "require"),
         Workload(f"{files:,} files of 1 KiB down", "files/s", "file", lambda s, m: _small(s, m, files, _download)),
         Workload(f"{files:,} files of 1 KiB up", "files/s", "file", lambda s, m: _small(s, m, files, _upload)),
-        Workload(f"{logins:,} logins", "logins/s", "login", lambda s, m: _logins(s, m, logins)),
+        Workload(f"{logins:,} logins, PWD, QUIT", "logins/s", "login", lambda s, m: _logins(s, m, logins)),
+        Workload(f"{commands:,} NOOP", "commands/s", "command", lambda s, m: _noop(s, m, commands)),
         Workload(f"LIST of {entries:,} entries", "entries/s", "listing", lambda s, m: _list(s, m, entries, "LIST")),
         Workload(f"MLSD of {entries:,} entries", "entries/s", "listing", lambda s, m: _list(s, m, entries, "MLSD")),
         Workload(f"{idle:,} idle sessions", "KiB each", "", lambda s, m: _idle(s, idle)),
@@ -95,6 +104,23 @@ def _bulk(server: Server, meter: CpuMeter, size: int, transfer: _Transfer) -> Sa
     return Sample(size / (1 << 20) / seconds, cpu / (size / (1 << 30)))
 
 
+def _streams(server: Server, meter: CpuMeter, size: int, streams: int) -> Sample:
+    """The same file by several sessions at once, a thread each: they hold Python's lock for a fraction of their time."""
+    counts: list[int] = []
+    with ExitStack() as stack:
+        controls = [stack.enter_context(_session(server)) for _ in range(streams)]
+        threads = [threading.Thread(target=lambda c=c: counts.append(_download(c, "/site/big.bin", Path()))) for c in controls]
+        cpu, begin = meter.read(), time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        seconds, cpu = time.perf_counter() - begin, meter.read() - cpu
+    if counts != [size] * streams:
+        raise Failure(f"{server.name} sent {counts} bytes to {streams} sessions")
+    return Sample(size * streams / (1 << 20) / seconds, cpu / (size * streams / (1 << 30)))
+
+
 def _small(server: Server, meter: CpuMeter, files: int, transfer: _Transfer) -> Sample:
     with _session(server) as control:
         control.command("CWD /site/small" if transfer is _download else "CWD /site/up", "250")
@@ -116,9 +142,15 @@ def _small(server: Server, meter: CpuMeter, files: int, transfer: _Transfer) -> 
 def _logins(server: Server, meter: CpuMeter, logins: int) -> Sample:
     def one(_: str) -> None:
         with _session(server) as control:
+            control.command("PWD", "257")
             control.command("QUIT", "221")
 
     return _each(meter, [""] * logins, one)
+
+
+def _noop(server: Server, meter: CpuMeter, commands: int) -> Sample:
+    with _session(server) as control:
+        return _each(meter, [""] * commands, lambda _: control.command("NOOP", "2"))
 
 
 def _list(server: Server, meter: CpuMeter, entries: int, verb: str) -> Sample | None:
@@ -130,7 +162,7 @@ def _list(server: Server, meter: CpuMeter, entries: int, verb: str) -> Sample | 
         def one(_: str) -> None:
             listing = bytearray()
             with control.passive() as data:
-                control.command(verb, "150")
+                control.command(verb, "1")
                 while chunk := data.recv(_CHUNK):
                     listing += chunk
             control.expect("226", verb)
@@ -165,23 +197,43 @@ _Transfer = Callable[[Control, str, Path], int]
 def _download(control: Control, path: str, _: Path) -> int:
     """Fetch a file and throw its bytes away; how many came."""
     count = 0
-    with control.passive() as data:
-        control.command(f"RETR {path}", "150")
+    with control.passive() as plain:
+        control.command(f"RETR {path}", "1")
         sink = bytearray(_CHUNK)
-        # MSG_TRUNC: the kernel drops the bytes without copying them, so that the load takes little CPU from the server.
-        while received := data.recv_into(sink, _CHUNK, socket.MSG_TRUNC):
-            count += received
+        with control.protected(plain) as data:
+            # MSG_TRUNC: the kernel drops the bytes without copying them, so that the load takes little CPU from the server.
+            # What TLS has protected has to be looked at.
+            flags = () if isinstance(data, ssl.SSLSocket) else (len(sink), socket.MSG_TRUNC)
+            while received := data.recv_into(sink, *flags):
+                count += received
     control.expect("226", "RETR")
     return count
 
 
 def _upload(control: Control, path: str, local: Path) -> int:
-    """Send a file, kernel to kernel; how many bytes went."""
-    with control.passive() as data, local.open("rb") as source:
-        control.command(f"STOR {path}", "150")
-        count = data.sendfile(source)
+    """Send a file from memory, as most clients do: what `sendfile` lends to the receiver costs it more to copy than what was
+    copied for it, and it is the receiver that is measured. How many bytes went."""
+    count = local.stat().st_size
+    with control.passive() as plain:
+        control.command(f"STOR {path}", "1")
+        with control.protected(plain) as data:
+            block = _block(local)
+            for at in range(0, count, _CHUNK):
+                data.sendall(block[: count - at])
+            if isinstance(data, ssl.SSLSocket):
+                # The end of data is close_notify. Not every server answers it before it closes.
+                with suppress(OSError):
+                    data.unwrap().close()
     control.expect("226", "STOR")
     return count
+
+
+def _block(local: Path) -> memoryview:
+    """What the file begins with (`random_file` repeats it), in memory that begins with a page: copying it is cheaper."""
+    memory = mmap.mmap(-1, _CHUNK)
+    with local.open("rb") as source:
+        source.readinto(memory)
+    return memoryview(memory)
 
 
 def _each(meter: CpuMeter, items: Iterable[str], one: Callable[[str], None]) -> Sample:
@@ -197,6 +249,10 @@ def _each(meter: CpuMeter, items: Iterable[str], one: Callable[[str], None]) -> 
 
 
 def _session(server: Server) -> Control:
-    control = Control(server.host, server.port, seconds=60).login(server.user, server.password)
+    control = Control(server.host, server.port, seconds=60)
+    control.expect("220", "the connection")
+    if server.tls:
+        control.secure()
+    control.log_in(server.user, server.password)
     control.command("TYPE I", "200")
     return control

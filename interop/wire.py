@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import struct
 from types import TracebackType
 
@@ -18,6 +19,7 @@ class Control:
         self.socket = socket.create_connection((host, port), seconds, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
+        self._tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> Control:
         return self
@@ -48,9 +50,29 @@ class Control:
 
     def login(self, user: str, password: str) -> Control:
         self.expect("220", "the connection")
+        return self.log_in(user, password)
+
+    def log_in(self, user: str, password: str) -> Control:
+        """USER and PASS, behind the greeting."""
         self.command(f"USER {user}", "331")
         self.command(f"PASS {password}", "230")
         return self
+
+    def secure(self) -> Control:
+        """AUTH TLS and PROT P, whoever the server may be."""
+        self.command("AUTH TLS", "234")
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
+        self.socket = self._tls.wrap_socket(self.socket)
+        self.command("PBSZ 0", "200")
+        self.command("PROT P", "200")
+        return self
+
+    def protected(self, data: socket.socket) -> socket.socket:
+        """A data connection whose transfer was begun, under TLS if the control connection is: it resumes the session of that."""
+        if self._tls is None or not isinstance(self.socket, ssl.SSLSocket):
+            return data
+        return self._tls.wrap_socket(data, session=self.socket.session)
 
     def passive(self) -> socket.socket:
         """A data connection by EPSV."""
