@@ -51,17 +51,17 @@ class Workload:
 def workloads(size: int, files: int, logins: int, commands: int, entries: int, idle: int) -> list[Workload]:
     shown = f"{size / (1 << 30):g} GiB" if size >= 1 << 28 else f"{size / (1 << 20):g} MiB"
     return [
-        Workload(f"one file of {shown} down", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _download)),
-        Workload(f"four at once of {shown} down", "MiB/s", "GiB", lambda s, m: _streams(s, m, size, 4)),
-        Workload(f"one file of {shown} up", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _upload)),
-        Workload(f"one file of {shown} down, TLS", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _download), "require"),
-        Workload(f"one file of {shown} up, TLS", "MiB/s", "GiB", lambda s, m: _bulk(s, m, size, _upload), "require"),
-        Workload(f"{files:,} files of 1 KiB down", "files/s", "file", lambda s, m: _small(s, m, files, _download)),
-        Workload(f"{files:,} files of 1 KiB up", "files/s", "file", lambda s, m: _small(s, m, files, _upload)),
+        Workload(f"one file of {shown} down", "MiB/s", "GiB", lambda s, m: bulk(s, m, size, download)),
+        Workload(f"four at once of {shown} down", "MiB/s", "GiB", lambda s, m: streams(s, m, size, 4)),
+        Workload(f"one file of {shown} up", "MiB/s", "GiB", lambda s, m: bulk(s, m, size, upload)),
+        Workload(f"one file of {shown} down, TLS", "MiB/s", "GiB", lambda s, m: bulk(s, m, size, download), "require"),
+        Workload(f"one file of {shown} up, TLS", "MiB/s", "GiB", lambda s, m: bulk(s, m, size, upload), "require"),
+        Workload(f"{files:,} files of 1 KiB down", "files/s", "file", lambda s, m: small(s, m, files, download)),
+        Workload(f"{files:,} files of 1 KiB up", "files/s", "file", lambda s, m: small(s, m, files, upload)),
         Workload(f"{logins:,} logins, PWD, QUIT", "logins/s", "login", lambda s, m: _logins(s, m, logins)),
         Workload(f"{commands:,} NOOP", "commands/s", "command", lambda s, m: _noop(s, m, commands)),
-        Workload(f"LIST of {entries:,} entries", "entries/s", "listing", lambda s, m: _list(s, m, entries, "LIST")),
-        Workload(f"MLSD of {entries:,} entries", "entries/s", "listing", lambda s, m: _list(s, m, entries, "MLSD")),
+        Workload(f"LIST of {entries:,} entries", "entries/s", "listing", lambda s, m: list_directory(s, m, entries, "LIST", _LISTINGS)),
+        Workload(f"MLSD of {entries:,} entries", "entries/s", "listing", lambda s, m: list_directory(s, m, entries, "MLSD", _LISTINGS)),
         Workload(f"{idle:,} idle sessions", "KiB each", "", lambda s, m: _idle(s, idle)),
     ]
 
@@ -88,11 +88,11 @@ def furnish(site: Path, big: Path, files: int, entries: int) -> None:
         write(many / f"a file with an ordinary name {n:05}.txt", b"")
 
 
-def _bulk(server: Server, meter: CpuMeter, size: int, transfer: _Transfer) -> Sample:
-    with _session(server) as control:
+def bulk(server: Server, meter: CpuMeter, size: int, transfer: _Transfer) -> Sample:
+    with session(server) as control:
         local = server.site / "big.bin"
         cpu, begin = meter.read(), time.perf_counter()
-        path = "/site/big.bin" if transfer is _download else "/site/up/big.bin"
+        path = "/site/big.bin" if transfer is download else "/site/up/big.bin"
         if transfer(control, path, local) != size:
             raise Failure(f"{server.name} sent a part of the file only")
         seconds, cpu = time.perf_counter() - begin, meter.read() - cpu
@@ -104,26 +104,26 @@ def _bulk(server: Server, meter: CpuMeter, size: int, transfer: _Transfer) -> Sa
     return Sample(size / (1 << 20) / seconds, cpu / (size / (1 << 30)))
 
 
-def _streams(server: Server, meter: CpuMeter, size: int, streams: int) -> Sample:
+def streams(server: Server, meter: CpuMeter, size: int, count: int) -> Sample:
     """The same file by several sessions at once, a thread each: they hold Python's lock for a fraction of their time."""
     counts: list[int] = []
     with ExitStack() as stack:
-        controls = [stack.enter_context(_session(server)) for _ in range(streams)]
-        threads = [threading.Thread(target=lambda c=c: counts.append(_download(c, "/site/big.bin", Path()))) for c in controls]
+        controls = [stack.enter_context(session(server)) for _ in range(count)]
+        threads = [threading.Thread(target=lambda c=c: counts.append(download(c, "/site/big.bin", Path()))) for c in controls]
         cpu, begin = meter.read(), time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         seconds, cpu = time.perf_counter() - begin, meter.read() - cpu
-    if counts != [size] * streams:
-        raise Failure(f"{server.name} sent {counts} bytes to {streams} sessions")
-    return Sample(size * streams / (1 << 20) / seconds, cpu / (size * streams / (1 << 30)))
+    if counts != [size] * count:
+        raise Failure(f"{server.name} sent {counts} bytes to {count} sessions")
+    return Sample(size * count / (1 << 20) / seconds, cpu / (size * count / (1 << 30)))
 
 
-def _small(server: Server, meter: CpuMeter, files: int, transfer: _Transfer) -> Sample:
-    with _session(server) as control:
-        control.command("CWD /site/small" if transfer is _download else "CWD /site/up", "250")
+def small(server: Server, meter: CpuMeter, files: int, transfer: _Transfer) -> Sample:
+    with session(server) as control:
+        control.command("CWD /site/small" if transfer is download else "CWD /site/up", "250")
         names = [f"{n:05}.bin" for n in range(files)]
 
         def one(name: str) -> None:
@@ -131,7 +131,7 @@ def _small(server: Server, meter: CpuMeter, files: int, transfer: _Transfer) -> 
                 raise Failure(f"{server.name} sent a part of {name} only")
 
         sample = _each(meter, names, one)
-    if transfer is _upload:
+    if transfer is upload:
         for name in names:
             if (server.site / "up" / name).stat().st_size != SMALL:
                 raise Failure(f"{server.name} stored a part of {name} only")
@@ -141,7 +141,7 @@ def _small(server: Server, meter: CpuMeter, files: int, transfer: _Transfer) -> 
 
 def _logins(server: Server, meter: CpuMeter, logins: int) -> Sample:
     def one(_: str) -> None:
-        with _session(server) as control:
+        with session(server) as control:
             control.command("PWD", "257")
             control.command("QUIT", "221")
 
@@ -149,12 +149,12 @@ def _logins(server: Server, meter: CpuMeter, logins: int) -> Sample:
 
 
 def _noop(server: Server, meter: CpuMeter, commands: int) -> Sample:
-    with _session(server) as control:
+    with session(server) as control:
         return _each(meter, [""] * commands, lambda _: control.command("NOOP", "2"))
 
 
-def _list(server: Server, meter: CpuMeter, entries: int, verb: str) -> Sample | None:
-    with _session(server) as control:
+def list_directory(server: Server, meter: CpuMeter, entries: int, verb: str, listings: int) -> Sample | None:
+    with session(server) as control:
         if verb == "MLSD" and "MLST" not in control.command("FEAT", "211"):
             return None
         control.command("CWD /site/many", "250")
@@ -170,7 +170,7 @@ def _list(server: Server, meter: CpuMeter, entries: int, verb: str) -> Sample | 
             if found != entries:
                 raise Failure(f"{server.name} listed {found} of {entries} entries")
 
-        sample = _each(meter, [""] * _LISTINGS, one)
+        sample = _each(meter, [""] * listings, one)
         return Sample(sample.rate * entries, sample.cpu, sample.times)
 
 
@@ -187,14 +187,14 @@ def _idle(server: Server, sessions: int) -> Sample:
             control = stack.enter_context(Control(fresh.host, fresh.port, source=f"127.0.2.{1 + n // _PER_ADDRESS}"))
             control.login(fresh.user, fresh.password)
             control.command("TYPE I", "200")
-            _download(control, "/site/small.bin", Path())
+            download(control, "/site/small.bin", Path())
         return Sample((memory(fresh.pid) - before) / sessions / 1024)
 
 
 _Transfer = Callable[[Control, str, Path], int]
 
 
-def _download(control: Control, path: str, _: Path) -> int:
+def download(control: Control, path: str, _: Path) -> int:
     """Fetch a file and throw its bytes away; how many came."""
     count = 0
     with control.passive() as plain:
@@ -210,7 +210,7 @@ def _download(control: Control, path: str, _: Path) -> int:
     return count
 
 
-def _upload(control: Control, path: str, local: Path) -> int:
+def upload(control: Control, path: str, local: Path) -> int:
     """Send a file from memory, as most clients do: what `sendfile` lends to the receiver costs it more to copy than what was
     copied for it, and it is the receiver that is measured. How many bytes went."""
     count = local.stat().st_size
@@ -248,7 +248,7 @@ def _each(meter: CpuMeter, items: Iterable[str], one: Callable[[str], None]) -> 
     return Sample(len(times) / seconds, cpu / len(times), times)
 
 
-def _session(server: Server) -> Control:
+def session(server: Server) -> Control:
     control = Control(server.host, server.port, seconds=60)
     control.expect("220", "the connection")
     if server.tls:
