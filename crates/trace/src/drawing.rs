@@ -141,6 +141,21 @@ impl Drawing {
         }
     }
 
+    /// A ladder as it is, in a form that is drawn of one; nothing for those that hold the sessions themselves.
+    ///
+    /// # Errors
+    /// [`PdfError`].
+    pub fn of(&self, ladder: &Ladder) -> Result<Option<Vec<u8>>, PdfError> {
+        Ok(Some(match self.format {
+            Format::Json | Format::Recording => return Ok(None),
+            Format::Pdf => render::pdf(ladder, &self.pdf)?,
+            Format::Svg => render::svg(ladder, &self.svg).into_bytes(),
+            Format::Html => render::html(ladder, &self.html).into_bytes(),
+            Format::Mermaid => render::mermaid(ladder).into_bytes(),
+            Format::Text => render::text(ladder, &self.text).into_bytes(),
+        }))
+    }
+
     /// How much the worst finding in the sessions matters that are drawn; nothing where there is none.
     ///
     /// # Errors

@@ -19,6 +19,8 @@
 //! | [`render`] | the ladder in its forms, and the session as JSON |
 //! | [`drawing`] | all of it in one call, as the command line needs it |
 //! | [`follow`] | sessions drawn while they go on |
+//! | [`message`] | one row with all that is known of it, and its bytes |
+//! | [`words`] | lengths of time and numbers of bytes as a person reads them |
 //!
 //! ```
 //! # use port21_trace::{Ladder, Session, ladder, recording::Recording, render};
@@ -55,14 +57,16 @@ pub mod follow;
 pub mod input;
 pub mod ladder;
 mod mask;
+pub mod message;
 pub mod recording;
 pub mod render;
 pub mod session;
-mod words;
+pub mod words;
 
 /// The name and version of this program, as it stands in headers and titles.
 pub const PRODUCT: &str = concat!("port21 ", env!("CARGO_PKG_VERSION"));
 
 pub use drawing::Drawing;
 pub use ladder::Ladder;
+pub use message::Message;
 pub use session::Session;

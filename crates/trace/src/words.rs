@@ -23,7 +23,7 @@ pub(crate) fn thousands(n: u64) -> String {
 }
 
 /// `1 byte`, `1,715 bytes`.
-pub(crate) fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     counted(n, "byte", "bytes")
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
 }
 
 /// A length of time with two or three digits that matter: `0.3 ms`, `45 ms`, `1.2 s`, `30.0 s`, `2 min 05 s`.
-pub(crate) fn duration(d: Duration) -> String {
+pub fn duration(d: Duration) -> String {
     let micros = d.as_nanos() / 1000;
     match micros {
         0..100 => format!("{micros} µs"),

@@ -29,8 +29,8 @@ pub(crate) struct TraceArgs {
     /// Recordings (.jsonl) and packet captures (pcap, pcapng), compressed by gzip or not; `-` is standard input.
     #[arg(value_name = "FILE", required_unless_present = "live")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Draw a recording while it is being written, row by row as `tail -f` does, until its sessions have ended or ^C is
-    /// pressed. What is wrong with a session is said at its end. A recording that is begun anew, or that another file takes
+    /// Draw a recording while it is being written: in the view, or as text row by row as `tail -f` does, until its sessions have
+    /// ended or ^C is pressed. What is wrong with a session is said at its end. A recording that is begun anew, or that another file takes
     /// the place of, is read on there.
     #[arg(long, conflicts_with_all = ["output", "format", "list"])]
     pub(crate) follow: bool,
@@ -47,7 +47,7 @@ pub(crate) struct TraceArgs {
     /// With --write: at this size the file is begun anew, and the one before is kept as FILE.1: twice this is on disk at most.
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     pub(crate) max_size: Size,
-    /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json, .jsonl); repeatable. Without: text to the terminal.
+    /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json, .jsonl); repeatable. Without: the view on a terminal, else text.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
     /// The format, where the ending does not say: txt, svg, pdf, html, mermaid, json or jsonl.
@@ -86,6 +86,10 @@ pub(crate) struct TraceArgs {
     /// Show parameters under their display-filter names: `ftp.response.code = 220`.
     #[arg(long)]
     pub(crate) fields: bool,
+    /// Print text on a terminal, too. Without, sessions are shown there in a view to walk through: a list, the ladder of one, a
+    /// message with its bytes; `?` tells its keys. --width, --list, --format and --output print or write as well.
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Draw with plain ASCII characters.
     #[arg(long)]
     pub(crate) ascii: bool,

@@ -190,7 +190,7 @@ pub(super) fn run(
 }
 
 /// Which sessions of the recording are drawn.
-struct Chosen {
+pub(super) struct Chosen {
     /// The name or number asked for; all without one.
     asked: Option<String>,
     /// Those that are not meant, as far as they were met: their number is what is counted.
@@ -201,11 +201,11 @@ struct Chosen {
 const COUNTED: usize = 10_000;
 
 impl Chosen {
-    fn new(asked: Option<&str>) -> Chosen {
+    pub(super) fn new(asked: Option<&str>) -> Chosen {
         Chosen { asked: asked.filter(|asked| *asked != "all").map(str::to_owned), met: Vec::new() }
     }
 
-    fn takes(&mut self, key: &str, name: Option<&str>) -> bool {
+    pub(super) fn takes(&mut self, key: &str, name: Option<&str>) -> bool {
         let Some(asked) = &self.asked else { return true };
         if let Some((_, takes)) = self.met.iter().find(|(met, _)| met == key) {
             return *takes;

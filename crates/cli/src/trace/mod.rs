@@ -5,6 +5,7 @@
 //! | `follow` | a recording drawn while it is written |
 //! | `tail` | a file that grows |
 //! | `live` | the sessions of an interface, drawn while they go on |
+//! | `view` | sessions in a terminal: a list, a ladder, a message |
 //! | `packets`, `shelf` | the packets of an interface; the file that they are written to |
 
 mod follow;
@@ -15,13 +16,15 @@ mod packets;
 #[cfg(target_os = "linux")]
 mod shelf;
 mod tail;
+mod view;
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use port21_trace::drawing::{self, Drawing, Format, Which};
+use port21_proto::text::Shown;
+use port21_trace::drawing::{self, DrawError, Drawing, Format, Which};
 use port21_trace::findings::Severity;
 use port21_trace::input::{self, Input};
 use port21_trace::ladder::{self, LaneName};
@@ -48,10 +51,16 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         let [input] = args.inputs.as_slice() else {
             bail!(Fault::usage("--follow: one recording can be followed at a time"));
         };
+        if view::is_wanted(args) {
+            let feed = view::Feed::Recording(tail::read(input)?, follow::Chosen::new(args.session.as_deref()));
+            let worst = view::watch(feed, settings(args, options, input.display().to_string())?)?;
+            return Ok(judged(worst, args.fail_on));
+        }
         let text = terminal_text(args.width, args.ascii);
         return follow::run(input, args.session.as_deref(), options, text, args.fail_on);
     }
     let mut recording = read_all(&args.inputs)?;
+    let viewed = view::is_wanted(args) && !recording.sessions.is_empty();
     for note in &recording.notes {
         tracing::warn!("{note}");
     }
@@ -65,6 +74,9 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     if args.list {
         print(&drawing::list(&recording))?;
         return verdict(args, &recording, Which::All);
+    }
+    if viewed {
+        return show(args, recording, options);
     }
     let which = match args.session.as_deref() {
         None => Which::Only,
@@ -106,8 +118,38 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
     verdict(args, &recording, judged)
 }
 
+/// Shows the sessions of files in the terminal.
+fn show(args: &TraceArgs, recording: Recording, options: ladder::Options) -> anyhow::Result<Exit> {
+    let chosen = args.session.as_deref().map(|asked| {
+        let none = || Fault::usage(DrawError::NoSuchSession(Shown(asked.as_bytes()).to_string()).to_string());
+        view::named(&recording, asked).ok_or_else(none)
+    });
+    let names: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();
+    let worst = view::show(recording, chosen.transpose()?, settings(args, options, names.join(", "))?)?;
+    Ok(judged(worst, args.fail_on))
+}
+
+/// How the view draws.
+fn settings(args: &TraceArgs, options: ladder::Options, name: String) -> anyhow::Result<view::Settings> {
+    Ok(view::Settings {
+        ladder: options,
+        text: terminal_text(None, args.ascii),
+        width: width_in(args.width)?,
+        pdf: PdfOptions { paper: args.paper, ..PdfOptions::default() },
+        name: Shown(name.as_bytes()).to_string(),
+    })
+}
+
 #[cfg(target_os = "linux")]
 fn listen(args: &TraceArgs, interface: &str, options: ladder::Options) -> anyhow::Result<Exit> {
+    if view::is_wanted(args) {
+        let capture = live::Capture::start(args, interface)?;
+        let feed = view::Feed::Interface(std::sync::Arc::clone(&capture));
+        let worst = view::watch(feed, settings(args, options, interface.to_owned())?);
+        let told = capture.finish()?;
+        print(&format!(" {told}.\n"))?;
+        return Ok(judged(worst?, args.fail_on));
+    }
     live::run(args, interface, options, terminal_text(args.width, args.ascii))
 }
 

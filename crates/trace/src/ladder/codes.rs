@@ -4,7 +4,7 @@ use port21_proto::Code;
 use port21_proto::reply::CodeClass;
 
 /// The meaning of a code; of its class where no RFC names it.
-pub(super) fn meaning(code: Code) -> &'static str {
+pub fn meaning(code: Code) -> &'static str {
     match code.number() {
         110 => "The transfer goes on from a marker",
         120 => "The server will be ready in a while",

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use port21_proto::Time;
 
+pub use codes::meaning;
 pub use lanes::{Column, Columns, Lane, LaneId, LaneName, LaneUse, Role};
 pub use plain::PlainRow;
 
@@ -253,6 +254,32 @@ impl Ladder {
     /// Draws a session.
     pub fn new(session: &Session, options: &Options) -> Ladder {
         build::ladder(session, options)
+    }
+
+    /// Leaves rows out, and sections, bars and marks of findings with them; lanes stay as they are.
+    pub fn retain(&mut self, keep: impl Fn(usize, &Row) -> bool) {
+        let kept: Vec<bool> = self.rows.iter().enumerate().map(|(n, row)| keep(n, row)).collect();
+        let mut count = 0;
+        let mut places = Vec::with_capacity(kept.len() + 1);
+        for keeps in &kept {
+            places.push(count);
+            count += usize::from(*keeps);
+        }
+        let place = |n: usize| places.get(n).copied().unwrap_or(count);
+        let moved = |rows: &Range<usize>| place(rows.start)..place(rows.end);
+        self.sections.iter_mut().for_each(|section| section.rows = moved(&section.rows));
+        self.sections.retain(|section| !section.rows.is_empty());
+        self.bars.iter_mut().for_each(|bar| bar.rows = moved(&bar.rows));
+        self.bars.retain(|bar| !bar.rows.is_empty());
+        let stays = |row: &usize| kept.get(*row) == Some(&true);
+        self.findings.iter_mut().for_each(|marked| marked.row = marked.row.filter(stays).map(place));
+        let mut kept = kept.iter();
+        self.rows.retain(|_| kept.next() == Some(&true));
+        let mut previous = None;
+        for row in &mut self.rows {
+            row.since_previous = previous.map_or(Duration::ZERO, |before| row.at.since(before));
+            previous = Some(row.at);
+        }
     }
 
     /// The rows in the simple form of the reference session's table, for checks: arrows alone, in order. Of a ladder

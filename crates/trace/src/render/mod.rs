@@ -26,4 +26,14 @@ pub use json::{VERSION as JSON_VERSION, json};
 pub use mermaid::mermaid;
 pub use pdf::{NoSuchPaper, Paper, PdfError, PdfOptions, pdf};
 pub use svg::{SvgOptions, svg};
-pub use text::{Ink, Line, Sheet, TextOptions, text};
+pub use text::{Ink, Line, Sheet, TextOptions, in_ascii, text};
+
+/// A text in lines of at most so many cells, broken at its line ends and at blanks, within words where it must be.
+pub fn wrapped(text: &str, room: usize) -> Vec<String> {
+    wrap::wrap(text, room, &wrap::cells_of)
+}
+
+/// A text where it has room, else its head and the mark of what is missing.
+pub fn fitted(text: &str, room: usize, ascii: bool) -> String {
+    wrap::fit(text, room, if ascii { "..." } else { "…" }, &wrap::cells_of)
+}

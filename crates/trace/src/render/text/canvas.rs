@@ -21,8 +21,8 @@ pub enum Ink {
 }
 
 impl Ink {
-    /// The parameters of its SGR sequence.
-    const fn sgr(self) -> &'static str {
+    /// The parameters of the SGR sequence (ECMA-48 section 8.3.117) that terminals know it by; empty for [`Ink::Plain`].
+    pub const fn sgr(self) -> &'static str {
         match self {
             Ink::Plain => "",
             Ink::Bold => "1",

@@ -15,6 +15,8 @@ const LEAST_REMARKS: usize = 28;
 const MOST_REMARKS: usize = 64;
 /// From this width on, the time that a reply took has a column of its own.
 const WITH_TOOK: usize = 130;
+/// More lanes than this are folded even where all of them are wanted.
+const MOST_UNFOLDED: usize = 200;
 /// Of a drawing that grows: the room of a time, and what is said between the control connection's ends at the most.
 const TIME: usize = 9;
 const SAID: usize = 46;
@@ -40,7 +42,7 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn new(ladder: &Ladder, width: usize) -> Layout {
-        let time = ladder.rows.last().map_or(5, |row| ladder.seconds(row).len()).max(7);
+        let time = time(ladder);
         let (.., room) = edges(time, width);
         let mut columns = ladder.columns((room / GAP).min(MOST_COLUMNS));
         let mut gaps = least_gaps(&columns);
@@ -56,6 +58,17 @@ impl Layout {
         }
         let busiest = busiest(ladder, &columns, wants);
         Layout::of(columns, busiest, time, width)
+    }
+
+    /// A layout with a column for each lane: the lanes that most is said between, all others and remarks have room in it,
+    /// however wide that makes it.
+    pub(super) fn unfolded(ladder: &Ladder, width: usize) -> Layout {
+        let columns = ladder.columns(MOST_UNFOLDED);
+        let busiest = busiest(ladder, &columns, wants);
+        let time = time(ladder);
+        let (.., left, _) = edges(time, WITH_TOOK);
+        let lanes = needed(&columns, &least_gaps(&columns)) + SAID;
+        Layout::of(columns, busiest, time, width.max(left + lanes + LEAST_REMARKS + 3))
     }
 
     /// Sets columns out; between two of them the most is said.
@@ -127,6 +140,11 @@ impl Layout {
         let first = of.next()?;
         Some((first, of.next_back().unwrap_or(first)))
     }
+}
+
+/// The room of a time.
+fn time(ladder: &Ladder) -> usize {
+    ladder.rows.last().map_or(5, |row| ladder.seconds(row).len()).max(7)
 }
 
 /// Where times end, where the times that replies took end, where the lanes begin, and their room.

@@ -15,6 +15,7 @@ mod rows;
 mod sheet;
 
 pub use canvas::{Ink, Line};
+pub use page::in_ascii;
 pub use sheet::Sheet;
 
 use crate::ladder::Ladder;

@@ -75,6 +75,19 @@ pub(super) struct Page<'a> {
 
 impl Page<'_> {
     pub(super) fn heading(&mut self) {
+        self.title();
+        if !self.ladder.opening.is_empty() {
+            self.write(Line::new(self.layout.width));
+            let opening = self.say(&self.ladder.opening).into_owned();
+            self.lines(&opening, Ink::Dim);
+        }
+        self.findings();
+        self.contents();
+        self.write(Line::new(self.layout.width));
+    }
+
+    /// The title with the facts under it.
+    pub(super) fn title(&mut self) {
         let width = self.layout.width;
         let aside = [&self.ladder.product, &self.ladder.date];
         let aside: Vec<Cow<'_, str>> = aside.into_iter().filter(|t| !t.is_empty()).map(|t| self.say(t)).collect();
@@ -98,14 +111,6 @@ impl Page<'_> {
         let summary: Vec<Cow<'_, str>> = self.ladder.summary.iter().map(|fact| self.say(fact)).collect();
         let summary = summary.join(&format!(" {} ", self.glyphs.dot));
         self.lines(&summary, Ink::Plain);
-        if !self.ladder.opening.is_empty() {
-            self.write(Line::new(width));
-            let opening = self.say(&self.ladder.opening).into_owned();
-            self.lines(&opening, Ink::Dim);
-        }
-        self.findings();
-        self.contents();
-        self.write(Line::new(width));
     }
 
     /// What is wrong, with the time of its row and what can be done.
@@ -325,22 +330,27 @@ impl Page<'_> {
 
     /// A text as it can be shown here: in ASCII, where only that is wanted.
     pub(super) fn say<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if !self.options.ascii || text.is_ascii() {
-            return Cow::Borrowed(text);
-        }
-        let mut out = String::with_capacity(text.len());
-        for c in text.chars() {
-            match c {
-                '…' => out.push_str("..."),
-                '·' => out.push('-'),
-                '—' => out.push_str("--"),
-                'µ' => out.push('u'),
-                c if c.is_ascii() => out.push(c),
-                c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            }
-        }
-        Cow::Owned(out)
+        if self.options.ascii { in_ascii(text) } else { Cow::Borrowed(text) }
     }
+}
+
+/// A text in ASCII alone; what has no likeness there becomes an escape.
+pub fn in_ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '…' => out.push_str("..."),
+            '·' => out.push('-'),
+            '—' => out.push_str("--"),
+            'µ' => out.push('u'),
+            c if c.is_ascii() => out.push(c),
+            c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// The number of a section, or those of the sections that it stands for.

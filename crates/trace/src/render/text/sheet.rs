@@ -31,6 +31,12 @@ impl Sheet {
         Sheet::laid_out(ladder, options, layout)
     }
 
+    /// Sets a ladder out with a column for each lane: it may be wider than was asked for.
+    pub fn unfolded(ladder: Ladder, options: TextOptions) -> Sheet {
+        let layout = Layout::unfolded(&ladder, width(&options));
+        Sheet::laid_out(ladder, options, layout)
+    }
+
     fn laid_out(ladder: Ladder, options: TextOptions, layout: Layout) -> Sheet {
         let lives = lives(&ladder, &layout);
         Sheet { ladder, options, layout, lives }
@@ -41,12 +47,32 @@ impl Sheet {
         &self.ladder
     }
 
+    /// What is drawn, and nothing more of how.
+    pub fn into_ladder(self) -> Ladder {
+        self.ladder
+    }
+
+    /// How many columns a line has at the most.
+    pub fn width(&self) -> usize {
+        self.layout.width
+    }
+
+    /// How many columns the times at the left have: behind them the lanes begin.
+    pub fn margin(&self) -> usize {
+        self.layout.lanes.start
+    }
+
     /// Whether the heads of the lanes stand where those of another sheet do, and say the same.
     pub fn has_heads_of(&self, other: &Sheet) -> bool {
         let labels = |sheet: &Sheet| -> Vec<String> {
             sheet.layout.columns.columns.iter().map(|column| column.label.clone()).collect()
         };
         self.layout.x == other.layout.x && labels(self) == labels(other)
+    }
+
+    /// The title with the facts under it.
+    pub fn title(&self) -> Vec<Line> {
+        self.draw(|page| page.title())
     }
 
     /// Title, facts, findings, contents.

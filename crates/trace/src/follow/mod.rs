@@ -7,28 +7,32 @@
 //!
 //! Memory: of each session the login and the last [`WINDOW`] events, of at most [`MAX_SESSIONS`] sessions. What the drawing
 //! of a row needs of events that were dropped by then it does without.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `kept` | the events of a session that goes on, as far as there is room for them |
+
+mod kept;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::time::Duration;
 
-use port21_proto::event::{Closing, End, EventKind, Purpose};
-use port21_proto::{SessionEvent, Time, Verb};
+use port21_proto::event::{End, EventKind};
+use port21_proto::{SessionEvent, Time};
+
+pub use kept::{Ended, Kept};
 
 use crate::findings::Severity;
-use crate::ladder::{self, Ladder, Shape, Tone};
+use crate::ladder::{self, Shape, Tone};
 use crate::recording::Header;
 use crate::render::{Ink, Line, Sheet, TextOptions};
-use crate::session::{SectionKind, Session};
+use crate::session::Session;
 
 /// So many events of a session are kept; when there are more, the older half of them goes.
 pub const WINDOW: usize = 2_000;
 
 /// So many sessions are kept; for a further one the one goes that has been silent the longest.
 pub const MAX_SESSIONS: usize = 64;
-
-/// The most events of address and login that are kept for good.
-const HEAD: usize = 256;
 
 /// Draws sessions while they go on.
 #[derive(Debug)]
@@ -47,18 +51,12 @@ pub struct Follower {
 struct Followed {
     key: String,
     number: usize,
-    header: Header,
-    events: Vec<SessionEvent>,
+    kept: Kept,
     /// What was drawn of each event.
     told: HashMap<u64, u64>,
     sheet: Option<Sheet>,
     banner: Option<(usize, String)>,
-    /// How many of its sections were dropped.
-    sections: usize,
-    dropped: bool,
     changed: bool,
-    /// Whoever gives its events gives all of them each time, and keeps them few.
-    whole: bool,
 }
 
 /// What is said at a session's end.
@@ -71,17 +69,6 @@ pub struct Verdict {
     pub worst: Option<Severity>,
 }
 
-/// How a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The control connection was closed, first by this side.
-    Closed(End),
-    /// The control connection was broken off by this side, or on its way.
-    Reset(End),
-    /// The control connection did not come to stand.
-    Unopened,
-}
-
 impl Follower {
     /// Follows nothing yet.
     pub fn new(ladder: ladder::Options, text: TextOptions) -> Follower {
@@ -91,23 +78,15 @@ impl Follower {
     /// Takes an event of the session that `key` names.
     pub fn push(&mut self, key: &str, header: &Header, event: SessionEvent) {
         self.with(key, header, |session| {
-            let place = session.events.partition_point(|e| e.at <= event.at);
-            session.events.insert(place, event);
+            session.kept.push(event);
             session.changed = true;
         });
     }
 
     /// Takes all that is known of the session that `key` names: what was known before is replaced. Whoever calls this bounds
     /// how much it is.
-    pub fn replace(&mut self, key: &str, header: &Header, mut events: Vec<SessionEvent>) {
-        events.sort_by_key(|event| event.at);
-        self.with(key, header, |session| {
-            session.whole = true;
-            if session.events != events {
-                session.events = events;
-                session.changed = true;
-            }
-        });
+    pub fn replace(&mut self, key: &str, header: &Header, events: Vec<SessionEvent>) {
+        self.with(key, header, |session| session.changed |= session.kept.replace(events));
     }
 
     /// Whether a session of this name is kept.
@@ -127,7 +106,7 @@ impl Follower {
 
     /// How each session has ended that is kept; none for one that goes on.
     pub fn endings(&self) -> impl Iterator<Item = (&str, Option<Ended>)> {
-        self.sessions.iter().map(|session| (session.key.as_str(), ended(&session.events)))
+        self.sessions.iter().map(|session| (session.key.as_str(), session.kept.ended()))
     }
 
     /// Draws what is new.
@@ -153,14 +132,14 @@ impl Follower {
         let mut worst = None;
         let Some(session) = self.sessions.iter().find(|session| session.key == key) else { return Verdict::default() };
         let (sheet, _) = session.sheet(&self.ladder, &self.text, true);
-        if session.dropped {
+        if session.kept.is_cut() {
             out.push_str("\n The begin of this session is no longer in memory: it is not judged here.\n");
-        } else if !session.events.is_empty() {
+        } else if !session.kept.events().is_empty() {
             worst = sheet.ladder().findings.iter().map(|marked| marked.finding.rule.severity).max();
             sheet.findings().iter().for_each(|line| line.write(&mut out, self.text.colour));
         }
         let name = if self.begun > 1 { format!("Session {}", session.number) } else { "The session".to_owned() };
-        let told = match ended(&session.events) {
+        let told = match session.kept.ended() {
             Some(Ended::Closed(End::Client)) => "has ended: the client closed the control connection first",
             Some(Ended::Closed(End::Server)) => "has ended: the server closed the control connection first",
             Some(Ended::Reset(End::Client)) => "has ended: the control connection was reset from the client's side",
@@ -194,30 +173,17 @@ impl Followed {
         Followed {
             key: key.to_owned(),
             number,
-            header: header.clone(),
-            events: Vec::new(),
+            kept: Kept::new(header),
             told: HashMap::new(),
             sheet: None,
             banner: None,
-            sections: 0,
-            dropped: false,
             changed: false,
-            whole: false,
         }
     }
 
     fn sheet(&self, options: &ladder::Options, text: &TextOptions, judge: bool) -> (Sheet, Session) {
-        let linked = Session::from_events(self.events.iter().cloned());
-        let title = options.title.clone().or_else(|| self.header.title.clone());
-        let options = ladder::Options { title, fold: false, judge, ..options.clone() };
-        let mut ladder = Ladder::new(&linked, &options);
-        // The decimals of times are not to change on the way.
-        ladder.end = ladder.end.max(ladder.start + Duration::from_secs(1));
-        let first = ladder.sections.iter().take_while(|s| is_head(s.kind)).count();
-        for section in ladder.sections.iter_mut().skip(first) {
-            section.number += self.sections;
-            section.through += self.sections;
-        }
+        let options = ladder::Options { fold: false, judge, ..options.clone() };
+        let (ladder, linked) = self.kept.ladder(&options);
         (Sheet::steady(ladder, text.clone(), self.sheet.as_ref()), linked)
     }
 
@@ -271,69 +237,14 @@ impl Followed {
         lines
     }
 
-    /// Drops the older half of the events between the login and now, where there are many.
+    /// Drops what there is no room for.
     fn compact(&mut self, linked: &Session) {
-        if self.whole || self.events.len() <= WINDOW {
-            return;
-        }
-        let head = linked.sections().iter().take_while(|s| is_head(s.kind));
-        let (sections, head) = head.fold((0, 0), |(n, _), section| (n + 1, section.events.end));
-        let head = head.min(HEAD);
-        let is_command = |event: &SessionEvent| matches!(event.kind, EventKind::Command { .. });
-        let from = self.events.len().saturating_sub(WINDOW / 2).max(head);
-        let cut = (from..self.events.len()).find(|&i| self.events.get(i).is_some_and(is_command)).unwrap_or(from);
-        // How bytes are represented matters to all transfers that follow.
-        let kind =
-            linked.exchanges().iter().rev().find(|x| {
-                x.verb == Some(Verb::Type) && x.command.is_some_and(|command| (head..cut).contains(&command))
-            });
-        let kind: Vec<usize> =
-            kind.iter().flat_map(|x| x.command.into_iter().chain(x.replies.iter().copied())).collect();
-        let after = linked.sections().iter().skip(sections);
-        let cut_sections = after.filter(|section| section.events.end <= cut).count();
-        // The one that keeps the TYPE stays.
-        self.sections += cut_sections.saturating_sub(usize::from(!kind.is_empty() && cut_sections > 0));
-        let mut n = 0;
-        self.events.retain(|_| {
-            n += 1;
-            n - 1 < head || n > cut || kind.contains(&(n - 1))
-        });
-        self.dropped = true;
-        let keys = keys(&self.events);
-        // All that is kept was drawn; numbers of like events of one time may have changed.
-        self.told = keys.into_iter().map(|key| (key, self.told.get(&key).copied().unwrap_or(0))).collect();
-    }
-}
-
-/// The sections whose events are kept for good.
-fn is_head(kind: SectionKind) -> bool {
-    matches!(kind, SectionKind::Address | SectionKind::Login)
-}
-
-/// How a session has ended, by its first control connection.
-fn ended(events: &[SessionEvent]) -> Option<Ended> {
-    let control = events.iter().find_map(|event| match &event.kind {
-        EventKind::Opening(c) | EventKind::Opened(c) | EventKind::Joined(c) if c.purpose == Purpose::Control => {
-            Some(c.id)
-        }
-        _ => None,
-    })?;
-    let mut first = None;
-    let mut both = 0;
-    for event in events {
-        match event.kind {
-            EventKind::OpenFailed { connection, .. } if connection == control => return Some(Ended::Unopened),
-            EventKind::Closed { connection, by, how: Closing::Reset } if connection == control => {
-                return Some(Ended::Reset(by));
-            }
-            EventKind::Closed { connection, by, .. } if connection == control => {
-                first.get_or_insert(by);
-                both += 1;
-            }
-            _ => {}
+        if self.kept.compact(linked, WINDOW) {
+            let keys = keys(self.kept.events());
+            // All that is kept was drawn; numbers of like events of one time may have changed.
+            self.told = keys.into_iter().map(|key| (key, self.told.get(&key).copied().unwrap_or(0))).collect();
         }
     }
-    first.filter(|_| both > 0).map(Ended::Closed)
 }
 
 /// A name for each event, which it keeps while others are added, and no other has.

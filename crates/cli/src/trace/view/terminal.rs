@@ -1,0 +1,199 @@
+//! The terminal: keys to the view, frames from it. Whatever happens, it is left as it was found.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::style::Print;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::app::{Effect, Saved, View};
+use super::feed::Feed;
+use crate::interrupt;
+
+/// So often, at most, what goes on is drawn anew.
+const PACE: Duration = Duration::from_millis(150);
+
+/// How soon the thread that reads keys notices that nobody wants them any more.
+const LISTENS: Duration = Duration::from_millis(50);
+
+/// The wheel of a mouse as keys (xterm's alternate scroll mode): text can still be selected, as it could not if the mouse were
+/// listened to.
+const WHEEL_ON: &str = "\x1b[?1007h";
+const WHEEL_OFF: &str = "\x1b[?1007l";
+
+/// Shows the view until the user has seen enough.
+pub(super) fn run(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
+    let runtime = interrupt::runtime()?;
+    let screen = Screen::enter()?;
+    let done = runtime.block_on(shown(view, feed));
+    drop(screen);
+    runtime.shutdown_background();
+    done
+}
+
+async fn shown(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
+    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).context("cannot draw on the terminal")?;
+    let (mut keys, _listener) = listen()?;
+    let interrupted = interrupt::interrupted();
+    tokio::pin!(interrupted);
+    let mut next = Instant::now();
+    let mut grown = false;
+    loop {
+        let draw = |frame: &mut ratatui::Frame<'_>| {
+            let area = frame.area();
+            view.draw(frame.buffer_mut(), area);
+        };
+        terminal.draw(draw).context("cannot draw on the terminal")?;
+        tokio::select! {
+            biased;
+            what = &mut interrupted => return what.map(drop),
+            event = keys.recv() => {
+                let mut event = event.context("the terminal is gone")?;
+                loop {
+                    if let Event::Key(key) = event
+                        && key.kind != KeyEventKind::Release
+                        && let Some(effect) = view.key(key)
+                    {
+                        match effect {
+                            Effect::Quit => return Ok(()),
+                            Effect::Save { name, bytes, replace } => view.saved(&name, save(&name, &bytes, replace)),
+                        }
+                    }
+                    // What was typed together is drawn together.
+                    match keys.try_recv() {
+                        Ok(further) => event = further,
+                        Err(_) => break,
+                    }
+                }
+            }
+            changed = feed.changed(view), if view.takes() && !grown => {
+                changed?;
+                grown = true;
+            }
+            () = sleep_until(next), if grown => {
+                let begun = Instant::now();
+                view.grown();
+                grown = false;
+                // A session that takes long to draw leaves time for keys.
+                next = Instant::now() + PACE.max(4 * begun.elapsed());
+            }
+        }
+    }
+}
+
+/// Writes a file aside and gives it its name when it is whole.
+fn save(name: &str, bytes: &[u8], replace: bool) -> Saved {
+    let path = Path::new(name);
+    if !replace && path.symlink_metadata().is_ok() {
+        return Saved::Exists;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.flush()?;
+        file.persist(path).map_err(|error| error.error).map(drop)
+    };
+    write().map_or_else(|error| Saved::Failed(error.to_string()), |()| Saved::Yes)
+}
+
+/// Those of any new file; the user's mask takes from them.
+fn permissions() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::Permissions::from_mode(0o666)
+}
+
+/// The terminal in the state that the view needs. When it is dropped the terminal is as it was.
+struct Screen;
+
+impl Screen {
+    fn enter() -> anyhow::Result<Screen> {
+        // A panic tells of itself on the screen that stays.
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |what| {
+            leave();
+            before(what);
+        }));
+        enable_raw_mode().context("cannot use the terminal")?;
+        let screen = Screen;
+        execute!(io::stdout(), EnterAlternateScreen, Print(WHEEL_ON), Hide).context("cannot use the terminal")?;
+        Ok(screen)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+/// There is nobody to tell where this does not work.
+fn leave() {
+    let _ = execute!(io::stdout(), Print(WHEEL_OFF), LeaveAlternateScreen, Show);
+    let _ = disable_raw_mode();
+}
+
+/// Reads keys on a thread of its own.
+fn listen() -> anyhow::Result<(mpsc::Receiver<Event>, Listener)> {
+    let (to, from) = mpsc::channel(64);
+    let ends = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&ends);
+    let listen = move || {
+        while !seen.load(Ordering::Relaxed) {
+            match event::poll(LISTENS) {
+                Ok(false) => {}
+                Ok(true) => match event::read().map(|event| to.blocking_send(event)) {
+                    Ok(Ok(())) => {}
+                    _ => return,
+                },
+                Err(_) => return,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("keys".to_owned()).spawn(listen).context("cannot start a thread")?;
+    Ok((from, Listener { ends, thread: Some(thread) }))
+}
+
+/// Ends the reading of keys: what is typed then is for others.
+struct Listener {
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_replaced_only_where_they_may_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.txt");
+        let name = path.to_str().unwrap();
+        assert_eq!(save(name, b"one", false), Saved::Yes);
+        assert_eq!(save(name, b"two", false), Saved::Exists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert_eq!(save(name, b"two", true), Saved::Yes);
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(matches!(save("/nowhere/x.txt", b"", false), Saved::Failed(_)));
+    }
+}
