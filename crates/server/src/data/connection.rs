@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::data::meter::{Meter, unacknowledged};
+#[cfg(target_os = "linux")]
+use crate::data::pipe::{Pipe, ROOM};
 use crate::events::Events;
 use crate::tls::data::DataTls;
 
@@ -129,6 +131,24 @@ impl DataConnection {
     /// As [`DataConnection::receive`], from a thread that may block: [`io::ErrorKind::WouldBlock`] where nothing comes
     /// for as long as `patience`.
     pub(crate) fn receive_now(&mut self, buffer: &mut Vec<u8>, patience: Duration) -> io::Result<usize> {
+        self.patiently(patience, |stream, tls| match tls {
+            None => Ok(rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::DONTWAIT)?.1),
+            Some(tls) => tls.receive_now(stream, buffer),
+        })
+    }
+
+    /// As [`DataConnection::receive_now`], into a pipe. Not under TLS.
+    #[cfg(target_os = "linux")]
+    pub(super) fn receive_through(&mut self, pipe: &Pipe, patience: Duration) -> io::Result<usize> {
+        let most = self.slice(ROOM);
+        self.patiently(patience, |stream, _| pipe.take_from(stream, most))
+    }
+
+    fn patiently(
+        &mut self,
+        patience: Duration,
+        mut receive: impl FnMut(&TcpStream, Option<&mut DataTls>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         // A wait for its pace is no reason to keep a thread.
         if !self.meter.pace().is_ready() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -136,13 +156,7 @@ impl DataConnection {
         let mut waited = false;
         loop {
             // Not by the runtime's leave: it does not know yet of what has come since it was here.
-            let received = match &mut self.tls {
-                None => rustix::net::recv(&*self.stream, spare_capacity(buffer), RecvFlags::DONTWAIT)
-                    .map(|(_, received)| received)
-                    .map_err(io::Error::from),
-                Some(tls) => tls.receive_now(&self.stream, buffer),
-            };
-            match received {
+            match receive(&self.stream, self.tls.as_deref_mut()) {
                 Ok(received) => {
                     self.count(received);
                     return Ok(received);

@@ -94,6 +94,11 @@ impl Decoder {
         }
     }
 
+    /// Whether the bytes are in the file as they are on the wire, and nothing else is to be known of them.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.digest.is_none() && self.ascii.is_none() && self.inflate.is_none()
+    }
+
     /// Takes some of `bytes` and gives what they are in the file, a piece at a time; nothing once all were taken.
     pub(crate) fn next<'a, 'b: 'a>(&'a mut self, bytes: &mut &'b [u8]) -> Result<Option<&'a [u8]>, TransferError> {
         let piece = match &mut self.inflate {

@@ -1,5 +1,6 @@
 //! The data connection to a file.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,9 +16,14 @@ use tokio::task::spawn_blocking;
 
 use crate::data::connection::{DataConnection, broken};
 use crate::data::encoding::{Decoder, Encoding};
+#[cfg(target_os = "linux")]
+use crate::data::pipe::Pipe;
 use crate::storage::{BoxFuture, Sink, Upload, storage_error};
 
-/// The most that is received and written at a time.
+/// The most that is received and written at a time to begin with: most files are small.
+const FIRST: usize = 64 * 1024;
+
+/// The same of those that are not, where they pass through this process.
 const BUFFER: usize = 256 * 1024;
 
 /// A client that sends nothing for so long gives its thread back.
@@ -133,8 +139,17 @@ enum End {
 /// and a client that pauses costs no thread.
 async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Result<Received, Failed> {
     let stop = Stop::default();
-    let buffer = Vec::with_capacity(data.slice(BUFFER));
-    let mut pump = Pump { data, target, buffer, stop: stop.0.clone() };
+    let buffer = Vec::with_capacity(data.slice(FIRST));
+    #[cfg(target_os = "linux")]
+    let pipe = if target.decoder.is_plain() && !data.is_protected() { Way::Possible } else { Way::None };
+    let mut pump = Pump {
+        data,
+        target,
+        buffer,
+        #[cfg(target_os = "linux")]
+        pipe,
+        stop: stop.0.clone(),
+    };
     loop {
         let end = tokio::select! {
             biased;
@@ -169,7 +184,19 @@ struct Pump {
     data: DataConnection,
     target: Target,
     buffer: Vec<u8>,
+    #[cfg(target_os = "linux")]
+    pipe: Way,
     stop: Arc<AtomicBool>,
+}
+
+/// Whether bytes go to the file without passing through this process.
+#[cfg(target_os = "linux")]
+enum Way {
+    /// They must pass through it.
+    None,
+    /// They need not, once they are many.
+    Possible,
+    Open(Pipe),
 }
 
 impl Pump {
@@ -185,6 +212,7 @@ impl Pump {
     fn write_all(&mut self, mut end: Option<End>) -> Result<Option<End>, TransferError> {
         let until = Instant::now() + TURN;
         loop {
+            let is_full = self.buffer.len() == self.buffer.capacity();
             self.target.write(&self.buffer)?;
             self.buffer.clear();
             if end.is_some() {
@@ -194,9 +222,15 @@ impl Pump {
                 (0..YIELDS).for_each(|_| yield_now());
                 return Ok(end);
             }
-            end = match self.data.receive_now(&mut self.buffer, IDLE) {
+            if is_full {
+                self.widen();
+            }
+            end = match self.receive()? {
                 _ if self.stop.load(Ordering::Relaxed) => Some(End::Stopped(TransferError::Cancelled)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.narrow();
+                    return Ok(None);
+                }
                 received => end_of(received),
             };
             if end.is_none() && Instant::now() >= until {
@@ -205,6 +239,43 @@ impl Pump {
                 return Ok(None);
             }
         }
+    }
+
+    /// More comes than there is room for.
+    fn widen(&mut self) {
+        #[cfg(target_os = "linux")]
+        if matches!(self.pipe, Way::Possible) {
+            self.pipe = Pipe::new().map_or(Way::None, Way::Open);
+        }
+        #[cfg(target_os = "linux")]
+        if matches!(self.pipe, Way::Open(_)) {
+            return;
+        }
+        let more = self.data.slice(BUFFER).saturating_sub(self.buffer.capacity());
+        self.buffer.reserve_exact(self.buffer.len() + more);
+    }
+
+    /// A client that pauses keeps no pipe.
+    fn narrow(&mut self) {
+        #[cfg(target_os = "linux")]
+        if matches!(self.pipe, Way::Open(_)) {
+            self.pipe = Way::Possible;
+        }
+    }
+
+    /// Receives into the buffer, or to the file at once.
+    fn receive(&mut self) -> Result<io::Result<usize>, TransferError> {
+        #[cfg(target_os = "linux")]
+        if let Way::Open(pipe) = &self.pipe {
+            let received = self.data.receive_through(pipe, IDLE);
+            if let Ok(bytes) = received
+                && self.target.write_from(pipe, bytes, &mut self.buffer)? < bytes
+            {
+                self.pipe = Way::None;
+            }
+            return Ok(received);
+        }
+        Ok(self.data.receive_now(&mut self.buffer, IDLE))
     }
 }
 
@@ -298,6 +369,23 @@ impl Target {
         Ok(())
     }
 
+    /// Writes so many bytes as they came from the wire, which the pipe holds: how many of them it could give to the file
+    /// itself. The others have gone by way of `buffer`, which is empty before and after.
+    #[cfg(target_os = "linux")]
+    fn write_from(&mut self, pipe: &Pipe, bytes: usize, buffer: &mut Vec<u8>) -> Result<usize, TransferError> {
+        if bytes == 0 {
+            return Ok(0);
+        }
+        into_file(&mut *self.upload, bytes, |mut file| {
+            let left = pipe.give_to(file, bytes)?;
+            buffer.resize(left, 0);
+            pipe.read(buffer)?;
+            file.write_all(buffer)?;
+            buffer.clear();
+            Ok(bytes - left)
+        })
+    }
+
     /// Writes what was held back, once nothing more will come.
     fn write_rest(&mut self) -> Result<(), TransferError> {
         write_to_file(&mut *self.upload, self.decoder.rest())
@@ -308,8 +396,17 @@ fn write_to_file(upload: &mut dyn Upload, bytes: &[u8]) -> Result<(), TransferEr
     if bytes.is_empty() {
         return Ok(());
     }
-    let written = upload.take(bytes.len() as u64).map_err(TransferError::from).and_then(|()| match upload.sink() {
-        Sink::File(file) => (&*file).write_all(bytes).map_err(cannot_write),
+    into_file(upload, bytes.len(), |mut file| file.write_all(bytes))
+}
+
+/// Writes so many bytes as `write` does.
+fn into_file<T>(
+    upload: &mut dyn Upload,
+    bytes: usize,
+    write: impl FnOnce(&File) -> io::Result<T>,
+) -> Result<T, TransferError> {
+    let written = upload.take(bytes as u64).map_err(TransferError::from).and_then(|()| match upload.sink() {
+        Sink::File(file) => write(&file).map_err(cannot_write),
         Sink::Writer(_) => Err(StorageError::Io("the upload has become something else".into()).into()),
     });
     // What has no room is not to be kept as the part of an upload: that would take room from what has.
@@ -330,7 +427,6 @@ fn cannot_write(error: io::Error) -> TransferError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::{Read, Seek};
 
     use port21_proto::FtpPath;
@@ -379,7 +475,14 @@ mod tests {
         representation: Representation,
         client: impl AsyncFnOnce(TcpStream, oneshot::Sender<()>) -> Option<oneshot::Sender<()>>,
     ) -> (Vec<u8>, Result<(), TransferError>) {
-        let mut file = tempfile::tempfile().unwrap();
+        receive_in(tempfile::tempfile().unwrap(), representation, client).await
+    }
+
+    async fn receive_in(
+        mut file: File,
+        representation: Representation,
+        client: impl AsyncFnOnce(TcpStream, oneshot::Sender<()>) -> Option<oneshot::Sender<()>>,
+    ) -> (Vec<u8>, Result<(), TransferError>) {
         let to = Arc::new(file.try_clone().unwrap());
         let target = Plain { path: FtpPath::root(), writer: tokio::io::sink(), file: Some(to) };
         let (data, stream) = loopback().await;
@@ -404,6 +507,22 @@ mod tests {
         .await;
         result.unwrap();
         assert!(got == bytes);
+    }
+
+    /// A file in append mode takes no pages of a pipe.
+    #[tokio::test]
+    async fn every_byte_at_the_end_of_a_file() {
+        let bytes: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&path, b"before").unwrap();
+        let file = File::options().read(true).append(true).open(&path).unwrap();
+        let (got, result) = receive_in(file, Representation::Image, async |mut client, cancel| {
+            client.write_all(&bytes).await.unwrap();
+            Some(cancel)
+        })
+        .await;
+        result.unwrap();
+        assert!(got == [b"before", bytes.as_slice()].concat());
     }
 
     #[tokio::test]
