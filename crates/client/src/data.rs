@@ -1,6 +1,7 @@
 //! One data connection, counted and told of.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use port21_proto::Time;
@@ -37,6 +38,11 @@ struct Run {
 impl Run {
     fn add(&mut self, bytes: usize, recorder: &Recorder) {
         self.bytes += bytes as u64;
+        self.is_there(recorder);
+    }
+
+    /// Bytes are there, counted or not yet.
+    fn is_there(&mut self, recorder: &Recorder) {
         if recorder.is_on() {
             self.last = recorder.now();
             self.since.get_or_insert(self.last);
@@ -44,7 +50,7 @@ impl Run {
     }
 
     fn tell(&mut self, connection: ConnectionId, from: End, recorder: &Recorder) {
-        if let Some(since) = self.since.take() {
+        if let Some(since) = self.since.take().filter(|_| self.bytes > 0) {
             let kind = EventKind::Data { connection, from, since, bytes: self.bytes, segments: None };
             recorder.pass(port21_proto::SessionEvent { at: self.last, kind });
         }
@@ -92,7 +98,10 @@ impl DataConnection {
         let Some(wire) = &mut self.wire else { return Poll::Ready(Ok(false)) };
         match ready!(wire.poll_first(cx)) {
             Ok(false) => {}
-            Ok(true) => return Poll::Ready(Ok(true)),
+            Ok(true) => {
+                self.received.is_there(&self.recorder);
+                return Poll::Ready(Ok(true));
+            }
             Err(error) => {
                 self.reset_by_server();
                 return Poll::Ready(Err(error));
@@ -124,6 +133,21 @@ impl DataConnection {
             self.close();
         }
         Poll::Ready(Ok(truncated))
+    }
+
+    /// The socket, for a thread that receives what comes by it, in clear text: [`DataConnection::has_received`] tells of that.
+    pub(crate) fn socket(&self) -> Option<io::Result<OwnedFd>> {
+        self.wire.as_ref().and_then(Wire::socket).map(|socket| socket.try_clone_to_owned())
+    }
+
+    /// So many bytes were received by way of the socket itself, and then it broke, or not.
+    pub(crate) fn has_received(&mut self, bytes: usize, is_broken: bool) {
+        if bytes > 0 {
+            self.received.add(bytes, &self.recorder);
+        }
+        if is_broken {
+            self.reset_by_server();
+        }
     }
 
     fn tls_failed(&self, why: TlsFailure, error: &TlsError) {

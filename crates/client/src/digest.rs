@@ -10,10 +10,10 @@ use port21_proto::client::{Features, Request};
 use port21_proto::command::{Command, Digest, Opts};
 use port21_proto::parameters::Algorithm;
 
-use crate::buffer::Buffer;
 use crate::client::{Client, reply};
 use crate::error::Error;
 use crate::file::local;
+use port21_io::Buffer;
 
 /// How it is made sure that a file has arrived as it was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

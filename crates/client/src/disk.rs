@@ -6,8 +6,8 @@ use std::io::{self, Read, Write};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::buffer::Buffer;
 use crate::digest::Hasher;
+use port21_io::Buffer;
 
 /// How many bytes go to or come from the disk at once.
 pub(crate) const CHUNK: usize = 256 * 1024;

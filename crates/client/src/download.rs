@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -131,6 +132,22 @@ impl DownloadStream<'_> {
     /// reconnects.
     pub async fn abort(self) -> Result<(), Error> {
         self.flow.abort().await
+    }
+
+    /// The socket, where the bytes come by it as they are in the file: for a thread that receives them.
+    /// [`DownloadStream::has_received`] tells of what it did, [`DownloadStream::poll_first`] whether there is more.
+    pub(crate) fn socket(&mut self) -> Option<OwnedFd> {
+        if self.text.is_some() { None } else { self.flow.socket()?.ok() }
+    }
+
+    /// Waits for bytes; whether there are any, which stay to be read, or the end.
+    pub(crate) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        self.flow.poll_first(cx)
+    }
+
+    /// So many bytes were received by way of the socket, and then nothing more for now, or the connection broke.
+    pub(crate) async fn has_received(&mut self, bytes: usize, result: io::Result<()>) -> Result<(), Error> {
+        self.flow.has_received(bytes, result).await
     }
 
     /// As [`AsyncRead::poll_read`], with an error that was not wrapped.

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::path::Path;
-use std::task::Poll;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -12,13 +11,14 @@ use tokio::io::ReadBuf;
 
 use crate::client::Client;
 use crate::digest::{Hasher, Verified, Verify, Way, of_file};
-use crate::disk::Writer;
 use crate::download::DownloadStream;
 use crate::error::Error;
 use crate::file::{Progress, Transferred, local};
 use crate::folder::Spot;
 use crate::part::{Keep, Part};
-use crate::rate::{Rate, pay};
+use crate::rate::Rate;
+use crate::receiving::Receiving;
+use crate::sending::Failure;
 
 /// So many bytes of a part are fetched again and compared before it is gone on with: the server's file may be another
 /// one by now.
@@ -340,39 +340,22 @@ async fn save(
     let failed = local(&path);
     let hasher = fetch.hash.filter(|_| from == 0).map(Hasher::new);
     let total = if from == 0 { stream.size_hint().or(fetch.known.size) } else { fetch.known.size };
-    let mut writer = Writer::new(part.file.try_clone().map_err(&failed)?, hasher);
-    let at_once = fetch.rate.map_or(usize::MAX, Rate::at_once);
     let told = stream.size_hint().into_iter().chain(fetch.known.size).max();
     // There are servers that tell 0 of every file; and text has another length on the way.
     let told = told.filter(|told| *told > 0 && stream.is_image());
     let endless = told.map_or(u64::MAX, |told| told.saturating_mul(2).saturating_add(GROWTH));
     let limit = fetch.max_size.map_or(endless, |most| most.min(endless));
     let is_announced = fetch.max_size.is_some_and(|most| told.is_some_and(|told| told > most));
-    let ended = loop {
-        if is_announced {
-            break Ok(());
-        }
-        let mut chunk = writer.buffer().await;
-        let room = chunk.buffer.len().min(at_once);
-        let mut buf = ReadBuf::new(chunk.buffer.get_mut(..room).unwrap_or_default());
-        let read = poll_fn(|cx| poll_chunk(&mut stream, cx, &mut buf)).await;
-        chunk.len = buf.filled().len();
-        let (len, end) = (chunk.len, chunk.len == 0);
-        // What came before a failure is kept as well.
-        if !end && !writer.write(chunk).await {
-            break Ok(());
-        }
-        progress(Progress { done: from + stream.received(), total });
-        if from + stream.received() > limit {
-            break Ok(());
-        }
-        match read {
-            Ok(()) if !end => pay(fetch.rate, len).await,
-            result => break result,
-        }
+    let hasher = if is_announced {
+        None
+    } else {
+        let file = part.file.try_clone().map_err(&failed)?;
+        let mut receiving = Receiving { from, total, limit, rate: fetch.rate, progress };
+        receiving.receive(&mut stream, file, hasher).await.map_err(|why| match why {
+            Failure::Local(error) => failed(error),
+            Failure::Session(error) => error,
+        })?
     };
-    let hasher = writer.finish().await.map_err(&failed)?;
-    ended?;
     if from + stream.received() > limit || is_announced {
         let came = from + stream.received();
         let _ = stream.abort().await;
@@ -395,21 +378,4 @@ async fn save(
     let verified = (from == 0 && announced == Some(bytes)).then_some(Verified::Size);
     let done = Transferred { bytes, from, reply, unique_name: None, time_kept: false, verified };
     Ok((done, hasher.map(Hasher::finish)))
-}
-
-/// Fills the buffer with what there is, waiting only for its first byte.
-fn poll_chunk(
-    stream: &mut DownloadStream<'_>,
-    cx: &mut std::task::Context<'_>,
-    buf: &mut ReadBuf<'_>,
-) -> Poll<Result<(), Error>> {
-    while buf.remaining() > 0 {
-        let before = buf.filled().len();
-        match stream.poll_bytes(cx, buf) {
-            Poll::Ready(Ok(())) if buf.filled().len() > before => {}
-            Poll::Pending if before > 0 => break,
-            result => return result,
-        }
-    }
-    Poll::Ready(Ok(()))
 }

@@ -30,7 +30,6 @@
 //! | `batch`, `mirror` | [`Batch`]: many files; [`Mirror`]: trees that are made the same; `watch`: what is told of both |
 //! | `crew`, `errand` | several sessions side by side, and the pieces of work that they share |
 //! | `tree`, `filter`, `zone` | [`Pattern`]s for paths, [`Filter`]s of names; how far a server's listings are from UTC |
-//! | `buffer` | memory that the kernel fills and empties at its full speed |
 //! | `bounds`, `above` | how deep and how large a tree may be; directories that are one of those above them |
 //! | `segments` | one file over several sessions |
 //! | `folder`, `ranges` | local directories that nothing leads out of; which bytes of a file are there |
@@ -47,7 +46,6 @@ mod above;
 mod batch;
 mod between;
 mod bounds;
-mod buffer;
 mod builder;
 mod charset;
 mod client;
@@ -78,6 +76,7 @@ mod put;
 mod ranges;
 mod rate;
 mod reach;
+mod receiving;
 mod retry;
 mod security;
 mod segments;

@@ -25,7 +25,6 @@ use port21_proto::text::Shown;
 use rustix::fs::OFlags;
 use tokio::io::ReadBuf;
 
-use crate::buffer::Buffer;
 use crate::client::Client;
 use crate::crew::{Crew, Next, Work};
 use crate::digest::{Verified, Verify, of_file};
@@ -38,6 +37,7 @@ use crate::part::{Keep, Part, aside_name, read_note};
 use crate::ranges::{Ranges, State};
 use crate::rate::{Rate, pay};
 use crate::watch::{Event, Item, Watch};
+use port21_io::Buffer;
 
 /// A segment with less than twice that left is not split: a new transfer would take as long.
 const LEAST: u64 = 1024 * 1024;

@@ -22,9 +22,9 @@ pub(crate) struct Sending<'a> {
     pub(crate) progress: &'a mut (dyn FnMut(Progress) + Send),
 }
 
-/// Why a file has not gone.
+/// Why a file has not gone, or come.
 pub(crate) enum Failure {
-    /// It cannot be read.
+    /// It cannot be read, or written.
     Local(io::Error),
     Session(Error),
 }
@@ -92,7 +92,7 @@ mod cached {
     use tokio::task::spawn_blocking;
 
     use super::{Failure, Sending, UploadStream};
-    use crate::buffer::Buffer;
+    use port21_io::Buffer;
 
     /// How much of a file is seen to be in memory at a time.
     const WINDOW: u64 = 4 * 1024 * 1024;

@@ -1,6 +1,8 @@
 //! The bytes of one transfer in one direction, while the control connection is watched.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -97,6 +99,51 @@ impl<'a> Flow<'a> {
                 self.stall.poll(cx)
             }
         }
+    }
+
+    /// The socket of a data connection in clear text, for a thread that receives what comes by it. What that was is told by
+    /// [`Flow::has_received`]; the end is for [`Flow::poll_read`] to find.
+    pub(crate) fn socket(&mut self) -> Option<io::Result<OwnedFd>> {
+        if self.ended { None } else { self.client.link.data()?.socket() }
+    }
+
+    /// Waits for bytes, which stay to be read; whether there are any, or the end.
+    pub(crate) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        if self.ended {
+            return Poll::Ready(Ok(false));
+        }
+        let Some(data) = self.client.link.data() else { return self.poll_failure(cx).map_ok(|()| false) };
+        match data.poll_first(cx) {
+            Poll::Ready(Ok(true)) => Poll::Ready(Ok(true)),
+            // Reads the end.
+            Poll::Ready(Ok(false)) => {
+                (self.ended, self.truncated) = (true, false);
+                self.client.link.data_is(DataState::Ended);
+                Poll::Ready(Ok(false))
+            }
+            Poll::Ready(Err(error)) => {
+                self.client.link.data_is(DataState::Broken(plain(&error)));
+                self.poll_failure(cx).map_ok(|()| false)
+            }
+            Poll::Pending => {
+                self.watch(cx)?;
+                self.stall.poll(cx)
+            }
+        }
+    }
+
+    /// A thread has received so many bytes by way of the socket, and then nothing for now, or the connection broke.
+    pub(crate) async fn has_received(&mut self, bytes: usize, result: io::Result<()>) -> Result<(), Error> {
+        self.bytes += bytes as u64;
+        if bytes > 0 {
+            self.stall.moved();
+        }
+        if let Some(data) = self.client.link.data() {
+            data.has_received(bytes, result.is_err());
+        }
+        let Err(error) = result else { return Ok(()) };
+        self.client.link.data_is(DataState::Broken(plain(&error)));
+        poll_fn(|cx| self.poll_failure(cx)).await
     }
 
     /// Writes some of the bytes.

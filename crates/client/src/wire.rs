@@ -1,6 +1,7 @@
 //! A connection as the session sees it: its own bytes, in clear text or under TLS.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -197,6 +198,14 @@ impl Wire {
         self.ready.extend_from_slice(tail.get(self.given..).unwrap_or_default());
         self.given = 0;
         Poll::Ready(Ok(!self.ready.is_empty()))
+    }
+
+    /// The socket, where what comes by it are the bytes themselves, and none of them was taken yet: for a thread that reads it.
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match &self.stream {
+            Stream::Tcp(stream) if self.tls.is_none() && self.ready.is_empty() => Some(stream.as_fd()),
+            _ => None,
+        }
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::linux::Identity;
+use super::Identity;
 use crate::config::Config;
 use crate::config::accounts::file::UserFile;
 

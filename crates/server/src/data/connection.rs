@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use port21_io::{Pipe, ROOM};
 use port21_proto::Time;
 use port21_proto::event::{Closing, ConnectionId, End, EventKind};
 use port21_proto::server::{TlsError, TransferError};
@@ -16,8 +18,6 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::data::meter::{Meter, unacknowledged};
-#[cfg(target_os = "linux")]
-use crate::data::pipe::{Pipe, ROOM};
 use crate::events::Events;
 use crate::tls::data::DataTls;
 

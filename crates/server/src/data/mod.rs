@@ -14,7 +14,6 @@
 //! | [`download`] | a file to the connection: sendfile, or buffers |
 //! | [`listing`] | a listing to the connection |
 //! | [`upload`] | the connection to a file |
-//! | [`pipe`] | the same within the kernel |
 //!
 //! Every function here is one future that can be dropped at any time: that is how a transfer is cancelled.
 
@@ -28,8 +27,6 @@ pub(crate) mod listing;
 pub(crate) mod meter;
 pub(crate) mod pace;
 pub(crate) mod passive;
-#[cfg(target_os = "linux")]
-mod pipe;
 pub(crate) mod ports;
 pub(crate) mod standing;
 pub(crate) mod upload;

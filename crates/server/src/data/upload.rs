@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use port21_io::Pipe;
 use port21_proto::server::{StorageError, TlsError, TransferError, UploadEof};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
@@ -16,8 +18,6 @@ use tokio::task::spawn_blocking;
 
 use crate::data::connection::{DataConnection, broken};
 use crate::data::encoding::{Decoder, Encoding};
-#[cfg(target_os = "linux")]
-use crate::data::pipe::Pipe;
 use crate::storage::{BoxFuture, Sink, Upload, storage_error};
 
 /// The most that is received and written at a time to begin with: most files are small.

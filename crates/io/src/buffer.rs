@@ -10,7 +10,7 @@ const PAGE: usize = 4096;
 /// What is copied to a place that lies a few bytes further on in its page than its source does in its own takes some processors
 /// more than twice as long: for them the two seem to overlap. Files and full segments begin with a page; large vectors begin 16
 /// bytes behind the beginning of one, with the allocator of glibc.
-pub(crate) struct Buffer {
+pub struct Buffer {
     /// It never grows, and so stays where it is.
     room: Box<[u8]>,
     at: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// So many zeros.
-    pub(crate) fn new(len: usize) -> Buffer {
+    pub fn new(len: usize) -> Buffer {
         let room = vec![0; len + PAGE].into_boxed_slice();
         let at = room.as_ptr().align_offset(PAGE).min(PAGE);
         Buffer { room, at, len }
