@@ -305,10 +305,8 @@ impl EventKind {
     pub fn command(connection: ConnectionId, line: &[u8]) -> EventKind {
         let line = line.trim_ascii_start();
         let (line, hidden) = secret::begins(line).and_then(|at| line.split_at_checked(at)).unwrap_or((line, b""));
-        let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
-        let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
-        let verb = crate::text::Shown(verb).to_string().to_ascii_uppercase();
-        let mut argument = argument.strip_prefix(b" ").unwrap_or(argument).to_vec();
+        let (verb, argument) = parted(line);
+        let mut argument = argument.to_vec();
         if !hidden.is_empty() {
             if !argument.is_empty() {
                 argument.push(b' ');
@@ -316,6 +314,13 @@ impl EventKind {
             argument.extend_from_slice(MASK.as_bytes());
         }
         EventKind::Command { connection, verb, argument }
+    }
+
+    /// As [`EventKind::command`], but with the secret, if there is one: for whoever asks to see it, and for nothing that is
+    /// kept.
+    pub fn command_with_secret(connection: ConnectionId, line: &[u8]) -> EventKind {
+        let (verb, argument) = parted(line.trim_ascii_start());
+        EventKind::Command { connection, verb, argument: argument.to_vec() }
     }
 
     /// The verb of a command event, where the table has it.
@@ -346,6 +351,13 @@ impl EventKind {
             | EventKind::Data { connection, .. } => Some(*connection),
         }
     }
+}
+
+/// The verb of a line, safe to show and in capitals, and its argument.
+fn parted(line: &[u8]) -> (String, &[u8]) {
+    let end = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
+    let (verb, argument) = line.split_at_checked(end).unwrap_or((line, b""));
+    (crate::text::Shown(verb).to_string().to_ascii_uppercase(), argument.strip_prefix(b" ").unwrap_or(argument))
 }
 
 #[cfg(test)]

@@ -121,6 +121,11 @@ impl LineDecoder {
         !self.given && (!self.line.is_empty() || self.overlong)
     }
 
+    /// How many bytes are kept.
+    pub(crate) fn size(&self) -> usize {
+        self.line.len() + self.answers.len()
+    }
+
     /// The Telnet bytes that refuse the options which the peer proposed, to be sent as they are (RFC 1123 section
     /// 4.1.2.12). Usually empty.
     pub fn take_answers(&mut self) -> Vec<u8> {

@@ -24,6 +24,8 @@ const MAX_HEAD: usize = 200;
 #[derive(Debug)]
 pub struct Observer {
     connection: ConnectionId,
+    /// Whether secrets are told.
+    secrets: bool,
     client: LineDecoder,
     server: LineDecoder,
     replies: ReplyDecoder,
@@ -54,6 +56,7 @@ impl Observer {
     pub fn new(connection: ConnectionId) -> Observer {
         Observer {
             connection,
+            secrets: false,
             client: LineDecoder::new(MAX_OBSERVED_LINE),
             server: LineDecoder::new(MAX_REPLY_LINE),
             replies: ReplyDecoder::default(),
@@ -63,6 +66,11 @@ impl Observer {
             secure: [false; 2],
             last_line: Time::ZERO,
         }
+    }
+
+    /// Tells passwords and account words as well, which are masked by default.
+    pub fn with_secrets(self) -> Observer {
+        Observer { secrets: true, ..self }
     }
 
     /// Bytes that `from` sent, in their order. Returns how many were taken: fewer than all where TLS begins behind them,
@@ -136,6 +144,11 @@ impl Observer {
         self.secure = [true; 2];
     }
 
+    /// How many bytes are kept of lines and replies that are not whole yet.
+    pub fn size(&self) -> usize {
+        self.client.size() + self.server.size() + self.replies.size()
+    }
+
     /// What happened, in order.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
@@ -179,11 +192,17 @@ impl Observer {
         if line.trim_ascii().is_empty() {
             return self.malformed(now, End::Client, line, "an empty line");
         }
-        let kind = EventKind::command(self.connection, line);
+        let kind = self.told(line);
         if kind.verb() == Some(Verb::Auth) {
             self.asked_for_tls = true;
         }
         self.events.push_back(SessionEvent { at: now, kind });
+    }
+
+    /// A line of the client's as an event.
+    fn told(&self, line: &[u8]) -> EventKind {
+        let tell = if self.secrets { EventKind::command_with_secret } else { EventKind::command };
+        tell(self.connection, line)
     }
 
     fn reply_line(&mut self, now: Time, line: &[u8]) {
@@ -220,8 +239,8 @@ impl Observer {
     }
 
     fn malformed(&mut self, at: Time, from: End, head: &[u8], why: &str) {
-        let head = match (from, EventKind::command(self.connection, head)) {
-            // Whatever it is, nothing that may be a password is shown of it.
+        let head = match (from, self.told(head)) {
+            // Whatever it is, nothing that may be a password is shown of it unasked.
             (End::Client, EventKind::Command { verb, argument, .. }) if !argument.is_empty() => {
                 [verb.as_bytes(), b" ", &argument].concat()
             }
@@ -285,6 +304,15 @@ mod tests {
             told(&mut observer),
             ["220 x2", "USER anna", "PASS ***", "!  (an empty line)", "! nonsense (a reply without a code)", "230 x1"]
         );
+    }
+
+    #[test]
+    fn secrets_are_told_to_who_asks_for_them() {
+        let mut observer = observer().with_secrets();
+        observer.handle_input(Time::ZERO, End::Client, b"pass hunter2\r\nSITE PSWD a b\r\nPASS x7");
+        observer.handle_end(Time::ZERO, End::Client);
+        let want = ["PASS hunter2", "SITE PSWD a b", "! PASS x7 (the connection ended within this line)"];
+        assert_eq!(told(&mut observer), want);
     }
 
     #[test]

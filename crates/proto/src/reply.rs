@@ -244,6 +244,11 @@ impl ReplyDecoder {
         Ok(None)
     }
 
+    /// About as many bytes as are kept.
+    pub(crate) fn size(&self) -> usize {
+        self.begun.as_ref().map_or(0, |(_, lines)| self.bytes + lines.len() * size_of::<Text>())
+    }
+
     /// Whether the reply's last line may have been meant to end it, with another code than the reply has begun with.
     pub fn other_end(&self) -> bool {
         self.other.is_some()

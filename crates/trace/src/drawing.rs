@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::findings::{Severity, findings};
+use crate::input::Secrets;
 use crate::ladder::{self, Ladder, LaneName};
 use crate::recording::{Header, RecordedSession, Recording, Writer};
 use crate::render::{self, HtmlOptions, PdfError, PdfOptions, SvgOptions, TextOptions};
@@ -33,6 +34,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// Whether a file of this form has room for several sessions.
+    pub const fn holds_several(self) -> bool {
+        !matches!(self, Format::Svg | Format::Html | Format::Mermaid)
+    }
+
     /// The format that a file's ending asks for: `.txt`, `.svg`, `.pdf`, `.html`, `.mmd`, `.json`, `.jsonl`.
     pub fn of_file(name: &Path) -> Option<Format> {
         match name.extension()?.to_str()?.to_ascii_lowercase().as_str() {
@@ -51,13 +57,13 @@ impl Format {
 /// Which sessions of a recording are drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// The only one. Where there are several, that is an error which lists them; but JSON and recordings have room for all.
+    /// All of them, one after the other. A form that has room for one is then as many files: [`Drawing::files`].
     #[default]
-    Only,
-    /// All of them, one after the other.
     All,
     /// The one of this name, else of this number, from 1.
     One(String),
+    /// The one at this index.
+    At(usize),
 }
 
 /// What to draw, and how.
@@ -77,6 +83,8 @@ pub struct Drawing {
     pub pdf: PdfOptions,
     /// For [`Format::Html`].
     pub html: HtmlOptions,
+    /// Whether passwords are drawn that the events hold. A recording holds none in either case.
+    pub secrets: Secrets,
 }
 
 /// Why nothing can be drawn.
@@ -89,8 +97,11 @@ pub enum DrawError {
     /// None has the name or number asked for.
     #[error("there is no session {0:?} in the recording: --list shows those that are there")]
     NoSuchSession(String),
-    /// It holds several, and none was chosen; or all were, for a form that holds one.
-    #[error("the recording holds {0} sessions: choose one with --session N (--list shows them)")]
+    /// It holds several, and the form has room for one.
+    #[error(
+        "the recording holds {0} sessions, and this format has room for one: choose it with --session N (--list shows \
+         them), or draw into a file with -o: then each has one of its own"
+    )]
     Several(usize),
     /// Nothing passes the lane that alone was to be drawn.
     #[error("nothing passes {asked} in this session: its lanes are {}", .there.join(", "))]
@@ -109,13 +120,31 @@ pub enum DrawError {
 }
 
 impl Drawing {
+    /// The files that are needed to draw what was chosen: one, or where several sessions were and the form has room for one,
+    /// one for each, with the session's number, from 1.
+    ///
+    /// # Errors
+    /// [`DrawError`]: there is no session, or none that was asked for.
+    pub fn files(&self, recording: &Recording) -> Result<Vec<(Option<usize>, Drawing)>, DrawError> {
+        let sessions = recording.sessions.len();
+        if self.which != Which::All || self.format.holds_several() || sessions <= 1 {
+            return Ok(vec![(None, self.clone())]);
+        }
+        let drawn = self.passed(recording)?;
+        let one = |index| (Some(index + 1), Drawing { which: Which::At(index), ..self.clone() });
+        Ok(drawn.into_iter().map(one).collect())
+    }
+
     /// Draws sessions of a recording, into what is to be in a file.
     ///
     /// # Errors
     /// [`DrawError`], as [`Drawing::draw`], but in any format.
     pub fn file(&self, recording: &Recording) -> Result<Vec<u8>, DrawError> {
         match self.format {
-            Format::Pdf => Ok(render::pdf(&self.one(recording)?, &self.pdf)?),
+            Format::Pdf => {
+                let ladders: Result<Vec<Ladder>, DrawError> = self.ladders(recording)?.collect();
+                Ok(render::pdf(&ladders?, &self.pdf)?)
+            }
             _ => Ok(self.draw(recording)?.into_bytes()),
         }
     }
@@ -134,8 +163,7 @@ impl Drawing {
             Format::Html => Ok(render::html(&self.unfolded(recording)?, &self.html)),
             Format::Mermaid => Ok(render::mermaid(&self.one(recording)?)),
             Format::Text => {
-                let chosen = self.chosen(recording)?;
-                let drawn = chosen.iter().map(|session| Ok(render::text(&self.checked(session)?, &self.text)));
+                let drawn = self.ladders(recording)?.map(|ladder| Ok(render::text(&ladder?, &self.text)));
                 Ok(drawn.collect::<Result<Vec<String>, DrawError>>()?.join("\n"))
             }
         }
@@ -148,7 +176,7 @@ impl Drawing {
     pub fn of(&self, ladder: &Ladder) -> Result<Option<Vec<u8>>, PdfError> {
         Ok(Some(match self.format {
             Format::Json | Format::Recording => return Ok(None),
-            Format::Pdf => render::pdf(ladder, &self.pdf)?,
+            Format::Pdf => render::pdf(std::slice::from_ref(ladder), &self.pdf)?,
             Format::Svg => render::svg(ladder, &self.svg).into_bytes(),
             Format::Html => render::html(ladder, &self.html).into_bytes(),
             Format::Mermaid => render::mermaid(ladder).into_bytes(),
@@ -162,23 +190,25 @@ impl Drawing {
     /// [`DrawError`], as [`Drawing::draw`].
     pub fn worst(&self, recording: &Recording) -> Result<Option<Severity>, DrawError> {
         let sessions = self.chosen(recording)?.into_iter();
-        let sessions = sessions.map(|recorded| Session::from_events(recorded.events.iter().cloned()));
+        let sessions = sessions.map(|recorded| self.session(recorded));
         Ok(sessions.flat_map(|session| findings(&session)).map(|finding| finding.rule.severity).max())
     }
 
     /// The ladder of a recorded session. Its title is the one asked for, else the recording's, else one of its own.
     pub fn ladder(&self, recorded: &RecordedSession) -> Ladder {
-        let session = Session::from_events(recorded.events.iter().cloned());
         let mut options = self.ladder.clone();
         options.title = options.title.or_else(|| recorded.header.title.clone());
-        Ladder::new(&session, &options)
+        Ladder::new(&self.session(recorded), &options)
+    }
+
+    fn session(&self, recorded: &RecordedSession) -> Session {
+        Session::from_events(recorded.events.iter().cloned()).with_secrets(self.secrets)
     }
 
     fn json(&self, recording: &Recording) -> Result<String, DrawError> {
         let sessions = self.named(recording)?;
-        let sessions = sessions.map(|(id, session)| (id, Session::from_events(session.events.iter().cloned())));
-        let one = matches!(self.which, Which::One(_));
-        let lookups = if one { &[] } else { recording.lookups.as_slice() };
+        let sessions = sessions.map(|(id, session)| (id, self.session(session)));
+        let lookups = if self.which == Which::All { recording.lookups.as_slice() } else { &[] };
         Ok(render::json(sessions, &Session::from_events(lookups.iter().cloned())))
     }
 
@@ -201,7 +231,8 @@ impl Drawing {
     ) -> Result<impl Iterator<Item = (String, &'a RecordedSession)>, DrawError> {
         let one = match &self.which {
             Which::One(asked) => Some(number(recording, asked)?),
-            Which::Only | Which::All => None,
+            Which::At(index) => Some(*index),
+            Which::All => None,
         };
         let named = ids(recording).into_iter().zip(&recording.sessions).enumerate();
         Ok(named.filter(move |(n, _)| one.is_none_or(|one| one == *n)).map(|(_, session)| session))
@@ -213,6 +244,33 @@ impl Drawing {
             [one] => self.checked(one),
             several => Err(DrawError::Several(several.len())),
         }
+    }
+
+    /// The ladders of what was chosen. Where only one lane is drawn and there are several sessions, those that have it.
+    fn ladders<'a>(
+        &'a self,
+        recording: &'a Recording,
+    ) -> Result<impl Iterator<Item = Result<Ladder, DrawError>> + 'a, DrawError> {
+        let chosen = match self.which {
+            Which::All => self.passed(recording)?.into_iter().filter_map(|at| recording.sessions.get(at)).collect(),
+            _ => self.chosen(recording)?,
+        };
+        Ok(chosen.into_iter().map(|session| self.checked(session)))
+    }
+
+    /// The indices of all sessions, but those in which nothing passes the lane that alone is drawn, where others have it.
+    fn passed(&self, recording: &Recording) -> Result<Vec<usize>, DrawError> {
+        let all: Vec<usize> = (0..recording.sessions.len()).collect();
+        if all.is_empty() {
+            return Err(DrawError::Empty);
+        }
+        if self.ladder.only.is_none() {
+            return Ok(all);
+        }
+        let sessions = recording.sessions.iter().zip(&all);
+        let passed: Vec<usize> =
+            sessions.filter(|(session, _)| !self.ladder(session).lanes.is_empty()).map(|(_, at)| *at).collect();
+        Ok(if passed.is_empty() { all } else { passed })
     }
 
     /// The ladder of a form that folds by itself, and is better folded before only where it would become too large.
@@ -244,9 +302,8 @@ impl Drawing {
         }
         match &self.which {
             Which::All => Ok(sessions.iter().collect()),
-            Which::Only if sessions.len() == 1 => Ok(sessions.iter().collect()),
-            Which::Only => Err(DrawError::Several(sessions.len())),
             Which::One(asked) => Ok(sessions.get(number(recording, asked)?).into_iter().collect()),
+            Which::At(index) => Ok(sessions.get(*index).into_iter().collect()),
         }
     }
 }

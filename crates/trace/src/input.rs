@@ -21,6 +21,16 @@ impl std::fmt::Debug for Input {
     }
 }
 
+/// Whether passwords and account words that a capture holds are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Secrets {
+    /// No: `***` stands for them.
+    #[default]
+    Masked,
+    /// Yes, to whoever has asked for it.
+    Shown,
+}
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +69,14 @@ pub enum InputError {
 /// # Errors
 /// [`InputError`], which names the file.
 pub fn read(inputs: impl IntoIterator<Item = Input>) -> Result<Recording, InputError> {
+    read_with(inputs, Secrets::Masked)
+}
+
+/// As [`read`]; with [`Secrets::Shown`] the events of captures hold what PASS and ACCT said. Recordings have none of it.
+///
+/// # Errors
+/// [`InputError`], which names the file.
+pub fn read_with(inputs: impl IntoIterator<Item = Input>, secrets: Secrets) -> Result<Recording, InputError> {
     let mut all = Recording::default();
     let mut captures = Vec::new();
     for Input { name, bytes } in inputs {
@@ -90,7 +108,7 @@ pub fn read(inputs: impl IntoIterator<Item = Input>) -> Result<Recording, InputE
         all.notes.extend(recording.notes.into_iter().map(|note| format!("{name}: {note}")));
     }
     if !captures.is_empty() {
-        let decoded = capture::decode(captures);
+        let decoded = capture::decode(captures, secrets);
         all.sessions.extend(decoded.sessions);
         all.lookups.extend(decoded.lookups);
         all.notes.extend(decoded.notes);

@@ -47,13 +47,15 @@ pub(crate) struct TraceArgs {
     /// With --write: at this size the file is begun anew, and the one before is kept as FILE.1: twice this is on disk at most.
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     pub(crate) max_size: Size,
-    /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json, .jsonl); repeatable. Without: the view on a terminal, else text.
+    /// Draw into this file, in the format that its ending names (.txt, .svg, .pdf, .html, .mmd, .json, .jsonl); repeatable.
+    /// Several sessions are in one file where the format has room for them; else each has one of its own: FILE-1.svg,
+    /// FILE-2.svg. Without: the view on a terminal, else text.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Vec<PathBuf>,
     /// The format, where the ending does not say: txt, svg, pdf, html, mermaid, json or jsonl.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
-    /// Which session of several: its number or name, or `all`. JSON and recordings have all of them without it.
+    /// Only this session of several: its number or name. Default: all.
     #[arg(long, value_name = "N|all")]
     pub(crate) session: Option<String>,
     /// Only sessions in which this host takes part.
@@ -90,6 +92,10 @@ pub(crate) struct TraceArgs {
     /// message with its bytes; `?` tells its keys. --width, --list, --format and --output print or write as well.
     #[arg(long)]
     pub(crate) plain: bool,
+    /// Show the passwords (PASS, ACCT) that captures hold, instead of ***. Files are then their owner's alone. Recordings hold no
+    /// passwords.
+    #[arg(long, conflicts_with_all = ["follow", "live"])]
+    pub(crate) show_secrets: bool,
     /// Draw with plain ASCII characters.
     #[arg(long)]
     pub(crate) ascii: bool,

@@ -17,7 +17,7 @@ mod reference;
 mod site;
 
 use std::fs::File;
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use anyhow::{Context as _, bail};
 use port21_trace::drawing::{Drawing, Format};
 use port21_trace::ladder::Ladder;
 use port21_trace::recording::{Recorder, Recording as Recorded};
-use port21_trace::render::{self, SvgOptions, TextOptions};
+use port21_trace::render;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
@@ -38,7 +38,7 @@ use crate::console::{Console, Flow, Out};
 use crate::exit::{Exit, Fault};
 use crate::interrupt::run_until_interrupted;
 use crate::record::Recording;
-use crate::trace::{format_of, terminal_text};
+use crate::trace::{format_of, save, terminal_text};
 
 /// What the drawing is called.
 const TITLE: &str = "FTP Session Sequence Diagram";
@@ -175,18 +175,11 @@ fn draw_and_check(
         bail!(Fault::new(Exit::Verification, "the recording holds no session"));
     };
     let ladder: Ladder = Drawing { format: Format::Text, ..Drawing::default() }.ladder(session);
-    for (name, drawn) in [
-        ("session.txt", render::text(&ladder, &TextOptions::default())),
-        ("session.svg", render::svg(&ladder, &SvgOptions::default())),
-    ] {
-        let path = args.out.join(name);
-        File::create(&path)
-            .and_then(|mut file| file.write_all(drawn.as_bytes()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    for &(path, format) in outputs {
-        let drawn = Drawing { format, ..Drawing::default() }.file(&recorded)?;
-        std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
+    let beside = [("session.txt", Format::Text), ("session.svg", Format::Svg)];
+    let beside = beside.map(|(name, format)| (args.out.join(name), format));
+    let all = beside.iter().map(|(path, format)| (path.as_path(), *format)).chain(outputs.iter().copied());
+    for (path, format) in all {
+        save(path, &Drawing { format, ..Drawing::default() }, &recorded)?;
     }
     out.line("");
     out.write(format_args!("{}", render::text(&ladder, &terminal_text(None, false))));

@@ -13,8 +13,8 @@ use port21_proto::{SessionEvent, Verb};
 use port21_trace::drawing::{Drawing, Format, Which};
 use port21_trace::recording;
 
-use crate::exit::Fault;
 use crate::record::{Recording, SessionLog};
+use crate::trace::{format_of, save};
 
 /// So many events are kept to look for causes in.
 const MAX_EVENTS: usize = 20_000;
@@ -25,8 +25,7 @@ const MAX_BYTES: usize = 64 << 20;
 /// Where a drawing of the attempt goes, and as what.
 pub(super) struct Output {
     path: PathBuf,
-    /// None: the recording itself.
-    format: Option<Format>,
+    format: Format,
 }
 
 /// All sessions of the attempt, recorded in memory.
@@ -44,21 +43,15 @@ struct Buffer(Arc<Mutex<Vec<u8>>>);
 impl Output {
     pub(super) fn read(path: &Path) -> anyhow::Result<Output> {
         let format = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("jsonl") => None,
-            None if path.as_os_str() == "-" => Some(Format::Text),
-            _ => Some(Format::of_file(path).ok_or_else(|| {
-                Fault::usage(format!(
-                    "-o {}: no format has this ending: there are .txt, .svg, .pdf, .html, .mmd, .json and .jsonl",
-                    path.display()
-                ))
-            })?),
+            None if path.as_os_str() == "-" => Format::Text,
+            _ => format_of(path)?,
         };
         Ok(Output { path: path.to_owned(), format })
     }
 
     /// The recording as it is.
     pub(super) fn recording(path: PathBuf) -> Output {
-        Output { path, format: None }
+        Output { path, format: Format::Recording }
     }
 
     pub(super) fn is_standard_output(&self) -> bool {
@@ -129,21 +122,16 @@ impl Log {
     /// Draws all of it.
     pub(super) fn draw(&self, outputs: &[Output]) -> anyhow::Result<()> {
         let bytes = self.bytes.lock().clone();
+        let read = recording::Recording::read(bytes.as_slice()).context("the recording of the attempt")?;
         for Output { path, format } in outputs {
-            let drawn = match format {
-                None => bytes.clone(),
-                Some(format) => {
-                    let read = recording::Recording::read(bytes.as_slice()).context("the recording of the attempt")?;
-                    // A picture holds one session.
-                    let which = if *format == Format::Text { Which::All } else { Which::One("1".to_owned()) };
-                    let drawing = Drawing { format: *format, which, ..Drawing::default() };
-                    drawing.file(&read)?
-                }
-            };
+            // A picture holds one session: the first is the attempt.
+            let which = if format.holds_several() { Which::All } else { Which::At(0) };
+            let drawing = Drawing { format: *format, which, ..Drawing::default() };
             if path.as_os_str() == "-" {
+                let drawn = drawing.file(&read)?;
                 io::stdout().write_all(&drawn).context("cannot write to standard output")?;
             } else {
-                std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
+                save(path, &drawing, &read)?;
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `follow` | a recording drawn while it is written |
 //! | `tail` | a file that grows |
+//! | `save` | drawings into files |
 //! | `live` | the sessions of an interface, drawn while they go on |
 //! | `view` | sessions in a terminal: a list, a ladder, a message |
 //! | `packets`, `shelf` | the packets of an interface; the file that they are written to |
@@ -13,6 +14,7 @@ mod follow;
 mod live;
 #[cfg(target_os = "linux")]
 mod packets;
+mod save;
 #[cfg(target_os = "linux")]
 mod shelf;
 mod tail;
@@ -26,7 +28,7 @@ use anyhow::{Context as _, bail};
 use port21_proto::text::Shown;
 use port21_trace::drawing::{self, DrawError, Drawing, Format, Which};
 use port21_trace::findings::Severity;
-use port21_trace::input::{self, Input};
+use port21_trace::input::{self, Input, Secrets};
 use port21_trace::ladder::{self, LaneName};
 use port21_trace::recording::Recording;
 use port21_trace::render::{PdfOptions, TextOptions};
@@ -34,6 +36,8 @@ use port21_trace::render::{PdfOptions, TextOptions};
 use crate::args::trace::TraceArgs;
 use crate::exit::{Exit, Fault};
 use crate::{print, print_bytes};
+
+pub(crate) use save::save;
 
 /// The formats, by the endings that ask for them.
 const FORMATS: &str = ".txt, .svg, .pdf, .html, .mmd, .json and .jsonl";
@@ -59,7 +63,12 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         let text = terminal_text(args.width, args.ascii);
         return follow::run(input, args.session.as_deref(), options, text, args.fail_on);
     }
-    let mut recording = read_all(&args.inputs)?;
+    let printed = args.format.as_deref().map(named).transpose()?;
+    let secrets = if args.show_secrets { Secrets::Shown } else { Secrets::Masked };
+    if args.show_secrets && outputs.iter().map(|(_, f)| *f).chain(printed).any(|f| f == Format::Recording) {
+        bail!(Fault::usage("--show-secrets: a recording holds no passwords"));
+    }
+    let mut recording = read_all(&args.inputs, secrets)?;
     let viewed = view::is_wanted(args) && !recording.sessions.is_empty();
     for note in &recording.notes {
         tracing::warn!("{note}");
@@ -79,43 +88,40 @@ pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<Exit> {
         return show(args, recording, options);
     }
     let which = match args.session.as_deref() {
-        None => Which::Only,
-        Some("all") => Which::All,
+        None | Some("all") => Which::All,
         Some(one) => Which::One(one.to_owned()),
     };
-    let draw = |format, text| {
-        let pdf = PdfOptions { paper: args.paper, ..PdfOptions::default() };
-        let drawing =
-            Drawing { format, which: which.clone(), ladder: options.clone(), text, pdf, ..Drawing::default() };
-        drawing.file(&recording).map_err(|error| Fault::usage(error.to_string()))
+    let drawing = |format, text| Drawing {
+        format,
+        which: which.clone(),
+        ladder: options.clone(),
+        text,
+        pdf: PdfOptions { paper: args.paper, ..PdfOptions::default() },
+        secrets,
+        ..Drawing::default()
     };
-    // These have room for all sessions, so all are judged where nothing else is written.
-    let holds_all = |format: &Format| matches!(format, Format::Json | Format::Recording);
-    let printed = args.format.as_deref().map(named).transpose()?;
-    let all = if outputs.is_empty() {
-        printed.as_ref().is_some_and(holds_all)
-    } else {
-        outputs.iter().all(|(_, f)| holds_all(f))
-    };
-    let judged = if all && which == Which::Only { Which::All } else { which.clone() };
+    let draw = |drawing: &Drawing| drawing.file(&recording).map_err(|error| Fault::usage(error.to_string()));
     if outputs.is_empty() {
         let format = printed.unwrap_or_default();
         if format == Format::Pdf && io::stdout().is_terminal() {
             bail!(Fault::usage("a terminal cannot show a PDF: say -o FILE.pdf"));
         }
-        print_bytes(&draw(format, terminal_text(args.width, args.ascii))?)?;
-        return verdict(args, &recording, judged);
+        print_bytes(&draw(&drawing(format, terminal_text(args.width, args.ascii)))?)?;
+        return verdict(args, &recording, which);
     }
     for (path, format) in outputs {
         let text = TextOptions { width: width_in(args.width)?, ascii: args.ascii, colour: false };
-        let drawn = draw(format, text)?;
+        let drawing = drawing(format, text);
         if path.as_os_str() == "-" {
-            print_bytes(&drawn)?;
-        } else {
-            std::fs::write(path, drawn).with_context(|| format!("cannot write {}", path.display()))?;
+            print_bytes(&draw(&drawing)?)?;
+            continue;
+        }
+        let written = save(path, &drawing, &recording)?;
+        if let ([first, .., last], sessions) = (written.as_slice(), written.len()) {
+            eprintln!("port21: {sessions} sessions, a file for each: {} to {}", first.display(), last.display());
         }
     }
-    verdict(args, &recording, judged)
+    verdict(args, &recording, which)
 }
 
 /// Shows the sessions of files in the terminal.
@@ -238,7 +244,7 @@ fn named(name: &str) -> anyhow::Result<Format> {
 }
 
 /// Reads all inputs into one.
-fn read_all(paths: &[PathBuf]) -> anyhow::Result<Recording> {
+fn read_all(paths: &[PathBuf], secrets: Secrets) -> anyhow::Result<Recording> {
     let inputs = paths.iter().map(|path| -> anyhow::Result<Input> {
         let bytes: Box<dyn Read> = if path.as_os_str() == "-" {
             Box::new(io::stdin())
@@ -248,7 +254,7 @@ fn read_all(paths: &[PathBuf]) -> anyhow::Result<Recording> {
         let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
         Ok(Input { name, bytes })
     });
-    Ok(input::read(inputs.collect::<anyhow::Result<Vec<_>>>()?)?)
+    Ok(input::read_with(inputs.collect::<anyhow::Result<Vec<_>>>()?, secrets)?)
 }
 
 #[cfg(test)]

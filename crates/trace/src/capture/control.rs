@@ -7,6 +7,7 @@ use port21_proto::observe::Observer;
 use port21_proto::{SessionEvent, Time, Verb, addr};
 
 use super::tls::{ENCRYPTED, Records, Told};
+use crate::input::Secrets;
 use crate::words::bytes as in_bytes;
 
 /// The most events of one control connection.
@@ -38,15 +39,18 @@ pub(super) struct Control {
     observer: Observer,
     tls: [Records; 2],
     /// About as many bytes as the events have.
-    pub(super) size: usize,
+    told: usize,
     full: bool,
     /// From when on all of its events are there, where a capture that goes on had to drop some.
     pub(super) from: Option<Time>,
 }
 
 impl Control {
-    pub(super) fn new(server: usize, implicit_tls: bool) -> Control {
+    pub(super) fn new(server: usize, implicit_tls: bool, secrets: Secrets) -> Control {
         let mut observer = Observer::new(ConnectionId::CONTROL);
+        if secrets == Secrets::Shown {
+            observer = observer.with_secrets();
+        }
         if implicit_tls {
             observer.handle_implicit_tls();
         }
@@ -57,7 +61,7 @@ impl Control {
             secure: None,
             observer,
             tls: Default::default(),
-            size: 0,
+            told: 0,
             full: false,
             from: None,
         }
@@ -65,10 +69,10 @@ impl Control {
 
     /// What is to be told of it while it goes on.
     pub(super) fn so_far(&self) -> Control {
-        let mut control = Control::new(self.server, false);
+        let mut control = Control::new(self.server, false, Secrets::Masked);
         control.events.clone_from(&self.events);
         control.announcements.clone_from(&self.announcements);
-        (control.secure, control.size, control.full) = (self.secure, self.size, self.full);
+        (control.secure, control.told, control.full) = (self.secure, self.told, self.full);
         control
     }
 
@@ -84,7 +88,7 @@ impl Control {
         let from = self.events.get(cut)?.at;
         self.events.drain(HEAD.min(cut)..cut);
         self.announcements.retain(|announcement| announcement.at >= from);
-        self.size = self.events.len().saturating_mul(2 * size_of::<SessionEvent>());
+        self.told = self.events.len().saturating_mul(2 * size_of::<SessionEvent>());
         Some(from)
     }
 
@@ -94,6 +98,9 @@ impl Control {
 
     /// Bytes of a side, in order.
     pub(super) fn bytes(&mut self, at: Time, side: usize, bytes: &[u8]) {
+        if self.full {
+            return;
+        }
         let from = self.end_of(side);
         let mut rest = bytes;
         // FTP, then TLS, then FTP again (CCC): each passes on what is not its own, and something is taken in each round but
@@ -150,6 +157,11 @@ impl Control {
         self.full = true;
     }
 
+    /// About as many bytes as it takes.
+    pub(super) fn size(&self) -> usize {
+        self.told + self.observer.size() + self.tls.iter().map(Records::size).sum::<usize>()
+    }
+
     fn records(&mut self, at: Time, side: usize, bytes: &[u8]) -> usize {
         self.secure.get_or_insert(at);
         let from = self.end_of(side);
@@ -185,8 +197,8 @@ impl Control {
         if self.full {
             return;
         }
-        self.size += size_of::<SessionEvent>();
-        self.size += match &event.kind {
+        self.told += size_of::<SessionEvent>();
+        self.told += match &event.kind {
             EventKind::Command { verb, argument, .. } => verb.len() + argument.len(),
             EventKind::Reply { lines, .. } => lines.iter().map(|line| line.len() + size_of_val(line)).sum(),
             EventKind::Malformed { head, why, .. } => head.len() + why.len(),

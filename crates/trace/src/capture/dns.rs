@@ -7,11 +7,14 @@ use hickory_proto::rr::{RData, RecordType};
 use port21_proto::Time;
 use port21_proto::event::{ConnectionId, EventKind};
 
+use crate::words::clip;
+
 /// The port of name servers.
 pub(super) const PORT: u16 = 53;
 
-/// The most answers of a message that are told.
+/// The most answers of a message that are told, and the most characters of each: a name has no more.
 const MAX_ANSWERS: usize = 32;
+const MAX_TEXT: usize = 255;
 
 /// A query or an answer.
 #[derive(Clone, Debug)]
@@ -46,11 +49,21 @@ impl Lookup {
             }
             MessageType::Response => {
                 let code = mnemonic(message.metadata.response_code);
-                let answers = message.answers.iter().take(MAX_ANSWERS).map(|a| told(&a.data)).collect();
+                let answers =
+                    message.answers.iter().take(MAX_ANSWERS).map(|a| clip(&told(&a.data), MAX_TEXT)).collect();
                 (to, from, Said::Answer { code, answers })
             }
         };
         Some(Lookup { at, client, server, id: message.metadata.id, name, record: query.query_type.to_string(), said })
+    }
+
+    /// About as many bytes as it takes.
+    pub(super) fn size(&self) -> usize {
+        let answers = match &self.said {
+            Said::Query { .. } => 0,
+            Said::Answer { answers, .. } => answers.iter().map(|a| size_of_val(a) + a.len()).sum(),
+        };
+        size_of::<Lookup>() + self.name.len() + self.record.len() + answers
     }
 
     /// Whether the server of a session is what was looked for.
@@ -83,6 +96,7 @@ pub(super) struct Frames {
     /// Where messages begin is not known any more.
     lost: [bool; 2],
     pub(super) lookups: Vec<Lookup>,
+    told: usize,
 }
 
 /// The most messages of one TCP connection that are told.
@@ -90,7 +104,7 @@ const MAX_LOOKUPS: usize = 1000;
 
 impl Frames {
     pub(super) fn new(ends: [SocketAddr; 2]) -> Frames {
-        Frames { ends, begun: Default::default(), lost: [false; 2], lookups: Vec::new() }
+        Frames { ends, begun: Default::default(), lost: [false; 2], lookups: Vec::new(), told: 0 }
     }
 
     pub(super) fn bytes(&mut self, at: Time, side: usize, bytes: &[u8]) {
@@ -105,12 +119,21 @@ impl Frames {
         while let Some((length, behind)) = rest.split_first_chunk::<2>()
             && let Some((message, next)) = behind.split_at_checked(usize::from(u16::from_be_bytes(*length)))
         {
-            if self.lookups.len() < MAX_LOOKUPS {
-                self.lookups.extend(Lookup::read(at, from, to, message));
+            if self.lookups.len() < MAX_LOOKUPS
+                && let Some(lookup) = Lookup::read(at, from, to, message)
+            {
+                self.told += lookup.size();
+                self.lookups.push(lookup);
             }
             rest = next;
         }
-        *begun = rest.to_vec();
+        let read = begun.len() - rest.len();
+        begun.drain(..read);
+    }
+
+    /// About as many bytes as it takes.
+    pub(super) fn size(&self) -> usize {
+        self.told + self.begun.iter().map(Vec::len).sum::<usize>()
     }
 
     pub(super) fn missing(&mut self, side: usize) {

@@ -14,6 +14,7 @@ use super::packet::{Answer, Segment};
 use super::recognise::{self, Verdict};
 use super::stream::{Content, Piece, Stream};
 use super::tls::{Records, Told};
+use crate::input::Secrets;
 
 /// The most segments of its begin and end that are told.
 const MAX_MARKS: usize = 32;
@@ -45,6 +46,7 @@ pub(super) struct Flow {
     /// The data of each side.
     pub(super) runs: [Run; 2],
     pub(super) role: Role,
+    secrets: Secrets,
     /// The file that brought something new last. What another repeats was captured at two places, and sent once.
     file: usize,
     streams: [Stream; 2],
@@ -112,9 +114,10 @@ enum Said {
 }
 
 impl Flow {
-    pub(super) fn new(segment: &Segment<'_>, ends: [SocketAddr; 2]) -> Flow {
+    pub(super) fn new(segment: &Segment<'_>, ends: [SocketAddr; 2], secrets: Secrets) -> Flow {
         Flow {
             ends,
+            secrets,
             opener: None,
             began: segment.at,
             last: segment.at,
@@ -155,7 +158,7 @@ impl Flow {
             Role::Control(control) => Role::Control(Box::new(control.so_far())),
             // A server that says nothing may be what is looked for.
             Role::Unknown(_) => match self.server_by_port() {
-                Some(server) => Role::Control(Box::new(Control::new(server, false))),
+                Some(server) => Role::Control(Box::new(Control::new(server, false, self.secrets))),
                 None => Role::Other(None),
             },
             Role::Other(greeting) => Role::Other(greeting.clone()),
@@ -163,6 +166,7 @@ impl Flow {
         };
         Flow {
             ends: self.ends,
+            secrets: self.secrets,
             opener: self.opener,
             began: self.began,
             last: self.last,
@@ -200,6 +204,26 @@ impl Flow {
         match &self.role {
             Role::Control(control) => Some(control),
             _ => None,
+        }
+    }
+
+    /// About as many bytes as what was said takes.
+    pub(super) fn size(&self) -> usize {
+        match &self.role {
+            Role::Unknown(heard) => heard.size(),
+            Role::Control(control) => control.size(),
+            Role::Dns(frames) => frames.size(),
+            Role::Other(greeting) => greeting.as_ref().map_or(0, String::len),
+        }
+    }
+
+    /// Keeps nothing more of what is said.
+    pub(super) fn stop(&mut self) {
+        match &mut self.role {
+            Role::Control(control) => control.stop(),
+            Role::Unknown(_) => self.role = Role::Other(None),
+            Role::Dns(frames) => [0, 1].into_iter().for_each(|side| frames.missing(side)),
+            Role::Other(_) => {}
         }
     }
 
@@ -323,7 +347,7 @@ impl Flow {
     }
 
     fn become_control(&mut self, server: usize, implicit_tls: bool) {
-        let control = Role::Control(Box::new(Control::new(server, implicit_tls)));
+        let control = Role::Control(Box::new(Control::new(server, implicit_tls, self.secrets)));
         let Role::Unknown(heard) = std::mem::replace(&mut self.role, control) else { return };
         let mut read = [0usize; 2];
         for (at, side, said) in heard.parts {
@@ -473,6 +497,10 @@ impl Heard {
             Piece::Lost(count) => Said::Lost(count),
         };
         self.parts.push((at, side, said));
+    }
+
+    fn size(&self) -> usize {
+        self.said.iter().map(Vec::len).sum::<usize>() + size_of_val(self.parts.as_slice())
     }
 
     /// What a connection that begins with TLS says of itself.

@@ -12,21 +12,23 @@ use super::flow::{Flow, Role};
 use super::packet::{Answer, Carried, Datagram, Packets, Segment};
 use super::recognise::CONTROL;
 use super::{file::Packet, sessions};
+use crate::input::Secrets;
 use crate::recording::{RecordedSession, Recording};
 use crate::words::counted;
 
-/// The most connections that are kept, each with less than a kilobyte: for a further one the oldest goes that is neither a
-/// control connection nor one that a control connection has announced.
+/// The most connections that are kept, each with some 4 KiB beside what was said: for a further one the oldest goes that is
+/// neither a control connection nor one that a control connection has announced.
 const MAX_FLOWS: usize = 65_536;
 
 /// The most control connections.
 const MAX_SESSIONS: usize = 10_000;
 
-/// The most bytes of events, of all control connections together.
-const MAX_EVENT_BYTES: usize = 512 * 1024 * 1024;
+/// The most bytes of what was said, on all connections together.
+const MAX_SAID: usize = 512 * 1024 * 1024;
 
-/// The most messages to and from name servers; the oldest go first.
+/// The most messages to and from name servers, and the most bytes of them; the oldest go first.
 const MAX_LOOKUPS: usize = 50_000;
+const MAX_LOOKUP_BYTES: usize = 64 * 1024 * 1024;
 
 /// While a capture goes on: so long after its end, or its last word, a connection is kept that no session needs; so long one
 /// that has not ended, and so long what name servers said.
@@ -37,6 +39,7 @@ const LOOKED_UP: Duration = Duration::from_secs(600);
 /// Takes packets, and makes sessions of them.
 #[derive(Debug, Default)]
 pub(crate) struct Flows {
+    secrets: Secrets,
     packets: Packets,
     /// The connection that stands between two ends: by its index in `all`, less those that were dropped before it.
     current: HashMap<[SocketAddr; 2], u64>,
@@ -46,10 +49,12 @@ pub(crate) struct Flows {
     /// Control connections and what belongs to them that were taken from its front.
     kept: Vec<Flow>,
     lookups: VecDeque<Lookup>,
+    /// The bytes of them.
+    looked_up: usize,
     /// The ports that control connections have announced.
     announced: HashSet<u16>,
-    /// The bytes of events.
-    events: usize,
+    /// The bytes of what was said.
+    said: usize,
     /// The bytes that wait in all streams.
     waiting: usize,
     forgotten: u64,
@@ -58,6 +63,11 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
+    /// Keeps secrets, or not.
+    pub(crate) fn new(secrets: Secrets) -> Flows {
+        Flows { secrets, ..Flows::default() }
+    }
+
     /// Takes the next packet. Says whether it may matter to a session.
     pub(crate) fn packet(&mut self, packet: &Packet) -> bool {
         // The packet's bytes may be in `packets` (fragments put together), so that it is taken out while they are looked at.
@@ -91,16 +101,16 @@ impl Flows {
         match standing {
             Some(flow) if !flow.is_followed_by(segment) => {
                 let mut matters = false;
-                let (announced, size) = flow.control().map_or((0, 0), |c| (c.announcements.len(), c.size));
+                let (announced, size) = (flow.control().map_or(0, |c| c.announcements.len()), flow.size());
                 flow.segment(segment, &mut self.waiting);
-                if let Some(control) = flow.control_mut() {
+                self.said = (self.said + flow.size()).saturating_sub(size);
+                if self.said > MAX_SAID {
+                    flow.stop();
+                }
+                if let Some(control) = flow.control() {
                     matters = true;
                     self.secure |= control.secure.is_some();
                     self.announced.extend(control.announcements.iter().skip(announced).map(|a| a.port));
-                    self.events += control.size.saturating_sub(size);
-                    if self.events > MAX_EVENT_BYTES {
-                        control.stop();
-                    }
                 }
                 matters || self.secure || self.is_near(&ends)
             }
@@ -110,10 +120,13 @@ impl Flows {
                     return false;
                 }
                 if let Some(flow) = standing {
+                    let size = flow.size();
                     flow.finish(&mut self.waiting);
+                    self.said = (self.said + flow.size()).saturating_sub(size);
                 }
-                let mut flow = Flow::new(segment, ends);
+                let mut flow = Flow::new(segment, ends, self.secrets);
                 flow.segment(segment, &mut self.waiting);
+                self.said += flow.size();
                 self.current.insert(ends, self.dropped + self.all.len() as u64);
                 self.all.push_back(flow);
                 // Of control connections that go on, several may be in the way.
@@ -150,10 +163,12 @@ impl Flows {
         if standing {
             self.current.remove(&flow.ends);
         }
+        self.said = self.said.saturating_sub(flow.size());
         flow.finish(&mut self.waiting);
         let mut ports = flow.ends.iter().map(|end| end.port());
         let is_data = ports.any(|port| port == sessions::ACTIVE_DATA || self.announced.contains(&port));
         if (flow.control().is_some() || is_data) && self.kept.len() < MAX_FLOWS {
+            self.said += flow.size();
             self.kept.push(flow);
         } else {
             self.forgotten += 1;
@@ -165,10 +180,17 @@ impl Flows {
             return;
         }
         if let Some(lookup) = Lookup::read(datagram.at, datagram.from, datagram.to, datagram.data) {
-            if self.lookups.len() >= MAX_LOOKUPS {
-                self.lookups.pop_front();
-            }
+            self.looked_up += lookup.size();
             self.lookups.push_back(lookup);
+            while self.lookups.len() > MAX_LOOKUPS || self.looked_up > MAX_LOOKUP_BYTES {
+                self.forget_lookup();
+            }
+        }
+    }
+
+    fn forget_lookup(&mut self) {
+        if let Some(oldest) = self.lookups.pop_front() {
+            self.looked_up = self.looked_up.saturating_sub(oldest.size());
         }
     }
 
@@ -227,11 +249,11 @@ impl Flows {
         self.current = (self.dropped..).zip(&self.all).map(|(index, flow)| (flow.ends, index)).collect();
         let controls: Vec<&Control> = self.kept.iter().chain(&self.all).filter_map(Flow::control).collect();
         self.announced = controls.iter().flat_map(|control| control.announcements.iter().map(|a| a.port)).collect();
-        self.events = controls.iter().map(|control| control.size).sum();
         self.secure = controls.iter().any(|control| control.secure.is_some());
+        self.said = self.kept.iter().chain(&self.all).map(Flow::size).sum();
         let old = |lookup: &Lookup| now.since(lookup.at) > LOOKED_UP;
         while self.lookups.front().is_some_and(old) {
-            self.lookups.pop_front();
+            self.forget_lookup();
         }
     }
 

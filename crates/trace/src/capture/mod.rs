@@ -44,6 +44,7 @@ pub(crate) use file::{CaptureFile, is_capture};
 pub use live::Live;
 pub use write::{Link, PcapngWriter};
 
+use crate::input::Secrets;
 use crate::recording::Recording;
 
 /// Why a capture cannot be read at all. One that is damaged further on is read up to there.
@@ -62,8 +63,8 @@ pub enum CaptureError {
 }
 
 /// Decodes captures, all together: the packets of both sides of a NAT, or of files that follow each other, are one.
-pub(crate) fn decode(mut files: Vec<(String, CaptureFile)>) -> Recording {
-    let mut flows = flows::Flows::default();
+pub(crate) fn decode(mut files: Vec<(String, CaptureFile)>, secrets: Secrets) -> Recording {
+    let mut flows = flows::Flows::new(secrets);
     files.iter_mut().enumerate().for_each(|(n, (_, file))| file.packet.file = n);
     let mut ready: Vec<bool> = files.iter_mut().map(|(_, file)| file.advance()).collect();
     loop {

@@ -27,6 +27,9 @@ pub(super) const ACTIVE_DATA: u16 = 20;
 const IDENT: u16 = 113;
 const MAX_IDENTS: usize = 16;
 
+/// With so many of the last announcements of its port a connection is compared.
+const MOST_COMPARED: usize = 1000;
+
 /// So much earlier than its announcement a connection may seem to begin, where packets were captured out of order.
 const EARLY: Duration = Duration::from_millis(20);
 
@@ -104,15 +107,18 @@ fn tie(drafts: &mut [Draft], flows: Vec<Flow>) -> Vec<Flow> {
         }
         by_hosts.entry(hosts(&draft.flow)).or_default().push(i);
     }
+    announced.values_mut().for_each(|of_port| of_port.sort_by_key(|(_, announcement)| announcement.at));
     let mut orphans = Vec::new();
     for flow in flows {
         let candidates = flow.ends.iter().enumerate().flat_map(|(listener, end)| {
-            let of_port = announced.get(&end.port()).into_iter().flatten();
-            of_port.map(move |(draft, announcement)| (listener, *draft, *announcement))
+            let of_port = announced.get(&end.port()).map(Vec::as_slice).unwrap_or_default();
+            let known = of_port.partition_point(|(_, announcement)| announcement.at <= flow.began + EARLY);
+            let last = of_port.get(known.saturating_sub(MOST_COMPARED)..known).unwrap_or_default();
+            last.iter().map(move |(draft, announcement)| (listener, *draft, *announcement))
         });
         let fitting = candidates.filter_map(|(listener, draft, announcement)| {
             // Who opened a connection does not listen.
-            if flow.opener == Some(listener) || announcement.at > flow.began + EARLY {
+            if flow.opener == Some(listener) {
                 return None;
             }
             let fit = drafts.get(draft)?.fit(&flow, listener, &announcement)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use port21_proto::Time;
 
-/// The most bytes of one direction that wait for what is missing before them.
+/// The most bytes of one direction that wait for what is missing before them, with what it takes to keep them.
 const MAX_WAITING: usize = 1024 * 1024;
 
 /// And the most pieces of it.
@@ -59,6 +59,13 @@ struct Part {
     at: Time,
     length: u64,
     bytes: Option<Vec<u8>>,
+}
+
+impl Part {
+    /// What it takes of memory: its bytes, itself, and its place in the order.
+    fn size(&self) -> usize {
+        self.bytes.as_ref().map_or(0, Vec::len) + 2 * size_of::<(u64, Part)>()
+    }
 }
 
 /// The bytes of a segment, and how many there were on the wire.
@@ -187,12 +194,10 @@ impl Stream {
             let seen = bytes.get(offset(cursor)..offset(until)).unwrap_or_default();
             let split = cursor + seen.len() as u64;
             if !seen.is_empty() {
-                self.waiting_bytes += seen.len();
-                *in_all += seen.len();
-                self.waiting.insert(cursor, Part { at, length: split - cursor, bytes: Some(seen.to_vec()) });
+                self.wait(cursor, Part { at, length: split - cursor, bytes: Some(seen.to_vec()) }, in_all);
             }
             if split < until {
-                self.hold_unseen(at, split, until);
+                self.hold_unseen(at, split, until, in_all);
             }
             new = true;
             cursor = until;
@@ -200,7 +205,7 @@ impl Stream {
         new
     }
 
-    fn hold_unseen(&mut self, at: Time, start: u64, end: u64) {
+    fn hold_unseen(&mut self, at: Time, start: u64, end: u64, in_all: &mut usize) {
         if let Some((&s, part)) = self.waiting.range_mut(..start).next_back()
             && part.bytes.is_none()
             && s + part.length == start
@@ -208,7 +213,13 @@ impl Stream {
             part.length = end - s;
             return;
         }
-        self.waiting.insert(start, Part { at, length: end - start, bytes: None });
+        self.wait(start, Part { at, length: end - start, bytes: None }, in_all);
+    }
+
+    fn wait(&mut self, start: u64, part: Part, in_all: &mut usize) {
+        self.waiting_bytes += part.size();
+        *in_all += part.size();
+        self.waiting.insert(start, part);
     }
 
     /// Delivers what waits no more.
@@ -217,9 +228,9 @@ impl Stream {
             && *entry.key() <= self.position
         {
             let part = entry.remove();
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(part.size());
+            *in_all = in_all.saturating_sub(part.size());
             let bytes = part.bytes.unwrap_or_default();
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes.len());
-            *in_all = in_all.saturating_sub(bytes.len());
             self.give(now.max(part.at), &bytes, part.length, deliver);
         }
     }
@@ -376,6 +387,11 @@ mod tests {
             stream.push(content, false, &mut in_all, &mut |_, _| {});
             assert!(stream.waiting.len() <= MAX_PIECES);
         }
+        // What waits in others counts: pieces without bytes of their own, too.
+        let mut full = MAX_WAITING_IN_ALL;
+        let mut stream = Stream { next: Some(0), ..Stream::default() };
+        stream.push(Content { at: Time::ZERO, seq: 10, bytes: b"", length: 1 }, false, &mut full, &mut |_, _| {});
+        assert_eq!((stream.waiting.len(), stream.waiting_bytes, full), (0, 0, MAX_WAITING_IN_ALL));
     }
 
     proptest! {

@@ -74,6 +74,11 @@ impl Records {
         *self = Records { lost: true, ..Records::default() };
     }
 
+    /// How many bytes it keeps.
+    pub(crate) fn size(&self) -> usize {
+        self.body.len()
+    }
+
     /// Whether any record was read.
     pub(crate) fn any(&self) -> bool {
         self.records > 0

@@ -12,7 +12,6 @@ use super::{
     Field, Ladder, Lane, LaneId, LaneUse, Options, Remark, Role, Row, Seen, Shape, Tone, Weight, assemble, fields,
     remarks,
 };
-use crate::mask::masked;
 use crate::session::Session;
 use crate::words::{self, clip, shown};
 
@@ -98,7 +97,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn event(&mut self, i: usize, event: &SessionEvent) {
         let at = event.at;
-        match &*masked(&event.kind) {
+        match &*self.session.told(&event.kind) {
             EventKind::User { text } => self.user(i, at, text),
             EventKind::DnsQuery { connection, id, name, record, recursion_desired } => {
                 self.queries.insert((*connection, *id), *recursion_desired);

@@ -14,12 +14,16 @@ mod link;
 mod section;
 mod transfer;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
 use port21_proto::event::{Connection, ConnectionId, End, EventKind, Purpose};
 use port21_proto::{Code, SessionEvent, Time, Verb};
+
+use crate::input::Secrets;
+use crate::mask::masked;
 
 pub use section::{Section, SectionKind};
 pub use transfer::{Direction, Ending, Mode, Transfer};
@@ -36,6 +40,7 @@ pub struct Session {
     transfer_of: HashMap<ConnectionId, usize>,
     sections: Vec<Section>,
     login: Option<Login>,
+    secrets: Secrets,
 }
 
 /// A command and its replies; or replies that no command asked for: the greeting, 421.
@@ -81,6 +86,19 @@ impl Session {
         transfer::link(&mut session);
         section::part(&mut session);
         session
+    }
+
+    /// Has secrets drawn that its events hold. By default they are masked.
+    pub fn with_secrets(self, secrets: Secrets) -> Session {
+        Session { secrets, ..self }
+    }
+
+    /// An event as it may be told.
+    pub(crate) fn told<'a>(&self, kind: &'a EventKind) -> Cow<'a, EventKind> {
+        match self.secrets {
+            Secrets::Masked => masked(kind),
+            Secrets::Shown => Cow::Borrowed(kind),
+        }
     }
 
     /// The events, in the order of time.

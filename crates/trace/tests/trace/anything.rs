@@ -25,7 +25,7 @@ fn check(ladder: &Ladder, width: usize) -> Result<(), TestCaseError> {
     prop_assert!(!svg.chars().any(|c| c.is_control() && c != '\n'));
     prop_assert!(!svg.contains("<script"));
     well_formed(&svg)?;
-    prop_assert!(render::pdf(ladder, &PdfOptions::default()).is_ok());
+    prop_assert!(render::pdf(std::slice::from_ref(ladder), &PdfOptions::default()).is_ok());
     let page = render::html(ladder, &HtmlOptions::default());
     prop_assert!(!page.chars().any(|c| c.is_control() && c != '\n'));
     prop_assert_eq!(page.matches("<script").count(), 1);

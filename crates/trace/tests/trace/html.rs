@@ -135,7 +135,7 @@ fn a_long_session_is_whole_and_opens_where_something_failed() {
         sessions: vec![RecordedSession { name: None, header, events: script.events }],
         ..Recording::default()
     };
-    let drawing = Drawing { format: Format::Html, which: Which::Only, ..Drawing::default() };
+    let drawing = Drawing { format: Format::Html, which: Which::All, ..Drawing::default() };
     let page = drawing.draw(&recording).unwrap();
     let mut rest = page.as_str();
     for id in 1..=700 {

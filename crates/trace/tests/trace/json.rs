@@ -47,7 +47,7 @@ fn said(session: &Value) -> Vec<String> {
 #[test]
 fn the_reference_session() {
     let recording = Recording::read(REFERENCE).unwrap();
-    let all = parsed(&recording, Which::Only);
+    let all = parsed(&recording, Which::All);
     assert_eq!((&all["version"], &all["findings"]), (&json!(1), &json!([])));
     assert_eq!(all.as_object().unwrap().len(), 4);
     let [session] = all["sessions"].as_array().unwrap().as_slice() else { panic!() };
@@ -86,7 +86,7 @@ fn the_reference_session() {
     assert!(lookup["t"].as_str() >= session["start"].as_str() && lookup["t"].as_str() < session["end"].as_str());
     let t = session["commands"][1]["t"].as_str().unwrap();
     assert!(t.len() == 30 && t.starts_with("2005-05-02T") && t.ends_with('Z'), "{t}");
-    insta::assert_snapshot!(drawing(Which::Only).draw(&recording).unwrap());
+    insta::assert_snapshot!(drawing(Which::All).draw(&recording).unwrap());
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_is_wrong_with_each_session() {
 fn data_without_its_control_connection() {
     let mut wire = Wire::new();
     wire.data(addr("10.0.0.1:20"), addr("10.0.0.2:40960"), addr("10.0.0.1:20"), 5000);
-    let all = parsed(&captured(&wire), Which::Only);
+    let all = parsed(&captured(&wire), Which::All);
     let session = &all["sessions"][0];
     assert_eq!((&session["client"], &session["user"], &session["commands"]), (&Value::Null, &Value::Null, &json!([])));
     let transfer = &session["transfers"][0];
@@ -226,7 +226,7 @@ fn all_sessions_unless_one_is_named() {
     let ids = |all: &Value| -> Vec<String> {
         all["sessions"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect()
     };
-    let all = parsed(&recording, Which::Only);
+    let all = parsed(&recording, Which::All);
     assert_eq!((ids(&all), all["dns"].as_array().unwrap().len()), (vec!["1".to_owned(), "2".to_owned()], 1));
     assert_eq!(ids(&parsed(&recording, Which::One("2".to_owned()))), ["2"]);
     recording.sessions[0].name = Some("2".to_owned());
@@ -235,5 +235,5 @@ fn all_sessions_unless_one_is_named() {
     assert_eq!(ids(&parsed(&recording, Which::All)), ["2", "2/2"]);
     let error = drawing(Which::One("9".to_owned())).draw(&recording).unwrap_err();
     assert_eq!(error, DrawError::NoSuchSession("9".to_owned()));
-    assert_eq!(parsed(&Recording::default(), Which::Only)["sessions"], json!([]));
+    assert_eq!(parsed(&Recording::default(), Which::All)["sessions"], json!([]));
 }

@@ -3,9 +3,11 @@
 
 mod anything;
 mod captures;
+mod entries;
 mod events;
 mod findings;
 mod follow;
+mod fuzzed;
 mod html;
 mod json;
 mod live;

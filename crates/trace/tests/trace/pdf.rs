@@ -11,7 +11,7 @@ use crate::events::{REFERENCE, Script, reference};
 fn pdf(change: impl FnOnce(&mut Options)) -> Vec<u8> {
     let mut options = Options { product: "port21 test".to_owned(), ..Options::default() };
     change(&mut options);
-    render::pdf(&Ladder::new(&Session::from_events(reference()), &options), &PdfOptions::default()).unwrap()
+    render::pdf(&[Ladder::new(&Session::from_events(reference()), &options)], &PdfOptions::default()).unwrap()
 }
 
 fn has(file: &[u8], what: &str) -> bool {
@@ -53,7 +53,7 @@ fn one_port_has_the_title_of_the_document() {
 fn paper_has_its_size() {
     let ladder = Ladder::new(&Session::from_events(reference()), &Options::default());
     for (paper, size) in [(Paper::A4, "841.89 595.28"), (Paper::Letter, "792 612")] {
-        let file = render::pdf(&ladder, &PdfOptions { paper, ..PdfOptions::default() }).unwrap();
+        let file = render::pdf(std::slice::from_ref(&ladder), &PdfOptions { paper, ..PdfOptions::default() }).unwrap();
         assert!(has(&file, &format!("[0 0 {size}]")), "{size}");
     }
 }
@@ -75,7 +75,7 @@ fn seven_hundred_transfers_are_a_few_pages() {
         script.download(id, &format!("файл-{id}-日本.bin"), 1000);
     }
     let ladder = Ladder::new(&Session::from_events(script.events), &Options::default());
-    let file = render::pdf(&ladder, &PdfOptions::default()).unwrap();
-    assert_eq!(file, render::pdf(&ladder, &PdfOptions::default()).unwrap());
+    let file = render::pdf(std::slice::from_ref(&ladder), &PdfOptions::default()).unwrap();
+    assert_eq!(file, render::pdf(std::slice::from_ref(&ladder), &PdfOptions::default()).unwrap());
     assert!(file.len() < 400_000, "{}", file.len());
 }

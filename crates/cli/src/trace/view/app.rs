@@ -501,7 +501,7 @@ impl View {
         };
         drawn.map_err(|error| match error {
             DrawError::Several(_) => {
-                format!("{name}: a drawing holds one session: open it first; {} hold all", "txt, json and jsonl")
+                format!("{name}: a drawing holds one session: open it first; {} hold all", "txt, pdf, json and jsonl")
             }
             error => error.to_string(),
         })

@@ -42,6 +42,8 @@ pub(super) use feed::Feed;
 /// Whether the view is what was asked for: standard output is a terminal, and nothing asks for text or a file.
 pub(super) fn is_wanted(args: &TraceArgs) -> bool {
     let otherwise = args.plain || args.list || args.format.is_some() || args.width.is_some() || !args.output.is_empty();
+    // The view shows no passwords.
+    let otherwise = otherwise || args.show_secrets;
     let all = args.session.as_deref() == Some("all") && !args.follow;
     let term = std::env::var_os("TERM");
     let is_able = term.is_some_and(|term| !term.is_empty() && term != "dumb");

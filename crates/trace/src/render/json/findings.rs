@@ -4,7 +4,6 @@ use port21_proto::event::{Closing, End, EventKind, Purpose, Segment};
 use serde::Serialize;
 
 use crate::findings::{self, Finding};
-use crate::mask::masked;
 use crate::recording::Stamp;
 use crate::session::Session;
 use crate::words::{bytes, clip, counted, shown};
@@ -45,7 +44,7 @@ pub(super) fn of<'a>(id: &'a str, session: &'a Session) -> impl Iterator<Item = 
 
 fn row(session: &Session, i: usize) -> Option<Row> {
     let event = session.events().get(i)?;
-    let (kind, text) = told(session, &masked(&event.kind));
+    let (kind, text) = told(session, &session.told(&event.kind));
     Some(Row { t: Stamp(event.at), kind, text: clip(&text, MAX_TEXT) })
 }
 

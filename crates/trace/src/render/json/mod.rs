@@ -10,7 +10,6 @@ use port21_proto::event::{Closing, ConnectionId, End, EventKind, Purpose};
 use port21_proto::text::is_deceptive;
 use serde::Serialize;
 
-use crate::mask::masked;
 use crate::recording::{Bytes, Stamp};
 use crate::session::{Direction, Exchange, Session, Transfer};
 
@@ -185,7 +184,7 @@ fn command(session: &Session, exchange: &Exchange) -> Option<Command> {
 /// When a command was sent, its verb and its argument, without secrets.
 fn told(session: &Session, exchange: &Exchange) -> Option<(Stamp, String, Bytes)> {
     let event = session.events().get(exchange.command?)?;
-    match masked(&event.kind).into_owned() {
+    match session.told(&event.kind).into_owned() {
         EventKind::Command { verb, argument, .. } => Some((Stamp(event.at), verb, Bytes::from(argument))),
         _ => None,
     }

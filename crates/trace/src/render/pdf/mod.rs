@@ -3,12 +3,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | `pages` | which marks stand on which page |
+//! | `several` | the page that stands before several sessions |
 //! | `font` | the font, and what it cannot show |
 //! | `paint` | marks to a page's content |
 
 mod font;
 mod pages;
 mod paint;
+mod several;
 
 use std::str::FromStr;
 
@@ -83,31 +85,45 @@ impl FromStr for Paper {
 #[error("the PDF could not be made: {0}")]
 pub struct PdfError(String);
 
-/// Draws the ladder as pages. The same ladder gives the same bytes.
+/// Draws ladders as pages, one after the other. The same ladders give the same bytes.
 ///
-/// Page 1 opens with what the session is, what is wrong with it, its sections with their pages, and what the colours
-/// mean. Each page has its heading and the heads of the lanes, and a row is never parted. A character that the font lacks
-/// is shown by its code point.
+/// The first page of each opens with what the session is, what is wrong with it, its sections with their pages, and what the
+/// colours mean. Each page has its heading and the heads of the lanes, and a row is never parted. A character that the font
+/// lacks is shown by its code point. Before several sessions stands a list of them with their pages.
 ///
 /// # Errors
 /// [`PdfError`], which only a fault of this program can cause.
-pub fn pdf(ladder: &Ladder, options: &PdfOptions) -> Result<Vec<u8>, PdfError> {
+pub fn pdf(ladders: &[Ladder], options: &PdfOptions) -> Result<Vec<u8>, PdfError> {
     let fonts = Fonts::load().ok_or_else(|| PdfError("its font cannot be read".to_owned()))?;
-    let spelled = font::spelled(ladder, &fonts);
-    let pages = Pages::of(&spelled, options);
+    // Bookmarks are the viewer's to show, in fonts of its own: the pages' texts alone are spelled.
+    let spelled: Vec<Ladder> = ladders.iter().map(|ladder| font::spelled(ladder, &fonts)).collect();
+    let list = (ladders.len() > 1).then(|| several::list(&spelled));
+    let all: Vec<&Ladder> = list.iter().chain(&spelled).collect();
+    let parts = Pages::of(&all, list.is_some(), options);
     let mut document = Document::new();
-    document.set_metadata(metadata(ladder));
-    for page in &pages.pages {
-        paint::page(&mut document, &pages, page, &fonts, options.paper)
-            .ok_or_else(|| PdfError("a page has no size".to_owned()))?;
+    if let Some(first) = list.as_ref().or(ladders.first()) {
+        document.set_metadata(metadata(first));
+    }
+    for pages in &parts {
+        for page in &pages.pages {
+            paint::page(&mut document, pages, page, &fonts, options.paper)
+                .ok_or_else(|| PdfError("a page has no size".to_owned()))?;
+        }
     }
     let mut outline = Outline::new();
-    // Bookmarks are the viewer's to show, in fonts of its own.
-    for section in &ladder.sections {
-        if let Some(&(page, y)) = pages.sections.get(&section.number) {
+    for (ladder, pages) in ladders.iter().zip(parts.iter().skip(usize::from(list.is_some()))) {
+        let sections = ladder.sections.iter().filter_map(|section| {
+            let &(page, y) = pages.sections.get(&section.number)?;
             let text = format!("{}  {}", numbers(section), section.title);
-            outline.push_child(OutlineNode::new(text, paint::place(&pages, page, y)));
+            Some(OutlineNode::new(text, paint::place(pages, page, y)))
+        });
+        if list.is_none() {
+            sections.for_each(|section| outline.push_child(section));
+            continue;
         }
+        let mut session = OutlineNode::new(several::told(ladder), paint::place(pages, 0, 0));
+        sections.for_each(|section| session.push_child(section));
+        outline.push_child(session);
     }
     document.set_outline(outline);
     document.finish().map_err(|error| PdfError(format!("{error:?}")))

@@ -6,7 +6,6 @@ use std::ops::Range;
 use super::PdfOptions;
 use crate::ladder::{Ladder, Section};
 use crate::render::picture::{Anchor, BANNER, BODY, Layout, Look, MARGIN, Mark, Picture, Point, Sketch, numbers};
-use crate::words::clip;
 
 /// The edge of the paper that is left blank, in points, around the picture's own margin.
 const EDGE: f32 = 14.0;
@@ -25,8 +24,10 @@ const LINE: i64 = 17;
 
 /// A drawing in pages.
 pub(super) struct Pages {
+    /// How many pages of the document stand before these.
+    pub(super) before: usize,
     pub(super) pages: Vec<Page>,
-    /// The page of each section, from 0, and where on it.
+    /// The page of each section, from 0 for the first of these, and where on it.
     pub(super) sections: HashMap<usize, (usize, i64)>,
     /// Points a pixel.
     pub(super) scale: f32,
@@ -42,11 +43,26 @@ pub(super) struct Page {
 }
 
 impl Pages {
-    pub(super) fn of(ladder: &Ladder, options: &PdfOptions) -> Pages {
+    /// The pages of all parts of a document. The first may be a list of the others.
+    pub(super) fn of(ladders: &[&Ladder], listed: bool, options: &PdfOptions) -> Vec<Pages> {
         // What page a section is on is known when all pages are there; numbers take the same room whatever they are.
-        let first = Pager::new(ladder, options, None).all();
-        let known = Known { pages: first.pages.len(), sections: first.sections };
-        Pager::new(ladder, options, Some(known)).all()
+        let first: Vec<Known> =
+            ladders.iter().map(|ladder| Known::of(Pager::new(ladder, options, Known::default()).all())).collect();
+        let all = first.iter().map(|part| part.pages).sum();
+        let parts = ladders.len() - usize::from(listed);
+        let begin = |before: &mut usize, part: &Known| {
+            *before += part.pages;
+            Some(*before - part.pages)
+        };
+        let begins: Vec<usize> = first.iter().scan(0, begin).collect();
+        let known = first.into_iter().zip(&begins).enumerate().map(|(n, (part, &before))| {
+            let is_list = listed && n == 0;
+            let sections =
+                if is_list { (1..).zip(begins.iter().skip(1).map(|page| (*page, 0))).collect() } else { part.sections };
+            let part = (listed && n > 0).then_some((n, parts));
+            Known { pages: all, before, part, sections }
+        });
+        ladders.iter().zip(known).map(|(ladder, known)| Pager::new(ladder, options, known).all()).collect()
     }
 
     /// A point of the picture on paper, in points.
@@ -56,14 +72,25 @@ impl Pages {
 }
 
 /// What the first pass has found out for the second.
+#[derive(Default)]
 struct Known {
+    /// The pages of the document, and how many of them stand before these.
     pages: usize,
+    before: usize,
+    /// Which of how many sessions this is, where there are several.
+    part: Option<(usize, usize)>,
     sections: HashMap<usize, (usize, i64)>,
+}
+
+impl Known {
+    fn of(pages: Pages) -> Known {
+        Known { pages: pages.pages.len(), sections: pages.sections, ..Known::default() }
+    }
 }
 
 struct Pager<'a> {
     picture: Picture<'a>,
-    known: Option<Known>,
+    known: Known,
     pages: Pages,
     /// The page that is drawn now.
     page: Page,
@@ -102,13 +129,13 @@ impl Page {
 }
 
 impl<'a> Pager<'a> {
-    fn new(ladder: &'a Ladder, options: &PdfOptions, known: Option<Known>) -> Pager<'a> {
+    fn new(ladder: &'a Ladder, options: &PdfOptions, known: Known) -> Pager<'a> {
         let (layout, scale) = fitted(ladder, options);
         let height = (options.paper.points().1 - 2.0 * EDGE) / scale;
         Pager {
             picture: Picture::new(ladder, layout),
+            pages: Pages { before: known.before, pages: Vec::new(), sections: HashMap::new(), scale },
             known,
-            pages: Pages { pages: Vec::new(), sections: HashMap::new(), scale },
             page: Page::default(),
             lanes: None,
             within: None,
@@ -118,12 +145,19 @@ impl<'a> Pager<'a> {
 
     fn all(mut self) -> Pages {
         let ladder = self.picture.ladder;
-        self.picture.title(&[&ladder.product, &ladder.date, &self.number()]);
+        let session = self.known.part.map(|(n, all)| format!("session {n} of {all}"));
+        let number = self.number();
+        let aside = [&ladder.product, &ladder.date].into_iter().chain(&session).chain([&number]);
+        self.picture.title(&aside.map(String::as_str).collect::<Vec<_>>());
         self.opening();
         for section in &ladder.sections {
             self.section(section.number, section.rows.clone());
         }
         self.end_page();
+        if ladder.rows.is_empty() {
+            // A list of sessions: they are on other pages.
+            self.pages.sections = self.known.sections;
+        }
         self.pages
     }
 
@@ -140,7 +174,7 @@ impl<'a> Pager<'a> {
     /// The sections with their pages, in two columns where there are many; each page's are filled from left to right.
     fn contents(&mut self) {
         let mut rest = self.picture.ladder.sections.as_slice();
-        let columns = if rest.len() > 8 { 2 } else { 1 };
+        let columns = if rest.len() > 8 && !self.picture.ladder.rows.is_empty() { 2 } else { 1 };
         while !rest.is_empty() {
             let room = usize::try_from((self.bottom - self.picture.y) / LINE).unwrap_or(0);
             let here = rest.len().min(room * columns);
@@ -162,13 +196,14 @@ impl<'a> Pager<'a> {
     /// A line of the contents.
     fn line(&mut self, section: &Section, column: i64, columns: usize) {
         let whole = self.picture.layout.width - 2 * MARGIN;
-        let width = (whole / i64::try_from(columns).unwrap_or(1)).min(560);
+        let widest = if self.picture.ladder.rows.is_empty() { whole } else { 560 };
+        let width = (whole / i64::try_from(columns).unwrap_or(1)).min(widest);
         self.picture.y += LINE;
         let (left, y) = (MARGIN + column * width, self.picture.y);
         let right = left + width - 40;
-        let page = self.known.as_ref().and_then(|known| known.sections.get(&section.number));
-        let page = page.map(|(page, _)| (page + 1).to_string()).unwrap_or_default();
-        let title = clip(&format!("{}\u{2002}{}", numbers(section), section.title), 60);
+        let page = self.known.sections.get(&section.number);
+        let page = page.map(|(page, _)| (self.known.before + page + 1).to_string()).unwrap_or_default();
+        let title = BODY.fit(&format!("{}\u{2002}{}", numbers(section), section.title), right - left - 60);
         let from = left + BODY.width(&title) + 8;
         let sketch = &mut self.picture.sketch;
         sketch.marks.push(Mark::Link { section: section.number });
@@ -242,7 +277,8 @@ impl<'a> Pager<'a> {
     fn heading(&mut self) {
         let picture = &mut self.picture;
         let ladder = picture.ladder;
-        let aside = format!("{} · {} · {}", ladder.product, ladder.date, number(self.pages.pages.len(), &self.known));
+        let number = number(self.pages.pages.len(), &self.known);
+        let aside = format!("{} · {} · {number}", ladder.product, ladder.date);
         let (left, right) = (MARGIN, picture.layout.width - MARGIN);
         let room = right - left - BODY.width(&aside) - 24;
         let title = BANNER.fit(&ladder.title, room);
@@ -263,9 +299,8 @@ impl<'a> Pager<'a> {
 }
 
 /// `page 2 of 4`.
-fn number(page: usize, known: &Option<Known>) -> String {
-    let all = known.as_ref().map_or(0, |known| known.pages);
-    format!("page {} of {all}", page + 1)
+fn number(page: usize, known: &Known) -> String {
+    format!("page {} of {}", known.before + page + 1, known.pages)
 }
 
 /// The layout in as many lanes as can be read on the paper, and points a pixel.
@@ -301,6 +336,10 @@ mod tests {
         Ladder::new(&session, &Options { fields: true, ..Options::default() })
     }
 
+    fn pages(ladder: &Ladder, paper: Paper) -> Pages {
+        Pages::of(&[ladder], false, &PdfOptions { paper, ..PdfOptions::default() }).remove(0)
+    }
+
     fn texts(page: &Page, of: Look) -> Vec<&str> {
         let marks = page.sketches[1].marks.iter();
         let texts = marks.filter_map(|mark| match mark {
@@ -314,7 +353,7 @@ mod tests {
     fn every_row_is_whole_and_on_one_page() {
         let ladder = reference();
         for paper in [Paper::A4, Paper::Letter] {
-            let pages = Pages::of(&ladder, &PdfOptions { paper, ..PdfOptions::default() });
+            let pages = pages(&ladder, paper);
             assert!(pages.pages.len() > 4);
             let mut next = 0;
             for page in &pages.pages {
@@ -346,7 +385,7 @@ mod tests {
     #[test]
     fn every_page_has_its_heading_and_its_lanes() {
         let ladder = reference();
-        let pages = Pages::of(&ladder, &PdfOptions::default());
+        let pages = pages(&ladder, Paper::A4);
         let all = pages.pages.len();
         let ports = ["53", "20", "21", "1030", "1175", "5001", "5002"];
         for (n, page) in (1..).zip(&pages.pages) {
@@ -368,7 +407,7 @@ mod tests {
     fn nothing_stands_beyond_the_paper() {
         let ladder = reference();
         for paper in [Paper::A4, Paper::Letter] {
-            let pages = Pages::of(&ladder, &PdfOptions { paper, ..PdfOptions::default() });
+            let pages = pages(&ladder, paper);
             let (width, height) = paper.points();
             for mark in pages.pages.iter().flat_map(|page| &page.sketches).flat_map(|sketch| &sketch.marks) {
                 let far = match mark {
@@ -386,7 +425,7 @@ mod tests {
     #[test]
     fn contents_tell_the_pages_of_sections() {
         let ladder = reference();
-        let pages = Pages::of(&ladder, &PdfOptions::default());
+        let pages = pages(&ladder, Paper::A4);
         let facts = texts(&pages.pages[0], Look::Facts);
         let linked = ladder.findings.iter().filter(|marked| marked.row.is_some()).count();
         for section in &ladder.sections {
@@ -410,7 +449,7 @@ mod tests {
             [command, reply].map(|kind| SessionEvent { at: Time::from_unix_secs(n), kind })
         });
         let ladder = Ladder::new(&Session::from_events(events), &Options { fold: false, ..Options::default() });
-        let pages = Pages::of(&ladder, &PdfOptions::default());
+        let pages = pages(&ladder, Paper::A4);
         let links = pages.pages.iter().flat_map(Page::links).map(|(_, _, section)| section);
         assert!(links.eq(ladder.sections.iter().map(|section| section.number)));
         assert!(ladder.sections.len() > 100 && pages.pages[1].rows.is_empty() && !pages.pages[1].links().is_empty());
@@ -419,6 +458,6 @@ mod tests {
     #[test]
     fn an_empty_session_has_a_page() {
         let ladder = Ladder::new(&Session::from_events([]), &Options::default());
-        assert_eq!(Pages::of(&ladder, &PdfOptions::default()).pages.len(), 1);
+        assert_eq!(pages(&ladder, Paper::A4).pages.len(), 1);
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn page(document: &mut Document, pages: &Pages, page: &Page, fonts: &
 
 /// A place on a page, with some room above it.
 pub(super) fn place(pages: &Pages, page: usize, y: i64) -> XyzDestination {
-    XyzDestination::new(page, point(pages.on_paper((0.0, (y - 12) as f32))))
+    XyzDestination::new(pages.before + page, point(pages.on_paper((0.0, (y - 12) as f32))))
 }
 
 fn draw(surface: &mut Surface<'_>, mark: &Mark, fonts: &Fonts) {
