@@ -58,11 +58,20 @@ fn a_console_records_each_of_its_sessions() {
     let open = format!("open 127.0.0.1 {}\nuser bob secret\nclose\n", site.port());
     site.feed(&["shell", "--trace", "s.jsonl"], &open.repeat(2)).ok();
     assert!(!std::fs::read_to_string(site.local("s.jsonl")).unwrap().contains("secret"));
-    let error = site.run(&["trace", "s.jsonl"]).fails(2);
+    assert_eq!(site.run(&["trace", "s.jsonl"]).ok(), site.run(&["trace", "s.jsonl", "--session", "all"]).ok());
+    let error = site.run(&["trace", "s.jsonl", "--format", "svg"]).fails(2);
     assert!(error.contains("2 sessions") && error.contains("--session"), "{error}");
+    // Each has a file of its own where a file has room for one.
+    let ran = site.run(&["trace", "s.jsonl", "-o", "x.svg", "-o", "x.pdf", "-o", "x.html", "-o", "x.txt"]);
+    assert!(ran.err.contains("x-1.svg to x-2.svg"), "{}", ran.err);
+    ran.ok();
+    for (name, there) in
+        [("x.svg", false), ("x-2.svg", true), ("x-1.html", true), ("x.pdf", true), ("x-1.pdf", false), ("x.txt", true)]
+    {
+        assert_eq!(site.local(name).exists(), there, "{name}");
+    }
     assert_eq!(site.run(&["trace", "s.jsonl", "--list"]).ok().lines().count(), 2);
     site.run(&["trace", "s.jsonl", "--session", "2"]).ok();
-    site.run(&["trace", "s.jsonl", "--session", "all"]).ok();
     site.run(&["trace", "s.jsonl", "--session", "3"]).fails(2);
     let json = site.run(&["trace", "s.jsonl", "--format", "json"]).ok();
     assert!(json.starts_with(r#"{"version":1,"sessions":["#) && json.matches(r#""user":"bob""#).count() == 2, "{json}");
@@ -111,6 +120,15 @@ fn a_capture_is_drawn_and_one_that_is_cut_off_is_drawn_as_far_as_it_goes() {
     let text = ran.ok();
     assert!(text.contains("USER anna") && text.contains("PASS ***") && text.contains("SYN+ACK"), "{text}");
     assert!(!text.contains("geheim") && !text.contains("331"), "{text}");
+    // To who asks for it the capture tells it, and nobody else can read the file.
+    let shown = site.run(&["trace", "x.pcap", "--show-secrets", "--width", "120", "-o", "x.json", "-o", "-"]).ok();
+    assert!(shown.contains("PASS geheim"), "{shown}");
+    assert!(std::fs::read_to_string(site.local("x.json")).unwrap().contains(r#""argument":"geheim""#));
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(site.local("x.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    let error = site.run(&["trace", "x.pcap", "--show-secrets", "-o", "x.jsonl"]).fails(2);
+    assert!(error.contains("a recording holds no passwords"), "{error}");
+    assert_eq!(site.run(&["trace", "--live", "lo", "--show-secrets"]).code, Some(2));
 }
 
 #[test]
@@ -129,7 +147,8 @@ fn a_session_that_failed_is_named_and_fails() {
     let ran = site.run(&both);
     assert_eq!(ran.code, Some(8));
     assert!(ran.out.contains("\"rule\":\"transfer-failed\",\"severity\":\"fault\",\"session\":\"2\""), "{}", ran.out);
-    assert_eq!(site.run(&["trace", "t.jsonl", "s.jsonl", "--fail-on", "fault"]).code, Some(2));
+    assert_eq!(site.run(&["trace", "t.jsonl", "s.jsonl", "--fail-on", "fault"]).code, Some(8));
+    assert_eq!(site.run(&["trace", "t.jsonl", "s.jsonl", "--session", "1", "--fail-on", "fault"]).code, Some(0));
 }
 
 #[test]

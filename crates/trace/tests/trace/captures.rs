@@ -8,7 +8,7 @@ use port21_proto::event::{ConnectionId, End, EventKind, Purpose, Segment};
 use port21_proto::{SessionEvent, Time};
 use port21_trace::drawing::{Drawing, Format, Which};
 use port21_trace::findings::{Severity, findings};
-use port21_trace::input::{self, Input, InputError};
+use port21_trace::input::{self, Input, InputError, Secrets};
 use port21_trace::ladder::Options;
 use port21_trace::recording::{Recorder, Recording};
 use port21_trace::render::TextOptions;
@@ -671,6 +671,24 @@ fn secrets_do_not_leave_the_capture() {
     let recording = read(&[&ethernet(&session().packets)]);
     assert!(!format!("{recording:?}").contains("geheim"));
     assert!(!format!("{recording:?}").contains(&format!("{:?}", b"geheim")[1..20]));
+}
+
+#[test]
+fn secrets_are_shown_to_who_asks_and_no_recording_holds_them() {
+    let file = ethernet(&session().packets);
+    let input = Input { name: "x".to_owned(), bytes: Box::new(Cursor::new(file)) };
+    let recording = input::read_with([input], Secrets::Shown).unwrap();
+    let ladder = Options { fields: true, ..Options::default() };
+    let forms = [Format::Text, Format::Json, Format::Html, Format::Svg, Format::Mermaid, Format::Recording];
+    for format in forms {
+        let drawn = |secrets| {
+            let drawing = Drawing { format, secrets, ladder: ladder.clone(), ..Drawing::default() };
+            drawing.draw(&recording).unwrap()
+        };
+        assert_eq!(drawn(Secrets::Shown).contains("geheim"), format != Format::Recording, "{format:?}");
+        // Whoever holds them does not show them unasked.
+        assert!(!drawn(Secrets::Masked).contains("geheim"), "{format:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! PDF: the same bytes for the same input, whatever is drawn.
 
-use port21_trace::drawing::{DrawError, Drawing, Format};
+use port21_trace::drawing::{DrawError, Drawing, Format, Which};
 use port21_trace::ladder::Options;
-use port21_trace::recording::Recording;
+use port21_trace::recording::{RecordedSession, Recording};
 use port21_trace::render::{self, Paper, PdfOptions};
 use port21_trace::{Ladder, Session};
 
@@ -78,4 +78,30 @@ fn seven_hundred_transfers_are_a_few_pages() {
     let file = render::pdf(std::slice::from_ref(&ladder), &PdfOptions::default()).unwrap();
     assert_eq!(file, render::pdf(std::slice::from_ref(&ladder), &PdfOptions::default()).unwrap());
     assert!(file.len() < 400_000, "{}", file.len());
+}
+
+#[test]
+fn several_sessions_are_one_document() {
+    let one = Recording::read(REFERENCE).unwrap().sessions.remove(0);
+    let recording = Recording { sessions: vec![one.clone(), one.clone(), one], ..Recording::default() };
+    let drawing = Drawing { format: Format::Pdf, ..Drawing::default() };
+    let files = drawing.files(&recording).unwrap();
+    assert_eq!(files.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [None]);
+    let file = drawing.file(&recording).unwrap();
+    let pages = |file: &[u8]| file.windows(12).filter(|part| part == b"/Type /Page\n").count();
+    let single = pages(&Drawing { which: Which::At(0), ..drawing.clone() }.file(&recording).unwrap());
+    assert_eq!(pages(&file), 1 + 3 * single);
+    // A picture has room for one.
+    let svg = Drawing { format: Format::Svg, ..Drawing::default() };
+    assert_eq!(svg.draw(&recording), Err(DrawError::Several(3)));
+    let files = svg.files(&recording).unwrap();
+    assert_eq!(files.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+    assert!(files[2].1.draw(&recording).is_ok());
+    // Only those that have the lane.
+    let sessions =
+        vec![RecordedSession { events: Vec::new(), ..recording.sessions[0].clone() }, recording.sessions[1].clone()];
+    let recording = Recording { sessions, ..Recording::default() };
+    let only = Options { only: Some("server:21".parse().unwrap()), ..Options::default() };
+    let files = Drawing { ladder: only, ..svg }.files(&recording).unwrap();
+    assert_eq!(files.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [Some(2)]);
 }

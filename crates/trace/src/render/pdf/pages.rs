@@ -456,6 +456,25 @@ mod tests {
     }
 
     #[test]
+    fn several_sessions_are_numbered_through() {
+        let (ladder, other) = (reference(), reference());
+        let list = super::super::several::list(&[ladder.clone(), other.clone()]);
+        let parts = Pages::of(&[&list, &ladder, &other], true, &PdfOptions::default());
+        let each = parts[1].pages.len();
+        assert_eq!(parts.iter().map(|part| part.before).collect::<Vec<_>>(), [0, 1, 1 + each]);
+        let facts = texts(&parts[0].pages[0], Look::Facts);
+        assert!(facts.contains(&"2") && facts.contains(&(2 + each).to_string().as_str()), "{facts:?}");
+        assert_eq!(parts[0].sections[&2], (1 + each, 0));
+        let first = &parts[2].pages[0];
+        let faint = texts(first, Look::Faint);
+        let number = format!("page {} of {}", 2 + each, 1 + 2 * each);
+        assert!(faint.contains(&"session 2 of 2") && faint.contains(&number.as_str()), "{faint:?}");
+        let contents = texts(first, Look::Facts);
+        let (page, _) = parts[2].sections[&1];
+        assert!(contents.contains(&(2 + each + page).to_string().as_str()), "{contents:?}");
+    }
+
+    #[test]
     fn an_empty_session_has_a_page() {
         let ladder = Ladder::new(&Session::from_events([]), &Options::default());
         assert_eq!(pages(&ladder, Paper::A4).pages.len(), 1);
