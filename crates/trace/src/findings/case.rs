@@ -24,18 +24,22 @@ pub(super) struct Case<'a> {
     /// The reply to AUTH, or the first TLS record: from there on what is said is protected.
     pub(super) secure: Option<usize>,
     aborted: HashSet<ConnectionId>,
+    joined: HashSet<ConnectionId>,
 }
 
 impl<'a> Case<'a> {
     pub(super) fn new(session: &'a Session) -> Case<'a> {
         let mut of_connection: HashMap<ConnectionId, Vec<usize>> = HashMap::new();
-        let (mut secure, mut aborted) = (None, HashSet::new());
+        let (mut secure, mut aborted, mut joined) = (None, HashSet::new(), HashSet::new());
         for (i, event) in session.events().iter().enumerate() {
             if let Some(id) = event.kind.connection() {
                 of_connection.entry(id).or_default().push(i);
             }
             match &event.kind {
                 EventKind::Tls { .. } => secure = secure.or(Some(i)),
+                EventKind::Joined(c) => {
+                    joined.insert(c.id);
+                }
                 EventKind::Reply { code, .. } if code.number() == 234 => secure = secure.or(Some(i)),
                 EventKind::Command { connection, .. } if event.kind.verb() == Some(Verb::Abor) => {
                     aborted.insert(*connection);
@@ -43,7 +47,7 @@ impl<'a> Case<'a> {
                 _ => {}
             }
         }
-        Case { session, of_connection, secure, aborted }
+        Case { session, of_connection, secure, aborted, joined }
     }
 
     pub(super) fn kind(&self, i: usize) -> Option<&'a EventKind> {
@@ -247,7 +251,7 @@ impl<'a> Case<'a> {
 
     /// Whether the control connection was there before anyone looked.
     pub(super) fn is_joined(&self, id: ConnectionId) -> bool {
-        self.of(id).any(|(_, kind)| matches!(kind, EventKind::Joined(_)))
+        self.joined.contains(&id)
     }
 }
 

@@ -12,6 +12,7 @@ mod html;
 mod json;
 mod live;
 mod mermaid;
+mod message;
 mod packets;
 mod pdf;
 mod recordings;

@@ -618,6 +618,9 @@ impl View {
         let (shown, all) = opened.counts();
         let mut parts = vec![format!("row {} of {all}", opened.row().map_or(0, |row| row + 1))];
         parts.extend(opened.seconds());
+        if opened.growing && !opened.goes_on {
+            parts.push("the session has ended".to_owned());
+        }
         if opened.filter() != Filter::All {
             parts.push(format!("{}: {shown} rows", opened.filter()));
         }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use port21_proto::Verb;
-use port21_proto::event::Purpose;
+use port21_proto::event::{ConnectionId, EventKind, Purpose};
 use port21_trace::ladder::{Ladder, Lane, LaneId, LaneName, Row, Shape};
 use port21_trace::session::Session;
 
@@ -99,12 +99,7 @@ impl Filter {
                 };
                 rows.enumerate().map(is_named).collect()
             }
-            Filter::Of(purpose) => rows
-                .map(|row| {
-                    connection(session, row)
-                        .is_some_and(|id| session.connection(id).is_some_and(|c| c.purpose == purpose))
-                })
-                .collect(),
+            Filter::Of(purpose) => rows.map(|row| self::purpose(session, row) == Some(purpose)).collect(),
             Filter::Verb(verb) => rows.map(|row| is_of(session, row, verb)).collect(),
             Filter::Lane(name) => rows.map(|row| touches(ladder, row, |lane| name.means(lane))).collect(),
             Filter::Address(at) => rows
@@ -118,8 +113,16 @@ impl Filter {
     }
 }
 
-fn connection(session: &Session, row: &Row) -> Option<port21_proto::event::ConnectionId> {
+fn connection(session: &Session, row: &Row) -> Option<ConnectionId> {
     session.events().get(row.event?)?.kind.connection()
+}
+
+/// What a row's connection is for. What was said is said on a control connection, even where nothing tells of that.
+fn purpose(session: &Session, row: &Row) -> Option<Purpose> {
+    let event = session.events().get(row.event?)?;
+    let said = matches!(event.kind, EventKind::Command { .. } | EventKind::Reply { .. } | EventKind::Malformed { .. });
+    let known = event.kind.connection().and_then(|id| session.connection(id)).map(|c| c.purpose);
+    known.or(said.then_some(Purpose::Control))
 }
 
 /// Whether a row belongs to a command of this verb, or to the data that it asked for.

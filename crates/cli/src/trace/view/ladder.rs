@@ -32,12 +32,14 @@ pub(super) struct Opened {
     pub(super) revision: u64,
     session: Session,
     sheet: Sheet,
+    /// Whether it goes on.
+    pub(super) goes_on: bool,
     /// Why it is not judged.
     pub(super) unjudged: Option<&'static str>,
     /// How it is drawn.
     pub(super) options: ladder::Options,
     text: TextOptions,
-    growing: bool,
+    pub(super) growing: bool,
     all_lanes: bool,
     items: Vec<Item>,
     filter: Filter,
@@ -73,6 +75,7 @@ impl Opened {
         let mut opened = Opened {
             key: held.key.clone(),
             revision: held.revision,
+            goes_on: held.goes_on(),
             unjudged: held.unjudged(),
             session,
             sheet,
@@ -132,7 +135,7 @@ impl Opened {
     /// Draws the session anew: it has grown, or is to look otherwise.
     pub(super) fn redraw(&mut self, held: &Held, options: ladder::Options) {
         let anchor = self.anchor();
-        (self.revision, self.unjudged) = (held.revision, held.unjudged());
+        (self.revision, self.goes_on, self.unjudged) = (held.revision, held.goes_on(), held.unjudged());
         self.options = options;
         let (ladder, session) = held.redrawn(std::mem::take(&mut self.session), &self.options);
         let before = (self.growing && !self.all_lanes).then_some(&self.sheet);
@@ -361,7 +364,7 @@ impl Opened {
         let Some(needle) = &self.needle else { return };
         let shown = self.filter.shown(&self.session, self.sheet.ladder());
         let holds = |row: &Row| {
-            needle.is_in(&format!("{} {}", row.label, row.detail))
+            needle.is_in_both(&row.label, &row.detail)
                 || row.remark.as_ref().is_some_and(|remark| needle.is_in(&remark.text))
         };
         let rows = self.sheet.ladder().rows.iter().zip(shown).enumerate();

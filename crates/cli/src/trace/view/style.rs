@@ -139,8 +139,18 @@ impl Needle {
         if self.exact {
             return text.contains(&self.text);
         }
+        let needle = self.text.as_bytes();
+        if self.text.is_ascii() {
+            return text.as_bytes().windows(needle.len().max(1)).any(|part| part.eq_ignore_ascii_case(needle));
+        }
         let folded: String = text.chars().map(|c| self.fold(c)).collect();
         folded.contains(&self.text)
+    }
+
+    /// Whether two texts hold it that are shown with a blank between them.
+    pub(super) fn is_in_both(&self, one: &str, other: &str) -> bool {
+        let across = || self.chars.contains(&' ') && self.is_in(&format!("{one} {other}"));
+        self.is_in(one) || self.is_in(other) || across()
     }
 }
 

@@ -247,6 +247,9 @@ fn filters_leave_rows_out_and_say_so() {
     window.types("&user\n");
     window.shows("Invoke FTP client");
     window.lacks("DNS Query");
+    window.types("&data\n");
+    window.shows("readme.txt");
+    window.lacks("USER");
     window.types("&control\n/SYN+ACK\n");
     window.shows("SYN+ACK");
     window.types("&10.99.0.1\n");
