@@ -57,7 +57,6 @@ impl Facts {
 
 impl From<Stat> for Facts {
     fn from(stat: Stat) -> Facts {
-        let nanos = i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec);
         Facts {
             device: stat.st_dev,
             inode: stat.st_ino,
@@ -67,7 +66,7 @@ impl From<Stat> for Facts {
             uid: stat.st_uid,
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: Timestamp::from_nanosecond(nanos).ok(),
+            modified: i32::try_from(stat.st_mtime_nsec).ok().and_then(|n| Timestamp::new(stat.st_mtime, n).ok()),
             // Of other widths on other machines.
             touched: (stat.st_ctime as _, stat.st_ctime_nsec as _),
         }
@@ -100,7 +99,17 @@ pub(super) fn entry(name: Vec<u8>, facts: &Facts, show_owners: bool) -> Entry {
 
 /// The value of the fact `unique` (RFC 3659 section 7.5.2): file system and file.
 pub(super) fn unique(facts: &Facts) -> Vec<u8> {
-    format!("{:x}g{:x}", facts.device, facts.inode).into_bytes()
+    let mut value = Vec::with_capacity(16 + 1 + 16);
+    hex(&mut value, facts.device);
+    value.push(b'g');
+    hex(&mut value, facts.inode);
+    value
+}
+
+/// Appends a number in hexadecimal digits.
+fn hex(out: &mut Vec<u8>, number: u64) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().map(|at| b"0123456789abcdef"[(number >> (4 * at) & 15) as usize]));
 }
 
 /// Who this process is to the file system, and what the account may do: for the fact `perm`.
@@ -134,7 +143,7 @@ impl Rights {
         let named = self.bit(parent, 2) && self.bit(parent, 1) && !sticky && !is_root;
         let fills = directory && writable && searchable;
         let overwrite = may(Permission::Write) && may(Permission::Overwrite);
-        [
+        let letters = [
             (b'a', file && writable && overwrite),
             (b'c', fills && may(Permission::Write)),
             (b'd', named && may(Permission::Delete)),
@@ -145,10 +154,10 @@ impl Rights {
             (b'p', fills && may(Permission::Delete)),
             (b'r', file && readable && may(Permission::Read)),
             (b'w', file && writable && overwrite),
-        ]
-        .into_iter()
-        .filter_map(|(letter, yes)| yes.then_some(letter))
-        .collect()
+        ];
+        let mut value = Vec::with_capacity(letters.len());
+        value.extend(letters.into_iter().filter_map(|(letter, yes)| yes.then_some(letter)));
+        value
     }
 
     /// Whether one of the bits read (4), write (2) and search (1) holds for this process.
@@ -204,5 +213,17 @@ mod tests {
     #[test]
     fn unique_tells_files_apart() {
         assert_eq!(unique(&Facts { device: 0x801, inode: 0x2a, ..facts(FILE, 0, 0) }), b"801g2a");
+        for (device, inode) in [(0, 1), (15, 16), (255, 256), (u64::MAX, 1 << 60), (0x1234_5678_9abc_def0, 0)] {
+            let value = unique(&Facts { device, inode, ..facts(FILE, 0, 0) });
+            assert_eq!(value, format!("{device:x}g{inode:x}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn a_time_before_1970_is_what_it_is() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH - std::time::Duration::from_millis(500)).unwrap();
+        let facts = Facts::from(rustix::fs::fstat(&file).unwrap());
+        assert_eq!(facts.modified, Some(Timestamp::from_millisecond(-500).unwrap()));
     }
 }

@@ -8,7 +8,7 @@ use port21_proto::listing::{Entry, EntryKind, Fact, FactSet, ListOptions};
 use port21_proto::path::MAX_PATH;
 use port21_proto::server::{ListFormat, ListRequest, StorageError};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::fs::{AtFlags, FileType, OFlags, RawDir};
 use rustix::fs::{fstat, readlinkat, statat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use tokio::task::JoinHandle;
@@ -29,8 +29,8 @@ const DIRECTORIES: usize = 64;
 /// The most bytes of names of directories that a recursive listing has still before it.
 const PENDING: usize = 4 << 20;
 
-/// After so many names it is looked whether anybody still waits for them.
-const UNWATCHED: u32 = 1024;
+/// Bytes of a directory that are read at a time: some 500 names.
+const NAMES: usize = 32 << 10;
 
 /// Opens a listing and reads its first batch, as long as `waited_for` is there.
 pub(super) fn open(
@@ -188,7 +188,9 @@ struct Reader {
 
 /// The directory that is being read.
 struct Level {
-    dir: Dir,
+    dir: OwnedFd,
+    /// Names that were read from it, and not looked at yet.
+    unseen: VecDeque<(Vec<u8>, FileType)>,
     /// Its path from the first.
     path: Vec<u8>,
     facts: Facts,
@@ -197,8 +199,13 @@ struct Level {
     names: std::vec::IntoIter<(Vec<u8>, FileType)>,
     /// Directories in it, in the order in which they were told.
     children: Vec<Vec<u8>>,
-    /// Names since it was looked whether anybody waits for them.
-    unwatched: u32,
+}
+
+impl Level {
+    /// How many entries are sure to be there, but for those that have gone meanwhile.
+    fn expected(&self) -> usize {
+        self.first.len() + self.names.len() + self.unseen.len()
+    }
 }
 
 impl Reader {
@@ -238,13 +245,13 @@ impl Reader {
     fn enter(&mut self, dir: OwnedFd, path: Vec<u8>, parent: Option<Facts>) -> Result<(), Failure> {
         let facts = Facts::from(fstat(&dir)?);
         let mut level = Level {
-            dir: Dir::new(dir)?,
+            dir,
+            unseen: VecDeque::new(),
             path,
             facts,
             first: VecDeque::new(),
             names: Vec::new().into_iter(),
             children: Vec::new(),
-            unwatched: 0,
         };
         let (own, above) = match self.detail.is_facts {
             true => (EntryKind::CurrentDirectory, EntryKind::ParentDirectory),
@@ -289,7 +296,7 @@ impl Reader {
 
     /// The next entries of a directory, at most `most`; fewer only at its end.
     fn entries(&mut self, level: &mut Level, most: usize) -> Result<Vec<Entry>, Failure> {
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(most.min(level.expected()));
         while entries.len() < most {
             let entry = if let Some(entry) = level.first.pop_front() {
                 Some(entry)
@@ -320,30 +327,45 @@ impl Reader {
 
     /// The next name that the directory itself gives and that is to be shown.
     fn name(&self, level: &mut Level) -> Result<Option<(Vec<u8>, FileType)>, Failure> {
-        while let Some(entry) = level.dir.read() {
-            level.unwatched += 1;
-            if level.unwatched >= UNWATCHED {
-                level.unwatched = 0;
-                if self.waited_for.strong_count() == 0 {
-                    return Err(StorageError::Cancelled.into());
-                }
+        loop {
+            if let Some(name) = level.unseen.pop_front() {
+                return Ok(Some(name));
             }
+            if self.waited_for.strong_count() == 0 {
+                return Err(StorageError::Cancelled.into());
+            }
+            if !self.read_names(level)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads the names that the system gives at a time, and keeps those that are to be shown: whether it gave any.
+    fn read_names(&self, level: &mut Level) -> Result<bool, Errno> {
+        let mut buffer = Vec::with_capacity(NAMES);
+        let mut names = RawDir::new(&level.dir, buffer.spare_capacity_mut());
+        let mut any = false;
+        while let Some(entry) = names.next() {
             let entry = match entry {
                 Ok(entry) => entry,
                 // It was removed meanwhile.
-                Err(Errno::NOENT) => return Ok(None),
-                Err(errno) => return Err(errno.into()),
+                Err(Errno::NOENT) => return Ok(any),
+                Err(errno) => return Err(errno),
             };
+            any = true;
             let name = entry.file_name().to_bytes();
             let shown = match &self.pattern {
                 Some(pattern) if level.path.is_empty() => pattern.matches(name),
                 _ => self.detail.is_facts || self.options.shows(name),
             };
             if shown && !matches!(name, b"." | b"..") && !is_aside(name) {
-                return Ok(Some((name.to_vec(), entry.file_type())));
+                level.unseen.push_back((name.to_vec(), entry.file_type()));
+            }
+            if names.is_buffer_empty() {
+                break;
             }
         }
-        Ok(None)
+        Ok(any)
     }
 
     /// The entry of a name in a directory; nothing where it has gone meanwhile.
@@ -351,7 +373,7 @@ impl Reader {
         if !self.detail.stat && kind != FileType::Unknown {
             return Some(Entry::new(facts::entry_kind(kind), name));
         }
-        let dir = level.dir.fd().ok()?;
+        let dir = &level.dir;
         match statat(dir, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 let mut entry = self.detail.entry(name, &stat.into(), &level.facts);
