@@ -12,6 +12,7 @@ use port21_proto::event::{Closing, ConnectionId, End, EventKind};
 use port21_proto::server::{TlsError, TransferError};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -104,7 +105,7 @@ impl DataConnection {
         while !bytes.is_empty() {
             let stream = &*self.stream;
             let write = || Ok(rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
-            let sent = stream.async_io(Interest::WRITABLE, write).await.map_err(broken)?;
+            let sent = at_once(stream, Interest::WRITABLE, write).await.map_err(broken)?;
             self.count(sent);
             bytes = bytes.get(sent..).unwrap_or_default();
         }
@@ -123,7 +124,7 @@ impl DataConnection {
         }
         let stream = &*self.stream;
         let read = || Ok(rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::DONTWAIT)?);
-        let (_, received) = stream.async_io(Interest::READABLE, read).await?;
+        let (_, received) = at_once(stream, Interest::READABLE, read).await?;
         self.count(received);
         Ok(received)
     }
@@ -244,6 +245,9 @@ impl DataConnection {
     /// Sends FIN, and waits for the end.
     async fn end(&mut self) -> Result<(), TransferError> {
         self.shut_down()?;
+        if self.has_all_now() {
+            return Ok(());
+        }
         let ended = until_peer_ends(&self.stream);
         tokio::pin!(ended);
         let mut pause = Duration::from_millis(1);
@@ -276,6 +280,17 @@ impl DataConnection {
         Ok(())
     }
 
+    /// Whether the client has it all as soon as it was sent: one on this machine or next to it has. Where somebody is told of
+    /// this connection, its end is waited for, to be told too; and where the client has sent something, which would make the
+    /// system answer with a RST.
+    fn has_all_now(&self) -> bool {
+        let is_silent = || {
+            let looked = rustix::net::recv(&*self.stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+            matches!(looked, Ok((_, 0)) | Err(Errno::WOULDBLOCK))
+        };
+        self.tap.is_none() && self.is_acknowledged() == Some(true) && is_silent()
+    }
+
     /// Whether the client's system has every byte, where this one tells. Not whether it has the FIN: systems delay the
     /// acknowledgement of one that nothing follows (by 40 ms on Linux), and repeating it is left to this one.
     fn is_acknowledged(&self) -> Option<bool> {
@@ -294,6 +309,21 @@ impl DataConnection {
         if let Some(tap) = &mut self.tap {
             tap.from = from;
         }
+    }
+}
+
+/// Does what does not wait, as soon as the socket lets it. It is tried first: of a connection that has just come the runtime
+/// does not know yet what may be done with it, and would have to ask, and be woken.
+pub(super) async fn at_once<T>(
+    stream: &TcpStream,
+    interest: Interest,
+    mut act: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    match act() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            stream.async_io(interest, act).await
+        }
+        done => done,
     }
 }
 

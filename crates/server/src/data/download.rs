@@ -24,9 +24,10 @@ pub(crate) async fn download(
     data.sends();
     match source {
         #[cfg(target_os = "linux")]
-        Source::File { file, len } if encoding.is_plain() && !data.is_protected() => {
-            zero_copy::send(&mut data, file, len, encoding).await?
-        }
+        Source::File { file, len } if encoding.is_plain() => match data.is_protected() {
+            false => cached::send(&mut data, file, len, encoding).await?,
+            true => cached::send_protected(&mut data, file, len).await?,
+        },
         Source::File { file, len } => send_file(&mut data, file, len, encoding).await?,
         Source::Reader { reader, len } => send_reader(&mut data, reader, len, encoding).await?,
     }
@@ -105,26 +106,29 @@ fn cut_short() -> TransferError {
     StorageError::Io("the file became shorter while it was sent".into()).into()
 }
 
-/// From the page cache to the socket, without a copy in this process.
+/// From the page cache, on the session's thread: without a copy in this process where none is needed.
 #[cfg(target_os = "linux")]
-mod zero_copy {
+mod cached {
     use std::fs::File;
     use std::io::{IoSliceMut, Seek};
-    use std::os::fd::AsFd;
     use std::sync::Arc;
 
     use port21_proto::server::TransferError;
+    use rustix::fs::fstatfs;
     use rustix::io::{Errno, ReadWriteFlags};
     use tokio::io::Interest;
     use tokio::task::yield_now;
 
     use super::{cannot_read, cut_short, in_pool, send_file};
-    use crate::data::connection::{DataConnection, broken};
+    use crate::data::connection::{DataConnection, at_once, broken};
     use crate::data::encoding::Encoding;
 
     /// How much one call may send. A call returns earlier where the socket's buffer is full, which it mostly is after a
     /// few hundred KiB, so this only bounds how long one transfer can hold its thread: about 0.1 ms.
     const CHUNK: u64 = 1024 * 1024;
+
+    /// How much is read at a time to be encrypted: with what comes of that it has room in a processor's own cache.
+    const PIECE: usize = 128 * 1024;
 
     /// No page of the cache is smaller.
     const PAGE: u64 = 4096;
@@ -136,7 +140,8 @@ mod zero_copy {
         len: u64,
         encoding: Encoding,
     ) -> Result<(), TransferError> {
-        let mut at = file.stream_position().map_err(cannot_read)?;
+        let begin = file.stream_position().map_err(cannot_read)?;
+        let mut at = begin;
         let end = at.saturating_add(len);
         let file = Arc::new(file);
         // Nothing before this offset needs to be looked for in the page cache again.
@@ -145,7 +150,9 @@ mod zero_copy {
             let chunk = (end - at).min(CHUNK);
             if at + chunk > cached_to {
                 // A reader that is as fast as the file must not hold this thread for the whole of it.
-                yield_now().await;
+                if at > begin {
+                    yield_now().await;
+                }
                 load(&file, at, chunk).await?;
                 cached_to = at + chunk;
             }
@@ -153,12 +160,8 @@ mod zero_copy {
             let mut offset = at;
             let count = usize::try_from(cached_to.min(end) - at).unwrap_or(usize::MAX);
             let count = data.may_move(count).await;
-            let sent = data
-                .stream()
-                .async_io(Interest::WRITABLE, || {
-                    rustix::fs::sendfile(data.stream(), &*file, Some(&mut offset), count).map_err(Into::into)
-                })
-                .await;
+            let send = || Ok(rustix::fs::sendfile(data.stream(), &*file, Some(&mut offset), count)?);
+            let sent = at_once(data.stream(), Interest::WRITABLE, send).await;
             match sent {
                 Ok(0) => return Err(cut_short()),
                 Ok(sent) => {
@@ -177,6 +180,59 @@ mod zero_copy {
             }
         }
         Ok(())
+    }
+
+    /// As [`send`], by way of a buffer, where all is to be encrypted. What is cached is read here and now: to have it done by
+    /// another thread takes longer. All else is left to one.
+    pub(super) async fn send_protected(
+        data: &mut DataConnection,
+        mut file: File,
+        len: u64,
+    ) -> Result<(), TransferError> {
+        let mut at = file.stream_position().map_err(cannot_read)?;
+        let end = at.saturating_add(len);
+        let in_memory = is_in_memory(&file);
+        let file = Arc::new(file);
+        let mut buffer = vec![0; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
+        while at < end {
+            let wanted = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+            buffer.truncate(wanted);
+            let mut read = match in_memory {
+                true => rustix::io::pread(&file, &mut *buffer, at),
+                false => read_cached(&file, &mut buffer, at),
+            };
+            if matches!(read, Err(Errno::AGAIN | Errno::OPNOTSUPP)) {
+                let file = file.clone();
+                (buffer, read) = in_pool(move || {
+                    let read = rustix::io::pread(&file, &mut *buffer, at);
+                    (buffer, read)
+                })
+                .await?;
+            }
+            match read {
+                Ok(0) => return Err(cut_short()),
+                Ok(read) => {
+                    data.send(buffer.get(..read).unwrap_or_default()).await?;
+                    at += read as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(cannot_read(errno.into())),
+            }
+            // As above.
+            yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Reads what is in the page cache: EAGAIN where nothing is, EOPNOTSUPP where the file system cannot tell.
+    fn read_cached(file: &File, room: &mut [u8], at: u64) -> Result<usize, Errno> {
+        rustix::io::preadv2(file, &mut [IoSliceMut::new(room)], at, ReadWriteFlags::NOWAIT)
+    }
+
+    /// Whether there is no disk to be waited for: tmpfs.
+    fn is_in_memory(file: &File) -> bool {
+        // The type's width and sign differ between machines.
+        fstatfs(file).is_ok_and(|system| system.f_type as u64 & 0xffff_ffff == 0x0102_1994)
     }
 
     /// Sees to it that the chunk is in the page cache: sendfile would wait for the disk, and with it every session of
@@ -202,9 +258,8 @@ mod zero_copy {
         .await
     }
 
-    fn would_wait(file: impl AsFd, at: u64) -> bool {
-        let mut byte = [0];
-        rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+    fn would_wait(file: &File, at: u64) -> bool {
+        read_cached(file, &mut [0], at) == Err(Errno::AGAIN)
     }
 }
 
