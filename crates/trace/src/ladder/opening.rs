@@ -171,6 +171,8 @@ impl Kinds {
 fn moved(verb: &str, t: &Transfer) -> String {
     let name = clip(&t.name, 60);
     match t.ending {
+        // How much went is not known, then.
+        Ending::Done if t.connection.is_none() => format!("{verb} {name}"),
         Ending::Done => format!("{verb} {name} ({})", bytes(t.bytes)),
         Ending::Failed(code) => format!("fails to get {name} across ({code})"),
         Ending::Unanswered => format!("begins to move {name}"),

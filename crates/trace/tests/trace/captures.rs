@@ -504,6 +504,9 @@ fn data_without_its_control_connection_and_the_other_way_round() {
         ["the data connection of LIST is not in the capture", "the data connection of RETR is not in the capture"]
     );
     assert_eq!(said(&recording), SAID);
+    // How many bytes they carried is not known: it is not none.
+    let text = Drawing::default().draw(&recording).unwrap();
+    assert!(text.contains("downloads ") && !text.contains("0 bytes"), "{text}");
 }
 
 #[test]
