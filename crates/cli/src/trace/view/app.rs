@@ -431,6 +431,27 @@ impl View {
         }
     }
 
+    /// Looks for a text in the ladder; where it is in what is folded away alone, that is unfolded.
+    fn search(&mut self, needle: Option<Needle>) -> bool {
+        let Some(opened) = &mut self.opened else { return false };
+        if opened.search(needle.clone()) || needle.is_none() || !opened.options.fold {
+            return opened.hit().1 > 0;
+        }
+        self.unfold(true);
+        let found = self.opened.as_mut().is_some_and(|opened| opened.search(needle));
+        if !found {
+            self.redraw(|options| options.fold = true);
+        }
+        found
+    }
+
+    /// Draws each row of long sessions, where that is wanted and is not so yet.
+    fn unfold(&mut self, wanted: bool) {
+        if wanted && self.opened.as_ref().is_some_and(|opened| opened.options.fold) {
+            self.redraw(|options| options.fold = false);
+        }
+    }
+
     /// Says what there is not.
     fn found(&mut self, found: bool, otherwise: &str) {
         if !found {
@@ -444,15 +465,18 @@ impl View {
         match ask.what {
             What::Search => {
                 let needle = (!text.is_empty()).then(|| Needle::new(text));
-                let leaves = needle.is_none();
-                let found = match (&mut self.opened, self.place) {
-                    (Some(opened), Place::Ladder) => opened.search(needle),
-                    _ => self.list.search(needle, &mut self.sessions),
+                let found = match self.place {
+                    Place::Ladder => self.search(needle.clone()),
+                    _ => self.list.search(needle.clone(), &mut self.sessions),
                 };
-                self.found(found || leaves, NOT_FOUND);
+                self.found(found || needle.is_none(), NOT_FOUND);
             }
             What::Filter => match text.parse::<Filter>() {
-                Ok(filter) => self.opened.iter_mut().for_each(|opened| opened.set_filter(filter)),
+                Ok(filter) => {
+                    // What is folded away would be missing.
+                    self.unfold(filter != Filter::All);
+                    self.opened.iter_mut().for_each(|opened| opened.set_filter(filter));
+                }
                 Err(error) => self.ask = Some(Ask { wrong: Some(error.to_string()), ..ask }),
             },
             What::Save | What::Replace(_) if text.is_empty() => {}

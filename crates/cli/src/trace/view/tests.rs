@@ -485,13 +485,15 @@ fn long_sessions_come_folded_and_unfold() {
     let mut window = Window::new(View::of(recording(vec![script.recorded()]), None, settings(false)), 100, 60);
     window.types("/more changes\n");
     window.lacks("CWD d30");
-    // What is in the middle is unfolded where it is asked for.
+    // What is in the middle is unfolded where it is asked for, and where something is looked for in it.
     window.types("n\n");
     window.shows("CWD d10");
-    window.types("u/CWD d30\n");
-    window.shows("not found");
-    window.types("u/CWD d30\n");
-    assert!(window.cursor().contains("CWD d30"), "{}", window.screen());
     window.types("\x1bu");
-    window.lacks("CWD d30");
+    window.lacks("CWD d10");
+    window.types("/CWD d30\n");
+    assert!(window.cursor().contains("CWD d30"), "{}", window.screen());
+    window.types("\x1bug/nothing of this\n\x1b");
+    window.shows("54 more changes");
+    window.types("&CWD\n");
+    window.shows("CWD: 120 rows");
 }
