@@ -3,6 +3,7 @@
 
 mod anything;
 mod captures;
+mod causes;
 mod entries;
 mod events;
 mod findings;
