@@ -44,7 +44,7 @@ pub(super) fn list(ladders: &[Ladder]) -> Ladder {
 
 /// A session in one line.
 pub(super) fn told(ladder: &Ladder) -> String {
-    let began = ladder.start.timestamp().strftime("%H:%M:%S").to_string();
+    let began = ladder.start.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string();
     [&[began, ladder.title.clone()][..], &ladder.summary].concat().join(" · ")
 }
 
