@@ -23,9 +23,14 @@ fn a_terminal_has_the_view_and_is_left_as_it_was() {
     terminal.shows(BEGINS);
     terminal.shows("Enter row");
     assert!(!terminal.is_cooked());
-    terminal.types("/RETR\r\r");
-    terminal.shows("52 45 54 52 20");
-    terminal.types("\x7fssaved.html\r");
+    // In the shell's place nobody continues it: it goes on at once, and draws all of its screen.
+    terminal.types("/RETR\r\r\x1a");
+    terminal.shows(ENDS);
+    terminal.shows(BEGINS);
+    terminal.shows("Command RETR");
+    terminal.shows("00000000");
+    // Escape and what follows it at once are two keys.
+    terminal.types("\x1bssaved.html\r");
     terminal.shows("saved to saved.html");
     terminal.types("q");
     terminal.shows(ENDS);

@@ -64,6 +64,8 @@ enum Growth {
 pub(super) enum Effect {
     /// To end.
     Quit,
+    /// To give the terminal back for a while.
+    Suspend,
     /// To write a file; one that is there only where it may be replaced.
     Save { name: String, bytes: Vec<u8>, replace: bool },
 }
@@ -269,6 +271,7 @@ impl View {
         }
         match action? {
             Action::Quit => return Some(Effect::Quit),
+            Action::Suspend => return Some(Effect::Suspend),
             Action::Help => self.help = Some(0),
             Action::Save => self.ask = Some(Ask::new(What::Save)),
             Action::Search => self.ask = Some(Ask::new(What::Search)),

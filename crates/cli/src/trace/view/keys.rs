@@ -49,6 +49,7 @@ pub(super) enum Action {
     Pause,
     Save,
     Help,
+    Suspend,
     Quit,
 }
 
@@ -126,6 +127,7 @@ pub(super) const KEYS: &[Binding] = &[
         "save what is shown, in the format that the file's ending names",
     ),
     keys(Action::Help, &["?", "F1"], ALL, "these keys"),
+    keys(Action::Suspend, &["^z"], ALL, "back to the shell for a while"),
     keys(Action::Quit, &["q", "^c"], ALL, "end"),
 ];
 

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
-use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
@@ -36,18 +36,18 @@ const WHEEL_OFF: &str = "\x1b[?1007l";
 /// Shows the view until the user has seen enough.
 pub(super) fn run(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
     let runtime = interrupt::runtime()?;
-    let screen = Screen::enter()?;
     let done = runtime.block_on(shown(view, feed));
-    drop(screen);
     runtime.shutdown_background();
     done
 }
 
 async fn shown(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).context("cannot draw on the terminal")?;
+    // Signals are waited for before the terminal is taken: from then on none may end this without giving it back.
+    let mut interrupted = tokio::spawn(interrupt::interrupted());
+    tokio::task::yield_now().await;
+    let _screen = Screen::enter()?;
+    let mut terminal = whole()?;
     let (mut keys, _listener) = listen()?;
-    let interrupted = interrupt::interrupted();
-    tokio::pin!(interrupted);
     let mut next = Instant::now();
     let mut grown = false;
     loop {
@@ -58,17 +58,21 @@ async fn shown(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
         terminal.draw(draw).context("cannot draw on the terminal")?;
         tokio::select! {
             biased;
-            what = &mut interrupted => return what.map(drop),
+            what = &mut interrupted => return what?.map(drop),
             event = keys.recv() => {
                 let mut event = event.context("the terminal is gone")?;
                 loop {
-                    if let Event::Key(key) = event
-                        && key.kind != KeyEventKind::Release
-                        && let Some(effect) = view.key(key)
-                    {
-                        match effect {
-                            Effect::Quit => return Ok(()),
-                            Effect::Save { name, bytes, replace } => view.saved(&name, save(&name, &bytes, replace)),
+                    for key in typed(&event) {
+                        match view.key(key) {
+                            None => {}
+                            Some(Effect::Quit) => return Ok(()),
+                            Some(Effect::Suspend) => {
+                                suspend()?;
+                                terminal = whole()?;
+                            }
+                            Some(Effect::Save { name, bytes, replace }) => {
+                                view.saved(&name, save(&name, &bytes, replace));
+                            }
                         }
                     }
                     // What was typed together is drawn together.
@@ -91,6 +95,29 @@ async fn shown(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+/// A screen of which nothing has been drawn yet.
+fn whole() -> anyhow::Result<Terminal<CrosstermBackend<io::Stdout>>> {
+    Terminal::new(CrosstermBackend::new(io::stdout())).context("cannot draw on the terminal")
+}
+
+/// The keys of an event. Escape with another key behind it comes as that key with Alt.
+fn typed(event: &Event) -> impl Iterator<Item = KeyEvent> + use<> {
+    let key = match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Some(*key),
+        _ => None,
+    };
+    let escape = key.filter(|key| key.modifiers.contains(KeyModifiers::ALT)).map(|_| KeyCode::Esc.into());
+    let plain = key.map(|key| KeyEvent { modifiers: key.modifiers.difference(KeyModifiers::ALT), ..key });
+    escape.into_iter().chain(plain)
+}
+
+/// Gives the terminal back to the shell until this is continued there.
+fn suspend() -> anyhow::Result<()> {
+    leave();
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP).context("cannot stop")?;
+    take()
 }
 
 /// Writes a file aside and gives it its name when it is whole.
@@ -126,11 +153,18 @@ impl Screen {
             leave();
             before(what);
         }));
-        enable_raw_mode().context("cannot use the terminal")?;
         let screen = Screen;
-        execute!(io::stdout(), EnterAlternateScreen, Print(WHEEL_ON), Hide).context("cannot use the terminal")?;
+        take()?;
         Ok(screen)
     }
+}
+
+fn take() -> anyhow::Result<()> {
+    let take = || {
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, Print(WHEEL_ON), Hide)
+    };
+    take().context("cannot use the terminal")
 }
 
 impl Drop for Screen {
