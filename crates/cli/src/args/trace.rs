@@ -34,8 +34,8 @@ pub(crate) struct TraceArgs {
     /// the place of, is read on there.
     #[arg(long, conflicts_with_all = ["output", "format", "list"])]
     pub(crate) follow: bool,
-    /// Draw the sessions of this network interface while they go on, until ^C: `eth0`, `lo`. Linux; needs root or the
-    /// capability CAP_NET_RAW. FTP is known by what is said, on any port.
+    /// Draw the sessions of this network interface while they go on, until ^C: `eth0`, `lo`, or `any` for all. Linux; needs root or
+    /// the capability CAP_NET_RAW. FTP is known by what is said, on any port.
     #[arg(long, value_name = "IFACE", conflicts_with_all = ["inputs", "follow", "output", "format", "list", "session"])]
     pub(crate) live: Option<String>,
     /// With --live: only control connections to this port of a server; repeatable.

@@ -36,12 +36,15 @@ const OUTGOING: u8 = 4;
 /// The protocols that are looked at where there is no Ethernet header, in the byte order of the network.
 const IP: [u16; 2] = [0x0800_u16.to_be(), 0x86dd_u16.to_be()];
 
-/// The packets of an interface.
+/// The name that stands for all interfaces, as with tcpdump.
+const ANY: &str = "any";
+
+/// The packets of an interface, or of all.
 #[derive(Debug)]
 pub(super) struct Packets {
     socket: OwnedFd,
-    interface: usize,
-    loopback: bool,
+    /// None: of all.
+    interface: Option<usize>,
     /// What packets begin with.
     pub(super) link: Link,
     buffer: Vec<u8>,
@@ -52,10 +55,11 @@ pub(super) struct Packets {
 }
 
 impl Packets {
-    /// Listens to an interface.
+    /// Listens to an interface, to its own packets alone; or to all, whose packets differ in what is before the IP header.
     pub(super) fn of(name: &str) -> anyhow::Result<Packets> {
-        let address = address(name)?;
-        let link = if ETHERNET.contains(&address.hatype()) { Link::Ethernet } else { Link::Ip };
+        let address = if name == ANY { None } else { Some(address(name)?) };
+        let is_ethernet = address.is_some_and(|address| ETHERNET.contains(&address.hatype()));
+        let link = if is_ethernet { Link::Ethernet } else { Link::Ip };
         let kind = if link == Link::Ethernet { SockType::Raw } else { SockType::Datagram };
         let socket = match socket(AddressFamily::Packet, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll) {
             Err(Errno::EPERM | Errno::EACCES) => bail!(
@@ -73,19 +77,13 @@ impl Packets {
         setsockopt(&socket, ReceiveTimestampns, &true).context("cannot have packets stamped with their time")?;
         // Older kernels do not count.
         let _ = setsockopt(&socket, RxqOvfl, &1);
-        bind(socket.as_raw_fd(), &address).with_context(|| format!("cannot listen to {name}"))?;
+        // A packet socket that is not bound hears all interfaces.
+        if let Some(address) = &address {
+            bind(socket.as_raw_fd(), address).with_context(|| format!("cannot listen to {name}"))?;
+        }
         let control = nix::cmsg_space!(TimeSpec, u32);
-        let (interface, loopback) = (address.ifindex(), address.hatype() == LOOPBACK);
-        Ok(Packets {
-            socket,
-            interface,
-            loopback,
-            link,
-            buffer: vec![0; LARGEST],
-            control,
-            dropped: 0,
-            last: Time::ZERO,
-        })
+        let interface = address.map(|address| address.ifindex());
+        Ok(Packets { socket, interface, link, buffer: vec![0; LARGEST], control, dropped: 0, last: Time::ZERO })
     }
 
     /// Waits for the next packet.
@@ -113,8 +111,8 @@ impl Packets {
             let meant = from.is_some_and(|from| {
                 // Between opening and binding the socket, packets of others come, too. On the loopback interface each is
                 // sent and received: once is enough.
-                from.ifindex() == self.interface
-                    && !(self.loopback && from.pkttype() == OUTGOING)
+                self.interface.is_none_or(|interface| from.ifindex() == interface)
+                    && !(from.hatype() == LOOPBACK && from.pkttype() == OUTGOING)
                     && (self.link == Link::Ethernet || IP.contains(&from.protocol()))
             });
             if meant {
@@ -150,7 +148,7 @@ fn address(name: &str) -> anyhow::Result<LinkAddr> {
         }
         names.push(interface.interface_name);
     }
-    bail!(Fault::usage(format!("--live {name}: there is no such interface; there are {}", names.join(", "))))
+    bail!(Fault::usage(format!("--live {name}: there is no such interface; there are {ANY}, {}", names.join(", "))))
 }
 
 /// The time of a packet behind one of another time. The kernel begins to stamp a moment after it was asked to, and gives

@@ -201,9 +201,20 @@ fn essence(session: &RecordedSession) -> [Vec<String>; 3] {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_capture_of_loopback_agrees_with_what_both_ends_recorded() {
+    agrees("lo");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_capture_of_all_interfaces_agrees_with_what_both_ends_recorded() {
+    agrees("any");
+}
+
+#[cfg(target_os = "linux")]
+fn agrees(interface: &str) {
     let site = Site::with_flags(&["--record", "records"]);
     let mut command =
-        site.command(&["trace", "--live", "lo", "--port", site.port(), "-w", "lo.pcapng", "--width", "140"]);
+        site.command(&["trace", "--live", interface, "--port", site.port(), "-w", "lo.pcapng", "--width", "140"]);
     let why = File::create(site.local("why.txt")).unwrap();
     let mut child = command.stdout(Stdio::piped()).stderr(why).spawn().unwrap();
     let lines = lines(child.stdout.take().unwrap());
@@ -250,6 +261,27 @@ fn a_capture_of_loopback_agrees_with_what_both_ends_recorded() {
 fn is_at(session: &RecordedSession, port: &str) -> bool {
     let linked = Session::from_events(session.events.iter().cloned());
     linked.control().and_then(|c| c.server).is_some_and(|server| server.port().to_string() == port)
+}
+
+/// Whoever may not capture is told what it needs.
+#[cfg(target_os = "linux")]
+#[test]
+fn capturing_without_the_right_to_names_the_capability() {
+    use std::os::unix::process::CommandExt as _;
+    let site = Site::start();
+    let mut command = site.command(&["trace", "--live", "lo"]);
+    command.current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    match command.output() {
+        Ok(output) => {
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.contains("CAP_NET_RAW") && error.contains("setcap"), "{error}");
+            assert_ne!(output.status.code(), Some(0));
+        }
+        Err(error) => eprintln!("skipped, since nobody cannot start the program here: {error}"),
+    }
 }
 
 #[test]
