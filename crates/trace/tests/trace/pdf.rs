@@ -88,7 +88,7 @@ fn several_sessions_are_one_document() {
     let files = drawing.files(&recording).unwrap();
     assert_eq!(files.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [None]);
     let file = drawing.file(&recording).unwrap();
-    let pages = |file: &[u8]| file.windows(12).filter(|part| part == b"/Type /Page\n").count();
+    let pages = |file: &[u8]| file.windows(11).filter(|part| part == b"/Type/Page/").count();
     let single = pages(&Drawing { which: Which::At(0), ..drawing }.file(&recording).unwrap());
     assert_eq!(pages(&file), 1 + 3 * single);
     // A picture has room for one.
