@@ -43,7 +43,7 @@ fn numbered(path: &Path, number: usize, digits: usize) -> PathBuf {
 }
 
 /// Writes a file aside, and gives it its name when it is whole. What is no file (a pipe, a terminal) is written to as it is.
-fn write(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
     let there = fs::metadata(path);
     if there.as_ref().is_ok_and(|there| !there.is_file()) {
         return fs::write(path, bytes);

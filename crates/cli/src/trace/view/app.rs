@@ -528,7 +528,7 @@ impl View {
         };
         drawn.map_err(|error| match error {
             DrawError::Several(_) => {
-                format!("{name}: a drawing holds one session: open it first; {} hold all", "txt, pdf, json and jsonl")
+                format!("{name}: this format holds one session: open it first; txt, pdf, json and jsonl hold all")
             }
             error => error.to_string(),
         })

@@ -1,6 +1,6 @@
 //! The terminal: keys to the view, frames from it. Whatever happens, it is left as it was found.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,26 +120,13 @@ fn suspend() -> anyhow::Result<()> {
     take()
 }
 
-/// Writes a file aside and gives it its name when it is whole.
+/// Writes a file; one that is there only where it may be replaced.
 fn save(name: &str, bytes: &[u8], replace: bool) -> Saved {
     let path = Path::new(name);
     if !replace && path.symlink_metadata().is_ok() {
         return Saved::Exists;
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.flush()?;
-        file.persist(path).map_err(|error| error.error).map(drop)
-    };
-    write().map_or_else(|error| Saved::Failed(error.to_string()), |()| Saved::Yes)
-}
-
-/// Those of any new file; the user's mask takes from them.
-fn permissions() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::Permissions::from_mode(0o666)
+    crate::trace::save::write(path, bytes, false).map_or_else(|error| Saved::Failed(error.to_string()), |()| Saved::Yes)
 }
 
 /// The terminal in the state that the view needs. When it is dropped the terminal is as it was.
