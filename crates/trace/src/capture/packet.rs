@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{
-    EtherType, IpFragOffset, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket, TcpSlice,
-    UdpSlice,
+    EtherType, IpFragOffset, IpNumber, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket, TcpSlice, UdpSlice,
 };
 use port21_proto::Time;
 
@@ -157,18 +156,34 @@ fn ip<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Ip<'a>> {
             let header = v6.header();
             let LaxIpPayloadSlice { payload, ip_number, incomplete, .. } = v6.payload();
             let (source, target) = (header.source_addr().into(), header.destination_addr().into());
-            let mut fragments = v6.extensions().clone().into_iter().filter_map(|extension| match extension {
-                Ipv6ExtensionSlice::Fragment(f) => Some(f),
-                _ => None,
-            });
-            let fragment = fragments.next().filter(|f| f.is_fragmenting_payload());
-            let fragment = fragment.map(|f| (f.identification(), f.fragment_offset(), f.more_fragments()));
+            let fragment = fragment_of(header.next_header(), v6.extensions().slice());
             let extensions = v6.extensions().slice().len();
             let told = usize::from(header.payload_length()).saturating_sub(extensions);
             let length = if *incomplete { told.max(payload.len()) } else { payload.len() };
             Some(Ip { source, target, ttl: header.hop_limit(), protocol: *ip_number, payload, length, fragment })
         }
         LaxNetSlice::Arp(_) => None,
+    }
+}
+
+/// What the fragment header among the extension headers says (RFC 8200 section 4.5), where it parts anything. The iterator of
+/// etherparse over them is not to be used: of headers that the capture has cut off it reads what is not there.
+fn fragment_of(first: IpNumber, extensions: &[u8]) -> Option<(u32, IpFragOffset, bool)> {
+    let (mut kind, mut rest) = (first.0, extensions);
+    loop {
+        let &[next, length, ..] = rest else { return None };
+        let length = match kind {
+            44 => {
+                let &[_, _, high, low, a, b, c, d, ..] = rest else { return None };
+                let place = u16::from_be_bytes([high, low]);
+                let (offset, more) = (IpFragOffset::try_new(place >> 3).ok()?, place & 1 == 1);
+                return (more || offset.value() != 0).then_some((u32::from_be_bytes([a, b, c, d]), offset, more));
+            }
+            // The authentication header counts in four bytes (RFC 4302 section 2.2), all others in eight.
+            51 => (usize::from(length) + 2) * 4,
+            _ => (usize::from(length) + 1) * 8,
+        };
+        (kind, rest) = (next, rest.get(length..)?);
     }
 }
 

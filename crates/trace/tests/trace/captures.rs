@@ -343,6 +343,11 @@ fn ipv6_with_extension_headers_and_fragments() {
         packets.push(with(0, &fragment(1), one));
     }
     assert_eq!(read(&[&ethernet(&packets)]), want);
+    // Cut off anywhere, also within those headers.
+    for length in 40..72 {
+        packets.iter_mut().rev().for_each(|(_, packet)| packet.truncate(112 - length));
+        read(&[&ethernet(&packets)]);
+    }
 }
 
 #[test]
