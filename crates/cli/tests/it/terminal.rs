@@ -94,7 +94,7 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
     }
 
-    pub(crate) fn ends(mut self) -> Option<i32> {
+    pub(crate) fn ends(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

@@ -35,8 +35,8 @@ fn a_terminal_has_the_view_and_is_left_as_it_was() {
     terminal.types("q");
     terminal.shows(ENDS);
     assert!(std::fs::read_to_string(site.local("saved.html")).unwrap().starts_with("<!doctype html>"));
-    assert!(terminal.is_cooked());
     assert_eq!(terminal.ends(), Some(0));
+    assert!(terminal.is_cooked());
 }
 
 #[test]
@@ -46,9 +46,9 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     terminal.shows("Enter row");
     terminal.terminate();
     terminal.shows(ENDS);
-    assert!(terminal.is_cooked());
     // A password in clear text is worth a note.
     assert_eq!(terminal.ends(), Some(8));
+    assert!(terminal.is_cooked());
 }
 
 #[test]
@@ -80,6 +80,6 @@ fn a_recording_is_followed_in_the_view() {
     terminal.shows("QUIT");
     terminal.types("\x03");
     terminal.shows(ENDS);
-    assert!(terminal.is_cooked());
     assert_eq!(terminal.ends(), Some(0));
+    assert!(terminal.is_cooked());
 }
