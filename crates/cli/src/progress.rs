@@ -23,6 +23,8 @@ pub(crate) struct Board {
     all: Option<ProgressBar>,
     /// How far each of those that run has come, and how much of it was there before.
     running: HashMap<u64, (Progress, u64)>,
+    /// Bytes that were there before, of all of them.
+    before: u64,
     total: Total,
 }
 
@@ -52,6 +54,7 @@ impl Board {
             shown: HashMap::new(),
             all: None,
             running: HashMap::new(),
+            before: 0,
             total: Total::default(),
         }
     }
@@ -66,7 +69,10 @@ impl Board {
     /// A file has come so far.
     pub(crate) fn moved(&mut self, item: &Item, progress: Progress) {
         let before = self.running.get(&item.id).map_or(0, |(before, _)| before.done);
-        let first = self.running.get(&item.id).map_or(progress.done, |(_, first)| *first);
+        let first = self.running.get(&item.id).map(|(_, first)| *first).unwrap_or_else(|| {
+            self.before += progress.done;
+            progress.done
+        });
         self.running.insert(item.id, (progress, first));
         self.total.done = (self.total.done + progress.done).saturating_sub(before);
         if !self.wanted || self.begun.elapsed() < PATIENCE {
@@ -103,6 +109,11 @@ impl Board {
     /// How far all of it has come.
     pub(crate) fn total(&self) -> Total {
         self.total
+    }
+
+    /// How many bytes have moved, and in what time.
+    pub(crate) fn so_far(&self) -> (u64, Duration) {
+        (self.total.done.saturating_sub(self.before), self.begun.elapsed())
     }
 
     /// Says something, above the bars.
@@ -173,6 +184,8 @@ mod tests {
         board.moved(&one, Progress { done: 10, total: Some(10) });
         board.ended(&one);
         assert_eq!(board.total(), Total { files: 2, ended: 1, bytes: 10, done: 17 });
+        // What the first word of each told was there before.
+        assert_eq!(board.so_far().0, 6);
         // It begins anew.
         board.moved(&two, Progress { done: 0, total: None });
         assert_eq!(board.total().done, 10);

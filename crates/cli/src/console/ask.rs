@@ -82,7 +82,7 @@ fn answered(console: &mut Console, reply: &Reply) -> anyhow::Result<Flow> {
         bail!(Fault::new(Exit::Refused, reply.to_string()));
     }
     if !console.replies.is_on() {
-        console.out.reply(reply.code(), reply.lines());
+        console.out.reply("", reply.code(), reply.lines());
     }
     Ok(Flow::Continue)
 }

@@ -22,10 +22,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// What can be proxied.
 const PROXIED: &[&str] = &[
-    "account", "append", "ascii", "binary", "cd", "cdup", "chmod", "close", "delete", "dir", "features", "get", "help",
-    "idle", "mdelete", "mdir", "mget", "mkdir", "mlsd", "mlst", "modtime", "mput", "nlist", "open", "put", "pwd",
-    "quote", "remopts", "rename", "reset", "rhelp", "rmdir", "rstatus", "site", "size", "status", "system", "tenex",
-    "type", "umask", "user",
+    "account", "append", "ascii", "binary", "case", "cd", "cdup", "chmod", "close", "delete", "dir", "features",
+    "form", "get", "help", "idle", "mdelete", "mdir", "mget", "mkdir", "mls", "mlsd", "mlst", "mode", "modtime",
+    "mput", "nlist", "nmap", "ntrans", "open", "page", "pdir", "pmlsd", "put", "pwd", "quote", "remopts", "rename",
+    "reset", "rhelp", "rmdir", "rstatus", "runique", "site", "size", "status", "struct", "sunique", "system", "tenex",
+    "type", "umask", "usage", "user",
 ];
 
 /// `proxy COMMAND`.
@@ -55,6 +56,8 @@ impl Console {
         std::mem::swap(&mut self.session, &mut self.other);
         self.proxying = !self.proxying;
         self.directory = None;
+        // From now on the user has to be told who says what.
+        self.replies.set_named(self.proxying || self.other.is_some());
     }
 
     /// A proxied command was given up: the sessions are in their places again.

@@ -82,9 +82,10 @@ pub(super) async fn size(console: &mut Console, words: &Words) -> anyhow::Result
     Ok(Flow::Continue)
 }
 
+/// `modtime PATH`: as RFC 2822 writes times.
 pub(super) async fn modtime(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
     let at = console.client()?.mtime(words.first()).await?;
-    let at = jiff::tz::Offset::UTC.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S UTC");
+    let at = jiff::tz::Offset::UTC.to_datetime(at).strftime("%a, %d %b %Y %H:%M:%S +0000");
     console.out.line(format_args!("{}\t{at}", Shown(words.first().as_bytes())));
     Ok(Flow::Continue)
 }

@@ -23,6 +23,11 @@ impl Gate {
         Gate { on: false, server: server.map(|server| (server, port)) }
     }
 
+    /// As `gate on`; where no gateway is known, nothing changes.
+    pub(super) fn switch_on(&mut self) {
+        self.on = self.server.is_some();
+    }
+
     /// Where to connect to, where that is not the server itself.
     pub(super) fn server(&self) -> Option<(String, u16)> {
         self.server.clone().filter(|_| self.on)

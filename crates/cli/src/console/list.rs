@@ -1,4 +1,4 @@
-//! Listings: dir, ls, nlist, mls, mdir, mlsd and those through the pager.
+//! Listings: dir, ls, nlist, mdir, mls, mlsd and those through the pager.
 
 use anyhow::bail;
 use jiff::Timestamp;
@@ -48,10 +48,20 @@ pub(super) async fn nlist(console: &mut Console, words: &Words) -> anyhow::Resul
 
 /// `mdir PATH... LOCAL-FILE`: one behind the other.
 pub(super) async fn mdir(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
-    let Some((file, paths)) = words.list.split_last() else { bail!(Fault::usage("usage: mdir PATH... LOCAL-FILE")) };
+    let (options, names): (Vec<&String>, Vec<&String>) = words.list.iter().partition(|word| is_option(word));
+    several(console, Kind::Long(list_options(&options)?), &names).await
+}
+
+/// `mls PATH... LOCAL-FILE`: the names alone, as what mget and mdelete would do with a pattern is tried out.
+pub(super) async fn mls(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
+    several(console, Kind::Names, &words.list.iter().collect::<Vec<_>>()).await
+}
+
+async fn several(console: &mut Console, kind: Kind, names: &[&String]) -> anyhow::Result<Flow> {
+    let Some((file, paths @ [_, ..])) = names.split_last() else {
+        bail!(Fault::usage("usage: PATH... LOCAL-FILE, or - for the screen"))
+    };
     let place = target(console, file)?;
-    let (options, paths): (Vec<&String>, Vec<&String>) = paths.iter().partition(|word| is_option(word));
-    let kind = Kind::Long(list_options(&options)?);
     let mut sink = None;
     for path in paths {
         listed(console, kind, path, &place, &mut sink).await?;

@@ -50,6 +50,7 @@ mod transfer;
 mod trees;
 mod words;
 
+use std::convert::Infallible;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -58,6 +59,7 @@ use port21_client::{Client, Credentials, DataMode, Error, Representation};
 use port21_proto::event::{ConnectionId, EventKind};
 use port21_proto::text::Shown;
 use port21_trace::recording::Recorder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::gate::Gate;
 use self::jobs::Jobs;
@@ -65,6 +67,7 @@ use self::macros::Macros;
 use self::options::Options;
 pub(crate) use self::output::Out;
 use self::output::Replies;
+use self::reporter::UnderWay;
 use self::settings::Settings;
 use self::sink::Readers;
 use self::table::Command;
@@ -83,6 +86,7 @@ pub(crate) fn run(args: &ShellArgs) -> anyhow::Result<Exit> {
     let local = std::env::current_dir().context("the local directory cannot be told")?;
     let out = Out::new(std::io::stdout());
     let mut console = Console::new(args.connect.clone(), recording, local, out, interactive);
+    console.begin_in(std::env::var("FTPMODE").unwrap_or_default().as_str());
     console.owns_input = interactive || args.script.as_ref().is_some_and(|file| file.as_os_str() != "-");
     let port = args.port.map(|port| format!(" {port}")).unwrap_or_default();
     let first = args.url.as_ref().map(|url| format!("open {}{port}", words::quoted(url)));
@@ -119,6 +123,7 @@ pub(crate) struct Console {
     macros: Macros,
     jobs: Jobs,
     readers: Readers,
+    under_way: UnderWay,
     /// Where the next transfer begins.
     restart: u64,
     /// The working directory of the server, where the prompt has asked for it.
@@ -155,9 +160,9 @@ impl Console {
         out: Out,
         interactive: bool,
     ) -> Console {
-        let mode = if connect.active { DataMode::Active } else { DataMode::Passive };
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let mode = if connect.active { DataMode::Active } else { DataMode::Passive };
         Console {
             replies: Replies::new(out.clone(), interactive),
             session: None,
@@ -170,6 +175,7 @@ impl Console {
             macros: Macros::default(),
             jobs: Jobs::default(),
             readers: Readers::default(),
+            under_way: UnderWay::default(),
             restart: 0,
             directory: None,
             told: false,
@@ -181,6 +187,17 @@ impl Console {
             interactive,
             local,
             mode,
+        }
+    }
+
+    /// FTPMODE, as ftp has it; --active counts more.
+    fn begin_in(&mut self, mode: &str) {
+        match mode {
+            "active" => self.mode = DataMode::Active,
+            "passive" => self.settings.fallback = false,
+            "gate" => self.gate.switch_on(),
+            "" | "auto" => {}
+            other => tracing::warn!("FTPMODE is {}, and not active, auto, gate or passive", Shown(other.as_bytes())),
         }
     }
 
@@ -202,13 +219,11 @@ impl Console {
             self.macros.take(line.trim_end_matches(['\r', '\n']))?;
             return Ok(Flow::Continue);
         }
-        let rates = self.settings.rates.clone();
-        if !rates.any() {
-            return self.run_one(line).await;
-        }
+        let (rates, told) = (self.settings.rates.clone(), tells(self.under_way.clone(), self.out.clone()));
         tokio::select! {
             done = self.run_one(line) => done,
             never = rates.obey_signals() => match never {},
+            never = told => match never {},
         }
     }
 
@@ -325,6 +340,15 @@ impl Console {
             }
         }
     }
+}
+
+/// Answers SIGQUIT (^\\ at a terminal) for as long as it is polled, as ftp does: how far the transfer has come.
+async fn tells(under_way: UnderWay, out: Out) -> Infallible {
+    let Ok(mut asked) = signal(SignalKind::quit()) else { return std::future::pending().await };
+    while asked.recv().await.is_some() {
+        out.aside(under_way.line().unwrap_or_else(|| "Nothing is being transferred: ^C stops the command.".to_owned()));
+    }
+    std::future::pending().await
 }
 
 /// A line as a command and its arguments.

@@ -52,6 +52,7 @@ pub(super) async fn set(console: &mut Console, words: &Words) -> anyhow::Result<
                 console.out.line(format!("{name:<12}{}", without_password(name, &value)).trim_end());
             }
         }
+        [name] => bail!(Fault::usage(format!("usage: set {name} VALUE; unset {name} takes it away"))),
         [name, value @ ..] => {
             let name = known(name)?;
             let value = value.join(" ");
@@ -103,6 +104,7 @@ mod tests {
         assert!(text.contains("http://***@proxy") && !text.contains("hunter2"), "{text}");
         for (line, want) in [
             ("set foo bar", "No such option `foo'."),
+            ("set prompt", "set prompt VALUE"),
             ("set http_proxy x", "HTTP"),
             ("set rprompt x", "line editor"),
             ("set ftp_proxy gopher://x", "ftp_proxy"),

@@ -64,20 +64,28 @@ impl Out {
         }
     }
 
+    /// Writes a line to standard error: what is asked for in between is no part of the output.
+    pub(crate) fn aside(&self, line: impl fmt::Display) {
+        // Whoever has closed it does not want to know.
+        let write = || drop(writeln!(io::stderr(), "{line}"));
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        bars.map_or_else(write, |bars| bars.suspend(write));
+    }
+
     /// There are bars on the terminal from now on, or none any more.
     pub(crate) fn set_bars(&self, bars: Option<MultiProgress>) {
         *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
     }
 
-    /// Writes a reply as it was on the wire, escapes shown and not obeyed.
-    pub(crate) fn reply(&self, code: Code, lines: &[Text]) {
+    /// Writes a reply as it was on the wire, escapes shown and not obeyed; `of` stands before each of its lines.
+    pub(crate) fn reply(&self, of: &str, code: Code, lines: &[Text]) {
         let last = lines.len().saturating_sub(1);
         for (at, line) in lines.iter().enumerate() {
             let line = Shown(line);
             match at {
-                at if at == last => self.line(format_args!("{code} {line}")),
-                0 => self.line(format_args!("{code}-{line}")),
-                _ => self.line(line),
+                at if at == last => self.line(format_args!("{of}{code} {line}")),
+                0 => self.line(format_args!("{of}{code}-{line}")),
+                _ => self.line(format_args!("{of}{line}")),
             }
         }
     }
@@ -98,12 +106,15 @@ pub(crate) struct Replies {
     verbose: Arc<AtomicBool>,
     debug: Arc<AtomicU32>,
     tracing: Arc<AtomicBool>,
+    /// There are two sessions: each reply has its host before it.
+    named: Arc<AtomicBool>,
 }
 
 impl Replies {
     /// Shows replies on `out` while this is switched on.
     pub(crate) fn new(out: Out, verbose: bool) -> Replies {
-        Replies { out, verbose: Arc::new(AtomicBool::new(verbose)), debug: Arc::default(), tracing: Arc::default() }
+        let verbose = Arc::new(AtomicBool::new(verbose));
+        Replies { out, verbose, debug: Arc::default(), tracing: Arc::default(), named: Arc::default() }
     }
 
     /// Whether replies are shown.
@@ -134,6 +145,11 @@ impl Replies {
         self.tracing.store(on, Ordering::Relaxed);
     }
 
+    /// Tells whose each reply is, or does not.
+    pub(crate) fn set_named(&self, on: bool) {
+        self.named.store(on, Ordering::Relaxed);
+    }
+
     /// Takes an event of the session. `host` is what the user calls the server.
     pub(crate) fn take(&self, host: &str, event: &SessionEvent) {
         if self.debug_level() > 0
@@ -153,7 +169,13 @@ impl Replies {
             EventKind::Opened(connection) if connection.purpose == Purpose::Control => {
                 self.out.line(format_args!("Connected to {}.", Shown(host.as_bytes())));
             }
-            EventKind::Reply { code, lines, .. } => self.out.reply(*code, lines),
+            EventKind::Reply { code, lines, .. } => {
+                let of = match self.named.load(Ordering::Relaxed) {
+                    true => format!("{}: ", Shown(host.as_bytes())),
+                    false => String::new(),
+                };
+                self.out.reply(&of, *code, lines);
+            }
             EventKind::Note { text, .. } => self.out.line(format_args!("({text})")),
             _ => {}
         }
@@ -228,5 +250,10 @@ pub(crate) mod tests {
         assert!(replies.set(false));
         replies.take("h", &reply(&["silent"]));
         assert_eq!(memory.text(), "230 one\n230-Welcome\n\\x1b]0;owned\\x07\n230 done\n");
+        replies.set(true);
+        replies.set_named(true);
+        let before = memory.text().len();
+        replies.take("h", &reply(&["Welcome", "done"]));
+        assert_eq!(memory.text()[before..], *"h: 230-Welcome\nh: 230 done\n");
     }
 }

@@ -62,6 +62,9 @@ impl Throttle {
 impl Rates {
     /// Obeys SIGUSR1 and SIGUSR2 for as long as it is polled, where there is a limit.
     pub(super) async fn obey_signals(self) -> Infallible {
+        if !self.any() {
+            return std::future::pending().await;
+        }
         let signals = (signal(SignalKind::user_defined1()), signal(SignalKind::user_defined2()));
         let (Ok(mut faster), Ok(mut slower)) = signals else { return std::future::pending().await };
         loop {
@@ -73,7 +76,7 @@ impl Rates {
     }
 
     /// Whether there is any limit.
-    pub(super) fn any(&self) -> bool {
+    fn any(&self) -> bool {
         self.get.rate.is_some() || self.put.rate.is_some()
     }
 }

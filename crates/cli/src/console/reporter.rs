@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use port21_client::{Deed, Error, Event, Item, Place, Progress, Transferred, Watch};
@@ -23,7 +23,39 @@ pub(super) struct Reporter {
     verb: &'static str,
     /// Names of files in it are told without it.
     directory: PathBuf,
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// The command that transfers now, for whoever wants to know how far it has come.
+#[derive(Clone, Default)]
+pub(super) struct UnderWay(Arc<Mutex<Option<Running>>>);
+
+#[derive(Clone)]
+struct Running {
+    verb: &'static str,
+    inner: Weak<Mutex<Inner>>,
+}
+
+impl UnderWay {
+    fn set(&self, reporter: &Reporter) {
+        let now = Running { verb: reporter.verb, inner: Arc::downgrade(&reporter.inner) };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// The line that its end would bring if it came now; nothing where none runs.
+    pub(super) fn line(&self) -> Option<String> {
+        let Running { verb, inner } = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let inner = inner.upgrade()?;
+        let (bytes, took) = inner.lock().unwrap_or_else(PoisonError::into_inner).board.so_far();
+        Some(speed(bytes, verb, took))
+    }
+}
+
+/// As BSD ftp has always said it: `1715 bytes received in 0.00 seconds (1674.80 KiB/s)`.
+fn speed(bytes: u64, verb: &str, took: Duration) -> String {
+    // On a coarse clock a small file takes no time at all.
+    let seconds = took.as_secs_f64().max(1e-6);
+    format!("{bytes} bytes {verb} in {seconds:.2} seconds ({:.2} KiB/s)", bytes as f64 / 1024.0 / seconds)
 }
 
 /// How much is told, and when.
@@ -73,9 +105,20 @@ impl Reporter {
             hash: console.settings.hash.then_some(console.settings.hash_bytes),
             deeds: false,
         };
-        let board = Board::new(!console.settings.progress);
+        Reporter::shown(console, manner, Board::new(!console.settings.progress), upload)
+    }
+
+    /// For what goes to the screen or to a command of the shell, where bars and hash marks would be in the way.
+    pub(super) fn of_stream(console: &Console) -> Reporter {
+        let manner = Manner { foreground: true, verbose: console.replies.is_on(), ..Manner::default() };
+        Reporter::shown(console, manner, Board::new(true), false)
+    }
+
+    fn shown(console: &Console, manner: Manner, board: Board, upload: bool) -> Reporter {
         console.out.set_bars(Some(board.bars()));
-        Reporter::with(console, manner, board, upload)
+        let reporter = Reporter::with(console, manner, board, upload);
+        console.under_way.set(&reporter);
+        reporter
     }
 
     /// For a command that the user waits for, over sessions whose replies he does not see.
@@ -102,7 +145,7 @@ impl Reporter {
         let inner =
             Inner { board, marks: 0, failures: Vec::new(), alike: Alike::default(), without_passive: Vec::new() };
         let (out, directory) = (console.out.clone(), console.local.clone());
-        Reporter { out, manner, verb, directory, inner: Mutex::new(inner) }
+        Reporter { out, manner, verb, directory, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// How far it has come.
@@ -151,7 +194,8 @@ impl Reporter {
         let mut inner = self.inner();
         inner.board.moved(item, progress);
         if let Some(bytes) = self.manner.hash {
-            let marks = progress.done / bytes.max(1);
+            // A block counts when it has begun: so has the last one, which need not be full.
+            let marks = progress.done.div_ceil(bytes.max(1));
             // A line of a terminal at a time, however far the transfer has come.
             while inner.marks < marks {
                 let n = (marks - inner.marks).min(80);
@@ -161,18 +205,14 @@ impl Reporter {
         }
     }
 
-    /// As BSD ftp has always said it: `1715 bytes received in 0.00 seconds (1674.80 KiB/s)`.
+    /// A file is whole: how large it is, and how fast it was.
     pub(super) fn done(&self, item: &Item, bytes: u64, took: Duration) {
         self.inner().board.ended(item);
         if self.manner.foreground {
             self.out.end_marks();
         }
         if self.manner.verbose {
-            // On a coarse clock a small file takes no time at all.
-            let seconds = took.as_secs_f64().max(1e-6);
-            let speed = bytes as f64 / 1024.0 / seconds;
-            let verb = self.verb;
-            self.out.line(format_args!("{bytes} bytes {verb} in {seconds:.2} seconds ({speed:.2} KiB/s)"));
+            self.out.line(speed(bytes, self.verb, took));
         }
     }
 
@@ -308,7 +348,7 @@ mod tests {
         let before = memory.text().len();
         let reporter = Reporter::new(&console, false);
         reporter.began(Path::new("/x"), b"pub/x");
-        for done in [0, 1023, 1024, 200 * 1024] {
+        for done in [0, 1023, 1024, 1025, 199 * 1024 + 1] {
             reporter.moved(&item(), Progress { done, total: None });
         }
         // The final reply comes before the transfer's own end.

@@ -199,7 +199,8 @@ pub(super) async fn epsv6(console: &mut Console, words: &Words) -> anyhow::Resul
 pub(super) async fn passive(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
     let auto = words.list.first().is_some_and(|word| word.eq_ignore_ascii_case("auto"));
     let on = auto || switched(console.mode == DataMode::Passive, words)?;
-    console.settings.fallback = auto;
+    // As ftp has it: what a bare `passive` brings back is the mode that it had at first, with all that belongs to it.
+    console.settings.fallback = auto || on && words.list.is_empty();
     console.set_mode(if on { DataMode::Passive } else { DataMode::Active });
     console.out.line(passive_line(console));
     Ok(Flow::Continue)
@@ -376,6 +377,8 @@ mod tests {
             ("progress", "Progress bar on."),
             ("hash off", "Hash mark printing off."),
             ("passive off", "Passive mode: off; fallback to active mode: off."),
+            ("passive", "Passive mode: on; fallback to active mode: on."),
+            ("passive on", "Passive mode: on; fallback to active mode: off."),
             ("passive auto", "Passive mode: on; fallback to active mode: on."),
             ("preserve off", "Preserve modification times off."),
             ("prompt", "Interactive mode on."),

@@ -163,8 +163,10 @@ commands! {
     // Directories and files of the server
     "dir" ["ls"], "[-OPTIONS] [PATH [LOCAL-FILE]]" 0..=MANY, Transfer, [Remote, Local], list::dir, "list a directory";
     "nlist" [], "[PATH [LOCAL-FILE]]" 0..=2, Transfer, [Remote, Local], list::nlist, "list the names in a directory";
-    "mdir" ["mls"], "PATH... LOCAL-FILE" 2..=MANY, Transfer, [Remote], list::mdir,
+    "mdir" [], "PATH... LOCAL-FILE" 2..=MANY, Transfer, [Remote], list::mdir,
         "list several directories into a file, to - for the screen";
+    "mls" [], "PATH... LOCAL-FILE" 2..=MANY, Transfer, [Remote], list::mls,
+        "list the names in several directories into a file, to - for the screen";
     "mlsd" [], "[PATH]" 0..=1, Transfer, [Remote], list::mlsd, "list a directory as programs read it (MLSD)";
     "mlst" [], "[PATH]" 0..=1, Session, [Remote], ask::mlst, "tell of one file as programs read it (MLST)";
     "pdir" ["pls"], "[-OPTIONS] [PATH]" 0..=MANY, Transfer, [Remote], list::pdir, "list a directory through the pager";

@@ -73,7 +73,7 @@ pub(super) async fn newer(console: &mut Console, words: &Words) -> anyhow::Resul
 /// `page FILE`: through the pager.
 pub(super) async fn page(console: &mut Console, words: &Words) -> anyhow::Result<Flow> {
     let pager = Place::Shell(console.pager());
-    to_sink(console, words.first(), pager).await
+    to_sink(console, words.first(), pager, None).await
 }
 
 /// `restart OFFSET`: where the next get or put begins.
@@ -99,7 +99,10 @@ async fn fetch(console: &mut Console, words: &Words, resume: bool) -> anyhow::Re
             console.carry(Load { upload: false, resume, files: vec![file] }, words).await
         }
         _ if words.background => bail!(Fault::usage("what goes to the screen or a command is for the foreground")),
-        place => to_sink(console, remote, place).await,
+        place => {
+            let local = words.list.get(1).cloned().unwrap_or_default();
+            to_sink(console, remote, place, Some(local.into())).await
+        }
     }
 }
 
@@ -121,13 +124,21 @@ pub(super) fn name_here(console: &Console, directory: &Path, remote: &[u8]) -> a
     if console.settings.unique_here { unique(path, &Default::default()) } else { Ok(path) }
 }
 
-/// Sends a file of the server to the screen or to a command.
-async fn to_sink(console: &mut Console, remote: &str, place: Place) -> anyhow::Result<Flow> {
+/// Sends a file of the server to the screen or to a command, and tells of it where that is a transfer by the user's own word for
+/// its target.
+async fn to_sink(console: &mut Console, remote: &str, place: Place, told: Option<PathBuf>) -> anyhow::Result<Flow> {
     let offset = std::mem::take(&mut console.restart);
     let (rate, here) = (console.settings.rates.get.rate.clone(), console.here());
+    let told = told.map(|local| {
+        let reporter = Reporter::of_stream(console);
+        reporter.began(&local, remote.as_bytes());
+        (reporter, Item { id: 1, remote: remote.into(), local, size: None })
+    });
+    let begun = Instant::now();
     let mut stream = console.client()?.download(remote, offset).await?;
     let mut sink = Sink::open(&here, place, false)?;
     let mut buffer = vec![0; CHUNK];
+    let mut done = 0;
     loop {
         let n = stream.read(&mut buffer).await.context("the transfer broke off")?;
         if n == 0 {
@@ -142,9 +153,17 @@ async fn to_sink(console: &mut Console, remote: &str, place: Place) -> anyhow::R
             sink.end().await?;
             return Ok(Flow::Continue);
         }
+        done += n as u64;
+        if let Some((reporter, item)) = &told {
+            reporter.moved(item, Progress { done, total: None });
+        }
     }
     stream.finish().await?;
     sink.end().await?;
+    if let Some((reporter, item)) = told {
+        reporter.done(&item, done, begun.elapsed());
+        reporter.end()?;
+    }
     Ok(Flow::Continue)
 }
 
@@ -382,6 +401,8 @@ pub(super) fn lacks_passive(done: &anyhow::Result<Flow>) -> Option<&'static str>
 /// behind a firewall. In active mode the same says that nobody has come, or that there is no such mode, and nothing else is left.
 pub(super) fn without_passive(error: &Error) -> Option<&'static str> {
     match error {
+        // Who has not logged in is not let in this way either.
+        Error::Refused { reply, .. } if reply.code() == 530 => None,
         Error::Refused { verb: "EPSV" | "PASV", .. } => Some("The server has no passive mode"),
         Error::Refused { verb: "EPRT" | "PORT", .. } => Some("The server has no active mode"),
         Error::Refused { phase: Phase::DataOpen, reply, .. } if reply.code() != 425 => None,

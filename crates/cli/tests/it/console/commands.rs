@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::super::support::Site;
+use super::super::support::{Site, feed, port21};
 
 /// Runs a script as bob, with the server's replies.
 #[track_caller]
@@ -25,7 +25,7 @@ fn words_with_the_server() {
         "features\nsystem\nrhelp\nrhelp noop\nrstatus\nremopts MLST type;size;\nmlst readme.txt\nchmod 600 readme.txt\n\
          debug\n-umask 027\n-umask\n-idle 600\ndebug off\nreset\nquote NOOP\nsite HELP\nmodtime readme.txt\nsize readme.txt\ntenex\nbinary\n",
     );
-    assert_all(&out, &["211-", "215 UNIX", "214", "type=file;size=8;", "readme.txt\t8", "UTC", "200 "]);
+    assert_all(&out, &["211-", "215 UNIX", "214", "type=file;size=8;", "readme.txt\t8", " +0000\n", "200 "]);
     assert_all(&out, &["---> SITE UMASK 027\n", "---> SITE UMASK\n", "---> SITE IDLE 600\n"]);
     assert_eq!(site.remote("pub/readme.txt").metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
@@ -58,7 +58,8 @@ fn listings_to_the_screen_to_files_and_to_commands() {
         &["pub/readme.txt\n", "type=file;", "\n2\n", "paged:-rw", "paged:type=", "paged:one\npaged:two\n"],
     );
     assert!(std::fs::read_to_string(site.local("listing")).unwrap().contains("readme.txt"));
-    assert_eq!(std::fs::read_to_string(site.local("both")).unwrap().matches("readme.txt").count(), 2);
+    // mls tells the names alone.
+    assert_eq!(std::fs::read_to_string(site.local("both")).unwrap().matches("pub/readme.txt\n").count(), 2);
     assert!(std::fs::read_to_string(site.local("names")).unwrap().contains("readme.txt\n"));
     // Where the server refuses, no file is left.
     site.feed(&["shell", &site.guest("")], "nlist nowhere gone\n").fails(5);
@@ -76,6 +77,11 @@ fn transfers_from_and_to_commands_and_from_offsets() {
          restart 4\nget readme.txt\nrecv readme.txt copy\nsend mine sent\nappend \"|printf more\" sent\n",
     );
     assert_all(&out, &["ONE\nTWO\n", "one\ntwo\n", "350 ", "10 bytes sent in"]);
+    // What goes to the screen or to a command is a transfer as well.
+    assert_all(
+        &out,
+        &["local: - remote: readme.txt\n", "local: |tr a-z A-Z remote: readme.txt\n", "8 bytes received in"],
+    );
     let remote = |name: &str| std::fs::read_to_string(site.remote("pub").join(name)).unwrap();
     assert_eq!(
         (remote("greeting"), remote("mine"), remote("sent")),
@@ -185,6 +191,34 @@ fn commands_and_connections_are_shown() {
     assert!(!out.contains("---> EPSV") && !out.contains("secret"), "{out}");
     let out = site.feed(&["shell", &site.guest("pub/")], "debug\npassive off\nget readme.txt\n").ok();
     assert_all(&out, &["---> PORT 127,0,0,1,", "Passive mode: off; fallback to active mode: off."]);
+}
+
+#[test]
+fn who_has_not_logged_in_is_told_just_that() {
+    let site = Site::start();
+    let ran = site.feed(&["shell"], &format!("verbose on\nopen 127.0.0.1 {}\nls\n", site.port()));
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(ran.out.contains("530 ") && !ran.out.contains("passive mode"), "{ran:?}");
+}
+
+#[test]
+fn the_mode_may_come_from_the_environment() {
+    let site = Site::start();
+    for (mode, want) in [
+        ("active", "Passive mode: off;"),
+        ("passive", "Passive mode: on; fallback to active mode: off."),
+        ("auto", "Passive mode: on; fallback to active mode: on."),
+        ("gate", "Gate ftp: on, server gw, port 21."),
+    ] {
+        let mut command = port21(&site.local(""));
+        command.arg("shell").env("FTPMODE", mode).env("FTPSERVER", "gw");
+        let out = feed(command, "status\n").ok();
+        assert!(out.contains(want), "{mode}: {out}");
+    }
+    let mut command = port21(&site.local(""));
+    command.arg("shell").env("FTPMODE", "carrier pigeon");
+    let ran = feed(command, "status\n");
+    assert!(ran.code == Some(0) && ran.err.contains("FTPMODE"), "{ran:?}");
 }
 
 #[test]

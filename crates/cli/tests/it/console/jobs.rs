@@ -74,6 +74,8 @@ fn files_from_server_to_server() {
     assert_eq!(std::fs::read_to_string(site.remote("pub/theirs.txt")).unwrap(), "theirs");
     assert!(other.remote("pub/new").exists() && !site.remote("pub/new").exists());
     assert!(out.contains("sent from server to server") && out.contains("No proxy connection."), "{out}");
+    // Whose reply it is stands before it, for as long as there are two.
+    assert!(out.contains("127.0.0.1: 257 \"/pub/new\"") && out.contains("\n250 CWD"), "{out}");
     let proxied = |line: &str| site.feed(&["shell", &site.bob("")], &format!("proxy open {}\n{line}\n", other.bob("")));
     assert!(proxied("proxy reget readme.txt").fails(2).contains("?Invalid proxy command."));
     assert!(proxied("proxy get nothing").fails(5).contains("550"));

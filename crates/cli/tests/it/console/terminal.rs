@@ -16,6 +16,9 @@ fn an_interrupt_stops_the_transfer_and_keeps_the_session() {
     // The bar: how far, of how much, how fast.
     terminal.shows("/1.00 GiB ");
     terminal.shows("KiB/s");
+    // ^\ asks how far it has come.
+    terminal.types("\x1c");
+    terminal.shows(" bytes received in ");
     terminal.types("\x03");
     terminal.shows("Interrupted.");
     terminal.shows("port21> ");
