@@ -1,19 +1,25 @@
 //! Faults that are caused on real sockets, recorded by the client or the server itself: each is named, and no other.
 //!
-//! What cannot be caused so (lost segments, hosts beyond a NAT, a middlebox) is in `crates/trace/tests/trace/findings.rs`.
+//! What takes a network of its own, or packets to be seen, is caused in `interop/causes.py`.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::Resumption;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::Value;
 
 use super::scripted::{Scripted, Session};
-use super::support::{Ran, Site, port21};
+use super::support::{Ran, Site, make_certificate, port21, protected, trusting};
 
 /// So long a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a server under TLS is called.
+const NAME: &str = "localhost";
 
 /// A rule, what the client is told to do, and what the server does; what is not for it is done as usual.
 type Case = (&'static str, &'static [&'static str], &'static str, fn(&mut Session, &str));
@@ -202,8 +208,8 @@ fn nobody_listens() {
 }
 
 /// A client of a few words.
-struct Dumb {
-    control: BufReader<TcpStream>,
+struct Dumb<S: Read + Write = TcpStream> {
+    control: BufReader<S>,
 }
 
 impl Dumb {
@@ -215,6 +221,19 @@ impl Dumb {
         dumb
     }
 
+    /// Goes on under TLS, with data connections under TLS as well.
+    fn secure(mut self, config: &Arc<ClientConfig>) -> Dumb<StreamOwned<ClientConnection, TcpStream>> {
+        assert!(self.say("AUTH TLS").starts_with("234"));
+        let control = protected(config, NAME, self.control.into_inner());
+        let mut dumb = Dumb { control: BufReader::new(control) };
+        dumb.log_in();
+        dumb.say("PBSZ 0");
+        assert!(dumb.say("PROT P").starts_with("200"));
+        dumb
+    }
+}
+
+impl<S: Read + Write> Dumb<S> {
     fn say(&mut self, line: &str) -> String {
         self.control.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
         self.reply()
@@ -236,6 +255,15 @@ impl Dumb {
         assert!(self.say("PASS secret").starts_with("230"));
     }
 
+    /// A data connection by EPSV.
+    fn passive(&mut self) -> TcpStream {
+        let told = self.say("EPSV");
+        let port: u16 = told.split('|').nth(3).unwrap().parse().unwrap();
+        let data = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        data.set_read_timeout(Some(PATIENCE)).unwrap();
+        data
+    }
+
     fn quit(mut self) {
         self.say("QUIT");
         // Until the server has ended, and its recording with it.
@@ -243,15 +271,12 @@ impl Dumb {
     }
 }
 
-/// What the server has found in its only session.
-fn served(flags: &[&str], session: fn(&mut Dumb)) -> [Vec<String>; 2] {
+/// What the server has found in its only session, which ends with QUIT.
+fn served(flags: &[&str], session: impl FnOnce(Dumb)) -> [Vec<String>; 2] {
     let sessions = tempfile::tempdir().unwrap();
     let record = sessions.path().to_str().unwrap();
     let site = Site::with_flags(&[flags, &["--record", record]].concat());
-    let mut dumb = Dumb::connect(site.address());
-    dumb.log_in();
-    session(&mut dumb);
-    dumb.quit();
+    session(Dumb::connect(site.address()));
     // The recording is written aside: the server's end is its end.
     rustix::process::kill_process(
         rustix::process::Pid::from_raw(i32::try_from(site.server().id()).unwrap()).unwrap(),
@@ -265,36 +290,97 @@ fn served(flags: &[&str], session: fn(&mut Dumb)) -> [Vec<String>; 2] {
     found(sessions.path(), &only)
 }
 
+/// The same with a server that wants TLS on both connections, and a client that knows its certificate.
+fn served_protected(session: impl FnOnce(Dumb, Arc<ClientConfig>)) -> [Vec<String>; 2] {
+    let here = tempfile::tempdir().unwrap();
+    make_certificate(here.path(), NAME);
+    let file = |ending: &str| here.path().join(format!("{NAME}.{ending}"));
+    let (chain, key) = (file("pem"), file("key"));
+    let flags = ["--tls", "require", "--cert", chain.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    served(&flags, |dumb| session(dumb, Arc::new(trusting(&chain))))
+}
+
 #[test]
 fn a_third_host_as_a_server_records_it() {
-    let found = served(&[], |dumb| {
+    let found = served(&[], |mut dumb| {
+        dumb.log_in();
         assert!(dumb.say("PORT 203,0,113,9,0,80").starts_with('5'));
+        dumb.quit();
     });
     expect("port-third-host", found);
 }
 
 #[test]
 fn a_file_that_is_not_there_as_a_server_records_it() {
-    let found = served(&[], |dumb| {
+    let found = served(&[], |mut dumb| {
+        dumb.log_in();
         dumb.say("EPSV");
         assert!(dumb.say("RETR pub/nothing").starts_with("550"));
+        dumb.quit();
     });
     expect("transfer-failed", found);
 }
 
 #[test]
+fn a_data_connection_that_resumes_no_tls_session_as_a_server_records_it() {
+    let found = served_protected(|dumb, config| {
+        let mut dumb = dumb.secure(&config);
+        let data = dumb.passive();
+        assert!(dumb.say("RETR pub/readme.txt").starts_with("150"));
+        let mut forgetful = ClientConfig::clone(&config);
+        forgetful.resumption = Resumption::disabled();
+        let mut data = protected(&Arc::new(forgetful), NAME, data);
+        // Nothing but the server's end.
+        let _ = data.read(&mut [0; 100]);
+        assert!(dumb.reply().starts_with("522"));
+        dumb.quit();
+    });
+    expect("tls-reuse", found);
+}
+
+#[test]
+fn a_data_connection_that_speaks_no_tls_as_a_server_records_it() {
+    let found = served_protected(|dumb, config| {
+        let mut dumb = dumb.secure(&config);
+        let mut data = dumb.passive();
+        assert!(dumb.say("STOR x").starts_with("150"));
+        data.write_all(b"in clear, whatever was agreed on\r\n").unwrap();
+        let _ = data.read(&mut [0; 100]);
+        assert!(dumb.reply().starts_with('5'));
+        dumb.quit();
+    });
+    expect("tls-data", found);
+}
+
+#[test]
+fn an_upload_without_close_notify_as_a_server_records_it() {
+    let found = served_protected(|dumb, config| {
+        let mut dumb = dumb.secure(&config);
+        let data = dumb.passive();
+        assert!(dumb.say("STOR x").starts_with("150"));
+        let mut data = protected(&config, NAME, data);
+        data.write_all(b"all of it, or not").unwrap();
+        data.flush().unwrap();
+        // A FIN, and not a word of TLS.
+        drop(data);
+        assert!(dumb.reply().starts_with('4'));
+        dumb.quit();
+    });
+    expect("tls-truncated", found);
+}
+
+#[test]
 fn nothing_is_wrong_with_a_whole_session_as_a_server_records_it() {
-    let found = served(&[], |dumb| {
+    let found = served(&[], |mut dumb| {
+        dumb.log_in();
         dumb.say("TYPE I");
-        let told = dumb.say("EPSV");
-        let port: u16 = told.split('|').nth(3).unwrap().parse().unwrap();
-        let mut data = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        data.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut data = dumb.passive();
         assert!(dumb.say("RETR pub/readme.txt").starts_with("150"));
         let mut file = Vec::new();
         data.read_to_end(&mut file).unwrap();
         drop(data);
         assert!(dumb.reply().starts_with("226"));
+        dumb.quit();
     });
     assert_eq!(found, [Vec::<String>::new(), Vec::new()]);
 }

@@ -6,13 +6,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 
 use super::operations::{PATIENCE, Service};
-use super::support::port21;
+use super::support::{make_certificate, port21, protected, trusting};
 
 /// Beside the site to begin with, which bob and guests know.
 const HOSTS: &str = "[[host]]\nnames = [\"one.example\"]\nroot = \"DIR/one\"\ngreeting = \"Welcome to one\"\n\
@@ -30,9 +27,7 @@ fn prepare(dir: &Path) {
     let added = port21(dir).args(add).env("PORT21_PASSWORD", "opensesame").output().unwrap();
     assert!(added.status.success(), "{added:?}");
     for name in ["main.example", "one.example", "two.example"] {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        std::fs::write(dir.join(format!("{name}.pem")), made.cert.pem()).unwrap();
-        std::fs::write(dir.join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+        make_certificate(dir, name);
     }
 }
 
@@ -98,21 +93,9 @@ type Protected = Control<StreamOwned<ClientConnection, TcpStream>>;
 /// Goes on under TLS. The certificate has to be for `expected`; that name is told (SNI) where `told`.
 fn protect(service: &Service, mut control: Control<TcpStream>, expected: &str, told: bool) -> Protected {
     control.say("AUTH TLS", 234);
-    let pem = std::fs::read(service.path(&format!("{expected}.pem"))).unwrap();
-    let mut trusted = RootCertStore::empty();
-    trusted.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(trusted);
-    let mut config = config.with_no_client_auth();
+    let mut config = trusting(&service.path(&format!("{expected}.pem")));
     config.enable_sni = told;
-    let name = ServerName::try_from(expected.to_owned()).unwrap();
-    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, control.0.into_inner());
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock).unwrap();
-    }
+    let stream = protected(&Arc::new(config), expected, control.0.into_inner());
     Control(BufReader::new(stream))
 }
 

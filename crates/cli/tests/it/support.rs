@@ -1,10 +1,15 @@
 //! A server to run commands against, and the commands.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
 /// The binary, with nothing of the user who runs the tests: no home, no logins, no settings.
@@ -151,4 +156,33 @@ impl Ran {
         assert_eq!(self.err.trim_end().lines().count(), 1, "{self:?}");
         self.err
     }
+}
+
+/// Puts a certificate for a name into a directory, `NAME.pem`, and its key, `NAME.key`.
+pub(crate) fn make_certificate(dir: &Path, name: &str) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    std::fs::write(dir.join(format!("{name}.pem")), made.cert.pem()).unwrap();
+    std::fs::write(dir.join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+}
+
+/// A TLS client that believes this certificate alone.
+pub(crate) fn trusting(pem: &Path) -> ClientConfig {
+    let mut trusted = RootCertStore::empty();
+    trusted.add(CertificateDer::from_pem_file(pem).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    config.with_safe_default_protocol_versions().unwrap().with_root_certificates(trusted).with_no_client_auth()
+}
+
+/// A connection that goes on under TLS, with a server of that name; the handshake is done.
+pub(crate) fn protected(
+    config: &Arc<ClientConfig>,
+    name: &str,
+    connection: TcpStream,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut stream = StreamOwned::new(ClientConnection::new(config.clone(), name).unwrap(), connection);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+    }
+    stream
 }
