@@ -1,4 +1,4 @@
-"""What passes on the loopback interface: an own packet capture, read as TCP and UDP."""
+"""What passes on an interface: an own packet capture, read as TCP and UDP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 _ETH_P_ALL = 3
 _ETH_P_IP = 0x0800
@@ -31,14 +31,16 @@ class Packet:
 
 
 class Capture:
-    """Everything that passes on `lo` while the block runs. Needs root (or CAP_NET_RAW)."""
+    """Everything that passes on an interface while the block runs. Needs root (or CAP_NET_RAW)."""
 
-    def __init__(self) -> None:
+    def __init__(self, interface: str = "lo") -> None:
         self.packets: list[Packet] = []
         self._frames: list[tuple[int, bytes]] = []
+        # Loopback shows every packet twice, as it leaves and as it arrives.
+        self._twice = interface == "lo"
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
-        self._socket.bind(("lo", _ETH_P_ALL))
+        self._socket.bind((interface, _ETH_P_ALL))
         self._socket.settimeout(0.1)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -61,18 +63,18 @@ class Capture:
                 if self._done.is_set():
                     return
                 continue
-            # Loopback shows every packet twice, as it leaves and as it arrives.
-            if address[2] != _PACKET_OUTGOING:
+            if not (self._twice and address[2] == _PACKET_OUTGOING):
                 self._frames.append((time.time_ns(), frame))
                 self.packets.extend(_parse(frame))
 
-    def save(self, path: Path) -> None:
-        """Write what was captured as pcap: Ethernet, nanoseconds."""
+    def save(self, path: Path, snap: int = 1 << 18, keeps: Callable[[Packet], bool] = lambda _: True) -> None:
+        """Write what was captured as pcap: Ethernet, nanoseconds. Of each packet at most so many bytes, and only some packets."""
         with path.open("wb") as file:
-            file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 18, 1))
+            file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, snap, 1))
             for at, frame in self._frames:
-                seconds, nanos = divmod(at, 1_000_000_000)
-                file.write(struct.pack("<IIII", seconds, nanos, len(frame), len(frame)) + frame)
+                if all(map(keeps, _parse(frame))):
+                    seconds, nanos = divmod(at, 1_000_000_000)
+                    file.write(struct.pack("<IIII", seconds, nanos, len(frame[:snap]), len(frame)) + frame[:snap])
 
 
 def _parse(frame: bytes) -> Iterator[Packet]:

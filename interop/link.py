@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -19,24 +20,23 @@ class Link:
 
     def __init__(self) -> None:
         tag = f"p21{os.getpid() % 10**7}"
-        self.space, self._here, self._there = tag, f"{tag}s", f"{tag}c"
+        self.space, self.here, self._there = tag, f"{tag}s", f"{tag}c"
 
     def up(self) -> None:
         there = ["ip", "-n", self.space]
         for command in (
             ["ip", "netns", "add", self.space],
-            ["ip", "link", "add", self._here, "type", "veth", "peer", "name", self._there, "netns", self.space],
-            ["ip", "address", "add", f"{self.server_address}/30", "dev", self._here],
-            ["ip", "link", "set", self._here, "up"],
+            ["ip", "link", "add", self.here, "type", "veth", "peer", "name", self._there, "netns", self.space],
+            ["ip", "address", "add", f"{self.server_address}/30", "dev", self.here],
+            ["ip", "link", "set", self.here, "up"],
             [*there, "address", "add", f"{self.client_address}/30", "dev", self._there],
             [*there, "link", "set", self._there, "up"],
+            [*there, "link", "set", "lo", "up"],
         ):
-            ended = run(command)
-            if ended.returncode != 0:
-                raise Skip(f"this machine does not allow it: `{' '.join(command)}`: {ended.stdout.strip()}")
+            _permitted(command)
 
     def down(self) -> None:
-        run(["ip", "link", "delete", self._here])
+        run(["ip", "link", "delete", self.here])
         run(["ip", "netns", "delete", self.space])
 
     def renew(self) -> None:
@@ -51,6 +51,23 @@ class Link:
     def mend(self) -> None:
         run(["ip", "-n", self.space, "link", "set", self._there, "up"])
 
+    def lead_to(self, address: str) -> None:
+        """What the far end sends to this address goes out over the link, and nobody is there to take it."""
+        there = ["ip", "-n", self.space]
+        _permitted([*there, "route", "add", f"{address}/32", "dev", self._there])
+        _permitted([*there, "neighbour", "add", address, "lladdr", "02:00:00:00:00:21", "dev", self._there])
+
+    def drop(self, which: str) -> None:
+        """What comes to the far end and is like this, as nft says it, is dropped there, and nobody is told."""
+        if not shutil.which("nft"):
+            raise Skip("nft is not on this machine")
+        for rule in (
+            "add table inet port21",
+            "add chain inet port21 input { type filter hook input priority 0; }",
+            f"add rule inet port21 input {which} drop",
+        ):
+            _permitted(["ip", "netns", "exec", self.space, "nft", rule])
+
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Sockets that this thread makes meanwhile, and programs that it starts, are the client's: they belong to its name space
@@ -64,6 +81,12 @@ class Link:
             _setns(home)
             os.close(space)
             os.close(home)
+
+
+def _permitted(command: list[str]) -> None:
+    ended = run(command)
+    if ended.returncode != 0:
+        raise Skip(f"this machine does not allow it: `{' '.join(command)}`: {ended.stdout.strip()}")
 
 
 @contextmanager

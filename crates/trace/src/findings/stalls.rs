@@ -23,7 +23,8 @@ fn check(case: &Case<'_>, found: &mut Found) {
         simple.filter_map(|x| Some((x.replies.first().copied()?, x.latency?))).collect();
     let quick = timed.iter().filter(|(_, took)| took.as_millis() < 10).count();
     let between = |low: u128, high: u128| timed.iter().filter(move |(_, t)| (low..high).contains(&t.as_millis()));
-    for (low, high, told) in [(38, 46, "40 ms"), (196, 216, "200 ms")] {
+    // A kernel's timer goes off up to a tick late, and a tick has 10 ms at the most.
+    for (low, high, told) in [(38, 52, "40 ms"), (196, 216, "200 ms")] {
         let late: Vec<usize> = between(low, high).map(|(i, _)| *i).collect();
         // A busy machine is late by any time, a timer by its own.
         let width = high - low;

@@ -1,5 +1,5 @@
-//! Faults and warnings that are hard to cause on real sockets, as the packets that they leave: read as a capture, each is found,
-//! and nothing else is.
+//! Faults and warnings that take a network of its own to be caused (`interop/causes.py` does), as the packets that they leave:
+//! read as a capture, each is found, and nothing else is.
 
 use std::io::Cursor;
 use std::net::SocketAddr;
