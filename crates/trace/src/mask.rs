@@ -12,14 +12,14 @@ pub(crate) fn masked(kind: &EventKind) -> Cow<'_, EventKind> {
         EventKind::Command { connection, verb, argument } => {
             let blank: &[u8] = if argument.is_empty() { b"" } else { b" " };
             let line = [verb.as_bytes(), blank, argument].concat();
-            match told(*connection, &line) {
+            match secret(*connection, &line) {
                 Some((verb, told)) if told != *argument => {
                     Cow::Owned(EventKind::Command { connection: *connection, verb, argument: told })
                 }
                 _ => Cow::Borrowed(kind),
             }
         }
-        EventKind::Malformed { connection, from, head, why } => match told(*connection, head) {
+        EventKind::Malformed { connection, from, head, why } => match secret(*connection, head) {
             Some((verb, told)) if !head.ends_with(MASK.as_bytes()) => {
                 let head = [verb.as_bytes(), b" ", &told].concat();
                 Cow::Owned(EventKind::Malformed { connection: *connection, from: *from, head, why: why.clone() })
@@ -31,7 +31,7 @@ pub(crate) fn masked(kind: &EventKind) -> Cow<'_, EventKind> {
 }
 
 /// What may be told of a line: nothing where it holds no secret.
-fn told(connection: ConnectionId, line: &[u8]) -> Option<(String, Vec<u8>)> {
+pub(crate) fn secret(connection: ConnectionId, line: &[u8]) -> Option<(String, Vec<u8>)> {
     match EventKind::command(connection, line) {
         EventKind::Command { verb, argument, .. } if argument.ends_with(MASK.as_bytes()) => Some((verb, argument)),
         _ => None,

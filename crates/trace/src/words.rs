@@ -28,7 +28,7 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// `1 file`, `12 files`.
-pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
+pub fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 

@@ -131,7 +131,8 @@ fn show(args: &TraceArgs, recording: Recording, options: ladder::Options) -> any
         view::named(&recording, asked).ok_or_else(none)
     });
     let names: Vec<String> = args.inputs.iter().map(|path| path.display().to_string()).collect();
-    let worst = view::show(recording, chosen.transpose()?, settings(args, options, names.join(", "))?)?;
+    let settings = settings(args, options, names.join(", "))?;
+    let worst = view::show(recording, chosen.transpose()?, settings, &args.inputs)?;
     Ok(judged(worst, args.fail_on))
 }
 

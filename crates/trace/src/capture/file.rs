@@ -44,6 +44,8 @@ pub(crate) struct CaptureFile {
     pub(crate) packet: Packet,
     notes: Vec<String>,
     packets: u64,
+    /// How many bytes were read before the next block.
+    place: u64,
     ended: bool,
 }
 
@@ -53,8 +55,14 @@ pub(crate) struct Packet {
     pub(crate) at: Time,
     pub(crate) link: i32,
     pub(crate) bytes: Vec<u8>,
+    /// How many bytes it had on the wire: more than were captured, where it was cut.
+    pub(crate) length: u32,
     /// Which of the files that are read together it is in.
     pub(crate) file: usize,
+    /// Its number in that file, from 1, as Wireshark counts.
+    pub(crate) number: u64,
+    /// Where its bytes are in that file (in what the file unpacks to).
+    pub(crate) offset: u64,
 }
 
 /// What the head of a pcap file, or the blocks of a section of a pcapng file, say of the packets behind them.
@@ -64,6 +72,13 @@ struct Section {
     interfaces: Vec<Interface>,
     /// Of a pcap file: nanoseconds in a unit of its fractions.
     fraction: u64,
+}
+
+/// Where a block is in its file.
+#[derive(Clone, Copy)]
+struct Place {
+    begin: u64,
+    size: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -101,7 +116,7 @@ impl CaptureFile {
         })?;
         let section = Section::default();
         let (packet, notes) = (Packet::default(), Vec::new());
-        Ok(CaptureFile { reader, failed, section, packet, notes, packets: 0, ended: false })
+        Ok(CaptureFile { reader, failed, section, packet, notes, packets: 0, place: 0, ended: false })
     }
 
     /// Reads the next packet into [`CaptureFile::packet`]: whether there was one. A file that is damaged or cut off ends
@@ -110,8 +125,11 @@ impl CaptureFile {
         while !self.ended {
             match self.reader.next() {
                 Ok((size, block)) => {
-                    let found = self.section.read(block, &mut self.packet, &mut self.notes);
+                    self.packet.number = self.packets + 1;
+                    let place = Place { begin: self.place, size: size as u64 };
+                    let found = self.section.read(block, place, &mut self.packet, &mut self.notes);
                     self.reader.consume(size);
+                    self.place += place.size;
                     if size == 0 {
                         self.end("is damaged");
                     }
@@ -167,7 +185,7 @@ impl CaptureFile {
 
 impl Section {
     /// Reads a block: whether it was a packet.
-    fn read(&mut self, block: PcapBlockOwned<'_>, packet: &mut Packet, notes: &mut Vec<String>) -> bool {
+    fn read(&mut self, block: PcapBlockOwned<'_>, place: Place, packet: &mut Packet, notes: &mut Vec<String>) -> bool {
         match block {
             PcapBlockOwned::LegacyHeader(header) => {
                 self.fraction = if header.is_nanosecond_precision() { 1 } else { 1000 };
@@ -179,6 +197,8 @@ impl Section {
             PcapBlockOwned::Legacy(block) => {
                 let nanos = u64::from(block.ts_sec).saturating_mul(1_000_000_000);
                 let at = nanos.saturating_add(u64::from(block.ts_usec).saturating_mul(self.fraction));
+                // Its bytes are the last of its record; heads differ in length.
+                (packet.offset, packet.length) = (place.begin + place.size - block.data.len() as u64, block.origlen);
                 packet.take(Time::from_unix_nanos(at), self.interfaces.first(), block.data);
                 true
             }
@@ -203,6 +223,7 @@ impl Section {
                 };
                 let size = usize::try_from(block.caplen).unwrap_or(usize::MAX).min(block.data.len());
                 let ticks = u64::from(block.ts_high) << 32 | u64::from(block.ts_low);
+                (packet.offset, packet.length) = (place.begin + 28, block.origlen);
                 packet.take(interface.time(ticks), Some(interface), block.data.get(..size).unwrap_or_default());
                 true
             }
@@ -211,6 +232,7 @@ impl Section {
                 let Some(interface) = self.interfaces.first() else { return false };
                 let snap = if interface.snap == 0 { u32::MAX } else { interface.snap };
                 let size = usize::try_from(block.origlen.min(snap)).unwrap_or(usize::MAX).min(block.data.len());
+                (packet.offset, packet.length) = (place.begin + 12, block.origlen);
                 packet.take(packet.at, Some(interface), block.data.get(..size).unwrap_or_default());
                 true
             }

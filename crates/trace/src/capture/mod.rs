@@ -20,6 +20,7 @@
 //! | `nat` | one session seen on both sides of address translation |
 //! | `live` | packets that come one after the other, and what is known of their sessions so far |
 //! | `write` | packets to a pcapng file |
+//! | `frames`, `layers` | the frames of an event, found again; the layers of one |
 
 mod control;
 mod counter;
@@ -28,6 +29,8 @@ mod file;
 mod flow;
 mod flows;
 mod fragments;
+mod frames;
+mod layers;
 mod live;
 mod lookups;
 mod nat;
@@ -41,6 +44,8 @@ mod write;
 use std::io;
 
 pub(crate) use file::{CaptureFile, is_capture};
+pub use frames::{Found, Frame, Frames, Wanted};
+pub use layers::Layer;
 pub use live::Live;
 pub use write::{Link, PcapngWriter};
 

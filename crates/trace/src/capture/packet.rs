@@ -115,29 +115,62 @@ impl Packets {
     }
 
     fn link<'a>(&mut self, packet: &'a Packet) -> Option<LaxSlicedPacket<'a>> {
-        let bytes = packet.bytes.as_slice();
-        // https://www.tcpdump.org/linktypes.html
-        match packet.link {
-            1 => LaxSlicedPacket::from_ethernet(bytes).ok(),
-            // The address family, in the byte order of the machine that captured (0) or of the network (108). What it says
-            // differs between systems; the version in the IP header does not.
-            0 | 108 => LaxSlicedPacket::from_ip(bytes.get(4..)?).ok(),
-            12 | 14 | 101 | 228 | 229 => LaxSlicedPacket::from_ip(bytes).ok(),
-            // Linux cooked, versions 1 and 2: the protocol stands in the last of 16 bytes, or in the first of 20.
-            113 => cooked(bytes.get(14..)?, bytes.get(16..)?),
-            276 => cooked(bytes, bytes.get(20..)?),
-            other => {
-                let (_, count) = self.unknown_link.get_or_insert((other, 0));
-                *count += 1;
-                None
-            }
+        let Some(head) = head(packet.link) else {
+            let (_, count) = self.unknown_link.get_or_insert((packet.link, 0));
+            *count += 1;
+            return None;
+        };
+        sliced(head, &packet.bytes)
+    }
+}
+
+/// What stands before the IP header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    Ethernet,
+    /// The address family, in the byte order of the machine that captured (0) or of the network (108). What it says differs
+    /// between systems; the version in the IP header does not.
+    Loopback,
+    None,
+    /// Linux cooked, versions 1 and 2: so many bytes, and where in them the protocol stands.
+    Cooked(usize, usize),
+}
+
+impl Head {
+    /// How many bytes it has, but for tags behind it.
+    pub(super) fn length(self) -> usize {
+        match self {
+            Head::Ethernet => 14,
+            Head::Loopback => 4,
+            Head::None => 0,
+            Head::Cooked(length, _) => length,
         }
     }
 }
 
-fn cooked<'a>(protocol: &[u8], payload: &'a [u8]) -> Option<LaxSlicedPacket<'a>> {
-    let ether_type = EtherType(u16::from_be_bytes(*protocol.first_chunk()?));
-    Some(LaxSlicedPacket::from_ether_type(ether_type, payload))
+/// The head of packets of a link layer (<https://www.tcpdump.org/linktypes.html>); nothing where it is not read here.
+pub(super) fn head(link: i32) -> Option<Head> {
+    match link {
+        1 => Some(Head::Ethernet),
+        0 | 108 => Some(Head::Loopback),
+        12 | 14 | 101 | 228 | 229 => Some(Head::None),
+        113 => Some(Head::Cooked(16, 14)),
+        276 => Some(Head::Cooked(20, 0)),
+        _ => None,
+    }
+}
+
+/// The layers of a packet.
+pub(super) fn sliced(head: Head, bytes: &[u8]) -> Option<LaxSlicedPacket<'_>> {
+    let behind = bytes.get(head.length()..);
+    match head {
+        Head::Ethernet => LaxSlicedPacket::from_ethernet(bytes).ok(),
+        Head::Loopback | Head::None => LaxSlicedPacket::from_ip(behind?).ok(),
+        Head::Cooked(_, protocol) => {
+            let ether_type = EtherType(u16::from_be_bytes(*bytes.get(protocol..)?.first_chunk()?));
+            Some(LaxSlicedPacket::from_ether_type(ether_type, behind?))
+        }
+    }
 }
 
 fn ip<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Ip<'a>> {

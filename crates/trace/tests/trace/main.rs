@@ -8,6 +8,7 @@ mod entries;
 mod events;
 mod findings;
 mod follow;
+mod frames;
 mod fuzzed;
 mod html;
 mod json;

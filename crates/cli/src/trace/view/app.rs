@@ -13,13 +13,14 @@ use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::ask::{Answer, Ask, What};
+use super::ask::{self, Ask, What};
 use super::filter::Filter;
 use super::findings::Findings;
+use super::frames::Answer;
 use super::held::Held;
 use super::keys::{Action, KEYS, Place, action};
 use super::ladder::{Item, Opened};
-use super::message::Reading;
+use super::message::{Captured, Reading};
 use super::sessions::List;
 use super::style::{Glyphs, Needle};
 
@@ -27,6 +28,10 @@ use super::style::{Glyphs, Needle};
 const EVENTS: usize = 8_000;
 
 const NOT_FOUND: &str = "not found";
+
+/// Why the frames of what goes on cannot be shown.
+const NOT_KEPT: &str = "The frames of an interface are not kept: `--live IFACE -w FILE` writes them to a file, and \
+                        `port21 trace FILE` shows them.";
 
 /// Lanes move so far.
 const SCROLL: isize = 8;
@@ -68,6 +73,8 @@ pub(super) enum Effect {
     Suspend,
     /// To write a file; one that is there only where it may be replaced.
     Save { name: String, bytes: Vec<u8>, replace: bool },
+    /// To find the frames of an event of the session that is open, for [`View::framed`].
+    Frames { key: String, event: usize },
 }
 
 /// How a file came to be written, or not.
@@ -248,12 +255,12 @@ impl View {
         self.touched = true;
         if let Some(ask) = &mut self.ask {
             return match ask.key(key) {
-                Answer::Open => None,
-                Answer::Left => {
+                ask::Answer::Open => None,
+                ask::Answer::Left => {
                     self.ask = None;
                     None
                 }
-                Answer::Given(text) => self.answer(&text),
+                ask::Answer::Given(text) => self.answer(&text),
             };
         }
         self.notice = None;
@@ -280,9 +287,9 @@ impl View {
             Action::Back => self.back(),
             action => match self.place {
                 Place::Sessions => self.in_list(action),
-                Place::Ladder => self.in_ladder(action),
+                Place::Ladder => return self.in_ladder(action),
                 Place::Findings => self.in_findings(action),
-                Place::Message => self.in_message(action),
+                Place::Message => return self.in_message(action),
             },
         }
         None
@@ -338,8 +345,8 @@ impl View {
         }
     }
 
-    fn in_ladder(&mut self, action: Action) {
-        let Some(opened) = &mut self.opened else { return };
+    fn in_ladder(&mut self, action: Action) -> Option<Effect> {
+        let opened = self.opened.as_mut()?;
         let room = self.settings.text.width;
         match action {
             Action::Up => opened.step(-1),
@@ -353,7 +360,7 @@ impl View {
             Action::Open => match opened.item() {
                 Some(Item::Banner(_)) => opened.fold(),
                 Some(Item::Row(row)) if opened.stands_for_more(row) => self.redraw(|options| options.fold = false),
-                _ => self.read(),
+                _ => return self.read(),
             },
             Action::Findings => {
                 self.findings.first();
@@ -378,6 +385,7 @@ impl View {
             Action::Fields => self.redraw(|options| options.fields = !options.fields),
             _ => {}
         }
+        None
     }
 
     fn in_findings(&mut self, action: Action) {
@@ -399,12 +407,12 @@ impl View {
         }
     }
 
-    fn in_message(&mut self, action: Action) {
+    fn in_message(&mut self, action: Action) -> Option<Effect> {
         if let (Some(opened), Action::Left | Action::Right) = (&mut self.opened, action) {
             opened.step_row(if action == Action::Right { 1 } else { -1 });
             return self.read();
         }
-        let Some(reading) = &mut self.reading else { return };
+        let reading = self.reading.as_mut()?;
         match action {
             Action::Up => reading.step(-1),
             Action::Down => reading.step(1),
@@ -414,12 +422,34 @@ impl View {
             Action::Last => reading.last(),
             _ => {}
         }
+        None
     }
 
-    fn read(&mut self) {
-        self.reading = self.opened.as_ref().and_then(Reading::new);
-        if self.reading.is_some() {
-            self.place = Place::Message;
+    /// Reads the row at the cursor; its frames have to be found then.
+    fn read(&mut self) -> Option<Effect> {
+        let opened = self.opened.as_ref()?;
+        let held = self.sessions.iter().find(|held| held.key == opened.key);
+        let frames = match held.map(|held| (held.is_captured(), held.is_growing())) {
+            Some((true, false)) => Captured::Sought,
+            Some((true, true)) => Captured::No(NOT_KEPT),
+            _ => Captured::No(""),
+        };
+        let reading = self.reading.insert(Reading::new(opened, frames)?);
+        self.place = Place::Message;
+        let event = reading.event.filter(|_| reading.is_sought())?;
+        Some(Effect::Frames { key: opened.key.clone(), event })
+    }
+
+    /// The session that is open, by its key.
+    pub(super) fn session(&self, key: &str) -> Option<&Session> {
+        self.opened.as_ref().filter(|opened| opened.key == key).map(Opened::session)
+    }
+
+    /// Frames were looked for.
+    pub(super) fn framed(&mut self, key: &str, event: usize, answer: Answer) {
+        let is_open = self.opened.as_ref().is_some_and(|opened| opened.key == key);
+        if let Some(reading) = self.reading.as_mut().filter(|reading| is_open && reading.event == Some(event)) {
+            reading.found(answer);
         }
     }
 

@@ -7,7 +7,7 @@ use port21_proto::{SessionEvent, Time};
 use port21_trace::findings::{Severity, findings};
 use port21_trace::follow::Kept;
 use port21_trace::ladder::{self, Ladder};
-use port21_trace::recording::RecordedSession;
+use port21_trace::recording::{RecordedSession, Recorder};
 use port21_trace::session::{Direction, Session};
 
 /// A session.
@@ -71,6 +71,15 @@ impl Held {
     /// Whether it goes on.
     pub(super) fn goes_on(&self) -> bool {
         matches!(&self.what, What::Growing(kept) if kept.ended().is_none())
+    }
+
+    /// Whether its packets were seen.
+    pub(super) fn is_captured(&self) -> bool {
+        let header = match &self.what {
+            What::Whole(session) => &session.header,
+            What::Growing(kept) => kept.header(),
+        };
+        header.by == Recorder::Capture
     }
 
     /// Whether it is drawn while it grows.

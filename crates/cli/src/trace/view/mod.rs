@@ -11,6 +11,7 @@
 //! | `held` | sessions, whole ones and those that go on |
 //! | `sessions`, `ladder`, `findings`, `message` | the four places where one can be |
 //! | `filter`, `ask` | which rows are shown; a line that is typed |
+//! | `frames` | the frames of a message, found in its captures |
 //! | `style` | lines of the drawing as cells of a terminal |
 //! | `terminal`, `feed` | keys and frames; what tells of sessions that go on |
 
@@ -19,6 +20,7 @@ mod ask;
 mod feed;
 mod filter;
 mod findings;
+mod frames;
 mod held;
 mod keys;
 mod ladder;
@@ -30,6 +32,7 @@ mod terminal;
 mod tests;
 
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 
 use port21_trace::findings::Severity;
 use port21_trace::recording::Recording;
@@ -38,6 +41,7 @@ use crate::args::trace::TraceArgs;
 
 pub(super) use app::{Settings, View, named};
 pub(super) use feed::Feed;
+use frames::Finder;
 
 /// Whether the view is what was asked for: standard output is a terminal, and nothing asks for text or a file.
 pub(super) fn is_wanted(args: &TraceArgs) -> bool {
@@ -50,16 +54,21 @@ pub(super) fn is_wanted(args: &TraceArgs) -> bool {
     !otherwise && !all && is_able && io::stdout().is_terminal()
 }
 
-/// Shows sessions of files; the one of this index is opened.
-pub(super) fn show(recording: Recording, open: Option<usize>, settings: Settings) -> anyhow::Result<Option<Severity>> {
+/// Shows sessions of these files; the one of this index is opened.
+pub(super) fn show(
+    recording: Recording,
+    open: Option<usize>,
+    settings: Settings,
+    files: &[PathBuf],
+) -> anyhow::Result<Option<Severity>> {
     let mut view = View::of(recording, open, settings);
-    terminal::run(&mut view, &mut Feed::None)?;
+    terminal::run(&mut view, &mut Feed::None, Finder::of(files.to_vec()))?;
     Ok(view.worst())
 }
 
 /// Shows sessions while they go on.
 pub(super) fn watch(mut feed: Feed, settings: Settings) -> anyhow::Result<Option<Severity>> {
     let mut view = View::growing(settings);
-    terminal::run(&mut view, &mut feed)?;
+    terminal::run(&mut view, &mut feed, Finder::default())?;
     Ok(view.worst())
 }

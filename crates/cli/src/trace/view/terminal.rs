@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::app::{Effect, Saved, View};
 use super::feed::Feed;
+use super::frames::Finder;
 use crate::interrupt;
 
 /// So often, at most, what goes on is drawn anew.
@@ -34,14 +35,14 @@ const WHEEL_ON: &str = "\x1b[?1007h";
 const WHEEL_OFF: &str = "\x1b[?1007l";
 
 /// Shows the view until the user has seen enough.
-pub(super) fn run(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
+pub(super) fn run(view: &mut View, feed: &mut Feed, finder: Finder) -> anyhow::Result<()> {
     let runtime = interrupt::runtime()?;
-    let done = runtime.block_on(shown(view, feed));
+    let done = runtime.block_on(shown(view, feed, finder));
     runtime.shutdown_background();
     done
 }
 
-async fn shown(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
+async fn shown(view: &mut View, feed: &mut Feed, mut finder: Finder) -> anyhow::Result<()> {
     // Signals are waited for before the terminal is taken: from then on none may end this without giving it back.
     let mut interrupted = tokio::spawn(interrupt::interrupted());
     tokio::task::yield_now().await;
@@ -73,6 +74,12 @@ async fn shown(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
                             Some(Effect::Save { name, bytes, replace }) => {
                                 view.saved(&name, save(&name, &bytes, replace));
                             }
+                            Some(Effect::Frames { key, event }) => {
+                                let session = view.session(&key);
+                                if let Some(answer) = session.and_then(|of| finder.ask(key.clone(), event, of)) {
+                                    view.framed(&key, event, answer);
+                                }
+                            }
                         }
                     }
                     // What was typed together is drawn together.
@@ -80,6 +87,14 @@ async fn shown(view: &mut View, feed: &mut Feed) -> anyhow::Result<()> {
                         Ok(further) => event = further,
                         Err(_) => break,
                     }
+                }
+            }
+            done = finder.done(), if finder.is_busy() => {
+                done?;
+                if let Some((key, event)) = finder.wanted()
+                    && let Some(answer) = view.session(&key).and_then(|session| finder.go_on(session))
+                {
+                    view.framed(&key, event, answer);
                 }
             }
             changed = feed.changed(view), if view.takes() && !grown => {

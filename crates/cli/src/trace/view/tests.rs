@@ -13,6 +13,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{Effect, Saved, Settings, View};
 
+mod frames;
+
 /// The reference session, as a client would have recorded it.
 const REFERENCE: &[u8] = include_bytes!("../../../../trace/tests/data/reference.jsonl");
 
