@@ -32,7 +32,7 @@ pub(crate) fn let_in(
 ) {
     if !shared.proxies.contains(from) {
         // The connection may be gone already: then there is nobody to serve.
-        if let Ok(ends) = Ends::direct(&stream, from)
+        if let Ok(ends) = Ends::direct(stream.local_addr(), from)
             && let Some(mut session) = admit(shared, connections, (stream, ends, place.tls), told)
         {
             sessions.spawn(async move { session.run().await });

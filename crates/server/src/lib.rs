@@ -10,6 +10,7 @@
 //! | `session` | one control connection: its task, its operations |
 //! | `data` | data connections: passive, active, down, up, listings |
 //! | [`Site`] (`sites`) | the sites that HOST names |
+//! | `brief` | work that may wait for a disk, and mostly does not: on which thread it is done |
 //! | `throttle` | lines of the log that strangers can cause |
 //! | `handle`, `status`, `registry` | what can be asked of a server while it runs: who is on, what was counted, a reload |
 //! | [`events`], [`activity`], `clock` | what a server tells of its sessions, and when |
@@ -20,6 +21,7 @@
 pub mod account;
 pub mod activity;
 mod admission;
+mod brief;
 mod clock;
 mod data;
 pub mod events;

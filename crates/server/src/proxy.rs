@@ -73,12 +73,12 @@ impl Proxies {
 }
 
 impl Ends {
-    /// The ends of a connection without a proxy.
+    /// The ends of a connection without a proxy, with its own end as the system tells it.
     ///
     /// # Errors
     /// Where the connection is gone already.
-    pub(crate) fn direct(stream: &TcpStream, from: SocketAddr) -> io::Result<Ends> {
-        let local = canonical(stream.local_addr()?);
+    pub(crate) fn direct(local: io::Result<SocketAddr>, from: SocketAddr) -> io::Result<Ends> {
+        let local = canonical(local?);
         Ok(Ends { peer: canonical(from), server: local, local })
     }
 
@@ -86,7 +86,7 @@ impl Ends {
     /// speaks for itself (LOCAL, as when it looks whether the server is well) or cannot tell for whom (UNKNOWN) is the
     /// peer itself.
     pub(crate) async fn behind_proxy(stream: &TcpStream, proxy: SocketAddr) -> Result<Ends, ProxyError> {
-        let own = Ends::direct(stream, proxy)?;
+        let own = Ends::direct(stream.local_addr(), proxy)?;
         let told = timeout(PATIENCE, read_header(stream)).await.map_err(|_| ProxyError::TooSlow)??;
         Ok(match told {
             Some((peer, server)) => Ends { peer: canonical(peer), server: canonical(server), ..own },

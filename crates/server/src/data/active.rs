@@ -1,18 +1,19 @@
 //! Active mode: the server connects to the client.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use port21_proto::event::{ConnectionId, End, EventKind};
 use port21_proto::server::DataError;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
+use crate::data::socket::Socket;
 use crate::data::standing::Standing;
 use crate::events::{Events, data_connection};
 use crate::proxy::Ends;
@@ -58,7 +59,7 @@ impl Active {
             io::ErrorKind::ConnectionRefused => DataError::Refused(target),
             _ => DataError::Unreachable(target, reason(&error)),
         })?;
-        Ok(Standing::new(stream, tap, None))
+        Ok(Standing::new(Socket::new(stream), tap, None))
     }
 
     async fn connect_from(&self, target: SocketAddr, local: SocketAddr) -> io::Result<TcpStream> {
@@ -96,7 +97,7 @@ async fn connect_bound(target: SocketAddr, from: SocketAddr) -> io::Result<TcpSt
     // Many connections leave from the one data port, and their predecessors linger in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(from)?;
-    socket.connect(target).await
+    socket.connect(target).await?.into_std()
 }
 
 fn is_about_the_port(error: &io::Error) -> bool {

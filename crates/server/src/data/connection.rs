@@ -13,12 +13,13 @@ use port21_proto::server::{TlsError, TransferError};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_error;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::data::meter::{Meter, unacknowledged};
+use crate::data::socket::Socket;
 use crate::events::Events;
 use crate::tls::data::DataTls;
 
@@ -30,7 +31,7 @@ const DISCARD: usize = 64 * 1024;
 
 /// A data connection and what is told of it. Dropped, it is closed.
 pub(crate) struct DataConnection {
-    stream: Arc<TcpStream>,
+    stream: Arc<Socket>,
     tls: Option<Box<DataTls>>,
     meter: Arc<Meter>,
     tap: Option<Tap>,
@@ -39,7 +40,7 @@ pub(crate) struct DataConnection {
 impl DataConnection {
     /// Takes over a connection that stands, and TLS where that is on it.
     pub(crate) fn new(
-        stream: Arc<TcpStream>,
+        stream: Arc<Socket>,
         tls: Option<Box<DataTls>>,
         meter: Arc<Meter>,
         tap: Option<Tap>,
@@ -63,7 +64,7 @@ impl DataConnection {
         self.flows(End::Client);
     }
 
-    pub(crate) fn stream(&self) -> &TcpStream {
+    pub(crate) fn stream(&self) -> &Socket {
         &self.stream
     }
 
@@ -105,7 +106,7 @@ impl DataConnection {
         while !bytes.is_empty() {
             let stream = &*self.stream;
             let write = || Ok(rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
-            let sent = at_once(stream, Interest::WRITABLE, write).await.map_err(broken)?;
+            let sent = stream.once(Interest::WRITABLE, write).await.map_err(broken)?;
             self.count(sent);
             bytes = bytes.get(sent..).unwrap_or_default();
         }
@@ -124,7 +125,7 @@ impl DataConnection {
         }
         let stream = &*self.stream;
         let read = || Ok(rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::DONTWAIT)?);
-        let (_, received) = at_once(stream, Interest::READABLE, read).await?;
+        let (_, received) = stream.once(Interest::READABLE, read).await?;
         self.count(received);
         Ok(received)
     }
@@ -148,12 +149,14 @@ impl DataConnection {
     fn patiently(
         &mut self,
         patience: Duration,
-        mut receive: impl FnMut(&TcpStream, Option<&mut DataTls>) -> io::Result<usize>,
+        mut receive: impl FnMut(&Socket, Option<&mut DataTls>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         // A wait for its pace is no reason to keep a thread.
         if !self.meter.pace().is_ready() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        // Whoever waits here is not the runtime.
+        self.stream.forget();
         let mut waited = false;
         loop {
             // Not by the runtime's leave: it does not know yet of what has come since it was here.
@@ -200,13 +203,11 @@ impl DataConnection {
         let mut buffer = vec![0; DISCARD];
         loop {
             let most = self.may_move(DISCARD).await;
-            if self.stream.readable().await.is_err() {
-                return;
-            }
-            match self.stream.try_read(buffer.get_mut(..most).unwrap_or_default()) {
+            let room = buffer.get_mut(..most).unwrap_or_default();
+            let read = || Ok(rustix::net::recv(&*self.stream, &mut *room, RecvFlags::DONTWAIT)?.1);
+            match self.stream.once(Interest::READABLE, read).await {
                 Ok(0) => break,
                 Ok(read) => self.meter.pace().spend(read as u64),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return,
             }
         }
@@ -272,8 +273,8 @@ impl DataConnection {
         }
         while self.is_acknowledged() == Some(false) {
             sleep(pause).await;
-            if let Ok(Some(error)) | Err(error) = self.stream.take_error() {
-                return Err(broken(error));
+            if let Ok(Err(error)) | Err(error) = socket_error(&self.stream) {
+                return Err(broken(error.into()));
             }
             pause = longer(pause);
         }
@@ -312,21 +313,6 @@ impl DataConnection {
     }
 }
 
-/// Does what does not wait, as soon as the socket lets it. It is tried first: of a connection that has just come the runtime
-/// does not know yet what may be done with it, and would have to ask, and be woken.
-pub(super) async fn at_once<T>(
-    stream: &TcpStream,
-    interest: Interest,
-    mut act: impl FnMut() -> io::Result<T>,
-) -> io::Result<T> {
-    match act() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-            stream.async_io(interest, act).await
-        }
-        done => done,
-    }
-}
-
 /// The error of a connection that broke.
 pub(crate) fn broken(error: io::Error) -> TransferError {
     if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<TlsError>()) {
@@ -342,15 +328,12 @@ fn longer(pause: Duration) -> Duration {
 }
 
 /// Reads until the peer's FIN. What comes before is not looked at, but for its amount: it could go on for ever.
-pub(super) async fn until_peer_ends(stream: &TcpStream) -> io::Result<()> {
+pub(super) async fn until_peer_ends(stream: &Socket) -> io::Result<()> {
     let mut stray = 0;
     loop {
-        stream.readable().await?;
-        match discard(stream) {
-            Ok(0) => return Ok(()),
-            Ok(read) => stray += read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+        match stream.once(Interest::READABLE, || discard(stream)).await? {
+            0 => return Ok(()),
+            read => stray += read,
         }
         if stray > MAX_STRAY {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the client sends where it should only read"));
@@ -359,8 +342,8 @@ pub(super) async fn until_peer_ends(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// A function of its own, so that its buffer is on the stack and not in every transfer's future.
-fn discard(stream: &TcpStream) -> io::Result<usize> {
-    stream.try_read(&mut [0; 1024])
+fn discard(stream: &Socket) -> io::Result<usize> {
+    Ok(rustix::net::recv(stream, &mut [0; 1024], RecvFlags::DONTWAIT)?.1)
 }
 
 /// Tells the events of one data connection. Dropped before its end, it tells that too.
@@ -432,9 +415,9 @@ impl Drop for Tap {
 
 /// A data connection over loopback and the client's end of it, for tests.
 #[cfg(test)]
-pub(crate) async fn loopback() -> (DataConnection, TcpStream) {
+pub(crate) async fn loopback() -> (DataConnection, tokio::net::TcpStream) {
     let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (server, _) = listener.accept().await.unwrap();
+    let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let server = Socket::new(listener.accept().await.unwrap().0.into_std().unwrap());
     (DataConnection::new(Arc::new(server), None, Arc::default(), None), client)
 }

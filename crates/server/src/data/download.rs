@@ -112,6 +112,7 @@ mod cached {
     use std::fs::File;
     use std::io::{IoSliceMut, Seek};
     use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
     use port21_proto::server::TransferError;
     use rustix::fs::fstatfs;
@@ -120,7 +121,7 @@ mod cached {
     use tokio::task::yield_now;
 
     use super::{cannot_read, cut_short, in_pool, send_file};
-    use crate::data::connection::{DataConnection, at_once, broken};
+    use crate::data::connection::{DataConnection, broken};
     use crate::data::encoding::Encoding;
 
     /// How much one call may send. A call returns earlier where the socket's buffer is full, which it mostly is after a
@@ -130,8 +131,29 @@ mod cached {
     /// How much is read at a time to be encrypted: with what comes of that it has room in a processor's own cache.
     const PIECE: usize = 128 * 1024;
 
+    /// So long a transfer keeps its thread before others get to it. To let them costs some 20 µs: another thread wakes to look
+    /// for work.
+    const TURN: Duration = Duration::from_millis(1);
+
     /// No page of the cache is smaller.
     const PAGE: u64 = 4096;
+
+    /// A reader that is as fast as the file must not hold a thread for the whole of it.
+    struct Turn(Instant);
+
+    impl Turn {
+        fn begin() -> Turn {
+            Turn(Instant::now())
+        }
+
+        /// Lets others go first, if this one has been on for long enough.
+        async fn may_end(&mut self) {
+            if self.0.elapsed() >= TURN {
+                yield_now().await;
+                *self = Turn::begin();
+            }
+        }
+    }
 
     /// Sends `len` bytes from the file's position on.
     pub(super) async fn send(
@@ -140,19 +162,16 @@ mod cached {
         len: u64,
         encoding: Encoding,
     ) -> Result<(), TransferError> {
-        let begin = file.stream_position().map_err(cannot_read)?;
-        let mut at = begin;
+        let mut at = file.stream_position().map_err(cannot_read)?;
         let end = at.saturating_add(len);
         let file = Arc::new(file);
         // Nothing before this offset needs to be looked for in the page cache again.
         let mut cached_to = at;
+        let mut turn = Turn::begin();
         while at < end {
             let chunk = (end - at).min(CHUNK);
             if at + chunk > cached_to {
-                // A reader that is as fast as the file must not hold this thread for the whole of it.
-                if at > begin {
-                    yield_now().await;
-                }
+                turn.may_end().await;
                 load(&file, at, chunk).await?;
                 cached_to = at + chunk;
             }
@@ -161,8 +180,7 @@ mod cached {
             let count = usize::try_from(cached_to.min(end) - at).unwrap_or(usize::MAX);
             let count = data.may_move(count).await;
             let send = || Ok(rustix::fs::sendfile(data.stream(), &*file, Some(&mut offset), count)?);
-            let sent = at_once(data.stream(), Interest::WRITABLE, send).await;
-            match sent {
+            match data.stream().once(Interest::WRITABLE, send).await {
                 Ok(0) => return Err(cut_short()),
                 Ok(sent) => {
                     data.count(sent);
@@ -194,6 +212,7 @@ mod cached {
         let in_memory = is_in_memory(&file);
         let file = Arc::new(file);
         let mut buffer = vec![0; usize::try_from(len).unwrap_or(PIECE).min(PIECE)];
+        let mut turn = Turn::begin();
         while at < end {
             let wanted = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
             buffer.truncate(wanted);
@@ -218,8 +237,7 @@ mod cached {
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(cannot_read(errno.into())),
             }
-            // As above.
-            yield_now().await;
+            turn.may_end().await;
         }
         Ok(())
     }

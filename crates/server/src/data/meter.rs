@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use tokio::net::TcpStream;
-
 use crate::data::pace::Pace;
+use crate::data::socket::Socket;
 
 /// Counts the bytes of one transfer, written by its task and read by its session.
 #[derive(Debug, Default)]
@@ -13,7 +12,7 @@ pub(crate) struct Meter {
     bytes: AtomicU64,
     /// Of a download: the connection whose send queue is not yet progress. Weak, so that reading the meter keeps no
     /// connection open.
-    sending: OnceLock<Weak<TcpStream>>,
+    sending: OnceLock<Weak<Socket>>,
     pace: Pace,
 }
 
@@ -39,7 +38,7 @@ impl Meter {
     }
 
     /// From now on what waits in this connection's send queue does not count as progress.
-    pub(crate) fn watch(&self, stream: &Arc<TcpStream>) {
+    pub(crate) fn watch(&self, stream: &Arc<Socket>) {
         // A meter is of one transfer, which has one connection: it is never set twice.
         let _ = self.sending.set(Arc::downgrade(stream));
     }
@@ -69,13 +68,14 @@ pub(crate) use queue::unacknowledged;
 ))]
 mod queue {
     use rustix::ioctl::{Getter, Opcode, ioctl};
-    use tokio::net::TcpStream;
+
+    use crate::data::socket::Socket;
 
     /// SIOCOUTQ (tcp(7)), the same number as TIOCOUTQ; it differs on architectures that are not named above.
     const SIOCOUTQ: Opcode = 0x5411;
 
     #[expect(unsafe_code, reason = "SIOCOUTQ has no safe wrapper")]
-    pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u64> {
+    pub(crate) fn unacknowledged(stream: &Socket) -> Option<u64> {
         // SAFETY: of a TCP socket, SIOCOUTQ reads nothing from its argument and writes one C int to it: a `Getter` of an
         // `i32` gives it just that.
         let queued = unsafe { ioctl(stream, Getter::<SIOCOUTQ, i32>::new()) };
@@ -94,7 +94,7 @@ mod queue {
     )
 )))]
 mod queue {
-    pub(crate) fn unacknowledged(_: &tokio::net::TcpStream) -> Option<u64> {
+    pub(crate) fn unacknowledged(_: &crate::data::socket::Socket) -> Option<u64> {
         None
     }
 }

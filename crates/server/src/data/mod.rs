@@ -8,6 +8,7 @@
 //! | [`standing`] | a data connection that stands and waits for its transfer, and for TLS |
 //! | [`lingering`] | a data connection that nobody needs any more, until its client knows why |
 //! | [`connection`] | a data connection of a transfer: sending, its end in order, what is told of it |
+//! | [`socket`] | the sockets of all these, of which the runtime knows while they are waited for |
 //! | [`meter`] | how far a transfer has come, for whoever watches it from outside |
 //! | [`encoding`], [`deflate`] | the bytes as the connection has them: TYPE A, MODE Z |
 //! | [`pace`] | how fast a transfer may be |
@@ -28,5 +29,6 @@ pub(crate) mod meter;
 pub(crate) mod pace;
 pub(crate) mod passive;
 pub(crate) mod ports;
+pub(crate) mod socket;
 pub(crate) mod standing;
 pub(crate) mod upload;

@@ -1,21 +1,25 @@
 //! Passive mode: a port on which one client is waited for.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use port21_proto::server::DataError;
-use tokio::net::{TcpListener, TcpStream};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::data::connection::Tap;
 use crate::data::ports::{PassivePorts, no_port};
+use crate::data::socket::Socket;
 use crate::data::standing::Standing;
 use crate::events::Events;
-use crate::proxy::{Ends, Proxies};
+use crate::proxy::{Ends, Proxies, ProxyError};
 use crate::registry::Registry;
 use crate::status::Refusal;
 use crate::tls::handshake::{Guard, Progress};
@@ -36,7 +40,7 @@ const EARLY_CONNECTION: Duration = Duration::from_millis(100);
 pub(crate) struct Passive {
     addr: SocketAddr,
     /// Gone once the client has come.
-    listener: Weak<TcpListener>,
+    listener: Weak<Socket>,
     acceptor: JoinHandle<Result<Standing, DataError>>,
     /// What the acceptor has given already.
     come: Option<Result<Standing, DataError>>,
@@ -154,17 +158,17 @@ struct Waiting {
 }
 
 impl Waiting {
-    async fn accept(&self, listener: &TcpListener) -> (TcpStream, Option<Tap>) {
+    async fn accept(&self, listener: &Socket) -> (Socket, Option<Tap>) {
         // Connections of proxies of which the header has not come yet: nobody waits for them.
         let mut arriving = JoinSet::new();
         loop {
             let (stream, ends) = tokio::select! {
-                accepted = listener.accept(), if arriving.len() < MAX_ARRIVING => match accepted {
+                accepted = accept(listener), if arriving.len() < MAX_ARRIVING => match accepted {
                     Ok((stream, from)) if self.proxies.contains(from) => {
-                        arriving.spawn(async move { (Ends::behind_proxy(&stream, from).await, stream, from) });
+                        arriving.spawn(from_proxy(stream, from));
                         continue;
                     }
-                    Ok((stream, from)) => match Ends::direct(&stream, from) {
+                    Ok((stream, from)) => match Ends::direct(stream.local_addr(), from) {
                         Ok(ends) => (stream, ends),
                         Err(_) => continue,
                     },
@@ -174,8 +178,8 @@ impl Waiting {
                         continue;
                     }
                 },
-                Some(Ok((told, stream, proxy))) = arriving.join_next() => match told {
-                    Ok(ends) => (stream, ends),
+                Some(Ok((arrived, proxy))) = arriving.join_next() => match arrived {
+                    Ok(arrived) => arrived,
                     Err(error) => {
                         if let Some(unwritten) = self.registry.throttles.proxy.pass() {
                             warn!(%proxy, %error, unwritten, "dropped a proxy's connection to a data port");
@@ -210,6 +214,23 @@ impl Waiting {
             events.note(None, format!("{from} connected to the data port and was dropped: it is not the client"));
         }
     }
+}
+
+async fn accept(listener: &Socket) -> io::Result<(Socket, SocketAddr)> {
+    let accept = || Ok(acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?);
+    let (stream, from) = listener.once(Interest::READABLE, accept).await?;
+    let from = from.and_then(|from| SocketAddr::try_from(from).ok()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok((Socket::new(stream), from))
+}
+
+/// A connection of a proxy, once that has told whose it is.
+async fn from_proxy(stream: Socket, proxy: SocketAddr) -> (Result<(Socket, Ends), ProxyError>, SocketAddr) {
+    let arrived = async {
+        let stream = TcpStream::from_std(stream.try_clone()?.into())?;
+        let ends = Ends::behind_proxy(&stream, proxy).await?;
+        Ok((Socket::new(stream.into_std()?), ends))
+    };
+    (arrived.await, proxy)
 }
 
 /// Waits for so long, and for ever where it is wanted by then.
@@ -305,7 +326,9 @@ mod tests {
         let served = passive.accepted().await.unwrap();
         right.write_all(b"x").await.unwrap();
         let mut byte = [0];
-        assert_eq!((served.stream().peek(&mut byte).await.unwrap(), byte), (1, *b"x"));
+        let read = || Ok(rustix::net::recv(served.stream(), &mut byte, rustix::net::RecvFlags::DONTWAIT)?.1);
+        assert_eq!(served.stream().once(Interest::READABLE, read).await.unwrap(), 1);
+        assert_eq!(byte, *b"x");
         assert!(TcpStream::connect(addr).await.is_err(), "the port is free once the client is in");
     }
 }

@@ -7,15 +7,16 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use port21_proto::server::DataError;
-use tokio::net::{TcpListener, TcpSocket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use tracing::warn;
 
+use crate::data::socket::Socket;
 use crate::limits::counted_as;
 use crate::registry::Registry;
 use crate::status::Refusal;
 
 /// Connections of strangers may come first; so many of all wait in the system to be looked at.
-const BACKLOG: u32 = 16;
+const BACKLOG: i32 = 16;
 
 /// Ports of the range that another program holds, found out by trying: so many before the search is given up.
 const MAX_TAKEN: usize = 64;
@@ -104,7 +105,7 @@ impl PassivePorts {
     }
 
     /// Listens at `local`'s address for a client at `client`'s.
-    pub(super) fn listen(&self, local: SocketAddr, client: IpAddr) -> Result<(TcpListener, Option<Lease>), DataError> {
+    pub(super) fn listen(&self, local: SocketAddr, client: IpAddr) -> Result<(Socket, Option<Lease>), DataError> {
         let Some(range) = &self.range else {
             return match listen_at(local, 0) {
                 Ok(listener) => Ok((listener, None)),
@@ -201,15 +202,16 @@ impl Drop for Lease {
     }
 }
 
-fn listen_at(local: SocketAddr, port: u16) -> io::Result<TcpListener> {
-    let socket = if local.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+fn listen_at(local: SocketAddr, port: u16) -> io::Result<Socket> {
+    let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
     // The connections of earlier transfers linger in TIME_WAIT at this port. Nobody else can listen there for all that.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
     let mut addr = local;
     addr.set_port(port);
-    socket.bind(addr)?;
-    socket.listen(BACKLOG)
+    bind(&socket, &addr)?;
+    listen(&socket, BACKLOG)?;
+    Ok(Socket::new(socket))
 }
 
 pub(super) fn no_port(error: &io::Error) -> DataError {
@@ -320,7 +322,7 @@ mod tests {
     async fn a_port_of_another_program_is_passed_over() {
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (other, range) = loop {
-            let other = TcpListener::bind(here).await.unwrap();
+            let other = std::net::TcpListener::bind(here).unwrap();
             let port = other.local_addr().unwrap().port();
             if port < u16::MAX && listen_at(here, port + 1).is_ok() {
                 break (other, port..=port + 1);

@@ -6,11 +6,12 @@ use std::time::Duration;
 use port21_proto::event::{Closing, ConnectionId, End};
 use port21_proto::server::{TlsError, TransferError};
 use rustix::net::RecvFlags;
-use tokio::net::TcpStream;
+use rustix::net::sockopt::set_tcp_nodelay;
 use tokio::time::timeout;
 
 use crate::data::connection::{DataConnection, Tap, until_peer_ends};
 use crate::data::meter::Meter;
+use crate::data::socket::Socket;
 use crate::tls::data::DataTls;
 use crate::tls::handshake::{Guard, Handshake};
 
@@ -19,7 +20,7 @@ const EARLY_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// A connection with the client at its other end, over which nothing was transferred. Dropped, it is closed.
 pub(crate) struct Standing {
-    stream: Arc<TcpStream>,
+    stream: Arc<Socket>,
     tap: Option<Tap>,
     tls: Tls,
 }
@@ -35,10 +36,10 @@ enum Tls {
 
 impl Standing {
     /// A connection that stands now. Where there is a guard, the client may begin TLS on it from now on.
-    pub(crate) fn new(stream: TcpStream, tap: Option<Tap>, guard: Option<Guard>) -> Standing {
+    pub(crate) fn new(stream: Socket, tap: Option<Tap>, guard: Option<Guard>) -> Standing {
         // Without it the last part of a file that does not fill a segment waits for an acknowledgement of the one before,
         // which the peer may delay by 40 ms. A socket that cannot be told so still works.
-        let _ = stream.set_nodelay(true);
+        let _ = set_tcp_nodelay(&stream, true);
         let stream = Arc::new(stream);
         let tls = guard.map_or(Tls::None, |guard| Tls::Expected(Handshake::expect(stream.clone(), guard)));
         Standing { stream, tap, tls }
@@ -105,13 +106,13 @@ impl Standing {
     }
 
     #[cfg(test)]
-    pub(crate) fn stream(&self) -> &TcpStream {
+    pub(crate) fn stream(&self) -> &Socket {
         &self.stream
     }
 }
 
 /// Whether there is something to read.
-fn has_brought(stream: &TcpStream) -> bool {
+fn has_brought(stream: &Socket) -> bool {
     let looked = rustix::net::recv(stream, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
     looked.is_ok_and(|(_, bytes)| bytes > 0)
 }

@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
+use crate::brief::Turn;
 use crate::data::connection::{DataConnection, broken};
 use crate::data::encoding::{Decoder, Encoding};
 use crate::storage::{BoxFuture, Sink, Upload, storage_error};
@@ -25,6 +26,9 @@ const FIRST: usize = 64 * 1024;
 
 /// The same of those that are not, where they pass through this process.
 const BUFFER: usize = 256 * 1024;
+
+/// So many pieces of what a client sends between two pauses may be written on the session's thread. A small file has one.
+const HERE: u32 = 4;
 
 /// A client that sends nothing for so long gives its thread back.
 const IDLE: Duration = Duration::from_millis(10);
@@ -134,9 +138,9 @@ enum End {
 
 /// Waits for bytes here, and moves them in the blocking pool for as long as they come without a pause.
 ///
-/// A write can wait for the disk, so no worker of the runtime may do it. To hand over each buffer costs more than to
-/// copy it; so while the client is fast one thread receives and writes, as in a server with a process for each client,
-/// and a client that pauses costs no thread.
+/// A write can wait for the disk, so workers of the runtime do few of them, and never all at once (see [`Turn`]). To hand over
+/// each buffer costs more than to copy it; so while the client is fast one thread receives and writes, as in a server with a
+/// process for each client, and a client that pauses costs no thread.
 async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Result<Received, Failed> {
     let stop = Stop::default();
     let buffer = Vec::with_capacity(data.slice(FIRST));
@@ -150,6 +154,7 @@ async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Re
         pipe,
         stop: stop.0.clone(),
     };
+    let mut here = 0;
     loop {
         let end = tokio::select! {
             biased;
@@ -157,7 +162,21 @@ async fn to_file(data: DataConnection, target: Target, mut cancel: Cancel) -> Re
             received = pump.data.receive(&mut pump.buffer) => end_of(received),
         };
         let is_last = end.is_some();
-        let mut moving = spawn_blocking(move || pump.run(end));
+        let mut so_far = Ok(());
+        if here < HERE
+            && pump.has_little()
+            && let Some(_turn) = Turn::take()
+        {
+            here += 1;
+            so_far = pump.write(is_last);
+            match end {
+                None if so_far.is_ok() => continue,
+                Some(end) if so_far.is_ok() => return Ok(received(pump.data, pump.target, end)),
+                _ => {}
+            }
+        }
+        here = 0;
+        let mut moving = spawn_blocking(move || pump.run(so_far, end));
         let (moved, stopped) = tokio::select! {
             moved = &mut moving => (moved, None),
             why = &mut cancel, if !is_last => {
@@ -200,9 +219,10 @@ enum Way {
 }
 
 impl Pump {
-    /// Writes what is in the buffer and all that follows, until the end, a pause of the client, or the end of its turn.
-    fn run(mut self, end: Option<End>) -> Result<(Pump, Option<End>), Failed> {
-        match self.write_all(end) {
+    /// Writes what is in the buffer and all that follows, until the end, a pause of the client, or the end of its turn: unless
+    /// it has failed already.
+    fn run(mut self, so_far: Result<(), TransferError>, end: Option<End>) -> Result<(Pump, Option<End>), Failed> {
+        match so_far.and_then(|()| self.write_all(end)) {
             Ok(end) => Ok((self, end)),
             // The upload is let go of here, where that may take its time.
             Err(error) => Err(Failed::new(error, self.data)),
@@ -212,14 +232,9 @@ impl Pump {
     fn write_all(&mut self, mut end: Option<End>) -> Result<Option<End>, TransferError> {
         let until = Instant::now() + TURN;
         loop {
-            let is_full = self.buffer.len() == self.buffer.capacity();
-            self.target.write(&self.buffer)?;
-            self.buffer.clear();
+            let is_full = self.is_full();
+            self.write(end.is_some())?;
             if end.is_some() {
-                self.target.write_rest()?;
-                // The end of a killed client's data connection may have taken the processor from it, before it could end
-                // its control connection: it goes first. Where nobody waits this costs nothing.
-                (0..YIELDS).for_each(|_| yield_now());
                 return Ok(end);
             }
             if is_full {
@@ -234,11 +249,32 @@ impl Pump {
                 received => end_of(received),
             };
             if end.is_none() && Instant::now() >= until {
-                self.target.write(&self.buffer)?;
-                self.buffer.clear();
+                self.write(false)?;
                 return Ok(None);
             }
         }
+    }
+
+    /// Writes what is in the buffer; of the last of it also what was held back.
+    fn write(&mut self, is_last: bool) -> Result<(), TransferError> {
+        self.target.write(&self.buffer)?;
+        self.buffer.clear();
+        if is_last {
+            self.target.write_rest()?;
+            // The end of a killed client's data connection may have taken the processor from it, before it could end
+            // its control connection: it goes first. Where nobody waits this costs nothing.
+            (0..YIELDS).for_each(|_| yield_now());
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.buffer.len() == self.buffer.capacity()
+    }
+
+    /// Whether what has come is written in no time, unless there is a disk to wait for.
+    fn has_little(&self) -> bool {
+        !self.is_full() && self.target.upload.is_quick()
     }
 
     /// More comes than there is room for.

@@ -331,6 +331,12 @@ pub trait Upload: Send {
     /// What came is worth nothing to anybody: when this is dropped, no part is kept of it.
     fn spoil(&mut self) {}
 
+    /// Whether a few bytes are mostly written in microseconds: then that may be done on a thread that sessions share. Where its
+    /// file is on another machine it is not.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// Ends when another upload of the same account is to take this one's place, since this one carries nothing: then
     /// drop it soon. Without this method it never ends.
     fn displaced(&self) -> BoxFuture<'static, ()> {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use port21_proto::server::TlsError;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::binding::{Binding, DataEngine, Proof};
 use super::engine::Engine;
+use crate::data::socket::Socket;
 
 /// How much ciphertext is read at a time during the handshake: a client's part of it is rarely more.
 const HANDSHAKE_READ: usize = 4096;
@@ -35,7 +35,7 @@ pub(crate) struct DataTls {
 impl DataTls {
     /// Waits for the client's handshake, and for no longer than `patience`. It must show that it is the client of the
     /// control connection.
-    pub(crate) async fn accept(stream: &TcpStream, binding: &Binding, patience: Duration) -> Result<DataTls, TlsError> {
+    pub(crate) async fn accept(stream: &Socket, binding: &Binding, patience: Duration) -> Result<DataTls, TlsError> {
         let mut data = binding.data()?;
         let mut early = Vec::new();
         let shaken = timeout(patience, shake(stream, binding, &mut data, &mut early)).await;
@@ -61,13 +61,13 @@ impl DataTls {
 
     /// Sends the tickets now. The client must not have been told yet that it may send: what it has read by then, or has at
     /// hand, does no harm when it closes.
-    pub(crate) fn send_tickets(&mut self, stream: &TcpStream) {
+    pub(crate) fn send_tickets(&mut self, stream: &Socket) {
         // They fit into a connection on which little was sent yet; what does not goes later.
         flush_now(stream, &mut self.engine);
     }
 
     /// Encrypts and sends all of `bytes`.
-    pub(crate) async fn send(&mut self, stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn send(&mut self, stream: &Socket, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(PIECE) {
             self.engine.send(piece).map_err(io::Error::other)?;
             flush(stream, &mut self.engine).await?;
@@ -77,7 +77,7 @@ impl DataTls {
 
     /// Sends close_notify: whoever gets it knows that it has all. How many bytes went out for that, of which the last ones
     /// are no bytes of the file; an error only where none could.
-    pub(crate) async fn send_end(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    pub(crate) async fn send_end(&mut self, stream: &Socket) -> io::Result<usize> {
         self.engine.send_end().map_err(io::Error::other)?;
         let bytes = self.engine.outgoing().len();
         match flush(stream, &mut self.engine).await {
@@ -87,7 +87,7 @@ impl DataTls {
     }
 
     /// As [`DataTls::send_end`], for who has sent nothing but that: it fits, or nobody waits for it.
-    pub(crate) fn send_end_now(&mut self, stream: &TcpStream) {
+    pub(crate) fn send_end_now(&mut self, stream: &Socket) {
         if self.engine.send_end().is_ok() {
             flush_now(stream, &mut self.engine);
         }
@@ -95,13 +95,13 @@ impl DataTls {
 
     /// Waits for bytes and appends them: how many; 0 where the client has ended its side with close_notify. Whatever
     /// becomes of the connection behind that, all has come.
-    pub(crate) async fn receive(&mut self, stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    pub(crate) async fn receive(&mut self, stream: &Socket, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
             if let Some(received) = self.early_or_end(buffer) {
                 return Ok(received);
             }
             let room = room_in(buffer);
-            let read = stream.async_io(Interest::READABLE, || receive_some(stream, &mut self.engine, room)).await?;
+            let read = stream.once(Interest::READABLE, || receive_some(stream, &mut self.engine, room)).await?;
             if let Some(received) = self.decrypt(stream, read, buffer)? {
                 return Ok(received);
             }
@@ -109,7 +109,7 @@ impl DataTls {
     }
 
     /// As [`DataTls::receive`], without waiting: [`io::ErrorKind::WouldBlock`] where nothing is there.
-    pub(crate) fn receive_now(&mut self, stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    pub(crate) fn receive_now(&mut self, stream: &Socket, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
             if let Some(received) = self.early_or_end(buffer) {
                 return Ok(received);
@@ -131,7 +131,7 @@ impl DataTls {
     }
 
     /// What `read` bytes have brought: nothing where that is no plaintext yet.
-    fn decrypt(&mut self, stream: &TcpStream, read: usize, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+    fn decrypt(&mut self, stream: &Socket, read: usize, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
         if read == 0 {
             // Half a record is never the end of a file, not even for who does without close_notify.
             let error = match self.engine.is_within_record() {
@@ -160,16 +160,11 @@ impl DataTls {
     }
 }
 
-async fn shake(
-    stream: &TcpStream,
-    binding: &Binding,
-    data: &mut DataEngine,
-    early: &mut Vec<u8>,
-) -> Result<(), TlsError> {
+async fn shake(stream: &Socket, binding: &Binding, data: &mut DataEngine, early: &mut Vec<u8>) -> Result<(), TlsError> {
     let broken = |error: io::Error| TlsError::Handshake(error.to_string());
     while data.engine.is_handshaking() {
         let engine = &mut data.engine;
-        let read = stream.async_io(Interest::READABLE, || receive_some(stream, engine, HANDSHAKE_READ));
+        let read = stream.once(Interest::READABLE, || receive_some(stream, engine, HANDSHAKE_READ));
         match read.await.map_err(broken)? {
             0 => return Err(TlsError::Handshake("the client ended the connection".into())),
             read => engine.received(read, |record| early.extend_from_slice(record))?,
@@ -186,22 +181,22 @@ async fn shake(
     Ok(())
 }
 
-fn receive_some(stream: &TcpStream, engine: &mut Engine, bytes: usize) -> io::Result<usize> {
+fn receive_some(stream: &Socket, engine: &mut Engine, bytes: usize) -> io::Result<usize> {
     let (read, _) = rustix::net::recv(stream, engine.room(bytes), RecvFlags::DONTWAIT)?;
     Ok(read)
 }
 
-async fn flush(stream: &TcpStream, engine: &mut Engine) -> io::Result<()> {
+async fn flush(stream: &Socket, engine: &mut Engine) -> io::Result<()> {
     while !engine.outgoing().is_empty() {
         let write = || Ok(rustix::net::send(stream, engine.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
-        let sent = stream.async_io(Interest::WRITABLE, write).await?;
+        let sent = stream.once(Interest::WRITABLE, write).await?;
         engine.sent(sent);
     }
     Ok(())
 }
 
 /// Sends what fits.
-fn flush_now(stream: &TcpStream, engine: &mut Engine) {
+fn flush_now(stream: &Socket, engine: &mut Engine) {
     if !engine.outgoing().is_empty()
         && let Ok(sent) = rustix::net::send(stream, engine.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
     {

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use port21_proto::server::TlsError;
-use tokio::net::TcpStream;
+use rustix::net::{RecvFlags, recv};
+use tokio::io::Interest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::binding::Binding;
 use super::data::DataTls;
+use crate::data::socket::Socket;
 
 /// Who has sent its first words before a command is seen to have begun by then: they come by another connection, and that has
 /// to be accepted.
@@ -78,11 +80,12 @@ impl Handshake {
     ///
     /// Where it [wants its tickets early](Binding::wants_tickets_early) they leave with the end of the handshake, unless
     /// the client may send by then: it may be about to learn that there is nothing to transfer.
-    pub(crate) fn expect(stream: Arc<TcpStream>, Guard { binding, patience, progress }: Guard) -> Handshake {
+    pub(crate) fn expect(stream: Arc<Socket>, Guard { binding, patience, progress }: Guard) -> Handshake {
         let stages = progress.0.clone();
         let task = tokio::spawn(async move {
             // Left where it is, so that whoever finds it gone can know why. An error is found again by who takes it.
-            if let Ok(1..) = stream.peek(&mut [0]).await {
+            let peek = || Ok(recv(&*stream, &mut [0; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK)?.1);
+            if let Ok(1..) = stream.once(Interest::READABLE, peek).await {
                 stages.send_modify(|stage| stage.has_begun = true);
             }
             let mut done = DataTls::accept(&stream, &binding, patience).await;

@@ -72,6 +72,7 @@ impl Begin {
         let opened = self.open(place, there, &mut claim)?;
         let spoilt = self.representation == Representation::Ascii;
         let mut upload = LocalUpload::new(self.path, self.commit, opened, spoilt, claim);
+        upload.is_on(tree);
         if let Placement::Within { from, to } = self.placement {
             upload.has_just(to.saturating_sub(from));
         }

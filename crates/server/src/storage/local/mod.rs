@@ -16,9 +16,10 @@
 //!
 //! **Where system calls run.** What only looks (RETR's open, SIZE, MDTM, CWD) is tried at once, on the session's own
 //! thread, under `RESOLVE_CACHED`: the kernel answers from its caches in a microsecond or two, or says that it would
-//! have to wait. Then, and for everything that changes or lists something, the call goes to tokio's pool of blocking
-//! threads, which costs 10 to 20 µs: a change may wait for the file system's journal behind somebody else's fsync, and a
-//! worker that waits would keep every session on it waiting. File systems that are not on this machine always use the
+//! have to wait. Then, and for everything that lists or removes something or is to last, the call goes to tokio's pool of blocking
+//! threads, which costs 10 to 20 µs. A change that mostly takes less than that, and yet may wait for the file system's journal
+//! behind somebody else's fsync, is made on the session's thread while that leaves others for all other sessions (see
+//! `crate::brief`). File systems that are not on this machine always use the
 //! pool.
 
 mod aside;
@@ -66,7 +67,7 @@ use self::failure::Failure;
 use self::tree::{CAREFUL, LOOK, Lookup, Place, Tree};
 use self::writers::Claim;
 use super::ledger::Used;
-use super::{Answer, Hold, Listing, Quota, Source, Storage, Upload, UploadRequest};
+use super::{Answer, CommitMode, Hold, Listing, Quota, Source, Storage, Upload, UploadRequest};
 
 pub use self::failure::storage_error;
 
@@ -146,6 +147,15 @@ fn started() -> SystemTime {
     SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
+/// How long a change takes.
+#[derive(Clone, Copy)]
+enum Takes {
+    /// Microseconds, where no disk is waited for.
+    Brief,
+    /// Perhaps longer: a large file goes, or something is to last.
+    Long,
+}
+
 /// The files below a directory of this machine; nothing outside it can be reached through any name or link.
 pub struct LocalFs {
     root: PathBuf,
@@ -210,9 +220,10 @@ impl LocalFs {
         blocking(move || settle(look(&tree, &path, Lookup::Full))).await
     }
 
-    /// Runs what changes something, on the pool. `taboo` is the answer where a name is one of an upload's own.
+    /// Runs what changes something. `taboo` is the answer where a name is one of an upload's own.
     async fn change<T: Send + 'static>(
         &self,
+        takes: Takes,
         path: &FtpPath,
         taboo: StorageError,
         change: impl Fn(&Tree, &FtpPath) -> Result<T, Failure> + Send + Sync + 'static,
@@ -221,23 +232,28 @@ impl LocalFs {
             return Err(taboo);
         }
         let path = path.clone();
-        self.alone(move |tree| change(tree, &path)).await
+        self.alone(takes, move |tree| change(tree, &path)).await
     }
 
-    /// Runs what may need a file for itself, on the pool. Where another one has the file, it is waited for if it ends in a
+    /// Runs what may need a file for itself. Where another one has the file, it is waited for if it ends in a
     /// moment or is to give way, and else not.
     async fn alone<T: Send + 'static>(
         &self,
+        takes: Takes,
         work: impl Fn(&Tree) -> Result<T, Failure> + Send + Sync + 'static,
     ) -> Result<T, StorageError> {
         let (work, until) = (Arc::new(work), Instant::now() + GIVING_WAY);
         loop {
             let (tree, work) = (Arc::clone(&self.tree), Arc::clone(&work));
-            let done = blocking(move || match work(&tree) {
+            let done = move || match work(&tree) {
                 Err(Failure::Taken(writer)) => Ok(Err(writer)),
                 done => settle(done).map(Ok),
-            });
-            let taken = match done.await? {
+            };
+            let done = match takes {
+                Takes::Brief if self.tree.is_quick() => brief(done).await,
+                Takes::Brief | Takes::Long => blocking(done).await,
+            };
+            let taken = match done? {
                 Ok(done) => return Ok(done),
                 Err(taken) => taken,
             };
@@ -286,7 +302,7 @@ impl Storage for LocalFs {
         Box::pin(async move {
             let Some(owner) = self.settings.parts_of() else { return Err(StorageError::NotFound) };
             let since = self.settings.parts_since;
-            self.change(path, StorageError::NotFound, move |tree, path| match begin::target(tree, path)? {
+            self.change(Takes::Long, path, StorageError::NotFound, move |tree, path| match begin::target(tree, path)? {
                 (place, None) => aside::part(&place.dir, &aside::part_name(&owner, &place.name), since),
                 (_, Some(_)) => Err(StorageError::NotFound.into()),
             })
@@ -348,7 +364,7 @@ impl Storage for LocalFs {
             if aside::has_aside(to) {
                 return Err(StorageError::BadName);
             }
-            self.change(from, StorageError::NotFound, move |tree, from| {
+            self.change(Takes::Brief, from, StorageError::NotFound, move |tree, from| {
                 rename::rename(tree, from, &new, overwrite, &settings)
             })
             .await
@@ -357,26 +373,32 @@ impl Storage for LocalFs {
 
     fn remove_file<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
         let settings = Arc::clone(&self.settings);
-        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| remove::file(tree, path, &settings)))
+        Box::pin(
+            self.change(Takes::Brief, path, StorageError::NotFound, move |tree, path| {
+                remove::file(tree, path, &settings)
+            }),
+        )
     }
 
     fn remove_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
         let settings = Arc::clone(&self.settings);
-        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| remove::directory(tree, path, &settings)))
+        Box::pin(self.change(Takes::Long, path, StorageError::NotFound, move |tree, path| {
+            remove::directory(tree, path, &settings)
+        }))
     }
 
     fn at_rest<'a>(&'a self, directory: &'a FtpPath) -> Answer<'a, ()> {
         let settings = Arc::clone(&self.settings);
-        Box::pin(
-            self.change(directory, StorageError::NotFound, move |tree, path| remove::at_rest(tree, path, &settings)),
-        )
+        Box::pin(self.change(Takes::Long, directory, StorageError::NotFound, move |tree, path| {
+            remove::at_rest(tree, path, &settings)
+        }))
     }
 
     fn make_directory<'a>(&'a self, path: &'a FtpPath) -> Answer<'a, ()> {
         let (mode, quota) = (self.mode(0o777), self.settings.quota.clone());
         Box::pin(async move {
             self.quota_is_ready().await;
-            self.change(path, StorageError::BadName, move |tree, path| {
+            self.change(Takes::Brief, path, StorageError::BadName, move |tree, path| {
                 if path.is_root() {
                     return Err(StorageError::Exists.into());
                 }
@@ -394,7 +416,7 @@ impl Storage for LocalFs {
                 return Err(StorageError::BadName);
             }
             self.quota_is_ready().await;
-            self.change(link, StorageError::BadName, move |tree, link| {
+            self.change(Takes::Brief, link, StorageError::BadName, move |tree, link| {
                 let place = tree.parent(link)?;
                 counted(quota.as_ref(), &place, || symlinkat(text.as_slice(), &place.dir, place.name.as_slice()))
             })
@@ -408,7 +430,7 @@ impl Storage for LocalFs {
                 return Err(StorageError::NotFound);
             }
             let (path, tree, settings) = (path.clone(), Arc::clone(&self.tree), Arc::clone(&self.settings));
-            self.alone(move |_| Ok(Box::new(hold::hold(&tree, &path, &settings)?) as Box<dyn Hold>)).await
+            self.alone(Takes::Long, move |_| Ok(Box::new(hold::hold(&tree, &path, &settings)?) as Box<dyn Hold>)).await
         })
     }
 
@@ -425,7 +447,7 @@ impl Storage for LocalFs {
     }
 
     fn set_modified<'a>(&'a self, path: &'a FtpPath, at: Timestamp) -> Answer<'a, ()> {
-        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
+        Box::pin(self.change(Takes::Brief, path, StorageError::NotFound, move |tree, path| {
             let nanos = at.as_nanosecond();
             let times = Timestamps {
                 last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
@@ -443,7 +465,7 @@ impl Storage for LocalFs {
     }
 
     fn set_mode<'a>(&'a self, path: &'a FtpPath, mode: u32) -> Answer<'a, ()> {
-        Box::pin(self.change(path, StorageError::NotFound, move |tree, path| {
+        Box::pin(self.change(Takes::Brief, path, StorageError::NotFound, move |tree, path| {
             let (file, facts) = attributable(tree, path)?;
             // A directory keeps its set-group-ID and sticky bits, as with chmod(1); a file loses them.
             let kept = if facts.is_directory() { facts.mode & 0o7000 } else { 0 };
@@ -472,7 +494,9 @@ impl LocalFs {
             return Err(StorageError::BadName);
         }
         self.quota_is_ready().await;
-        self.alone(move |tree| Ok(Box::new(begin.clone().begin(tree)?) as Box<dyn Upload>)).await
+        // A durable one may have to wait for its directory.
+        let takes = if begin.commit == CommitMode::Durable { Takes::Long } else { Takes::Brief };
+        self.alone(takes, move |tree| Ok(Box::new(begin.clone().begin(tree)?) as Box<dyn Upload>)).await
     }
 }
 
@@ -546,6 +570,16 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {
     match tokio::task::spawn_blocking(work).await {
+        Ok(answer) => answer,
+        Err(e) => Err(StorageError::Io(e.to_string())),
+    }
+}
+
+/// Runs what takes microseconds unless it waits for a disk of this machine.
+async fn brief<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    match crate::brief::brief(work).await {
         Ok(answer) => answer,
         Err(e) => Err(StorageError::Io(e.to_string())),
     }

@@ -23,9 +23,9 @@ use super::aside::Aside;
 use super::attributes::take_over;
 use super::facts::Facts;
 use super::failure::Failure;
-use super::tree::Place;
+use super::tree::{Place, Tree};
 use super::writers::Claim;
-use super::{blocking, directory, disk, settle};
+use super::{blocking, brief, directory, disk, settle};
 
 /// An upload to a file of the operating system.
 pub(super) struct LocalUpload {
@@ -43,6 +43,8 @@ pub(super) struct LocalUpload {
     spoilt: bool,
     /// How many bytes have yet to come, where it is known how many there will be.
     left: Option<u64>,
+    /// Whether its file system is on this machine.
+    is_quick: bool,
     charge: Charge,
     claim: Claim,
 }
@@ -95,6 +97,10 @@ impl Upload for LocalUpload {
         self.spoilt = true;
     }
 
+    fn is_quick(&self) -> bool {
+        self.is_quick
+    }
+
     fn displaced(&self) -> BoxFuture<'static, ()> {
         let writer = Arc::clone(self.claim.writer());
         Box::pin(async move { writer.displaced().await })
@@ -125,7 +131,12 @@ impl Upload for LocalUpload {
     }
 
     fn commit(self: Box<Self>) -> Answer<'static, ()> {
-        Box::pin(blocking(move || settle(self.finish())))
+        Box::pin(async move {
+            match self.is_quick && self.commit != CommitMode::Durable {
+                true => brief(move || settle(self.finish())).await,
+                false => blocking(move || settle(self.finish())).await,
+            }
+        })
     }
 
     fn let_go(self: Box<Self>) -> BoxFuture<'static, ()> {
@@ -149,7 +160,25 @@ impl LocalUpload {
         let Opened { file, end, charge } = opened;
         let trims = matches!(end, End::Cut { .. });
         let file = Arc::new(file.into());
-        LocalUpload { end, file, trims, path, commit, synced: None, began: false, spoilt, left: None, charge, claim }
+        LocalUpload {
+            end,
+            file,
+            trims,
+            path,
+            commit,
+            synced: None,
+            began: false,
+            spoilt,
+            left: None,
+            is_quick: false,
+            charge,
+            claim,
+        }
+    }
+
+    /// Its file system is on this machine, or is not.
+    pub(super) fn is_on(&mut self, tree: &Tree) {
+        self.is_quick = tree.is_quick();
     }
 
     /// It is to have just so many bytes.
