@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from .findings import expect_each
 from .processes import run
 from .report import Failure, Scenario, Skip
 from .servers import Port21
@@ -60,6 +61,8 @@ def _play(scenario: Scenario) -> None:
 
         scenario.check("one that is full", full)
         scenario.check("one that cannot be written to", fixed)
+        server.stop()
+        scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), {"transfer-failed"}))
 
 
 def _login(server: Port21) -> Control:

@@ -7,6 +7,7 @@ from typing import Callable
 
 from .binary import port21
 from .content import write
+from .findings import expect_each
 from .link import standing_link
 from .processes import run
 from .report import Failure, Scenario
@@ -35,6 +36,7 @@ def _well(server: type[Server], tls: str) -> Callable[[Scenario], None]:
             scenario.check("nothing fails", told.nothing_fails)
             scenario.check("each step was tried", lambda: told.passed("login", "EPSV", "PASV", "listing", "download", "upload"))
             scenario.check("nothing is left there", lambda: _left(running))
+            scenario.check("nothing else is found wrong", lambda: told.finds(*_asked_for(server, tls)))
             if tls:
                 scenario.check("TLS", lambda: told.passed("TLS"))
                 # pure-ftpd and pyftpdlib take any data connection, and pure-ftpd resumes no session of TLS 1.3.
@@ -43,6 +45,14 @@ def _well(server: type[Server], tls: str) -> Callable[[Scenario], None]:
                     scenario.check("resumption is demanded", lambda: told.noticed("TLS reuse", "demanded"))
 
     return play
+
+
+def _asked_for(server: type[Server], tls: str) -> set[str]:
+    """What fails because the doctor tries it: TLS where there is none, and data connections that resume no session."""
+    if not tls:
+        return {"tls-refused"}
+    # The reply of ProFTPD does not tell why.
+    return {Proftpd: {"transfer-failed"}, Vsftpd: {"tls-reuse"}, Port21: {"tls-reuse"}}.get(server, set())
 
 
 def _private(scenario: Scenario) -> None:
@@ -66,6 +76,7 @@ def _refused(scenario: Scenario) -> None:
     with Vsftpd() as server:
         told = _Told(server, user="nobody-of-here")
         scenario.check("the login is named", lambda: told.failed("login", 4))
+        scenario.check("nothing else is found wrong", lambda: told.finds("login-refused"))
 
 
 class _Settings(Vsftpd):
@@ -91,7 +102,9 @@ class _Told:
         url = f"{scheme}://{user or server.user}@{host}:{server.port}/site/"
         trust = ["-4", "--cacert", str(server.certificate)] if server.tls else []
         environment = {**server.environment(), "PORT21_PASSWORD": server.password}
-        ended = run([*(before or []), port21(), "doctor", "--json", *flags, *trust, url], env=environment)
+        self.recording = server.scratch / "doctor.jsonl"
+        trace = ["--trace", str(self.recording)]
+        ended = run([*(before or []), port21(), "doctor", "--json", *trace, *flags, *trust, url], env=environment)
         self.said, self.code = ended.stdout, ended.returncode
         try:
             self.all = json.loads(self.said)
@@ -103,6 +116,10 @@ class _Told:
         if not found:
             raise Failure(f"{name} was not told of", self.said)
         return found
+
+    def finds(self, *rules: str) -> None:
+        """What its session has faults and warnings by."""
+        expect_each([self.recording], rules)
 
     def nothing_fails(self) -> None:
         if self.code != 0 or self.all["failed"] is not None:

@@ -1,4 +1,5 @@
-"""What `port21 trace` finds wrong with recorded sessions: nothing, where all went well."""
+"""What `port21 trace` finds wrong with recorded sessions: nothing, where all went well; where a check has made something fail,
+that alone."""
 
 from __future__ import annotations
 
@@ -19,22 +20,38 @@ _OF_THE_MACHINE = frozenset({"slow-login"})
 
 
 def expect_none(recordings: Iterable[Path], excused: Collection[str] = ()) -> None:
-    """No session of these has a fault or a warning, but by rules that are `excused`. One process for all of them."""
+    """No session of these has a fault or a warning, but by rules that are `excused`."""
+    found = [finding for finding in _findings(recordings) if finding["rule"] not in excused]
+    if found:
+        rules = sorted({finding["rule"] for finding in found})
+        raise Failure(f"found: {', '.join(rules)}", _evidence(found))
+
+
+def expect_each(recordings: Iterable[Path], rules: Collection[str], perhaps: Collection[str] = ()) -> None:
+    """By each of these rules there is a fault or a warning in one of the sessions, and by no other, but `perhaps` by those."""
+    found = [finding for finding in _findings(recordings) if finding["rule"] not in perhaps]
+    if {finding["rule"] for finding in found} != set(rules):
+        told = ", ".join(sorted({finding["rule"] for finding in found})) or "nothing"
+        raise Failure(f"found: {told}; expected: {', '.join(sorted(rules)) or 'nothing'}", _evidence(found))
+
+
+def _findings(recordings: Iterable[Path]) -> list[dict]:
+    """The faults and warnings of sessions. One process for all of them."""
     files = sorted(str(path) for path in recordings)
     if not files:
         raise Skip("neither side keeps recordings")
     ended = run([port21(), "trace", "--format", "json", "--fail-on", "warning", *files], seconds=_SECONDS)
     if ended.returncode == 0:
-        return
+        return []
     if ended.returncode != 8:
         raise Failure(f"port21 trace: exit status {ended.returncode}", ended.stdout)
     document = next(line for line in ended.stdout.splitlines() if line.startswith('{"version":'))
     found = [finding for finding in json.loads(document)["findings"] if finding["severity"] != "note"]
-    found = [finding for finding in found if finding["rule"] not in {*excused, *_OF_THE_MACHINE}]
-    if not found:
-        return
-    rules = sorted({finding["rule"] for finding in found})
-    raise Failure(f"found: {', '.join(rules)}", "\n".join(line for finding in found[:5] for line in _told(finding)))
+    return [finding for finding in found if finding["rule"] not in _OF_THE_MACHINE]
+
+
+def _evidence(findings: list[dict]) -> str:
+    return "\n".join(line for finding in findings[:5] for line in _told(finding))
 
 
 def _told(finding: dict) -> list[str]:

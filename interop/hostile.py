@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from .content import PAYLOAD, expect, expect_gone, write
+from .findings import expect_each
 from .link import Port21Beyond, standing_link
 from .report import Failure, Scenario, Skip
 from .servers import Port21
@@ -110,6 +111,8 @@ def _cut_uploads(scenario: Scenario) -> None:
         scenario.check("no part files are left", lambda: _until_only_whole_files(server.site))
         scenario.check("descriptors are back", lambda: _until_descriptors(server.pid, before))
         scenario.check("upload, kill -9 of server", server_killed)
+        # Clients that are gone, and data connections that they have reset; ABOR is no fault.
+        scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), {"control-cut", "reset"}))
 
 
 def _cut_network(scenario: Scenario) -> None:
@@ -134,6 +137,9 @@ def _cut_network(scenario: Scenario) -> None:
         scenario.check("upload, network cut", upload)
         link.mend()
         scenario.check("descriptors are back", lambda: _until_descriptors(server.pid, before, 30))
+        server.stop()
+        # It breaks off what stands still; whether the session has ended by then is for nobody to say.
+        scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), {"reset"}, {"service-closing"}))
 
 
 def _vanishing(scenario: Scenario) -> None:
@@ -146,6 +152,7 @@ def _vanishing(scenario: Scenario) -> None:
             def action() -> None:
                 for _ in range(20):
                     control = Control(server.host, server.port).login(server.user, server.password)
+                    control.command("TYPE I", "200")
                     data = control.passive()
                     control.command(command, "150")
                     data.recv(1000)
@@ -173,6 +180,7 @@ def _vanishing(scenario: Scenario) -> None:
         def stalled() -> None:
             """NOOP and STAT answer while a download stalls, ABOR ends it."""
             with Control(server.host, server.port).login(server.user, server.password) as control:
+                control.command("TYPE I", "200")
                 with control.passive():
                     control.command("RETR /site/large.bin", "150")
                     control.command("NOOP", "200")
@@ -187,6 +195,9 @@ def _vanishing(scenario: Scenario) -> None:
         scenario.check("download, QUIT, then RST", vanish("RETR /site/large.bin", quit_and_stall))
         scenario.check("download stalls: NOOP, ABOR", stalled)
         scenario.check("server is well", lambda: _log_in_within_a_second(server))
+        server.stop()
+        # Which of the two connections is seen to end first is for nobody to say.
+        scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), {"reset"}, {"control-cut"}))
 
 
 def _crowd_from_one_address(scenario: Scenario) -> None:
@@ -224,6 +235,9 @@ def _crowd(scenario: Scenario, name: str, source: Callable[[int], str]) -> None:
                 connection.close()
         scenario.check("descriptors are back", lambda: _until_descriptors(server.pid, descriptors))
         scenario.check("memory is back", memory_is_back)
+        server.stop()
+        # Nobody in the crowd has read the greeting, so that it ends with RSTs.
+        scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), {"reset"}))
 
 
 def _log_in_within_a_second(server: Port21) -> None:

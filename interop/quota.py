@@ -10,7 +10,7 @@ from .clients.curl import Curl
 from .clients.ftplib import Ftplib
 from .clients.lftp import Lftp
 from .content import expect, expect_gone, folder, write
-from .findings import expect_none
+from .findings import expect_each
 from .processes import run
 from .report import Failure, Scenario
 from .servers import Port21
@@ -84,6 +84,6 @@ def _play(client_class: type[Client], mode: Mode) -> Callable[[Scenario], None]:
             scenario.check("what there is room for", after)
             server.stop()
             # The refusals are faults of what was asked for, and there is no other.
-            scenario.check("nothing else is found wrong", lambda: expect_none(server.recordings(), {"transfer-failed"}))
+            scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), {"transfer-failed"}))
 
     return play

@@ -17,6 +17,7 @@ from .clients import Client, Mode
 from .clients.curl import Curl
 from .clients.lftp import Lftp
 from .content import PAYLOAD, expect, expect_gone, folder, write
+from .findings import expect_each, expect_none
 from .link import Port21Beyond, standing_link
 from .processes import wait_until_written
 from .report import Failure, Scenario, Skip
@@ -96,6 +97,7 @@ def _order(scenario: Scenario) -> None:
         scenario.check("durable, new file", lambda: durable("new.bin"))
         write(server.site / "over.bin", _OLD)
         scenario.check("durable, over a file", lambda: durable("over.bin"))
+        scenario.check("nothing is found wrong", lambda: expect_none(server.recordings()))
 
 
 def _last(fits: Callable[[str], bool], log: list[str]) -> int:
@@ -234,6 +236,11 @@ def _resumed(scenario: Scenario, client_class: type[Client]) -> None:
         scenario.check("new file, kill -9 of curl", killed)
         scenario.check("over a file, RST", lambda: over("over-rst.bin", rst))
         scenario.check("over a file, FIN of both", lambda: over("over-fin.bin", fin))
+        server.stop()
+        # What was cut, whichever of its connections was seen to end first; and who would go on with an old file is refused,
+        # where the client does not see that it cannot.
+        expected = {"control-cut", *({"transfer-failed"} if client_class is Curl else set())}
+        scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), expected, {"reset"}))
 
 
 class _ByHand:
@@ -362,6 +369,12 @@ def _cut_network(scenario: Scenario, way: type[_ByHand]) -> None:
 
         scenario.check("new file", new)
         scenario.check("over a file", over)
+        server.stop()
+        # The server breaks off what stands still; who would go on with an old file is refused, where the client does not see
+        # that it cannot.
+        refused = set() if way is _ByLftp else {"transfer-failed"}
+        expected, perhaps = {"reset", *refused}, {"service-closing"}
+        scenario.check("nothing else is found wrong", lambda: expect_each(server.recordings(), expected, perhaps))
 
 
 def _whole(server: Port21, name: str) -> str:

@@ -9,8 +9,6 @@ from .base import Client, Mode, protected
 
 class Lftp(Client):
     name = "lftp"
-    # Now and then it resets the data connection of a listing and asks for it again.
-    found = {"transfer-failed": "it breaks off", "reset": "it breaks off"}
     modes = (
         Mode("PASV"),
         Mode("PASV", 4, "ahead"),

@@ -99,14 +99,16 @@ impl DataConnection {
 
     async fn send_now(&mut self, mut bytes: &[u8]) -> Result<(), TransferError> {
         if let Some(tls) = &mut self.tls {
-            tls.send(&self.stream, bytes).await.map_err(broken)?;
+            let sent = tls.send(&self.stream, bytes).await;
+            sent.map_err(|error| self.broke(error))?;
             self.count(bytes.len());
             return Ok(());
         }
         while !bytes.is_empty() {
             let stream = &*self.stream;
             let write = || Ok(rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
-            let sent = stream.once(Interest::WRITABLE, write).await.map_err(broken)?;
+            let sent = stream.once(Interest::WRITABLE, write).await;
+            let sent = sent.map_err(|error| self.broke(error))?;
             self.count(sent);
             bytes = bytes.get(sent..).unwrap_or_default();
         }
@@ -233,7 +235,7 @@ impl DataConnection {
         let behind = *sent.as_ref().unwrap_or(&0);
         let ended = match sent {
             Ok(_) => self.end().await,
-            Err(error) => Err(broken(error)),
+            Err(error) => Err(self.broke(error)),
         };
         // Who knows how long the file is may close as soon as it has all of it (lftp does), and meets close_notify with a
         // RST. The file is whole where all before that was acknowledged.
@@ -249,14 +251,17 @@ impl DataConnection {
         if self.has_all_now() {
             return Ok(());
         }
-        let ended = until_peer_ends(&self.stream);
+        let stream = self.stream.clone();
+        let ended = until_peer_ends(&stream);
         tokio::pin!(ended);
         let mut pause = Duration::from_millis(1);
         loop {
             tokio::select! {
                 biased;
                 end = &mut ended => {
-                    end.map_err(broken)?;
+                    if let Err(error) = end {
+                        return Err(self.broke(error));
+                    }
                     if let Some(tap) = &mut self.tap {
                         tap.closed(End::Client, Closing::Fin);
                     }
@@ -274,7 +279,7 @@ impl DataConnection {
         while self.is_acknowledged() == Some(false) {
             sleep(pause).await;
             if let Ok(Err(error)) | Err(error) = socket_error(&self.stream) {
-                return Err(broken(error.into()));
+                return Err(self.broke(error.into()));
             }
             pause = longer(pause);
         }
@@ -306,6 +311,16 @@ impl DataConnection {
         Ok(())
     }
 
+    /// The error of a connection that broke, which is told as the client's doing where it is.
+    pub(super) fn broke(&mut self, error: io::Error) -> TransferError {
+        // Behind a FIN a RST makes a broken pipe.
+        let reset = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        if let Some(tap) = self.tap.as_mut().filter(|_| reset) {
+            tap.closed(End::Client, Closing::Reset);
+        }
+        broken(error)
+    }
+
     fn flows(&mut self, from: End) {
         if let Some(tap) = &mut self.tap {
             tap.from = from;
@@ -314,7 +329,7 @@ impl DataConnection {
 }
 
 /// The error of a connection that broke.
-pub(crate) fn broken(error: io::Error) -> TransferError {
+fn broken(error: io::Error) -> TransferError {
     if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<TlsError>()) {
         return TransferError::Tls(error.clone());
     }
@@ -354,13 +369,14 @@ pub(crate) struct Tap {
     bytes: u64,
     first: Time,
     last: Time,
-    server_closed: bool,
+    /// Nothing further is to be told of its end.
+    over: bool,
 }
 
 impl Tap {
     /// For a connection of which [`EventKind::Opened`] was told.
     pub(crate) fn new(events: Arc<Events>, id: ConnectionId) -> Tap {
-        Tap { events, id, from: End::Server, bytes: 0, first: Time::ZERO, last: Time::ZERO, server_closed: false }
+        Tap { events, id, from: End::Server, bytes: 0, first: Time::ZERO, last: Time::ZERO, over: false }
     }
 
     /// Tells that a connection was accepted.
@@ -388,7 +404,8 @@ impl Tap {
 
     pub(super) fn closed(&mut self, by: End, how: Closing) {
         self.tell_data();
-        self.server_closed |= by == End::Server;
+        // Behind a RST there is nothing left to close.
+        self.over |= by == End::Server || how == Closing::Reset;
         self.events.tell(EventKind::Closed { connection: self.id, by, how });
     }
 
@@ -405,7 +422,7 @@ impl Tap {
 impl Drop for Tap {
     fn drop(&mut self) {
         self.tell_data();
-        if !self.server_closed {
+        if !self.over {
             // Bytes of the client that nobody will read make the system answer with a RST.
             let how = if self.from == End::Client { Closing::Reset } else { Closing::Fin };
             self.closed(End::Server, how);

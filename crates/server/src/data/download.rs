@@ -121,7 +121,7 @@ mod cached {
     use tokio::task::yield_now;
 
     use super::{cannot_read, cut_short, in_pool, send_file};
-    use crate::data::connection::{DataConnection, broken};
+    use crate::data::connection::DataConnection;
     use crate::data::encoding::Encoding;
 
     /// How much one call may send. A call returns earlier where the socket's buffer is full, which it mostly is after a
@@ -194,7 +194,7 @@ mod cached {
                 }
                 // Of the two it is the disk: a socket has no such error.
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Err(cannot_read(error)),
-                Err(error) => return Err(broken(error)),
+                Err(error) => return Err(data.broke(error)),
             }
         }
         Ok(())

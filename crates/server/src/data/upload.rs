@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::brief::Turn;
-use crate::data::connection::{DataConnection, broken};
+use crate::data::connection::DataConnection;
 use crate::data::encoding::{Decoder, Encoding};
 use crate::storage::{BoxFuture, Sink, Upload, storage_error};
 
@@ -371,10 +371,10 @@ fn end_of(received: io::Result<usize>) -> Option<End> {
     }
 }
 
-fn received(data: DataConnection, target: Target, end: End) -> Received {
+fn received(mut data: DataConnection, target: Target, end: End) -> Received {
     let end = match end {
         End::InOrder => Ok(()),
-        End::Broken(error) => match broken(error) {
+        End::Broken(error) => match data.broke(error) {
             // It has ended in order as far as TCP tells, and this account is content with that.
             TransferError::Tls(TlsError::Truncated) if target.eof == UploadEof::Lenient => Ok(()),
             error => Err(error),

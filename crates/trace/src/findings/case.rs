@@ -126,13 +126,11 @@ impl<'a> Case<'a> {
         let Some(command) = exchange.command.filter(|_| self.aborted.contains(&exchange.connection)) else {
             return false;
         };
-        let mut behind = self.session.events().iter().skip(command + 1).map(|e| &e.kind).take(100_000);
-        behind
-            .find_map(|kind| match kind {
-                EventKind::Command { .. } => Some(kind.verb() == Some(Verb::Abor)),
-                _ => None,
-            })
-            .unwrap_or(false)
+        let end = self.final_reply(exchange).unwrap_or(usize::MAX);
+        let behind = self.events().take_while(|(i, _)| *i < end).skip(command + 1).take(100_000);
+        let mut commands = behind.filter_map(|(_, kind)| kind.verb());
+        // What may be asked while a transfer runs.
+        commands.find(|verb| !matches!(verb, Verb::Noop | Verb::Stat)) == Some(Verb::Abor)
     }
 
     /// What a driver told of TLS that failed on the transfer's data connection, or while its command ran.

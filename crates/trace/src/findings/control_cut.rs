@@ -17,11 +17,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>, found: &mut Found) {
-    for (command, t) in case.failed().filter(|(_, t)| t.ending == Ending::Unanswered) {
+    for (command, t) in case.failed() {
         let Some(exchange) = case.exchange(t) else { continue };
         let Some((end, by, how)) = case.ended(exchange.connection) else { continue };
+        // A server may still say what it makes of it, to nobody.
+        let late = case.final_reply(exchange).is_some_and(|reply| end < reply);
+        if t.ending != Ending::Unanswered && !late {
+            continue;
+        }
         let events = case.session.events();
-        let said = exchange.replies.last().copied().unwrap_or(command);
+        let said = exchange.replies.iter().copied().filter(|reply| *reply < end).max().unwrap_or(command);
         let silence =
             events.get(end).zip(events.get(said)).map(|(end, said)| end.at.since(said.at)).unwrap_or_default();
         let foreign = if how == Closing::Reset { case.foreign(exchange.connection, by) } else { String::new() };

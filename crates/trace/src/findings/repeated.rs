@@ -1,4 +1,8 @@
 //! A transfer failed, and was done when the client repeated it.
+//!
+//! lftp does so with listings under TLS: in MODE Z it knows by the data itself where they end, and closes at once. Where
+//! close_notify has come by then and was not read, its system answers with a RST, and where that is ahead of the delayed
+//! acknowledgement of the data, no server can tell whether the listing has arrived.
 
 use port21_proto::event::{Closing, End, EventKind};
 

@@ -1,11 +1,11 @@
 //! A connection was broken off by a RST in the midst of its work.
 
 use port21_proto::Verb;
-use port21_proto::event::{Closing, EventKind, Purpose};
+use port21_proto::event::{Closing, End, EventKind, Purpose};
 
 use super::case::{Case, Found, name, title};
 use super::{Rule, Severity};
-use crate::session::Ending;
+use crate::session::{Ending, Transfer};
 
 pub(super) const RULE: Rule = Rule {
     name: "reset",
@@ -37,6 +37,8 @@ fn check(case: &Case<'_>, found: &mut Found) {
                 Some(t) if case.exchange(t).and_then(|x| case.final_reply(x)).is_some_and(|reply| reply < i) => {
                     continue;
                 }
+                // A server that has had enough breaks it off, and says why.
+                Some(t) if *by == End::Server && says_why(t) => continue,
                 Some(t) => (format!("the data connection of {}", title(t)), case.evidence(t)),
                 None => continue,
             },
@@ -45,4 +47,9 @@ fn check(case: &Case<'_>, found: &mut Found) {
         let foreign = case.foreign(c.id, *by);
         found.add(&RULE, i, rows, format!("The {} breaks off {what} with a RST{foreign}.", name(*by)));
     }
+}
+
+/// Whether the final reply names another reason than the data connection (425, 426).
+fn says_why(t: &Transfer) -> bool {
+    matches!(t.ending, Ending::Failed(code) if !matches!(code.number(), 425 | 426))
 }

@@ -26,6 +26,10 @@ fn of(script: &Script) -> Vec<(&'static str, Severity)> {
     findings(&session(script)).iter().map(|f| (f.rule.name, f.rule.severity)).collect()
 }
 
+fn faults_of(script: &Script) -> Vec<&'static str> {
+    of(script).into_iter().filter(|found| found.1 == Severity::Fault).map(|found| found.0).collect()
+}
+
 fn failed(s: &mut Script, id: u32, why: &str) {
     s.push(EventKind::OpenFailed { connection: ConnectionId(id), why: why.to_owned() });
 }
@@ -765,6 +769,15 @@ fn what_looks_like_a_fault_and_is_none() {
     s.command("RETR nothing").reply(550, &["No such file."]);
     reset(&mut s, 1, End::Client);
     assert_eq!(of(&s), [("transfer-failed", Severity::Fault)]);
+    // Nor is it more than that where the server itself breaks off what it takes no more of.
+    let mut s = Script::default();
+    logged_in(&mut s);
+    epsv(&mut s);
+    s.command("STOR a").reply(150, &["Go on."]);
+    data(&mut s, 1, "10.0.0.2:41000", "10.0.0.1:50000");
+    reset(&mut s, 1, End::Server);
+    s.reply(552, &["Over quota."]);
+    assert_eq!(faults_of(&s), ["transfer-failed"]);
     // Whatever ended within TLS: its farewell cannot be read.
     let mut s = Script::default();
     protected(&mut s);
