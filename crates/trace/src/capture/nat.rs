@@ -104,7 +104,10 @@ fn same(a: &Draft, b: &Draft) -> bool {
         passive.map(|a| a.port).collect()
     };
     let (of_a, of_b) = (ports(a), ports(b));
-    let listens = !of_a.is_empty() && of_a == of_b && b.flow.began.since(a.flow.began) <= APART;
+    // One behind the other two clients may well be told the same port: it is free again.
+    let announced = b.control.announcements.first().map(|announcement| announcement.at);
+    let overlap = announced.is_some_and(|at| at <= a.flow.last);
+    let listens = !of_a.is_empty() && of_a == of_b && overlap && b.flow.began.since(a.flow.began) <= APART;
     numbered(End::Client) || numbered(End::Server) || listens
 }
 

@@ -433,6 +433,14 @@ fn both_sides_of_nat_are_one_session() {
     let mut near_words = Wire::new();
     near_words.login(addr("192.168.1.5:40000"), addr("198.51.100.1:21"));
     assert_eq!(read(&[&ethernet(&same_words.packets), &ethernet(&near_words.packets)]).sessions.len(), 2);
+    // And another behind it, whom the server tells the same port.
+    let mut in_turn = Wire::new();
+    for client in ["192.168.1.5:40000", "203.0.113.9:50000"] {
+        let (client, server) = (addr(client), addr("198.51.100.1:21"));
+        in_turn.login(client, server).say(client, server, b"PASV\r\n");
+        in_turn.say(server, client, b"227 At (198,51,100,1,19,136)\r\n").close(client, server);
+    }
+    assert_eq!(read(&[&ethernet(&in_turn.packets)]).sessions.len(), 2);
 }
 
 #[test]
