@@ -13,7 +13,7 @@ use crate::session::{Ending, Exchange, Session, Transfer};
 use crate::words::{clip, shown};
 
 /// So many findings of one rule are told of one session: what fails so often has been said.
-pub(super) const MAX_PER_RULE: usize = 50;
+pub(crate) const MAX_PER_RULE: usize = 50;
 
 /// So many rows are named as evidence.
 const MAX_ROWS: usize = 64;

@@ -56,6 +56,7 @@ mod zero_window;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use case::MAX_PER_RULE;
 use case::{Case, Found};
 
 use crate::session::Session;

@@ -52,6 +52,47 @@ pub(super) fn counts(findings: &[(Finding, Option<usize>)]) -> Vec<String> {
     counts.filter(|(n, ..)| *n > 0).map(|(n, one, many)| counted(n, one, many)).collect()
 }
 
+/// So many findings of a rule are listed one by one: who has read them knows what the others are.
+const FEW: usize = 3;
+
+/// A finding as it is listed above a drawing, with others of its rule behind it.
+pub(crate) struct Listed<'a> {
+    pub(crate) marked: &'a Marked,
+    /// What can be done, where that was not said of another: of faults and warnings.
+    pub(crate) advice: Option<&'static str>,
+    /// The others, which are not listed themselves.
+    pub(crate) others: Vec<&'a Marked>,
+}
+
+impl Listed<'_> {
+    /// That there are others, where there are: a line.
+    pub(crate) fn told(&self) -> Option<String> {
+        // Of what fails without end only so much is told.
+        let least = if self.others.len() + FEW == findings::MAX_PER_RULE { " at least" } else { "" };
+        (!self.others.is_empty()).then(|| format!("And{least} {} more of them.", self.others.len()))
+    }
+}
+
+/// Findings as they are listed above a drawing.
+pub(super) fn listed(findings: &[Marked]) -> Vec<Listed<'_>> {
+    let mut listed: Vec<Listed<'_>> = Vec::new();
+    let mut of_rule: HashMap<&str, (usize, usize)> = HashMap::new();
+    for marked in findings {
+        let rule = marked.finding.rule;
+        let (count, last) = of_rule.entry(rule.name).or_default();
+        *count += 1;
+        if *count <= FEW {
+            *last = listed.len();
+            // What to do about notes is said in docs/findings.md; their list is to be short.
+            let advice = (*count == 1 && rule.severity > Severity::Note).then_some(rule.advice);
+            listed.push(Listed { marked, advice, others: Vec::new() });
+        } else if let Some(last) = listed.get_mut(*last) {
+            last.others.push(marked);
+        }
+    }
+    listed
+}
+
 /// A finding matters more than what the step is for: it takes the place of that, but stands behind another finding.
 fn remark(finding: &Finding, there: Option<Remark>) -> Remark {
     let text = match finding.rule.severity {

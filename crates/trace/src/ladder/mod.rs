@@ -30,6 +30,7 @@ use port21_proto::Time;
 
 pub use codes::meaning;
 pub use lanes::{Column, Columns, Lane, LaneId, LaneName, LaneUse, Role};
+pub(crate) use marked::Listed;
 pub use plain::PlainRow;
 
 use crate::findings::Finding;
@@ -280,6 +281,11 @@ impl Ladder {
             row.since_previous = previous.map_or(Duration::ZERO, |before| row.at.since(before));
             previous = Some(row.at);
         }
+    }
+
+    /// The findings as a drawing lists them: of each rule the first few.
+    pub(crate) fn listed(&self) -> Vec<Listed<'_>> {
+        marked::listed(&self.findings)
     }
 
     /// The rows in the simple form of the reference session's table, for checks: arrows alone, in order. Of a ladder

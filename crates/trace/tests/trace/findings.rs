@@ -1016,6 +1016,20 @@ fn what_fails_without_end_is_told_so_often() {
         s.command("RETR x").reply(550, &["No such file."]);
     }
     assert_eq!(of(&s).len(), 50);
+    // And above a drawing it is shown by a few of them: what can be done is said once.
+    let ladder = Ladder::new(&session(&s), &Options::default());
+    let advice = "The code says which side to look at";
+    let text = render::text(&ladder, &render::TextOptions { width: 100, ..Default::default() });
+    assert_eq!((text.matches(" FAULT    transfer-failed at ").count(), text.matches(advice).count()), (3, 1), "{text}");
+    assert!(text.contains("And at least 47 more of them."), "{text}");
+    let svg = render::svg(&ladder, &render::SvgOptions::default());
+    assert_eq!((svg.matches(">transfer-failed at ").count(), svg.matches(advice).count()), (3, 1), "{svg}");
+    // A page has the places of all of them, as links where they are drawn.
+    let html = render::html(&ladder, &render::HtmlOptions::default());
+    let list = &html[html.find("class=\"finds\"").unwrap()..];
+    let list = &list[..list.find("</ul>").unwrap()];
+    let places = list.matches(" s</a>").count() + list.matches(" s</span>").count();
+    assert_eq!((list.matches("<li").count(), places), (3, 50), "{list}");
 }
 
 #[test]

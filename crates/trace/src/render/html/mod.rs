@@ -161,26 +161,39 @@ impl Page<'_> {
             return;
         }
         self.raw("\n<ul class=\"finds\" aria-label=\"Findings\">\n");
-        for Marked { finding, row, at } in &ladder.findings {
+        for listed in ladder.listed() {
+            let Marked { finding, row, at } = listed.marked;
             let (word, tone) = match finding.rule.severity {
                 Severity::Fault => ("Fault", Tone::Permanent),
                 Severity::Warning => ("Warning", Tone::Transient),
                 Severity::Note => ("Note", Tone::Quiet),
             };
             let _ = write!(self.out, "<li class=\"{}\"><b>{word}</b> ", class(tone));
-            let place = format!("{} at {} s", finding.rule.name, ladder.seconds_at(*at));
-            match row {
-                Some(row) => self.element(&format!("a href=\"#r{row}\""), &place),
-                None => self.element("span", &place),
-            }
+            self.place(*row, &format!("{} at {} s", finding.rule.name, ladder.seconds_at(*at)));
             self.element("p", &finding.text);
-            // What to do about notes is said in docs/findings.md; their list is to be short.
-            if finding.rule.severity > Severity::Note {
-                self.element("p class=\"do\"", finding.rule.advice);
+            if let Some(advice) = listed.advice {
+                self.element("p class=\"do\"", advice);
+            }
+            if let Some(told) = listed.told() {
+                self.raw("<details>");
+                self.element("summary", &told);
+                for Marked { row, at, .. } in listed.others {
+                    self.place(*row, &format!("{} s", ladder.seconds_at(*at)));
+                    self.raw(" ");
+                }
+                self.raw("</details>");
             }
             self.raw("</li>\n");
         }
         self.raw("</ul>");
+    }
+
+    /// Where a finding is, as a link to its row where that is drawn.
+    fn place(&mut self, row: Option<usize>, text: &str) {
+        match row {
+            Some(row) => self.element(&format!("a href=\"#r{row}\""), text),
+            None => self.element("span", text),
+        }
     }
 
     /// The tools and the heads of the lanes: they stay in view.

@@ -164,8 +164,8 @@ impl<'a> Pager<'a> {
     /// What the session is, what is wrong with it, its sections, and what the colours mean.
     fn opening(&mut self) {
         self.picture.opening();
-        for marked in &self.picture.ladder.findings {
-            self.keep(|picture, _| picture.finding(marked));
+        for listed in self.picture.ladder.listed() {
+            self.keep(|picture, _| picture.finding(&listed));
         }
         self.contents();
         self.keep(|picture, _| picture.legend(MARGIN));

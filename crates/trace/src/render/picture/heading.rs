@@ -5,7 +5,7 @@ use super::marks::Anchor;
 use super::measure::{BODY, TITLE};
 use super::{MARGIN, Picture, numbers};
 use crate::findings::Severity;
-use crate::ladder::{Marked, Tone};
+use crate::ladder::{Listed, Marked, Tone};
 use crate::words;
 
 /// Lines of the opening and of findings are no longer: longer ones are hard to read.
@@ -46,8 +46,8 @@ impl Picture<'_> {
     }
 
     /// A finding: how much it matters, what it is, when, and what can be done. It leads to its section.
-    pub(in crate::render) fn finding(&mut self, marked: &Marked) {
-        let Marked { finding, row, at } = marked;
+    pub(in crate::render) fn finding(&mut self, listed: &Listed<'_>) {
+        let Marked { finding, row, at } = listed.marked;
         let room = (self.layout.width - 2 * MARGIN).min(LINE) - ASIDE;
         let (word, tone) = match finding.rule.severity {
             Severity::Fault => ("Fault", Tone::Permanent),
@@ -66,12 +66,9 @@ impl Picture<'_> {
         if around.is_some() {
             self.sketch.end_link();
         }
-        let texts: &[(&str, Look)] = match finding.rule.severity {
-            // That is said in docs/findings.md; a list of notes is to be short.
-            Severity::Note => &[(&finding.text, Look::Facts)],
-            _ => &[(&finding.text, Look::Facts), (finding.rule.advice, Look::Faint)],
-        };
-        for &(text, look) in texts {
+        let others = listed.told();
+        let below = [listed.advice, others.as_deref()].into_iter().flatten().map(|text| (text, Look::Faint));
+        for (text, look) in [(finding.text.as_str(), Look::Facts)].into_iter().chain(below) {
             for part in BODY.wrap(text, room, 6) {
                 self.y += 16;
                 self.sketch.text(MARGIN + ASIDE, self.y, look, Anchor::Start, &part);

@@ -38,7 +38,7 @@ pub fn svg(ladder: &Ladder, options: &SvgOptions) -> String {
     let mut picture = Picture::new(ladder, Layout::new(ladder, options.max_lanes, LEAST));
     picture.title(&[&ladder.product, &ladder.date]);
     picture.opening();
-    ladder.findings.iter().for_each(|marked| picture.finding(marked));
+    ladder.listed().iter().for_each(|listed| picture.finding(listed));
     picture.contents();
     picture.y += 8;
     let lanes_from = picture.heads();

@@ -119,7 +119,8 @@ impl Page<'_> {
         if !ladder.findings.is_empty() {
             self.write(Line::new(self.layout.width));
         }
-        for Marked { finding, at, .. } in &ladder.findings {
+        for listed in ladder.listed() {
+            let Marked { finding, at, .. } = listed.marked;
             let (severity, ink) = match finding.rule.severity {
                 Severity::Fault => ("FAULT", Ink::Tone(Tone::Permanent)),
                 Severity::Warning => ("WARNING", Ink::Tone(Tone::Transient)),
@@ -129,16 +130,14 @@ impl Page<'_> {
             head.put(1, severity, ink);
             head.put(10, &format!("{} at {} s", finding.rule.name, ladder.seconds_at(*at)), Ink::Faint);
             self.write(head);
-            let texts: &[(&str, Ink)] = match finding.rule.severity {
-                // That is said in docs/findings.md; a list of notes is to be short.
-                Severity::Note => &[(&finding.text, Ink::Plain)],
-                _ => &[(&finding.text, Ink::Plain), (finding.rule.advice, Ink::Dim)],
-            };
+            let others = listed.told();
+            let below = [listed.advice, others.as_deref()].into_iter().flatten().map(|text| (text, Ink::Dim));
+            let texts = [(finding.text.as_str(), Ink::Plain)].into_iter().chain(below);
             for (text, ink) in texts {
                 let text = self.say(text).into_owned();
                 for part in wrap(&text, self.layout.width.min(110) - 11, &cells_of) {
                     let mut line = Line::new(self.layout.width);
-                    line.put(10, &part, *ink);
+                    line.put(10, &part, ink);
                     self.write(line);
                 }
             }
