@@ -150,7 +150,7 @@ impl Builder<'_> {
                 let arrow = self.arrow(*connection, Purpose::Control, *from);
                 let head = safe(head);
                 let text = format!("This is not FTP: {}", safe(why.as_bytes()));
-                let remark = Remark { text, weight: Weight::Notice };
+                let remark = Remark { text, weight: Weight::Notice, tone: None };
                 self.push(
                     Some(*connection),
                     row(at, arrow, Tone::Permanent, "malformed", head).with(vec![], Some(remark)),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::build::Draft;
-use super::{Marked, Remark, Row, Weight};
+use super::{Marked, Remark, Row, Tone, Weight};
 use crate::findings::{self, Finding, Severity};
 use crate::session::Session;
 use crate::words::counted;
@@ -95,19 +95,19 @@ pub(super) fn listed(findings: &[Marked]) -> Vec<Listed<'_>> {
 
 /// A finding matters more than what the step is for: it takes the place of that, but stands behind another finding.
 fn remark(finding: &Finding, there: Option<Remark>) -> Remark {
-    let text = match finding.rule.severity {
-        Severity::Fault => format!("Fault: {}", finding.text),
-        Severity::Warning => format!("Warning: {}", finding.text),
-        Severity::Note => finding.text.clone(),
+    let (text, tone) = match finding.rule.severity {
+        Severity::Fault => (format!("Fault: {}", finding.text), Some(Tone::Permanent)),
+        Severity::Warning => (format!("Warning: {}", finding.text), Some(Tone::Transient)),
+        Severity::Note => (finding.text.clone(), None),
     };
     match there {
-        Some(Remark { text: before, weight })
+        Some(Remark { text: before, weight, tone: worse })
             if weight == Weight::Notice || finding.rule.severity == Severity::Note =>
         {
             let weight = if finding.rule.severity == Severity::Note { weight } else { Weight::Notice };
             let end = if before.ends_with(['.', '!', '?']) { "" } else { "." };
-            Remark { text: format!("{before}{end} {text}"), weight }
+            Remark { text: format!("{before}{end} {text}"), weight, tone: worse.or(tone) }
         }
-        _ => Remark { text, weight: Weight::Notice },
+        _ => Remark { text, weight: Weight::Notice, tone },
     }
 }

@@ -217,6 +217,8 @@ pub struct Remark {
     pub text: String,
     /// How much is lost where there is no room for it.
     pub weight: Weight,
+    /// What it is about, where that is not what its row is: that something failed, or will.
+    pub tone: Option<Tone>,
 }
 
 /// How much a remark matters.

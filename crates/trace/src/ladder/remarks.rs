@@ -245,9 +245,9 @@ fn name(end: End) -> &'static str {
 }
 
 fn narration(text: impl Into<String>) -> Remark {
-    Remark { text: text.into(), weight: Weight::Narration }
+    Remark { text: text.into(), weight: Weight::Narration, tone: None }
 }
 
 fn notice(text: impl Into<String>) -> Remark {
-    Remark { text: text.into(), weight: Weight::Notice }
+    Remark { text: text.into(), weight: Weight::Notice, tone: None }
 }

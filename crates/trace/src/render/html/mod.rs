@@ -262,7 +262,10 @@ impl Page<'_> {
         self.shape(row);
         self.raw("</span>");
         match &row.remark {
-            Some(remark) if remark.weight == Weight::Notice => self.element("span class=\"k not\"", &remark.text),
+            Some(remark) if remark.weight == Weight::Notice => {
+                let tone = remark.tone.map(|tone| format!(" {}", class(tone))).unwrap_or_default();
+                self.element(&format!("span class=\"k not{tone}\""), &remark.text);
+            }
             Some(remark) => self.element("span class=\"k\"", &remark.text),
             None => self.raw("<span class=\"k\"></span>"),
         }

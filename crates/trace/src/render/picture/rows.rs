@@ -111,7 +111,7 @@ impl Picture<'_> {
         }
         let look = match remark.weight {
             Weight::Narration => Look::Remark,
-            Weight::Notice => Look::Label(row.tone),
+            Weight::Notice => Look::Label(remark.tone.unwrap_or(row.tone)),
         };
         let face: Type = if remark.weight == Weight::Notice { LABEL } else { REMARK };
         let mut below = 0;

@@ -144,7 +144,7 @@ impl Page<'_> {
         let Some(remark) = &row.remark else { return };
         let ink = match remark.weight {
             Weight::Narration => Ink::Dim,
-            Weight::Notice => Ink::Tone(row.tone),
+            Weight::Notice => Ink::Tone(remark.tone.unwrap_or(row.tone)),
         };
         let text = self.say(&remark.text);
         match self.layout.remarks {
