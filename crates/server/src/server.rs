@@ -190,7 +190,8 @@ impl Server {
     /// Serves until `shutdown` ends: then nobody new is let in, running transfers end (for
     /// [`shutdown_grace`](Settings::shutdown_grace) at most), every client is told, and this returns.
     ///
-    /// Dropped, all sessions are cut off.
+    /// Dropped, all sessions are cut off. In a task of its own (`tokio::spawn`) it lets clients in faster than in the runtime's
+    /// `block_on`, which is on another thread than their sessions.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         // The handle stays: while one is there, nobody who waits for an order has to ask whether any can come.
         let Server { mut shared, mut listeners, handle: _handle, mut orders } = self;

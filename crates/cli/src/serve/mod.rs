@@ -131,10 +131,11 @@ fn begin(args: ServeArgs, config: Config, log: Log) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let start = Start { args, config, log, notifier, helper, zone, sockets, metrics, reach, tls, confined };
-    let done = runtime.block_on(serve(start));
+    // On a thread of the runtime: each connection would be handed over to one otherwise.
+    let done = runtime.block_on(async { tokio::spawn(serve(start)).await });
     // A file system that hangs may hold a thread: it is not waited for.
     runtime.shutdown_background();
-    done
+    done.unwrap_or_else(|lost| Err(lost).context("the server broke off"))
 }
 
 /// All that was looked up and opened before the sandbox was closed.

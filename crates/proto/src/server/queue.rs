@@ -33,12 +33,12 @@ impl Queue {
     }
 
     pub(super) fn pop(&mut self) -> Option<Queued> {
-        self.0.pop_front()
+        pop(&mut self.0)
     }
 
     /// The next one, if it may overtake a transfer that runs.
     pub(super) fn pop_overtaking(&mut self) -> Option<Queued> {
-        self.0.front()?.may_overtake().then(|| self.0.pop_front())?
+        self.0.front()?.may_overtake().then(|| self.pop())?
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,6 +78,15 @@ impl Queued {
     }
 }
 
+/// Takes the first one. What is empty keeps no room: sessions mostly wait, and there may be many.
+fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let first = queue.pop_front()?;
+    if queue.is_empty() {
+        *queue = VecDeque::new();
+    }
+    Some(first)
+}
+
 /// What was given out and not yet taken by the driver, in its order.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
@@ -101,7 +110,7 @@ impl Outputs {
     }
 
     pub(super) fn pop(&mut self) -> Option<Output> {
-        let output = self.waiting.pop_front()?;
+        let output = pop(&mut self.waiting)?;
         if let Output::Send(bytes) = &output {
             self.unsent = self.unsent.saturating_sub(bytes.len());
         }

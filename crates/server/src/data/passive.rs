@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use port21_proto::server::DataError;
@@ -22,6 +24,7 @@ use crate::events::Events;
 use crate::proxy::{Ends, Proxies, ProxyError};
 use crate::registry::Registry;
 use crate::status::Refusal;
+use crate::storage::BoxFuture;
 use crate::tls::handshake::{Guard, Progress};
 
 /// So many connections of proxies to one port may be waited on for their header.
@@ -41,7 +44,7 @@ pub(crate) struct Passive {
     addr: SocketAddr,
     /// Gone once the client has come.
     listener: Weak<Socket>,
-    acceptor: JoinHandle<Result<Standing, DataError>>,
+    acceptor: BoxFuture<'static, Result<Standing, DataError>>,
     /// What the acceptor has given already.
     come: Option<Result<Standing, DataError>>,
     /// Whether a transfer waits for the client: from then on it is the transfer's time that runs.
@@ -73,7 +76,8 @@ impl Passive {
         let wanted = Arc::<AtomicBool>::default();
         let is_wanted = wanted.clone();
         let handshake = guard.as_ref().map(|guard| guard.progress.clone());
-        let acceptor = tokio::spawn(async move {
+        let begins_tls = guard.is_some();
+        let acceptor = async move {
             let _lease = lease;
             tokio::select! {
                 biased;
@@ -83,7 +87,13 @@ impl Passive {
                     Err(DataError::Unused(patience))
                 }
             }
-        });
+        };
+        // A handshake goes on whatever the session does meanwhile. Else the session itself looks who comes (see
+        // `poll_come`): a task would wake another thread.
+        let acceptor: BoxFuture<'static, _> = match begins_tls {
+            true => Box::pin(Task(tokio::spawn(acceptor))),
+            false => Box::pin(acceptor),
+        };
         Ok(Passive { addr, listener: closer, acceptor, come: None, wanted, handshake })
     }
 
@@ -116,7 +126,7 @@ impl Passive {
         self.may_send();
         match self.come.take() {
             Some(come) => come,
-            None => (&mut self.acceptor).await.unwrap_or(Err(DataError::NoPort)),
+            None => (&mut self.acceptor).await,
         }
     }
 
@@ -134,8 +144,22 @@ impl Passive {
         if self.come.is_none()
             && let Ok(come) = timeout(EARLY_CONNECTION, &mut self.acceptor).await
         {
-            self.come = Some(come.unwrap_or(Err(DataError::NoPort)));
+            self.come = Some(come);
         }
+    }
+
+    /// Lets in whoever comes, until the client has come. To be polled while the port is held and nobody waits for it.
+    pub(crate) fn poll_come(&mut self, cx: &mut Context<'_>) {
+        if self.come.is_none()
+            && let Poll::Ready(come) = self.acceptor.as_mut().poll(cx)
+        {
+            self.come = Some(come);
+        }
+    }
+
+    /// Whether its client has yet to come.
+    pub(crate) fn is_open(&self) -> bool {
+        self.come.is_none()
     }
 }
 
@@ -145,7 +169,23 @@ impl Drop for Passive {
         if let Some(listener) = self.listener.upgrade() {
             let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
         }
-        self.acceptor.abort();
+    }
+}
+
+/// An acceptor that goes on by itself. Dropped, it ends.
+struct Task(JoinHandle<Result<Standing, DataError>>);
+
+impl Future for Task {
+    type Output = Result<Standing, DataError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|done| done.unwrap_or(Err(DataError::NoPort)))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -267,6 +307,16 @@ mod tests {
         Passive::listen(&ports, &Proxies::default(), from(client), None, None, PATIENCE).unwrap()
     }
 
+    /// As a session holds the port while it does something else.
+    async fn beside<T>(passive: &mut Passive, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|cx| {
+            passive.poll_come(cx);
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_port_that_nobody_uses_is_given_up() {
         let range = 1..=u16::MAX;
@@ -274,9 +324,9 @@ mod tests {
         let listen = || Passive::listen(&ports, &Proxies::default(), from(loopback().ip()), None, None, PATIENCE);
         let mut passive = listen().unwrap();
         assert_eq!(ports.in_use().count().0, 1);
-        sleep(PATIENCE - Duration::from_secs(1)).await;
+        beside(&mut passive, sleep(PATIENCE - Duration::from_secs(1))).await;
         assert_eq!(ports.in_use().count().0, 1);
-        sleep(Duration::from_secs(2)).await;
+        beside(&mut passive, sleep(Duration::from_secs(2))).await;
         assert_eq!(ports.in_use().count().0, 0);
         assert!(TcpStream::connect(passive.addr()).await.is_err());
         // However often it is asked.
@@ -288,9 +338,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_port_that_a_transfer_waits_at_is_not_given_up() {
-        let passive = listen(loopback().ip());
+        let mut passive = listen(loopback().ip());
         let addr = passive.addr();
-        sleep(PATIENCE - Duration::from_secs(1)).await;
+        beside(&mut passive, sleep(PATIENCE - Duration::from_secs(1))).await;
         let mut accepted = std::pin::pin!(passive.accepted());
         assert!(timeout(2 * PATIENCE, &mut accepted).await.is_err());
         let (client, standing) = tokio::join!(TcpStream::connect(addr), accepted);
@@ -299,9 +349,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_has_come_may_take_its_time() {
-        let passive = listen(loopback().ip());
+        let mut passive = listen(loopback().ip());
         let _client = TcpStream::connect(passive.addr()).await.unwrap();
-        sleep(10 * PATIENCE).await;
+        beside(&mut passive, sleep(10 * PATIENCE)).await;
         assert!(passive.accepted().await.is_ok());
     }
 
@@ -316,10 +366,10 @@ mod tests {
     #[tokio::test]
     async fn a_stranger_is_dropped_and_the_client_still_served() {
         let client: IpAddr = "127.0.0.9".parse().unwrap();
-        let passive = listen(client);
+        let mut passive = listen(client);
         let addr = passive.addr();
         let mut stranger = TcpStream::connect(addr).await.unwrap();
-        assert_eq!(stranger.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        assert_eq!(beside(&mut passive, stranger.read(&mut [0; 1])).await.unwrap_or(0), 0);
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((client, 0).into()).unwrap();
         let mut right = socket.connect(addr).await.unwrap();

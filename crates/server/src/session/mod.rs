@@ -138,6 +138,7 @@ impl Session {
                 timer.as_mut().reset(instant);
                 armed = deadline;
             }
+            self.work.rest();
             let reads = self.reads();
             tokio::select! {
                 biased;

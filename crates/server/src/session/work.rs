@@ -247,12 +247,26 @@ impl Work {
         }
     }
 
-    /// Whether any operation runs, or has an outcome that was not given out.
+    /// Whether any operation runs, or has an outcome that was not given out, or a port waits for its client.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.tasks.is_empty() || !self.ended.is_empty()
+        let is_open = |(_, held): &(OpId, Held)| matches!(held, Held::Passive(passive) if passive.is_open());
+        !self.tasks.is_empty() || !self.ended.is_empty() || self.held.iter().any(is_open)
     }
 
-    /// The next thing that happens to an operation; only while it is busy. May be dropped and called again.
+    /// Gives back the room of what is empty: sessions mostly wait, and there may be many.
+    pub(crate) fn rest(&mut self) {
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        if self.running.is_empty() {
+            self.running = Vec::new();
+        }
+        if self.ended.is_empty() {
+            self.ended = VecDeque::new();
+        }
+    }
+
+    /// The next thing that happens to an operation; only while it is busy. That a client has come to its port is nothing to tell. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Happened {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -306,6 +320,11 @@ impl Work {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
         if let Some(ended) = self.ended.pop_front() {
             return Poll::Ready(ended);
+        }
+        for (_, held) in &mut self.held {
+            if let Held::Passive(passive) = held {
+                passive.poll_come(cx);
+            }
         }
         while let Poll::Ready(Some(joined)) = self.tasks.poll_join_next_with_id(cx) {
             let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
